@@ -1,0 +1,10 @@
+"""Tools for asyncio: undo, keyed locks, and the one bridge to blocking work.
+
+Never imported by a thin room.
+"""
+
+from wherry.kit.aio.locks import KeyedLock
+from wherry.kit.aio.offload import OffloadPool
+from wherry.kit.aio.undo import UndoStack
+
+__all__ = ["KeyedLock", "OffloadPool", "UndoStack"]

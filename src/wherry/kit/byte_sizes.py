@@ -1,0 +1,44 @@
+"""Sizes of bytes as people write and read them (the rules of docker/go-units)."""
+
+import re
+
+_PATTERN = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s?([kKmMgGtTpP])?[iI]?[bB]?")
+_BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_DECIMAL_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `64m`, `1.5GiB`, `1024`; a suffix counts in powers of 1024.
+
+    Raises: ValueError with go-units' text.
+    """
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"invalid size: '{text}'")
+    number, suffix = match.groups()
+    scale = _BINARY[suffix.lower()] if suffix else 1
+    return int(float(number) * scale) if "." in number else int(number) * scale
+
+
+def human_size(size_bytes: float) -> str:
+    """Decimal, four significant digits: 1.24MB (go-units `HumanSize`)."""
+    return _scaled(size_bytes, 1000.0, _DECIMAL_UNITS, "{:.4g}")
+
+
+def human_size_short(size_bytes: float) -> str:
+    """Decimal, three significant digits: 1.2MB as image lists print it."""
+    return _scaled(size_bytes, 1000.0, _DECIMAL_UNITS, "{:.3g}")
+
+
+def binary_size(size_bytes: float) -> str:
+    """Binary, four significant digits: 62.5MiB (go-units `BytesSize`)."""
+    return _scaled(size_bytes, 1024.0, _BINARY_UNITS, "{:.4g}")
+
+
+def _scaled(size: float, base: float, units: tuple[str, ...], number: str) -> str:
+    index = 0
+    while size >= base and index < len(units) - 1:
+        size /= base
+        index += 1
+    return number.format(size) + units[index]

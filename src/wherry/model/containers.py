@@ -1,0 +1,248 @@
+"""What a user asked for (`ContainerSpec`) and what we know of a container (`Container`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wherry.model.ids import ContainerId, ExecId, ImageId
+from wherry.model.lifecycle import ContainerState
+from wherry.model.networks import EndpointStatus, NetworkMode, Port, PortBinding
+
+# -- what the user asked ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ulimit:
+    """One resource limit of the container's processes (getrlimit(2)); -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a container may use. Zero or empty means: no limit of its own."""
+
+    memory_bytes: int = 0
+    memory_swap_bytes: int = 0
+    """Memory and swap together; -1 is unlimited swap, 0 twice the memory."""
+    cpu_nanos: int = 0
+    """Billionths of a processor: `--cpus 1.5` is 1_500_000_000."""
+    cpu_shares: int = 0
+    cpuset_cpus: str = ""
+    pids: int | None = None
+    """None or a value below one: unlimited."""
+    ulimits: tuple[Ulimit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindMount:
+    """A host path in the container."""
+
+    source: str
+    target: str
+    is_read_only: bool = False
+    propagation: str = "rprivate"
+    creates_source: bool = False
+    """`-v` makes a missing host directory; `--mount` refuses it."""
+    is_recursive: bool = True
+    written_as: str | None = None
+    """The `-v` text, where the mount came as one: inspect shows it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TmpfsMount:
+    """A temporary file system in the container."""
+
+    target: str
+    size_bytes: int = 0
+    mode: int | None = None
+    options: str = ""
+    """As in `--tmpfs /run:rw,noexec,size=64m`."""
+    from_mount_flag: bool = False
+
+
+MountSpec = BindMount | TmpfsMount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """How far the container's processes are kept from the host."""
+
+    is_privileged: bool = False
+    capabilities_added: tuple[str, ...] = ()
+    capabilities_dropped: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    seccomp: str = ""
+    """Empty: the default profile. `unconfined`, or the JSON text of a profile."""
+    masked_paths: tuple[str, ...] | None = None
+    """None: the default list."""
+    read_only_paths: tuple[str, ...] | None = None
+    group_add: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """The `--security-opt` texts as they came, for inspect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespaces:
+    """Which namespaces are shared. Empty: the engine's default, a namespace of its own."""
+
+    pid: str = ""
+    ipc: str = ""
+    uts: str = ""
+    cgroup: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSpec:
+    """Where the container's output goes. An empty driver means the engine's default."""
+
+    driver: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """How the container is connected."""
+
+    mode: NetworkMode = field(default_factory=NetworkMode)
+    exposed: tuple[Port, ...] = ()
+    bindings: tuple[PortBinding, ...] = ()
+    publishes_all: bool = False
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    """`name:address`, the address may be `host-gateway`."""
+    mac_address: str = ""
+    is_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """Standard streams: what is open, and what the creating client said it would attach."""
+
+    is_tty: bool = False
+    opens_stdin: bool = False
+    closes_stdin_after_first: bool = False
+    """Close the container's stdin when the first attached client has finished."""
+    attaches_stdin: bool = False
+    attaches_stdout: bool = False
+    attaches_stderr: bool = False
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """What the user asked for, merged with the image's defaults once it is created.
+
+    Before the merge, None in `entrypoint` and `command` means: what the image says.
+    """
+
+    image: str
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    environment: tuple[str, ...] = ()
+    working_directory: str = ""
+    user: str = ""
+    hostname: str = ""
+    domainname: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    terminal: Terminal = field(default_factory=Terminal)
+    stop_signal: str = ""
+    stop_timeout_s: int | None = None
+    runs_init: bool | None = None
+    """None: the engine's default."""
+    is_rootfs_read_only: bool = False
+    removes_itself: bool = False
+    shm_bytes: int = 0
+    """Zero: the engine's default of 64 MiB."""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    oom_score_adjust: int = 0
+    cgroup_parent: str = ""
+    runtime: str = ""
+    cid_file: str = ""
+    mounts: tuple[MountSpec, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    security: Security = field(default_factory=Security)
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    log: LogSpec = field(default_factory=LogSpec)
+
+
+# -- what we know ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerStatus:
+    """What happened to a container so far."""
+
+    state: ContainerState
+    pid: int = 0
+    exit_code: int = 0
+    was_oom_killed: bool = False
+    error: str = ""
+    """Why the last start failed; empty when it did not."""
+    started_at_ns: int | None = None
+    finished_at_ns: int | None = None
+    restart_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """The record of a container."""
+
+    id: ContainerId
+    name: str
+    """Without the leading slash that Docker's JSON has."""
+    created_at_ns: int
+    image_id: ImageId
+    spec: ContainerSpec
+    status: ContainerStatus
+    endpoints: tuple[EndpointStatus, ...] = ()
+    """Where it is connected; addresses are there only while it runs."""
+    explicit_stop: bool = False
+    """The user stopped it: restart policies leave it alone."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The command line: entrypoint, then command."""
+        return (self.spec.entrypoint or ()) + (self.spec.command or ())
+
+
+# -- processes that join ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecSpec:
+    """A command to run inside a running container."""
+
+    container_id: ContainerId
+    command: tuple[str, ...]
+    environment: tuple[str, ...] = ()
+    working_directory: str = ""
+    user: str = ""
+    is_tty: bool = False
+    is_privileged: bool = False
+    attaches_stdin: bool = False
+    attaches_stdout: bool = False
+    attaches_stderr: bool = False
+    detach_keys: str = ""
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecStatus:
+    """What happened to an exec session."""
+
+    id: ExecId
+    spec: ExecSpec
+    is_running: bool = False
+    has_started: bool = False
+    exit_code: int | None = None
+    """None until it ended."""
+    pid: int = 0

@@ -1,0 +1,310 @@
+"""Kinds of failure. The edge maps each kind to a status and to Docker's text.
+
+A subclass carries fields, never ready-made prose; `__str__` is for logs. The one exception is
+a kind raised with a `detail`, where a sentence is all that there is to know.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(eq=False)
+class WherryError(Exception):
+    """Any failure that we understand."""
+
+    def __str__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({fields})"
+
+
+# -- kinds -----------------------------------------------------------------------------------
+
+
+class NotFound(WherryError):
+    """What was named does not exist."""
+
+
+class AlreadyExists(WherryError):
+    """The name is taken."""
+
+
+class Conflict(WherryError):
+    """The thing is in a state that does not allow this."""
+
+
+class InvalidRequest(WherryError):
+    """The request can never be right."""
+
+
+class Forbidden(WherryError):
+    """Understood and refused."""
+
+
+class Unauthorized(WherryError):
+    """Who asks is not known."""
+
+
+class Unavailable(WherryError):
+    """Not now: something that we need does not answer."""
+
+
+class NotSupported(WherryError):
+    """Not built yet, or this host can't do it."""
+
+
+class Cancelled(WherryError):
+    """Given up on request."""
+
+
+class Broken(WherryError):
+    """Our own fault, or the machine's."""
+
+
+# -- general ---------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class InvalidField(InvalidRequest):
+    """A value that a field can't have; `problem` is a clause such as `must be positive`."""
+
+    field: str
+    value: object
+    problem: str
+
+
+@dataclass(eq=False)
+class InvalidValue(InvalidRequest):
+    """A request that is wrong in a way that Docker has a sentence of its own for."""
+
+    sentence: str
+
+
+@dataclass(eq=False)
+class FeatureMissing(NotSupported):
+    """Something of Docker's that Wherry does not have yet."""
+
+    feature: str
+
+
+@dataclass(eq=False)
+class HostLacks(NotSupported):
+    """Something that this kernel or host does not offer."""
+
+    feature: str
+    missing: str
+
+
+@dataclass(eq=False)
+class StepFailed(Broken):
+    """A step that should have worked did not; `cause` is what the machine said."""
+
+    step: str
+    cause: str
+
+
+@dataclass(eq=False)
+class StateUnreadable(Broken):
+    """A file or row of our own that can't be understood."""
+
+    place: str
+    problem: str
+
+
+# -- containers ------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ContainerNotFound(NotFound):
+    """No container has this id, prefix or name."""
+
+    reference: str
+
+
+@dataclass(eq=False)
+class AmbiguousReference(InvalidRequest):
+    """An id prefix that fits several things."""
+
+    kind: str
+    reference: str
+
+
+@dataclass(eq=False)
+class ContainerNameTaken(Conflict):
+    """Another container has the name."""
+
+    name: str
+    holder: str
+
+
+@dataclass(eq=False)
+class ContainerNotRunning(Conflict):
+    """The verb needs a running container."""
+
+    container: str
+
+
+@dataclass(eq=False)
+class ContainerRunning(Conflict):
+    """The verb needs a container that is not running."""
+
+    container: str
+    state: str
+
+
+@dataclass(eq=False)
+class ContainerPaused(Conflict):
+    """The verb can't work on a paused container."""
+
+    container: str
+
+
+@dataclass(eq=False)
+class ContainerNotPaused(Conflict):
+    """Nothing to unpause."""
+
+    container: str
+
+
+@dataclass(eq=False)
+class RemovalInProgress(Conflict):
+    """Somebody else is removing the container."""
+
+    container: str
+
+
+@dataclass(eq=False)
+class CommandNotFound(InvalidRequest):
+    """The image has no such program (exit code 127)."""
+
+    program: str
+    in_search_path: bool
+    """Whether `$PATH` was searched: a bare name, not a path."""
+
+
+@dataclass(eq=False)
+class CommandNotExecutable(InvalidRequest):
+    """The program is there and can't be executed (exit code 126)."""
+
+    program: str
+    reason: str
+
+
+@dataclass(eq=False)
+class StartFailed(Broken):
+    """The container could not be started; `cause` says which step and why."""
+
+    cause: str
+
+
+@dataclass(eq=False)
+class UserNotFound(InvalidRequest):
+    """A user or group that the image does not have."""
+
+    reference: str
+    is_group: bool
+
+
+@dataclass(eq=False)
+class ExecNotFound(NotFound):
+    """No exec session has this id."""
+
+    exec_id: str
+
+
+@dataclass(eq=False)
+class ExecAlreadyStarted(Conflict):
+    """An exec session runs once."""
+
+    exec_id: str
+
+
+@dataclass(eq=False)
+class LogsNotReadable(NotSupported):
+    """The container's log driver keeps nothing to read."""
+
+    driver: str
+
+
+# -- mounts ----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class BindSourceMissing(InvalidRequest):
+    """`--mount` of a host path that is not there."""
+
+    path: str
+
+
+# -- images ----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ImageNotFound(NotFound):
+    """No image answers to the reference."""
+
+    reference: str
+
+
+@dataclass(eq=False)
+class ImageInUse(Conflict):
+    """A container or another tag needs the image."""
+
+    reference: str
+    container: str
+    is_running: bool
+
+
+@dataclass(eq=False)
+class ImageHasTags(Conflict):
+    """Removal by id of an image with tags in several repositories."""
+
+    image: str
+
+
+@dataclass(eq=False)
+class InvalidReference(InvalidRequest):
+    """Text that is not an image reference."""
+
+    reference: str
+    problem: str
+
+
+@dataclass(eq=False)
+class ArchiveRefused(InvalidRequest):
+    """An image archive or layer that is malformed or unsafe."""
+
+    problem: str
+
+
+@dataclass(eq=False)
+class DigestMismatch(InvalidRequest):
+    """Content that is not what its digest says."""
+
+    expected: str
+    actual: str
+
+
+# -- networks --------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NetworkNotFound(NotFound):
+    """No network has this id or name."""
+
+    reference: str
+
+
+@dataclass(eq=False)
+class PortInUse(Conflict):
+    """The host port is taken; `owner` says by whom, as far as we can see."""
+
+    protocol: str
+    address: str
+    port: int
+    owner: str
+
+
+@dataclass(eq=False)
+class AddressPoolExhausted(Unavailable):
+    """The subnet has no free address."""
+
+    subnet: str

@@ -1,0 +1,72 @@
+"""Images: their configuration, layers, and the names that lead to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wherry.model.ids import ChainId, DiffId, Digest, ImageId
+from wherry.model.networks import Port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """What an image says about the containers made from it (OCI image-spec, "config")."""
+
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    environment: tuple[str, ...] = ()
+    working_directory: str = ""
+    user: str = ""
+    exposed_ports: tuple[Port, ...] = ()
+    volumes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = ""
+    shell: tuple[str, ...] = ()
+    on_build: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One step of how an image came to be."""
+
+    created_at_ns: int | None
+    created_by: str = ""
+    comment: str = ""
+    author: str = ""
+    is_empty_layer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of an image, as unpacked here."""
+
+    diff_id: DiffId
+    chain_id: ChainId
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image in the local store."""
+
+    id: ImageId
+    references: tuple[str, ...]
+    """Familiar names with tags, such as `busybox:latest`, sorted."""
+    repo_digests: tuple[str, ...] = ()
+    config: ImageConfig
+    layers: tuple[Layer, ...]
+    history: tuple[HistoryEntry, ...] = ()
+    architecture: str = "amd64"
+    variant: str = ""
+    operating_system: str = "linux"
+    created_at_ns: int | None = None
+    author: str = ""
+    comment: str = ""
+    size_bytes: int = 0
+    parent: str = ""
+    tagged_at_ns: int | None = None
+    manifest_digest: Digest | None = None
+
+    @property
+    def chain_id(self) -> ChainId | None:
+        """The stack of all layers; None for an image without any."""
+        return self.layers[-1].chain_id if self.layers else None
