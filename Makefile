@@ -1,0 +1,38 @@
+# make demo, make test: a fresh Debian 12 and root are enough, the rest is installed.
+PREFIX ?= /usr/local
+PYTHON_VENV = .venv/bin/python
+
+help:
+	@echo "make demo      a container, started by docker, serves a page through a published port"
+	@echo "make test      every test there is (root; under half an hour on two cores)"
+	@echo "make check     format, types, floors, unit and house tests (no root, under a minute)"
+	@echo "make install   wherry, wherryd and wherry-runtime into $(DESTDIR)$(PREFIX)/bin"
+	@echo "make bench     the engine beside Debian's dockerd, in one run (BENCH='--quick' for short)"
+	@echo "make setup     only what these need: Debian packages that are missing, and .venv"
+	@echo "make clean     what these leave: .venv, caches, .work"
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@$(PYTHON_VENV) scripts/demo.py
+
+# Kernel, parity and fault tests share one machine's worth of ports and cgroups: no -n here.
+test: setup
+	$(PYTHON_VENV) -m pytest -q $(PYTEST)
+
+check: setup
+	@./dev check
+
+install: setup
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh
+
+bench: setup
+	@bench/prepare.sh
+	@$(PYTHON_VENV) bench/bench.py $(BENCH)
+
+clean:
+	rm -rf .venv .work build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo test check install bench clean
