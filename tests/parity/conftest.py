@@ -1,0 +1,15 @@
+"""Parity tests: each drives a running engine as a stranger would, and must leave it clean."""
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests beside this file are parity tests."""
+    for item in items:
+        if "/tests/parity/" in str(item.path):
+            item.add_marker(pytest.mark.parity)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaves_nothing(clean_census: None) -> None:
+    """Every module ends with the census of its beginning."""

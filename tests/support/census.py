@@ -1,0 +1,182 @@
+"""The leak census: everything that an engine could leave behind, listed so it can be compared.
+
+Taken before and after a piece of work, the difference must be empty. Process ids, inode numbers
+and ports that the kernel chose differ from run to run and mean nothing, so facts are texts
+without them, counted: two shims where one was is a difference, another pid is none.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.machine import PrivateMachine
+
+Fact = tuple[str, str]
+"""The class of a thing that can leak, and which one it is."""
+
+FD_SLACK = 4
+"""How many more descriptors a daemon may hold: connections that clients keep open."""
+
+_IGNORED_FILES = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """What was there at one moment. `daemon_fds` is None when no daemon was looked at."""
+
+    facts: tuple[tuple[Fact, int], ...]
+    daemon_fds: int | None
+
+
+def take(
+    machine: PrivateMachine, *, daemon_pid: int | None = None, directories: Iterable[Path] = ()
+) -> Census:
+    """List what is in the machine now.
+
+    `daemon_pid` is as seen from outside; `directories` are the engine's roots, of which the
+    entries down to the third level count (deeper ones are the content of images).
+    """
+    found: Counter[Fact] = Counter()
+    for kind, facts in (
+        ("mount", _mounts(machine)),
+        ("link", _links(machine)),
+        ("packet filter", _packet_filter(machine)),
+        ("cgroup", _cgroup_directories(machine)),
+        ("process", _processes(machine)),
+        ("network namespace", _network_namespaces(machine)),
+        ("listening socket", _listening(machine)),
+        ("file", _entries(directories)),
+    ):
+        found.update((kind, fact) for fact in facts)
+    return Census(
+        facts=tuple(sorted(found.items())),
+        daemon_fds=None if daemon_pid is None else len(os.listdir(f"/proc/{daemon_pid}/fd")),
+    )
+
+
+def difference(before: Census, after: Census) -> list[str]:
+    """One readable line per thing that came or went; empty when nothing leaked."""
+    old, new = dict(before.facts), dict(after.facts)
+    lines = []
+    for fact in sorted(old.keys() | new.keys()):
+        change = new.get(fact, 0) - old.get(fact, 0)
+        if change:
+            word = "left behind" if change > 0 else "gone"
+            lines.append(f"{fact[0]} {word} ({change:+d}): {fact[1]}")
+    if before.daemon_fds is not None and after.daemon_fds is not None:
+        grown = after.daemon_fds - before.daemon_fds
+        if grown > FD_SLACK:
+            lines.append(f"daemon descriptors left behind ({grown:+d})")
+    return lines
+
+
+def settled_difference(
+    before: Census, take_again: Callable[[], Census], *, within_s: float = 5
+) -> list[str]:
+    """The difference once it is empty, or what is left of it when the time is over.
+
+    Removal is often finished by somebody else (the kernel, a shim) a moment after the answer.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        lines = difference(before, take_again())
+        if not lines or time.monotonic() > deadline:
+            return lines
+        time.sleep(0.05)  # polling the kernel: nothing tells when the last cgroup is gone
+
+
+def _mounts(machine: PrivateMachine) -> Iterator[str]:
+    for line in Path(f"/proc/{machine.pid}/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        yield f"{right.split()[0]} on {left.split()[4]}"
+
+
+def _links(machine: PrivateMachine) -> Iterator[str]:
+    listed = json.loads(machine.run("ip", "-json", "link").stdout or "[]")
+    for link in listed:
+        name = link["ifname"]
+        # The other end of a container's veth has a chosen name: the bridge tells what it is.
+        yield f"a port of {link['master']}" if "master" in link else name
+
+
+def _packet_filter(machine: PrivateMachine) -> Iterator[str]:
+    listed = json.loads(machine.run("nft", "-j", "list", "ruleset").stdout or "{}")
+    for entry in listed.get("nftables", []):
+        for kind, thing in entry.items():
+            if kind == "metainfo":
+                continue
+            elements = thing.pop("elem", [])
+            thing.pop("handle", None)
+            where = f"{thing.get('table', thing.get('name'))} {thing.get('name', '')}"
+            if kind == "rule":
+                where = f"{thing['table']} {thing['chain']} {_without_counters(thing['expr'])}"
+            yield f"{kind} {where}"
+            for element in elements:
+                yield f"element of {where}: {json.dumps(element)}"
+
+
+def _without_counters(expressions: list[dict[str, Any]]) -> str:
+    return json.dumps([each for each in expressions if "counter" not in each])
+
+
+def _cgroup_directories(machine: PrivateMachine) -> Iterator[str]:
+    for top in machine.cgroups:
+        for directory, _names, _files in os.walk(top):
+            path = os.path.relpath(directory, top)
+            yield f"{top.parent.name}:{path}"
+
+
+def _processes(machine: PrivateMachine) -> Iterator[str]:
+    for pid in machine.processes():
+        with contextlib.suppress(OSError, IndexError, StopIteration):
+            status = Path(f"/proc/{pid}/status").read_text()
+            state = next(x for x in status.splitlines() if x.startswith("State:")).split()[1]
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            if state == "Z":
+                yield f"zombie {name}"
+            else:
+                yield command.strip()[:200] or name
+
+
+def _network_namespaces(machine: PrivateMachine) -> Iterator[str]:
+    seen = set()
+    for pid in machine.processes():
+        with contextlib.suppress(OSError):
+            seen.add(os.readlink(f"/proc/{pid}/ns/net"))
+    home = os.readlink(f"/proc/{machine.pid}/ns/net")
+    for _each in seen - {home}:
+        yield "with a process in it"
+
+
+def _listening(machine: PrivateMachine) -> Iterator[str]:
+    """Sockets that could be connected to: TCP and Unix listeners, bound UDP and TCP ports."""
+    network = Path(f"/proc/{machine.pid}/net")
+    for protocol in ("tcp", "tcp6", "udp", "udp6"):
+        for line in (network / protocol).read_text().splitlines()[1:]:
+            fields = line.split()
+            address, peer, state = fields[1], fields[2], fields[3]
+            if state == "0A" or (protocol.startswith("udp") and peer.endswith(":0000")):
+                yield f"{protocol} {address}"
+    for line in (network / "unix").read_text().splitlines()[1:]:
+        fields = line.split()
+        # The flag __SO_ACCEPTCON marks listeners (net/unix/af_unix.c); the path, if any, is last.
+        if int(fields[3], 16) & 0x10000:
+            yield f"unix {fields[7] if len(fields) > 7 else 'without a name'}"
+
+
+def _entries(directories: Iterable[Path]) -> Iterator[str]:
+    for root in directories:
+        for directory, names, files in os.walk(root):
+            depth = len(Path(directory).relative_to(root).parts)
+            for name in (*names, *files):
+                if not name.endswith(_IGNORED_FILES):
+                    yield os.path.join(directory, name)
+            if depth == 2:
+                names.clear()

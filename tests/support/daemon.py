@@ -1,0 +1,236 @@
+"""A real wherryd in a private machine, and the clients that tests drive it with."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from support import http_over_unix
+from support.census import Census, settled_difference, take
+from support.http_over_unix import Answer
+from support.machine import PrivateMachine
+from support.waiting import wait_until
+
+API = "/v1.51"
+BUSYBOX = "busybox:latest"
+Ran = subprocess.CompletedProcess[str]
+
+
+class Engine:
+    """One engine: its machine, its roots, its daemon, which may be dead and alive in turn."""
+
+    def __init__(self, *flags: str, machine: PrivateMachine | None = None) -> None:
+        self.machine = machine or PrivateMachine()
+        # Short, because a Unix socket's path has 107 bytes and container ids are long.
+        self.root = Path(tempfile.mkdtemp(prefix="wh-"))
+        self.root.chmod(0o711)
+        self.socket = str(self.root / "w.sock")
+        self.data_root = self.root / "data"
+        self.exec_root = self.root / "exec"
+        self.pid_file = self.root / "pid"
+        self.log_file = self.root / "log"
+        self._flags = flags
+        self._entering: subprocess.Popen[bytes] | None = None
+        (self.root / "docker-config").mkdir()
+        live_engines.append(self)
+
+    # -- the daemon ----------------------------------------------------------------------
+
+    def start(
+        self, *flags: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start wherryd and wait for its first answer.
+
+        `prefix` is a command line to run it under, such as a tracer's.
+        """
+        command = self.machine.command(
+            *prefix,
+            *(sys.executable, "-P", "-m", "wherry.programs.wherryd"),
+            *("-H", f"unix://{self.socket}"),
+            *("--data-root", str(self.data_root)),
+            *("--exec-root", str(self.exec_root)),
+            *("--pidfile", str(self.pid_file)),
+            *self._flags,
+            *flags,
+        )
+        with self.log_file.open("ab") as log:
+            self._entering = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
+        try:
+            wait_until("wherryd answers /_ping", self._answers, within_s=20)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}\n{self.log_tail()}") from None
+
+    def _answers(self) -> bool:
+        if self._entering is None or self._entering.poll() is not None:
+            raise AssertionError(f"wherryd ended at once\n{self.log_tail()}")
+        try:
+            return http_over_unix.request(self.socket, "GET", "/_ping", timeout_s=5).status == 200
+        except OSError:
+            return False
+
+    @property
+    def pid(self) -> int:
+        """The daemon's pid as seen from outside its machine."""
+        return self.machine.outside_pid(int(self.pid_file.read_text()))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the daemon was started and has not ended."""
+        return self._entering is not None and self._entering.poll() is None
+
+    def kill9(self) -> None:
+        """End the daemon as a power-hungry kernel would: with no time for a last word."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the daemon in order; containers stay."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        assert self._entering is not None
+        if self._entering.poll() is None:
+            os.kill(self.pid, how)
+        self._entering.wait(timeout=30)
+        self._entering = None
+
+    def restart(self) -> None:
+        """Stop the daemon in order and start it again."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """End the daemon and everything else in its machine; leave no file."""
+        live_engines.remove(self)
+        if self.is_running:
+            self.stop()
+        self.machine.close()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def log_tail(self, lines: int = 60, *, since_byte: int = 0) -> str:
+        """The end of the daemon's log."""
+        if not self.log_file.exists():
+            return ""
+        text = self.log_file.read_bytes()[since_byte:].decode(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    # -- clients -------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which the clients find this engine."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "WHERRY_"))}
+        return {
+            **kept,
+            "DOCKER_HOST": f"unix://{self.socket}",
+            "DOCKER_CONFIG": str(self.root / "docker-config"),
+        }
+
+    def docker(self, *arguments: str, stdin: str | None = None, timeout_s: float = 60) -> Ran:
+        """Run the stock docker CLI against this engine."""
+        return self._client(["docker", *arguments], stdin, timeout_s)
+
+    def wherry(self, *arguments: str, stdin: str | None = None, timeout_s: float = 60) -> Ran:
+        """Run Wherry's own CLI against this engine; it may not start another."""
+        own = [sys.executable, "-P", "-m", "wherry.programs.wherry", "--no-autostart"]
+        return self._client([*own, *arguments], stdin, timeout_s)
+
+    def _client(self, command: list[str], stdin: str | None, timeout_s: float) -> Ran:
+        return subprocess.run(
+            command,
+            env=self.environment,
+            input="" if stdin is None else stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def docker_ok(self, *arguments: str, stdin: str | None = None, timeout_s: float = 60) -> str:
+        """What docker prints, without the last newline; an exit code other than 0 is a failure."""
+        ran = self.docker(*arguments, stdin=stdin, timeout_s=timeout_s)
+        assert ran.returncode == 0, f"docker {' '.join(arguments)}: {ran.returncode} {ran.stderr}"
+        return ran.stdout.removesuffix("\n")
+
+    def api(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 30,
+    ) -> Answer:
+        """One request; a path that does not name a version is asked of the newest."""
+        versioned = path if path.startswith(("/v", "/_ping", "/wherry")) else API + path
+        return http_over_unix.request(
+            self.socket, method, versioned, body, headers=headers, timeout_s=timeout_s
+        )
+
+    def inspect(self, container: str) -> Any:
+        """The inspect document of a container."""
+        answer = self.api("GET", f"/containers/{quote(container)}/json")
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    def create(self, *command: str, **config: object) -> str:
+        """Create a busybox container by the API and return its id."""
+        name = config.pop("name", None)
+        target = "/containers/create" + (f"?name={name}" if name else "")
+        answer = self.api("POST", target, {"Image": BUSYBOX, "Cmd": list(command), **config})
+        assert answer.status == 201, answer.body
+        return str(answer.json["Id"])
+
+    def bootstrap(self, reference: str = "busybox") -> None:
+        """Make a base image out of this machine's own packages."""
+        target = f"/wherry/images/bootstrap?reference={quote(reference)}"
+        answer = self.api("POST", target, timeout_s=600)
+        assert answer.status == 200, (answer.status, answer.body, self.log_tail())
+
+    def remove_all_containers(self) -> None:
+        """Remove what tests made, running or not."""
+        for each in self.api("GET", "/containers/json?all=1").json:
+            self.api("DELETE", f"/containers/{each['Id']}?force=1&v=1")
+
+    # -- the census ----------------------------------------------------------------------
+
+    def census(self) -> Census:
+        """What there is in the machine and in the engine's roots."""
+        return take(
+            self.machine,
+            daemon_pid=self.pid if self.is_running else None,
+            directories=(self.data_root, self.exec_root),
+        )
+
+    def leaks_since(self, before: Census, *, within_s: float = 5) -> list[str]:
+        """What has come or gone since, once things have settled."""
+        return settled_difference(before, self.census, within_s=within_s)
+
+    # -- looking inside ------------------------------------------------------------------
+
+    def container_pid(self, container: str) -> int:
+        """A running container's first process, as seen from outside the machine."""
+        return self.machine.outside_pid(int(self.inspect(container)["State"]["Pid"]))
+
+    def events_since(self, since: float, **filters: list[str]) -> list[Any]:
+        """Events from a time until now."""
+        until = self.api("GET", "/info").json["SystemTime"]
+        chosen = quote(json.dumps(filters))
+        target = f"/events?since={since:.9f}&until={quote(until)}&filters={chosen}"
+        return self.api("GET", target).lines
+
+
+live_engines: list[Engine] = []
+"""Engines whose logs are worth showing when a test fails."""
