@@ -1,0 +1,228 @@
+"""What the API needs from the engine: one protocol per noun, declared by the consumer.
+
+`engine` implements them, `programs.wiring` puts them together into `Services`. References are
+what a user typed: an id, an unambiguous prefix of one, or a name. Every method raises kinds of
+`wherry.model.errors`; `api.errors` maps them to statuses and Docker's texts.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
+from wherry.model.events import Event
+from wherry.model.ids import ExecId
+from wherry.model.images import Image
+from wherry.model.networks import Network
+from wherry.model.outcomes import (
+    CreateOutcome,
+    Progress,
+    Removal,
+    StartOutcome,
+    StopOutcome,
+    WaitCondition,
+)
+from wherry.model.queries import (
+    AttachRequest,
+    ContainerDetails,
+    ContainerQuery,
+    EngineInfo,
+    Filters,
+    LogLine,
+    LogQuery,
+    ProcessTable,
+)
+from wherry.model.tasks import ExitRecord
+
+__all__ = [
+    "AttachRequest",
+    "ByteSource",
+    "ContainerDetails",
+    "ContainerQuery",
+    "Containers",
+    "CreateOutcome",
+    "DuplexStream",
+    "EngineInfo",
+    "Events",
+    "Execs",
+    "Explanations",
+    "Filters",
+    "Images",
+    "LogLine",
+    "LogQuery",
+    "Networks",
+    "ProcessTable",
+    "Progress",
+    "Removal",
+    "Services",
+    "StartOutcome",
+    "StopOutcome",
+    "System",
+    "WaitCondition",
+]
+
+# -- streams ---------------------------------------------------------------------------------
+
+
+class DuplexStream(Protocol):
+    """The bytes of an attached container or exec session.
+
+    What is read is framed (`kit.streams`) unless the session has a terminal; what is written
+    is its stdin.
+    """
+
+    async def read(self) -> bytes:
+        """The next bytes; empty when the output has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Pass bytes to stdin; waits while the process doesn't read."""
+        ...
+
+    async def close_stdin(self) -> None:
+        """No more input: the half-close of the client."""
+        ...
+
+    async def close(self) -> None:
+        """Let go; the process goes on."""
+        ...
+
+
+# -- containers ------------------------------------------------------------------------------
+
+
+class Containers(Protocol):
+    """Everything that one can do with containers."""
+
+    async def create(
+        self, spec: ContainerSpec, *, name: str, platform: str = ""
+    ) -> CreateOutcome: ...
+    async def start(self, reference: str) -> StartOutcome: ...
+    async def stop(
+        self, reference: str, *, signal: str = "", timeout_s: int | None = None
+    ) -> StopOutcome: ...
+    async def restart(
+        self, reference: str, *, signal: str = "", timeout_s: int | None = None
+    ) -> None: ...
+    async def kill(self, reference: str, *, signal: str = "") -> None: ...
+    async def pause(self, reference: str) -> None: ...
+    async def unpause(self, reference: str) -> None: ...
+    async def rename(self, reference: str, new_name: str) -> None: ...
+    async def remove(
+        self,
+        reference: str,
+        *,
+        is_forced: bool = False,
+        removes_volumes: bool = False,
+        removes_link: bool = False,
+    ) -> None: ...
+    async def wait(self, reference: str, condition: WaitCondition) -> Awaitable[ExitRecord]:
+        """Returns when the waiting has begun; await the result for the end."""
+        ...
+
+    async def resize(self, reference: str, *, rows: int, columns: int) -> None: ...
+    async def attach(self, reference: str, request: AttachRequest) -> DuplexStream: ...
+    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogLine]: ...
+    async def get(self, reference: str) -> Container: ...
+    async def inspect(self, reference: str, *, wants_size: bool = False) -> ContainerDetails: ...
+    async def list(self, query: ContainerQuery) -> Sequence[Container]: ...
+    async def top(self, reference: str, ps_arguments: str) -> ProcessTable: ...
+
+
+class Execs(Protocol):
+    """Commands that join running containers."""
+
+    async def create(self, reference: str, spec: ExecSpec) -> ExecId: ...
+    async def start(
+        self, exec_id: str, *, is_detached: bool, is_tty: bool, rows: int = 0, columns: int = 0
+    ) -> DuplexStream | None:
+        """None when it was started detached."""
+        ...
+
+    async def inspect(self, exec_id: str) -> ExecStatus: ...
+    async def resize(self, exec_id: str, *, rows: int, columns: int) -> None: ...
+
+
+# -- images ----------------------------------------------------------------------------------
+
+
+ByteSource = AsyncIterator[bytes]
+"""A request body as it comes."""
+
+
+class Images(Protocol):
+    """The local image store."""
+
+    async def list(self, filters: Filters, *, wants_all: bool = False) -> Sequence[Image]: ...
+    async def get(self, reference: str) -> Image: ...
+    async def graph_data(self, image: Image) -> tuple[str, Mapping[str, str]]:
+        """Driver name and GraphDriver.Data."""
+        ...
+
+    async def containers_by_image(self) -> Mapping[str, int]:
+        """Image id to how many containers use it."""
+        ...
+
+    async def tag(self, reference: str, *, repository: str, tag: str) -> None: ...
+    async def remove(
+        self, reference: str, *, is_forced: bool = False, prunes_parents: bool = True
+    ) -> Sequence[Removal]: ...
+    def load(self, archive: ByteSource) -> AsyncIterator[Progress]: ...
+    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]: ...
+    def import_archive(
+        self,
+        archive: ByteSource,
+        *,
+        reference: str,
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+    ) -> AsyncIterator[Progress]: ...
+    def bootstrap(self, reference: str) -> AsyncIterator[Progress]: ...
+
+
+# -- the rest --------------------------------------------------------------------------------
+
+
+class Networks(Protocol):
+    """The networks that exist."""
+
+    async def list(self, filters: Filters) -> Sequence[Network]: ...
+    async def get(self, reference: str) -> Network: ...
+    async def containers_on(self, network: Network) -> Sequence[Container]: ...
+
+
+class System(Protocol):
+    """The engine as a whole."""
+
+    async def info(self) -> EngineInfo: ...
+
+
+class Events(Protocol):
+    """The event stream."""
+
+    def subscribe(
+        self, *, since_ns: int | None, until_ns: int | None, filters: Filters
+    ) -> AsyncIterator[Event]: ...
+
+
+class Explanations(Protocol):
+    """What the engine did to the kernel."""
+
+    async def container_text(self, reference: str) -> str: ...
+    async def container_json(self, reference: str) -> bytes:
+        """The journal as a JSON document."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The engine as the API sees it."""
+
+    containers: Containers
+    execs: Execs
+    images: Images
+    networks: Networks
+    system: System
+    events: Events
+    explanations: Explanations

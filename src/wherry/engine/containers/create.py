@@ -1,0 +1,235 @@
+"""From a wish to a record: merge with the image, reserve the name, prepare the snapshot."""
+
+import os
+import random
+import re
+import shutil
+from dataclasses import dataclass, replace
+
+from wherry.engine.events import EventLog
+from wherry.engine.names import pick_name
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import ContainerRecords
+from wherry.images import ImageStore
+from wherry.kit.aio import OffloadPool, UndoStack
+from wherry.kit.clock import Clock
+from wherry.kit.random_ids import new_id, short_id
+from wherry.model.containers import (
+    BindMount,
+    Container,
+    ContainerSpec,
+    ContainerStatus,
+    LogSpec,
+    NetworkSpec,
+)
+from wherry.model.errors import (
+    BindSourceMissing,
+    InvalidValue,
+)
+from wherry.model.ids import ContainerId, EndpointId, NetworkId, SnapshotKey
+from wherry.model.images import Image, ImageConfig
+from wherry.model.lifecycle import ContainerState
+from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
+from wherry.networks import Networks
+from wherry.snapshots import Snapshots
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateDefaults:
+    """What the engine's settings say where the user says nothing."""
+
+    log: LogSpec
+    runs_init: bool = False
+    shm_bytes: int = 64 << 20
+
+
+class CreateContainer:
+    """The verb `create`."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        images: ImageStore,
+        snapshots: Snapshots,
+        networks: Networks,
+        events: EventLog,
+        paths: ContainerPaths,
+        defaults: CreateDefaults,
+        offload: OffloadPool,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._images = images
+        self._snapshots = snapshots
+        self._networks = networks
+        self._events = events
+        self._paths = paths
+        self._defaults = defaults
+        self._offload = offload
+        self._clock = clock
+        self._dice = random.Random()
+
+    async def __call__(self, spec: ContainerSpec, *, name: str = "") -> Container:
+        """Make a container in state CREATED, with a writable snapshot of its image.
+
+        Raises: ImageNotFound, ContainerNameTaken, InvalidRequest kinds.
+        """
+        image = self._image_of(spec)
+        self._check_network(spec.network)
+        await self._offload(_check_bind_sources, spec)
+        container_id = ContainerId(new_id())
+        merged = self._with_engine_defaults(with_image_defaults(spec, image.config), container_id)
+        if not merged.entrypoint and not merged.command:
+            raise InvalidValue("no command specified")
+        container = Container(
+            id=container_id,
+            name=self._name_for(name),
+            created_at_ns=self._clock.now_ns(),
+            image_id=image.id,
+            spec=merged,
+            status=ContainerStatus(state=ContainerState.CREATED),
+            endpoints=self._planned_endpoints(merged.network),
+        )
+        async with UndoStack() as undo:
+            undo.push(self._offload, self._erase_files, container_id)
+            await self._offload(self._prepare_files, container_id, image)
+            await self._records.add(container)
+            undo.keep()
+        self._events.container("create", container)
+        return container
+
+    # -- steps -------------------------------------------------------------------------------
+
+    def _image_of(self, spec: ContainerSpec) -> Image:
+        if not spec.image:
+            raise InvalidValue("invalid reference format")
+        return self._images.resolve(spec.image)
+
+    def _check_network(self, network: NetworkSpec) -> None:
+        """A named network and a container to join must exist already."""
+        match network.mode.kind:
+            case NetworkModeKind.CONTAINER:
+                self._records.find(network.mode.reference)
+            case NetworkModeKind.NETWORK:
+                self._networks.get(network.mode.reference)
+            case _:
+                pass
+
+    def _name_for(self, wish: str) -> str:
+        if not wish:
+            return pick_name(self._records.name_is_free, self._dice)
+        name = wish.removeprefix("/")
+        if not _NAME.fullmatch(name):
+            raise InvalidValue(
+                f"Invalid container name ({wish}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+            )
+        return name
+
+    def _with_engine_defaults(
+        self, spec: ContainerSpec, container_id: ContainerId
+    ) -> ContainerSpec:
+        shares_names = spec.network.mode.kind is NetworkModeKind.HOST
+        hostname = spec.hostname or (os.uname().nodename if shares_names else "")
+        return replace(
+            spec,
+            hostname=hostname or short_id(container_id),
+            log=self._log_for(spec.log),
+            shm_bytes=spec.shm_bytes or self._defaults.shm_bytes,
+        )
+
+    def _log_for(self, wish: LogSpec) -> LogSpec:
+        default = self._defaults.log
+        if wish.driver and wish.driver != default.driver:
+            return wish
+        return LogSpec(driver=default.driver, options={**default.options, **wish.options})
+
+    def _planned_endpoints(self, network: NetworkSpec) -> tuple[EndpointStatus, ...]:
+        planned = self._network_of(network)
+        if planned is None:
+            return ()
+        return (
+            EndpointStatus(
+                endpoint_id=EndpointId(""),
+                network_id=NetworkId(planned.id),
+                network_name=planned.name,
+            ),
+        )
+
+    def _network_of(self, network: NetworkSpec) -> Network | None:
+        kind = network.mode.kind
+        if network.is_disabled or kind is NetworkModeKind.CONTAINER:
+            return None
+        name = network.mode.reference if kind is NetworkModeKind.NETWORK else kind.value
+        return self._networks.get("bridge" if kind is NetworkModeKind.DEFAULT else name)
+
+    def _prepare_files(self, container_id: ContainerId, image: Image) -> None:
+        os.makedirs(self._paths.record_directory(container_id), mode=0o700)
+        self._snapshots.prepare(SnapshotKey(container_id), image.chain_id)
+
+    def _erase_files(self, container_id: ContainerId) -> None:
+        self._snapshots.remove(SnapshotKey(container_id))
+        shutil.rmtree(self._paths.record_directory(container_id), ignore_errors=True)
+
+
+def with_image_defaults(spec: ContainerSpec, image: ImageConfig) -> ContainerSpec:
+    """The wish, completed by what the image says; the user's words win.
+
+    A user's entrypoint also drops the image's command, as in Docker. An entrypoint of one
+    empty word (`--entrypoint ""`) means: none at all.
+    """
+    entrypoint, command = spec.entrypoint, spec.command
+    if not entrypoint:
+        if not command:
+            command = image.command
+        if entrypoint is None:
+            entrypoint = image.entrypoint
+    if entrypoint == ("",):
+        entrypoint = None
+    return replace(
+        spec,
+        entrypoint=entrypoint,
+        command=command,
+        environment=merge_environment(image.environment, spec.environment),
+        working_directory=spec.working_directory or image.working_directory,
+        user=spec.user or image.user,
+        labels={**image.labels, **spec.labels},
+        stop_signal=spec.stop_signal or image.stop_signal,
+        network=replace(
+            spec.network,
+            exposed=tuple(
+                sorted(
+                    {
+                        *image.exposed_ports,
+                        *spec.network.exposed,
+                        *(binding.port for binding in spec.network.bindings),
+                    }
+                )
+            ),
+        ),
+    )
+
+
+def merge_environment(image: tuple[str, ...], user: tuple[str, ...]) -> tuple[str, ...]:
+    """The user's variables, then the image's that the user did not set.
+
+    Raises: InvalidValue for an entry without a name.
+    """
+    for entry in user:
+        if not entry.partition("=")[0]:
+            raise InvalidValue(f"invalid environment variable: {entry}")
+    names = {entry.partition("=")[0] for entry in user}
+    return user + tuple(entry for entry in image if entry.partition("=")[0] not in names)
+
+
+def _check_bind_sources(spec: ContainerSpec) -> None:
+    """`--mount` wants the source there, `-v` makes it when the container starts."""
+    for mount in spec.mounts:
+        if (
+            isinstance(mount, BindMount)
+            and not mount.creates_source
+            and not os.path.lexists(mount.source)
+        ):
+            raise BindSourceMissing(mount.source)

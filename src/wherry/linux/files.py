@@ -1,0 +1,74 @@
+"""Files below a directory descriptor, never outside of it.
+
+Everything that touches a tree written by somebody else (a layer, a container's root) goes
+through `open_in_root`: openat2(2) with RESOLVE_IN_ROOT resolves absolute links and `..` as if
+the directory were the root, in the kernel, without a window for a race.
+"""
+
+import ctypes
+import errno
+import os
+
+from wherry.linux.syscall import KernelError, syscall
+
+SYS_OPENAT2 = 437
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+O_PATH = os.O_PATH
+_EAGAIN_TRIES = 128
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+assert ctypes.sizeof(_OpenHow) == 24, "struct open_how, linux/openat2.h"
+
+
+def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """openat2(2): open relative to a directory under resolution rules; close-on-exec always.
+
+    EAGAIN means that a rename raced with `..`: the kernel asks to try again, we do so a bounded
+    number of times.
+
+    Raises: KernelError.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    name = os.fsencode(path)
+    for attempt in range(_EAGAIN_TRIES):
+        try:
+            return syscall(
+                SYS_OPENAT2, dirfd, name, ctypes.byref(how), ctypes.sizeof(how),
+                name="openat2", operands=(path,),
+            )  # fmt: skip
+        except KernelError as error:
+            if error.errno != errno.EAGAIN or attempt == _EAGAIN_TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def open_in_root(root: int, path: str | bytes, flags: int, mode: int = 0) -> int:
+    """Open a path as a process whose root is the directory would see it.
+
+    Magic links of /proc are refused.
+
+    Raises: KernelError.
+    """
+    return openat2(root, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+
+
+def open_beneath(directory: int, path: str | bytes, flags: int, mode: int = 0) -> int:
+    """Open a path that must not leave the directory, by links or `..` (EXDEV if it would).
+
+    Raises: KernelError.
+    """
+    return openat2(directory, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)

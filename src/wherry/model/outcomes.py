@@ -1,0 +1,57 @@
+"""How verbs ended, where more than one end is a good one."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from wherry.model.ids import ContainerId
+
+
+class StartOutcome(Enum):
+    """How a start went."""
+
+    STARTED = "started"
+    ALREADY_RUNNING = "already running"
+
+
+class StopOutcome(Enum):
+    """How a stop went."""
+
+    STOPPED = "stopped"
+    ALREADY_STOPPED = "already stopped"
+
+
+class WaitCondition(Enum):
+    """What `wait` waits for."""
+
+    NOT_RUNNING = "not-running"
+    NEXT_EXIT = "next-exit"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOutcome:
+    """A container was created."""
+
+    container_id: ContainerId
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What an image removal did, in order: one of the two is set in each step."""
+
+    untagged: str = ""
+    deleted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One message of a long answer; becomes a line of Docker's JSON stream."""
+
+    stream: str = ""
+    """Plain output, with its newline."""
+    status: str = ""
+    id: str = ""
+    current: int | None = None
+    total: int | None = None
+    error: str = ""

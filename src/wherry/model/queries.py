@@ -1,0 +1,136 @@
+"""What is asked of the engine, and the shapes of its answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wherry.model.containers import Container
+from wherry.model.ids import ContainerId, ExecId
+from wherry.model.images import Image
+
+Filters = Mapping[str, tuple[str, ...]]
+"""A decoded `filters` parameter: key to the accepted values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachRequest:
+    """Which streams, and whether the past (`logs`) comes first."""
+
+    wants_stdin: bool = False
+    wants_stdout: bool = False
+    wants_stderr: bool = False
+    wants_stream: bool = True
+    wants_logs: bool = False
+    detach_keys: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which log lines."""
+
+    wants_stdout: bool
+    wants_stderr: bool
+    follows: bool = False
+    since_ns: int | None = None
+    until_ns: int | None = None
+    tail: int | None = None
+    """None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line (or a piece of a long one) as the container wrote it."""
+
+    stream: int
+    """1 stdout, 2 stderr."""
+    at_ns: int
+    content: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What `--details` shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerQuery:
+    """Which containers to list."""
+
+    wants_all: bool = False
+    limit: int = 0
+    """Zero: no limit; otherwise the newest ones, whatever their state."""
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessTable:
+    """The answer of `top`."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerDetails:
+    """A container with what inspect adds to its record."""
+
+    container: Container
+    image: Image | None
+    """None when the image has been removed since."""
+    log_path: str
+    sandbox_path: str
+    """The network namespace's file; empty when there is none."""
+    hosts_path: str
+    resolv_conf_path: str
+    hostname_path: str
+    graph_driver: str
+    graph_data: Mapping[str, str]
+    exec_ids: tuple[ExecId, ...]
+    size_rw_bytes: int | None = None
+    """Only when asked for."""
+    size_rootfs_bytes: int | None = None
+    joined_network_container: ContainerId | None = None
+    """The container whose network this one shares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """Facts of this engine and host, for `info` and `version`."""
+
+    id: str
+    version: str
+    git_commit: str
+    build_time: str
+    host_name: str
+    operating_system: str
+    os_version: str
+    kernel_version: str
+    architecture: str
+    processors: int
+    memory_bytes: int
+    containers_running: int
+    containers_paused: int
+    containers_stopped: int
+    images: int
+    storage_driver: str
+    storage_status: tuple[tuple[str, str], ...]
+    data_root: str
+    log_driver: str
+    log_drivers: tuple[str, ...]
+    network_drivers: tuple[str, ...]
+    cgroup_driver: str
+    cgroup_version: str
+    security_options: tuple[str, ...]
+    default_runtime: str
+    runtimes: tuple[str, ...]
+    labels: tuple[str, ...]
+    warnings: tuple[str, ...]
+    is_debug: bool
+    open_files: int
+    tasks: int
+    event_listeners: int
+    system_time_ns: int
+    limits: Mapping[str, bool]
+    """Which limits the host's cgroups offer: memory, swap, pids, cpu_shares, cpu_quota,
+    cpuset, oom_kill_disable, ipv4_forwarding."""
+    registry_mirrors: tuple[str, ...] = ()
+    insecure_registries: tuple[str, ...] = ()
+    components: tuple[tuple[str, str], ...] = ()
+    """Name and version of each part, such as the runtime."""
+    init_version: str = ""
