@@ -1,0 +1,73 @@
+"""Images, over the Engine API."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from wherry.client.documents import Document, document, documents, stream
+from wherry.client.engine_client import Client, Filters, filter_query, segment, switch_query
+
+Summaries = list[Document]  # Inside the class `list` is the method.
+
+
+class Images:
+    """The endpoints below /images. Every method raises as `Client.request`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self, *, all_layers: bool = False, filters: Filters | None = None) -> Summaries:
+        """Summaries, newest first."""
+        query = switch_query(all=all_layers) + filter_query(filters)
+        return documents(self._client.fetch("GET", "/images/json", query=query))
+
+    def inspect(self, image: str) -> Document:
+        """Everything about one image."""
+        return document(self._client.fetch("GET", f"/images/{segment(image)}/json"))
+
+    def inspect_raw(self, image: str) -> bytes:
+        """As `inspect`, the bytes as the engine wrote them."""
+        return self._client.request("GET", f"/images/{segment(image)}/json").read()
+
+    def history(self, image: str) -> Summaries:
+        """The steps that made it, newest first."""
+        return documents(self._client.fetch("GET", f"/images/{segment(image)}/history"))
+
+    def tag(self, image: str, *, repository: str, tag: str) -> None:
+        """Give it another name."""
+        query = [("repo", repository), ("tag", tag)]
+        self._client.request("POST", f"/images/{segment(image)}/tag", query=query).read()
+
+    def remove(
+        self, image: str, *, is_forced: bool = False, keeps_parents: bool = False
+    ) -> Summaries:
+        """Remove a name, and what nothing refers to any more; a list of Untagged and Deleted."""
+        query = switch_query(force=is_forced, noprune=keeps_parents)
+        return documents(self._client.fetch("DELETE", f"/images/{segment(image)}", query=query))
+
+    def load(self, archive: Iterable[bytes], *, is_quiet: bool) -> Iterator[Document]:
+        """Add the images of an archive; a stream of progress messages."""
+        response = self._client.request(
+            "POST",
+            "/images/load",
+            query=[("quiet", "1" if is_quiet else "0")],
+            upload=archive,
+            content_type="application/x-tar",
+        )
+        return stream(response.chunks())
+
+    def save(self, images: Sequence[str]) -> Iterator[bytes]:
+        """An archive of images."""
+        query = [("names", image) for image in images]
+        return self._client.request("GET", "/images/get", query=query).chunks()
+
+    def create(
+        self, query: Sequence[tuple[str, str]], upload: Iterable[bytes] | None = None
+    ) -> Iterator[Document]:
+        """Pull or import, as the query says; a stream of progress messages."""
+        response = self._client.request(
+            "POST",
+            "/images/create",
+            query=query,
+            upload=upload,
+            content_type="application/x-tar",
+        )
+        return stream(response.chunks())

@@ -1,0 +1,27 @@
+"""Networks, over the Engine API."""
+
+from wherry.client.documents import Document, document, documents
+from wherry.client.engine_client import Client, Filters, filter_query, segment, switch_query
+
+Summaries = list[Document]  # Inside the class `list` is the method.
+
+
+class Networks:
+    """The endpoints below /networks. Every method raises as `Client.request`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self, filters: Filters | None = None) -> Summaries:
+        """All networks, in the engine's order."""
+        return documents(self._client.fetch("GET", "/networks", query=filter_query(filters)))
+
+    def inspect(self, network: str, *, is_verbose: bool = False) -> Document:
+        """Everything about one network."""
+        query = switch_query(verbose=is_verbose)
+        return document(self._client.fetch("GET", f"/networks/{segment(network)}", query=query))
+
+    def inspect_raw(self, network: str, *, is_verbose: bool = False) -> bytes:
+        """As `inspect`, the bytes as the engine wrote them."""
+        query = switch_query(verbose=is_verbose)
+        return self._client.request("GET", f"/networks/{segment(network)}", query=query).read()

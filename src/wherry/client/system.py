@@ -1,0 +1,29 @@
+"""The engine itself, over the Engine API."""
+
+from collections.abc import Iterator
+
+from wherry.client.documents import Document, document, stream
+from wherry.client.engine_client import Client, Filters, filter_query
+
+
+class System:
+    """Version, info and events. Every method raises as `Client.request`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def version(self) -> Document:
+        """What the engine and its parts are."""
+        return document(self._client.fetch("GET", "/version"))
+
+    def info(self) -> Document:
+        """Counts, drivers, kernel and machine."""
+        return document(self._client.fetch("GET", "/info"))
+
+    def events(
+        self, *, since: str = "", until: str = "", filters: Filters | None = None
+    ) -> Iterator[Document]:
+        """Events as they happen; without end unless `until` is given."""
+        query = [(key, value) for key, value in (("since", since), ("until", until)) if value]
+        response = self._client.request("GET", "/events", query=query + filter_query(filters))
+        return stream(response.chunks())

@@ -1,0 +1,24 @@
+"""What only Wherry's engine answers."""
+
+from collections.abc import Iterator
+
+from wherry.client.documents import Document, stream
+from wherry.client.engine_client import Client, segment
+
+
+class Wherry:
+    """The endpoints below /wherry. Every method raises as `Client.request`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def explain(self, container: str, *, form: str) -> bytes:
+        """What the engine did to the kernel for a container; the form is `text` or `json`."""
+        path = f"/wherry/containers/{segment(container)}/explain"
+        return self._client.request("GET", path, query=[("format", form)]).read()
+
+    def bootstrap(self, reference: str) -> Iterator[Document]:
+        """Make a base image without a registry; a stream of progress messages."""
+        query = [("reference", reference)]
+        response = self._client.request("POST", "/wherry/images/bootstrap", query=query)
+        return stream(response.chunks())
