@@ -1,0 +1,54 @@
+"""What the engine asks of networking for one container, and what it gets."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wherry.model.ids import ContainerId
+from wherry.model.networks import EndpointStatus, NetworkSpec
+from wherry.operations.plan import Journal
+
+
+class NamespaceJobs(Protocol):
+    """Work inside network namespaces, done by somebody who may enter them."""
+
+    async def make_network_namespace(self, path: str) -> tuple[int, list[dict[str, object]]]:
+        """Make a namespace that stays at a path.
+
+        Returns a NETLINK_ROUTE socket opened inside, which the caller closes, and the journal
+        entries of what was done.
+        """
+        ...
+
+    async def open_netlink(self, path: str) -> int:
+        """A NETLINK_ROUTE socket inside an existing namespace; the caller closes it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """The network of a container: its namespace, its endpoints, and the files that go with it."""
+
+    namespace_path: str
+    """Empty: the host's own namespace."""
+    endpoints: tuple[EndpointStatus, ...]
+    hosts_path: str
+    resolv_conf_path: str
+    hostname_path: str
+    journal: Journal = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachRequest:
+    """A container that is about to start, as far as its network is concerned."""
+
+    container_id: ContainerId
+    container_name: str
+    """Without a leading slash."""
+    hostname: str
+    domainname: str = ""
+    network: NetworkSpec
+    """With the image's exposed ports merged in."""
+    files_directory: str
+    """Exists; hosts, resolv.conf and hostname are written there."""
+    joined: Sandbox | None = None
+    """The sandbox of the other container in `container:ID` mode."""
