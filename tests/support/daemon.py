@@ -18,13 +18,15 @@ from support.http_over_unix import Answer
 from support.machine import PrivateMachine
 from support.waiting import wait_until
 
-API = "/v1.51"
 BUSYBOX = "busybox:latest"
 Ran = subprocess.CompletedProcess[str]
 
 
 class Engine:
     """One engine: its machine, its roots, its daemon, which may be dead and alive in turn."""
+
+    program: Sequence[str] = (sys.executable, "-P", "-m", "wherry.programs.wherryd")
+    api_prefix = "/v1.51"
 
     def __init__(self, *flags: str, machine: PrivateMachine | None = None) -> None:
         self.machine = machine or PrivateMachine()
@@ -52,7 +54,7 @@ class Engine:
         """
         command = self.machine.command(
             *prefix,
-            *(sys.executable, "-P", "-m", "wherry.programs.wherryd"),
+            *self.program,
             *("-H", f"unix://{self.socket}"),
             *("--data-root", str(self.data_root)),
             *("--exec-root", str(self.exec_root)),
@@ -174,7 +176,8 @@ class Engine:
         timeout_s: float = 30,
     ) -> Answer:
         """One request; a path that does not name a version is asked of the newest."""
-        versioned = path if path.startswith(("/v", "/_ping", "/wherry")) else API + path
+        is_whole = path.startswith(("/v", "/_ping", "/wherry"))
+        versioned = path if is_whole else self.api_prefix + path
         return http_over_unix.request(
             self.socket, method, versioned, body, headers=headers, timeout_s=timeout_s
         )
@@ -197,7 +200,8 @@ class Engine:
         """Make a base image out of this machine's own packages."""
         target = f"/wherry/images/bootstrap?reference={quote(reference)}"
         answer = self.api("POST", target, timeout_s=600)
-        assert answer.status == 200, (answer.status, answer.body, self.log_tail())
+        is_made = answer.status == 200 and not any("error" in line for line in answer.lines)
+        assert is_made, (answer.status, answer.body, self.log_tail())
 
     def remove_all_containers(self) -> None:
         """Remove what tests made, running or not."""
