@@ -1,0 +1,202 @@
+"""Reading a log back: all files of it in order, from the end, between times, and onwards.
+
+Theory of operation. The writer renames `log` to `log.1`, `log.1` to `log.2` and so on while we
+read. A reader opens the files newest first and knows them by their inode: when a rotation
+happens in between it meets a file for the second time under its next name and passes over it,
+but it can't miss one. A follower does the same again whenever it has come to the end of its
+file: what is newer than that one comes next.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wherry.logs.json_lines import STDERR, STDOUT, Line, decode_line
+
+_BLOCK = 64 * 1024
+_MOST_FILES = 1000
+_ALL_STREAMS = frozenset({STDOUT, STDERR})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which lines are wanted."""
+
+    streams: frozenset[int] = _ALL_STREAMS
+    since_ns: int | None = None
+    until_ns: int | None = None
+    tail: int | None = None
+    """None: all. Records of both streams count, as in Docker, whichever are wanted."""
+
+    def takes(self, line: Line) -> bool:
+        """Whether a line is wanted, its place apart."""
+        return (
+            line.stream in self.streams
+            and (self.since_ns is None or line.at_ns >= self.since_ns)
+            and (self.until_ns is None or line.at_ns <= self.until_ns)
+        )
+
+    def is_past(self, line: Line) -> bool:
+        """Whether no line after this one can be wanted."""
+        return self.until_ns is not None and line.at_ns > self.until_ns
+
+
+class LogReader:
+    """The lines of one log, in order. Every call of `lines` gives what is new since the last."""
+
+    def __init__(self, path: str, selection: Selection) -> None:
+        self._path = path
+        self._selection = selection
+        self._files: deque[int] = deque()
+        self._identity: tuple[int, int] | None = None
+        """The newest file that was ever opened."""
+        self._torn = b""
+        self._has_begun = False
+        self.has_ended = False
+        """A line later than `until` was met."""
+
+    def lines(self) -> Iterator[Line]:
+        """Lines that are there now. Raises: OSError."""
+        if not self._has_begun:
+            self._begin()
+        while not self.has_ended:
+            self._open_newer()
+            if not self._files:
+                return
+            yield from self._rest_of_file(self._files[0])
+            if len(self._files) == 1:
+                if not self._open_newer():
+                    return
+                # The writer turned to a newer file before we saw that there is one, so this
+                # one is complete now, and may have grown after our last read.
+                yield from self._rest_of_file(self._files[0])
+            os.close(self._files.popleft())
+            self._torn = b""
+
+    def close(self) -> None:
+        """Let go of the files."""
+        while self._files:
+            os.close(self._files.popleft())
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        self._open_newer()
+        tail = self._selection.tail
+        if tail is not None:
+            self._skip_to_last(tail)
+
+    def _open_newer(self) -> bool:
+        """Open what is newer than the newest file that we know, oldest first; say if any is."""
+        found: list[int] = []
+        seen: set[tuple[int, int]] = set()
+        for number in range(_MOST_FILES):
+            name = f"{self._path}.{number}" if number else self._path
+            try:
+                file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                if number:
+                    break
+                continue
+            identity = _identity(file)
+            if identity == self._identity:
+                os.close(file)
+                break
+            if identity in seen:
+                os.close(file)
+                continue
+            seen.add(identity)
+            found.append(file)
+        if found:
+            self._identity = _identity(found[0])
+            self._files.extend(reversed(found))
+        return bool(found)
+
+    def _skip_to_last(self, count: int) -> None:
+        """Drop older files and move the first kept one so that `count` records remain."""
+        kept: deque[int] = deque()
+        while self._files:
+            file = self._files.pop()
+            kept.appendleft(file)
+            size = os.fstat(file).st_size
+            position, found = _before_last_records(file, size, count)
+            os.lseek(file, position, os.SEEK_SET)
+            count -= found
+            if not count:
+                break
+        while self._files:
+            os.close(self._files.popleft())
+        self._files = kept
+
+    def _rest_of_file(self, file: int) -> Iterator[Line]:
+        while block := os.read(file, _BLOCK):
+            records = (self._torn + block).split(b"\n")
+            self._torn = records.pop()
+            for record in records:
+                line = decode_line(record)
+                if line is None:
+                    continue
+                if self._selection.is_past(line):
+                    self.has_ended = True
+                    return
+                if self._selection.takes(line):
+                    yield line
+
+
+def read_lines(
+    path: str,
+    *,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
+    tail: int | None = None,
+    stdout: bool = True,
+    stderr: bool = True,
+) -> Iterator[Line]:
+    """The lines that a log has now. Raises: OSError."""
+    streams = frozenset(
+        number for number, is_wanted in ((STDOUT, stdout), (STDERR, stderr)) if is_wanted
+    )
+    reader = LogReader(
+        path, Selection(streams=streams, since_ns=since_ns, until_ns=until_ns, tail=tail)
+    )
+    try:
+        yield from reader.lines()
+    finally:
+        reader.close()
+
+
+def _identity(file: int) -> tuple[int, int]:
+    status = os.fstat(file)
+    return status.st_dev, status.st_ino
+
+
+def _before_last_records(file: int, size: int, count: int) -> tuple[int, int]:
+    """Where the last `count` records begin, and how many of them the file has."""
+    if not count:
+        return _end_of_records(file, size), 0
+    found = 0
+    end = _end_of_records(file, size)
+    position = end
+    while position:
+        start = max(0, position - _BLOCK)
+        block = os.pread(file, position - start, start)
+        newline = len(block) - 1 if position == end else len(block)
+        # The newline that ends the last record of all does not begin one.
+        while (newline := block.rfind(b"\n", 0, newline)) >= 0:
+            found += 1
+            if found == count:
+                return start + newline + 1, found
+        position = start
+    return 0, found + 1 if end else 0
+
+
+def _end_of_records(file: int, size: int) -> int:
+    """The offset after the last newline: a torn record behind it is no record yet."""
+    position = size
+    while position:
+        start = max(0, position - _BLOCK)
+        newline = os.pread(file, position - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0

@@ -1,0 +1,160 @@
+"""Where a container's output is written: a json-file that rotates, or nowhere.
+
+A sink never raises for what goes wrong on disk: a full disk or a file made immutable must not
+stop a container. The block that could not be written is dropped and counted, and the file is
+cut back to its last whole record, so that later ones can be read.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+from wherry.logs.json_lines import STDERR, STDOUT, LineEncoder
+from wherry.logs.options import Rotation
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class LogSink(Protocol):
+    """Takes what a container writes."""
+
+    lost_bytes: int
+    """Output that could not be written."""
+
+    def write(self, stream: int, data: bytes, at_ns: int) -> None:
+        """Take output of stream 1 or 2 as it was read."""
+        ...
+
+    def finish(self, at_ns: int) -> None:
+        """Write the unfinished lines: there is no more output."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class NoSink:
+    """The driver `none`."""
+
+    lost_bytes = 0
+
+    def write(self, stream: int, data: bytes, at_ns: int) -> None:
+        """Nothing is kept."""
+
+    def finish(self, at_ns: int) -> None:
+        """There is nothing to finish."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class JsonFileSink:
+    """The driver `json-file`: `path`, and when that is full, `path.1` and older ones."""
+
+    def __init__(
+        self, path: str, rotation: Rotation, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """Open or continue the file. Raises: OSError."""
+        self._path = path
+        self._rotation = rotation
+        self._encoders = {
+            stream: LineEncoder(stream, attributes) for stream in (STDOUT, STDERR)
+        }
+        self.lost_bytes = 0
+        self._file = os.open(path, _FLAGS, 0o640)
+        self._size = os.fstat(self._file).st_size
+
+    def write(self, stream: int, data: bytes, at_ns: int) -> None:
+        """Append the lines that are complete."""
+        records = self._encoders[stream].encode(data, at_ns)
+        if records:
+            self._append(records)
+
+    def finish(self, at_ns: int) -> None:
+        """Append what came after each stream's last newline."""
+        for encoder in self._encoders.values():
+            rest = encoder.finish(at_ns)
+            if rest:
+                self._append(rest)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _append(self, records: bytes) -> None:
+        limit = self._rotation.file_bytes
+        while limit > 0 and self._size + len(records) > limit:
+            room = records.rfind(b"\n", 0, max(0, limit - self._size)) + 1
+            if not room and not self._size:
+                room = records.index(b"\n") + 1
+            self._append_to_file(records[:room])
+            records = records[room:]
+            if not records:
+                return
+            self._rotate()
+        self._append_to_file(records)
+
+    def _append_to_file(self, records: bytes) -> None:
+        if not records:
+            return
+        try:
+            written = os.write(self._file, records)
+            while written < len(records):
+                written += os.write(self._file, records[written:])
+        except OSError:
+            self.lost_bytes += len(records)
+            self._cut_back()
+        else:
+            self._size += len(records)
+
+    def _cut_back(self) -> None:
+        """Forget the torn record that a full disk left behind."""
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            self._size = os.fstat(self._file).st_size
+
+    def _rotate(self) -> None:
+        """Begin a new file. Where that fails the old one goes on: too large beats lost."""
+        try:
+            self._shift()
+            fresh = os.open(self._path, _FLAGS | os.O_EXCL, 0o640)
+        except OSError:
+            self._size = 0
+            return
+        os.close(self._file)
+        self._file, self._size = fresh, 0
+
+    def _shift(self) -> None:
+        oldest = self._rotation.files - 1
+        if not oldest:
+            os.unlink(self._path)
+            return
+        names = [self._path, *(f"{self._path}.{number}" for number in range(1, oldest + 1))]
+        for older, newer in zip(reversed(names), reversed(names[:-1]), strict=False):
+            try:
+                os.rename(newer, older)
+            except FileNotFoundError:
+                continue
+
+
+def open_sink(
+    driver: str,
+    path: str,
+    options: Mapping[str, str],
+    attributes: Mapping[str, str] | None = None,
+) -> LogSink:
+    """The sink of a driver; an empty name is json-file.
+
+    Raises: OSError; ValueError for a driver or option that `logs.options.validate` refuses.
+    """
+    match driver:
+        case "none":
+            return NoSink()
+        case "json-file" | "":
+            return JsonFileSink(path, Rotation.from_options(options), attributes)
+        case _:
+            raise ValueError(f"unknown log driver {driver!r}")
