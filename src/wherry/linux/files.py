@@ -9,9 +9,10 @@ import ctypes
 import errno
 import os
 
-from wherry.linux.syscall import KernelError, syscall
+from wherry.linux.syscall import KernelError, number, syscall
 
 SYS_OPENAT2 = 437
+SYS_SYNCFS = number(306, 267)
 
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -72,3 +73,78 @@ def open_beneath(directory: int, path: str | bytes, flags: int, mode: int = 0) -
     Raises: KernelError.
     """
     return openat2(directory, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+
+
+def syncfs(descriptor: int) -> None:
+    """syncfs(2): wait until all of the descriptor's file system is on its disk.
+
+    Raises: KernelError.
+    """
+    syscall(SYS_SYNCFS, descriptor, name="syncfs", operands=(descriptor,))
+
+
+def remove_tree(directory: int, name: str | bytes) -> int:
+    """Remove whatever a directory has under a name, with all that is in it; count what went.
+
+    Links are removed, never followed, and the depth of the tree doesn't matter: a directory
+    that isn't empty is moved up to the top of the tree first, so that two descriptors are
+    enough. Nothing under the name is no error.
+
+    Raises: OSError (EBUSY where something is mounted).
+    """
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return 0
+    except IsADirectoryError:
+        pass
+    else:
+        return 1
+    top = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        removed = _empty_directory(top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=directory)
+    return removed + 1
+
+
+def _empty_directory(top: int) -> int:
+    # The random part keeps our names apart from any that the tree's owner could have chosen.
+    prefix = ".removing-" + os.urandom(8).hex()
+    removed, moved, waiting = 0, 0, ["."]
+    while waiting:
+        name = waiting.pop()
+        branch = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+        try:
+            with os.scandir(branch) as entries:
+                for entry in entries:
+                    if entry.name.startswith(prefix):
+                        continue  # moved here during this very scan
+                    if _remove_one(branch, entry.name):
+                        removed += 1
+                        continue
+                    moved += 1
+                    above = f"{prefix}-{moved}"
+                    os.rename(entry.name, above, src_dir_fd=branch, dst_dir_fd=top)
+                    waiting.append(above)
+        finally:
+            os.close(branch)
+        if name != ".":
+            os.rmdir(name, dir_fd=top)
+            removed += 1
+    return removed
+
+
+def _remove_one(directory: int, name: str) -> bool:
+    """Remove a file or an empty directory; False for a directory with content."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except IsADirectoryError:
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            return False
+    return True

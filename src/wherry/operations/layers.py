@@ -1,0 +1,190 @@
+"""Layers and writable snapshots: bulk work on file trees, one operation whatever its size.
+
+The trees are `snapshots`' own, so it brings the work itself; the value says what is done, takes
+it back, and looks afterwards whether it still holds. A value that was read back from a journal
+has no work in it: it can be described, checked and undone, never done again.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from wherry.linux.files import remove_tree
+from wherry.operations.plan import (
+    Argument,
+    Aspect,
+    Call,
+    Evidence,
+    Finding,
+    Hands,
+    Operation,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TreeWork(Operation):
+    """Work on a tree that the room which owns it performs."""
+
+    aspect: ClassVar[Aspect] = Aspect.IMAGE
+
+    work: Callable[[], Evidence] | None = field(default=None, compare=False, repr=False)
+
+    def do(self, hands: Hands) -> Evidence:
+        """Let the owner do its work; the evidence is its counts. Raises: what the work raises."""
+        if self.work is None:
+            raise TypeError(f"{self.kind} from a journal can't be done again")
+        return self.work()
+
+    def arguments(self) -> dict[str, Argument]:
+        """The operands; the work is no part of the value."""
+        # Not super(): a class made again with slots is another one than its methods know.
+        operands = Operation.arguments(self)
+        del operands["work"]
+        return operands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareSnapshot(_TreeWork):
+    """Make the writable layer of a container: empty directories for overlayfs."""
+
+    kind: ClassVar[str] = "prepare_snapshot"
+
+    directory: str
+    lower: str
+    """The topmost read-only layer below it; empty for none."""
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        """Remove the writable layer and what was written to it."""
+        _remove_directory(self.directory)
+
+    def check(self, evidence: Evidence) -> Finding:
+        """Whether its directories are there."""
+        return _directory_finding(os.path.join(self.directory, "diff"))
+
+    def describe(self) -> str:
+        """The directory and what it stands on."""
+        on = f"on layer {self.lower}" if self.lower else "on nothing"
+        return f"prepare writable layer {self.directory} {on}"
+
+    def shell(self) -> str:
+        """The same by hand."""
+        return f"mkdir -p {self.directory}/diff {self.directory}/work"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        """The directories that it makes."""
+        key = os.path.basename(self.directory)
+        return (
+            Call("mkdir", (key,)),
+            Call("mkdir", (f"{key}/diff",)),
+            Call("mkdir", (f"{key}/work",)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveSnapshot(_TreeWork):
+    """Remove the writable layer of a container. There is no way back."""
+
+    kind: ClassVar[str] = "remove_snapshot"
+
+    directory: str
+
+    def check(self, evidence: Evidence) -> Finding:
+        """Whether it is gone."""
+        return _absence_finding(self.directory)
+
+    def describe(self) -> str:
+        """Which directory."""
+        return f"remove writable layer {self.directory}"
+
+    def shell(self) -> str:
+        """The same by hand."""
+        return f"rm -rf {self.directory}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyLayer(_TreeWork):
+    """Unpack a layer's tar into a directory of its own."""
+
+    kind: ClassVar[str] = "apply_layer"
+
+    directory: str
+    diff_id: str
+    """Digest that the uncompressed tar must have; empty where nobody promised one."""
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        """Remove what was unpacked."""
+        _remove_directory(self.directory)
+
+    def check(self, evidence: Evidence) -> Finding:
+        """Whether the directory is there."""
+        return _directory_finding(os.path.join(self.directory, "diff"))
+
+    def describe(self) -> str:
+        """Which layer goes where."""
+        return f"unpack layer {self.diff_id or 'of unknown digest'} into {self.directory}"
+
+    def shell(self) -> str:
+        """Close to it: tar(1) knows neither whiteouts nor opaque directories."""
+        return f"tar --numeric-owner --xattrs -xpf LAYER -C {self.directory}/diff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffLayer(_TreeWork):
+    """Write a tree as a layer's tar. It only reads."""
+
+    kind: ClassVar[str] = "diff_layer"
+
+    directory: str
+
+    def describe(self) -> str:
+        """Which tree."""
+        return f"pack {self.directory} as a layer"
+
+    def shell(self) -> str:
+        """Close to it: tar(1) doesn't turn overlayfs's whiteouts into `.wh.` files."""
+        return f"tar --numeric-owner --xattrs -cf LAYER -C {self.directory}/diff ."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveLayer(_TreeWork):
+    """Remove a committed layer that nothing stands on. There is no way back."""
+
+    kind: ClassVar[str] = "remove_layer"
+
+    directory: str
+
+    def check(self, evidence: Evidence) -> Finding:
+        """Whether it is gone."""
+        return _absence_finding(self.directory)
+
+    def describe(self) -> str:
+        """Which directory."""
+        return f"remove layer {self.directory}"
+
+    def shell(self) -> str:
+        """The same by hand."""
+        return f"rm -rf {self.directory}"
+
+
+def _remove_directory(path: str) -> None:
+    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_tree(parent, os.path.basename(path))
+    finally:
+        os.close(parent)
+
+
+def _directory_finding(path: str) -> Finding:
+    try:
+        inode = os.stat(path, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return Finding(Verdict.GONE, path)
+    return Finding(Verdict.STILL_TRUE, f"{path} is inode {inode}")
+
+
+def _absence_finding(path: str) -> Finding:
+    if os.path.lexists(path):
+        return Finding(Verdict.CHANGED, f"{path} is there again")
+    return Finding(Verdict.STILL_TRUE, f"no {path}")
