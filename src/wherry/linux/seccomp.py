@@ -1,0 +1,454 @@
+"""System call filters: compiled by libseccomp, loaded with seccomp(2).
+
+Theory of operation. `compile_filter` hands the rules to libseccomp and gets a classic BPF
+program back. Three things need care:
+
+* libseccomp knows only the names of its own time. A newer name is added by number, which is
+  possible only in a context of the native architecture alone; the other architectures have a
+  context of their own, and the two are merged.
+* A program that was built against a newer libc than the filter's author knew tries a new call
+  first and falls back when the answer is ENOSYS, but not when it is EPERM. So numbers above
+  the newest one that the rules name get ENOSYS, in a prelude of a few instructions before
+  libseccomp's program, which has no rule for a range of numbers.
+* libseccomp refuses a rule whose action is the default action, and two comparisons of the same
+  argument in one rule. The first is left out; the second becomes one rule for each
+  comparison, any of which is enough (as runc reads such profiles).
+
+The result of `compile_filter` is a small header with the flags for seccomp(2), then the program;
+`load_filter` takes it as it is. Compiling loads libseccomp; loading a filter does not.
+"""
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Protocol
+
+from wherry.linux.syscall import KernelError, number, syscall
+from wherry.linux.syscall_numbers import newer_numbers
+
+SYS_SECCOMP = number(317, 277)
+SECCOMP_SET_MODE_FILTER = 1
+
+FLAGS = {
+    "SECCOMP_FILTER_FLAG_TSYNC": 1 << 0,
+    "SECCOMP_FILTER_FLAG_LOG": 1 << 1,
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 1 << 2,
+}
+"""Flags of seccomp(2) that need no listener (linux/seccomp.h)."""
+
+_RET_ERRNO = 0x0005_0000
+_RET_TRACE = 0x7FF0_0000
+_RET_ALLOW = 0x7FFF_0000
+_RET_LOG = 0x7FFC_0000
+_ACTIONS = {
+    "SCMP_ACT_KILL": 0x0000_0000,
+    "SCMP_ACT_KILL_THREAD": 0x0000_0000,
+    "SCMP_ACT_KILL_PROCESS": 0x8000_0000,
+    "SCMP_ACT_TRAP": 0x0003_0000,
+    "SCMP_ACT_ERRNO": _RET_ERRNO,
+    "SCMP_ACT_TRACE": _RET_TRACE,
+    "SCMP_ACT_LOG": _RET_LOG,
+    "SCMP_ACT_ALLOW": _RET_ALLOW,
+}
+_OPERATORS = {
+    "SCMP_CMP_NE": 1,
+    "SCMP_CMP_LT": 2,
+    "SCMP_CMP_LE": 3,
+    "SCMP_CMP_EQ": 4,
+    "SCMP_CMP_GE": 5,
+    "SCMP_CMP_GT": 6,
+    "SCMP_CMP_MASKED_EQ": 7,
+}
+ARCHITECTURES = {
+    "SCMP_ARCH_X86": 0x4000_0003,
+    "SCMP_ARCH_X86_64": 0xC000_003E,
+    "SCMP_ARCH_X32": 0x4000_003E,
+    "SCMP_ARCH_ARM": 0x4000_0028,
+    "SCMP_ARCH_AARCH64": 0xC000_00B7,
+    "SCMP_ARCH_LOONGARCH64": 0xC000_0102,
+    "SCMP_ARCH_MIPS": 0x0000_0008,
+    "SCMP_ARCH_MIPS64": 0x8000_0008,
+    "SCMP_ARCH_MIPS64N32": 0xA000_0008,
+    "SCMP_ARCH_MIPSEL": 0x4000_0008,
+    "SCMP_ARCH_MIPSEL64": 0xC000_0008,
+    "SCMP_ARCH_MIPSEL64N32": 0xE000_0008,
+    "SCMP_ARCH_PPC": 0x0000_0014,
+    "SCMP_ARCH_PPC64": 0x8000_0015,
+    "SCMP_ARCH_PPC64LE": 0xC000_0015,
+    "SCMP_ARCH_S390": 0x0000_0016,
+    "SCMP_ARCH_S390X": 0x8000_0016,
+    "SCMP_ARCH_PARISC": 0x0000_000F,
+    "SCMP_ARCH_PARISC64": 0x8000_000F,
+    "SCMP_ARCH_RISCV64": 0xC000_00F3,
+}
+"""libseccomp's tokens: the kernel's AUDIT_ARCH_* (linux/audit.h), but for x32."""
+
+_X86_64 = ARCHITECTURES["SCMP_ARCH_X86_64"]
+_X32 = ARCHITECTURES["SCMP_ARCH_X32"]
+X32_SYSCALL_BIT = 0x4000_0000
+
+_EPERM = 1
+_ENOSYS = 38
+_MOST_ARGUMENTS = 6
+_UNRESOLVED = -1
+_MAGIC = b"bpf1"
+_HEADER = struct.Struct("<4sI")
+_INSTRUCTION = struct.Struct("=HBBI")
+_MOST_INSTRUCTIONS = 4096
+
+
+class Comparison(Protocol):
+    """A comparison of one argument of a system call."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def value(self) -> int: ...
+    @property
+    def op(self) -> str: ...
+    @property
+    def value_two(self) -> int: ...
+
+
+class Rule(Protocol):
+    """What to do for some system calls; all comparisons must hold."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def errno_ret(self) -> int | None: ...
+    @property
+    def args(self) -> "tuple[Comparison, ...]": ...
+
+
+class Filter(Protocol):
+    """A filter in the words of the OCI specification; `oci.runtime_spec.Seccomp` is one."""
+
+    @property
+    def default_action(self) -> str: ...
+    @property
+    def default_errno_ret(self) -> int | None: ...
+    @property
+    def architectures(self) -> tuple[str, ...]: ...
+    @property
+    def flags(self) -> tuple[str, ...]: ...
+    @property
+    def syscalls(self) -> "tuple[Rule, ...]": ...
+
+
+# -- compiling -------------------------------------------------------------------------------
+
+
+def compile_filter(wanted: Filter) -> bytes:
+    """Compile a filter for this machine and its other architectures, ready for `load_filter`.
+
+    Names that neither libseccomp nor we can resolve are skipped: such a call does not exist
+    here, and the default action or ENOSYS answers it.
+
+    Raises: ValueError for words that are no action, operator, architecture or flag;
+    KernelError when libseccomp refuses a rule; OSError when there is no libseccomp.
+    """
+    flags = 0
+    for name in wanted.flags:
+        flags |= _look_up(FLAGS, name, "flag")
+    library = _library()
+    native = library.seccomp_arch_native()
+    others = _other_architectures(wanted.architectures, native)
+    default = _action(wanted.default_action, wanted.default_errno_ret)
+    rules = [*_flattened(wanted.syscalls, default)]
+
+    newer = newer_numbers()
+    native_context = _Context(default)
+    try:
+        native_context.add(rules, newer)
+        if others:
+            native_context.merge(_context_of(others, native, default, rules))
+        program = native_context.export()
+    finally:
+        native_context.release()
+
+    if default not in (_RET_ALLOW, _RET_LOG, _RET_ERRNO | _ENOSYS):
+        newest = _newest_numbers(rules, (native, *others), newer)
+        program = _enosys_prelude(newest) + program
+    return _HEADER.pack(_MAGIC, flags) + program
+
+
+def _other_architectures(names: Sequence[str], native: int) -> tuple[int, ...]:
+    tokens = [_look_up(ARCHITECTURES, name, "architecture") for name in names]
+    return tuple(dict.fromkeys(token for token in tokens if token != native))
+
+
+_FlatRule = tuple[str, int, tuple["_ArgCmp", ...]]
+
+
+def _flattened(rules: Sequence[Rule], default: int) -> Iterator[_FlatRule]:
+    """One name, one action, comparisons of different arguments."""
+    for rule in rules:
+        action = _action(rule.action, rule.errno_ret)
+        comparisons = tuple(_comparison(each) for each in rule.args)
+        if action == default:
+            continue
+        indexes = {each.arg for each in comparisons}
+        alternatives = [comparisons]
+        if len(indexes) < len(comparisons):
+            alternatives = [(each,) for each in comparisons]
+        for name in rule.names:
+            for alternative in alternatives:
+                yield name, action, alternative
+
+
+def _action(name: str, errno_ret: int | None) -> int:
+    action = _look_up(_ACTIONS, name, "action")
+    if action in (_RET_ERRNO, _RET_TRACE):
+        action |= (_EPERM if errno_ret is None else errno_ret) & 0xFFFF
+    return action
+
+
+def _comparison(wanted: Comparison) -> "_ArgCmp":
+    if not 0 <= wanted.index < _MOST_ARGUMENTS:
+        raise ValueError(f"seccomp: no argument {wanted.index}")
+    operator = _look_up(_OPERATORS, wanted.op, "operator")
+    return _ArgCmp(wanted.index, operator, wanted.value, wanted.value_two)
+
+
+def _look_up(table: Mapping[str, int], name: str, what: str) -> int:
+    try:
+        return table[name]
+    except KeyError:
+        raise ValueError(f"seccomp: unknown {what} {name!r}") from None
+
+
+def _newest_numbers(
+    rules: Sequence[_FlatRule], architectures: Sequence[int], newer: Mapping[str, int]
+) -> dict[int, int]:
+    """The highest number that the rules name, by architecture; the first one is native."""
+    names = {name for name, _, _ in rules}
+    newest = {}
+    for architecture in architectures:
+        numbers = [_resolve(architecture, name) for name in names]
+        if architecture == architectures[0]:
+            numbers += [newer[name] for name in names if name in newer]
+        newest[architecture] = max(numbers, default=_UNRESOLVED)
+    return newest
+
+
+@cache
+def _resolve(architecture: int, name: str) -> int:
+    resolved: int = _library().seccomp_syscall_resolve_name_arch(architecture, name.encode())
+    return resolved
+
+
+# -- the prelude -----------------------------------------------------------------------------
+
+_LOAD_WORD = 0x20
+_JUMP_IF_EQUAL = 0x15
+_JUMP_IF_GREATER = 0x25
+_JUMP_IF_AT_LEAST = 0x35
+_RETURN = 0x06
+_OFFSET_OF_NUMBER = 0
+_OFFSET_OF_ARCHITECTURE = 4
+
+
+def _enosys_prelude(newest: Mapping[int, int]) -> bytes:
+    """Answer ENOSYS above the newest number of each architecture, else fall through.
+
+    One block for each architecture (struct seccomp_data, linux/seccomp.h):
+
+        load architecture;  other than this one?  -> next block
+        load number;        above the newest?     -> ENOSYS, else next block
+
+    x32 has the architecture word of x86_64 and is told apart by bit 30 of the number.
+    """
+    blocks = []
+    for architecture, number_ in newest.items():
+        if number_ < 0 or architecture == _X32:
+            continue
+        checks = [(_JUMP_IF_GREATER, 0, 1, number_)]
+        if architecture == _X86_64:
+            checks = _x86_64_checks(number_, newest.get(_X32, _UNRESOLVED))
+        block = [
+            (_LOAD_WORD, 0, 0, _OFFSET_OF_ARCHITECTURE),
+            (_JUMP_IF_EQUAL, 0, len(checks) + 2, architecture),
+            (_LOAD_WORD, 0, 0, _OFFSET_OF_NUMBER),
+            *checks,
+            (_RETURN, 0, 0, _RET_ERRNO | _ENOSYS),
+        ]
+        blocks += [_INSTRUCTION.pack(*each) for each in block]
+    return b"".join(blocks)
+
+
+def _x86_64_checks(newest: int, newest_x32: int) -> list[tuple[int, int, int, int]]:
+    if newest_x32 < 0:
+        return [
+            (_JUMP_IF_AT_LEAST, 2, 0, X32_SYSCALL_BIT),
+            (_JUMP_IF_GREATER, 0, 1, newest),
+        ]
+    return [
+        (_JUMP_IF_AT_LEAST, 1, 0, X32_SYSCALL_BIT),
+        (_JUMP_IF_GREATER, 1, 2, newest),
+        (_JUMP_IF_GREATER, 0, 1, newest_x32),
+    ]
+
+
+# -- libseccomp ------------------------------------------------------------------------------
+
+
+class _ArgCmp(ctypes.Structure):
+    """struct scmp_arg_cmp (seccomp.h)."""
+
+    _fields_ = (
+        ("arg", ctypes.c_uint),
+        ("op", ctypes.c_int),
+        ("datum_a", ctypes.c_uint64),
+        ("datum_b", ctypes.c_uint64),
+    )
+
+
+assert ctypes.sizeof(_ArgCmp) == 24, "struct scmp_arg_cmp, seccomp.h"
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL("libseccomp.so.2")
+    context = ctypes.c_void_p
+    signatures: dict[str, tuple[object, tuple[object, ...]]] = {
+        "seccomp_init": (context, (ctypes.c_uint32,)),
+        "seccomp_release": (None, (context,)),
+        "seccomp_merge": (ctypes.c_int, (context, context)),
+        "seccomp_arch_native": (ctypes.c_uint32, ()),
+        "seccomp_arch_add": (ctypes.c_int, (context, ctypes.c_uint32)),
+        "seccomp_arch_remove": (ctypes.c_int, (context, ctypes.c_uint32)),
+        "seccomp_syscall_resolve_name": (ctypes.c_int, (ctypes.c_char_p,)),
+        "seccomp_syscall_resolve_name_arch": (
+            ctypes.c_int,
+            (ctypes.c_uint32, ctypes.c_char_p),
+        ),
+        "seccomp_rule_add_array": (
+            ctypes.c_int,
+            (context, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_ArgCmp)),
+        ),
+        "seccomp_export_bpf": (ctypes.c_int, (context, ctypes.c_int)),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library
+
+
+class _Context:
+    """A filter under construction: `scmp_filter_ctx`, at first of the native architecture."""
+
+    def __init__(self, default: int) -> None:
+        self._handle: int | None = _library().seccomp_init(default)
+        if self._handle is None:
+            raise KernelError(22, "seccomp_init", hex(default))
+
+    def release(self) -> None:
+        """Free it, unless a merge took it."""
+        if self._handle is not None:
+            _library().seccomp_release(self._handle)
+            self._handle = None
+
+    def replace_architecture(self, native: int, others: Sequence[int]) -> None:
+        """Filter for other architectures in place of the native one. Raises: KernelError."""
+        for token in others:
+            self._check(_library().seccomp_arch_add(self._handle, token), "seccomp_arch_add")
+        removed = _library().seccomp_arch_remove(self._handle, native)
+        self._check(removed, "seccomp_arch_remove")
+
+    def add(self, rules: Sequence[_FlatRule], newer: Mapping[str, int]) -> None:
+        """Add rules; names that libseccomp can't resolve by number. Raises: KernelError."""
+        library = _library()
+        for name, action, comparisons in rules:
+            resolved = library.seccomp_syscall_resolve_name(name.encode())
+            if resolved == _UNRESOLVED:
+                resolved = newer.get(name, _UNRESOLVED)
+            if resolved == _UNRESOLVED:
+                continue
+            array = (_ArgCmp * len(comparisons))(*comparisons)
+            added = library.seccomp_rule_add_array(
+                self._handle, action, resolved, len(comparisons), array
+            )
+            self._check(added, "seccomp_rule_add_array", name)
+
+    def merge(self, other: "_Context") -> None:
+        """Take over the rules of a context with other architectures. Raises: KernelError."""
+        merged = _library().seccomp_merge(self._handle, other._handle)
+        if merged < 0:
+            other.release()
+        self._check(merged, "seccomp_merge")
+        other._handle = None
+
+    def export(self) -> bytes:
+        """The BPF program. Raises: KernelError."""
+        descriptor = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+        try:
+            exported = _library().seccomp_export_bpf(self._handle, descriptor)
+            self._check(exported, "seccomp_export_bpf")
+            return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _check(result: int, call: str, *operands: object) -> None:
+        if result < 0:
+            raise KernelError(-result, call, *operands)
+
+
+def _context_of(
+    others: Sequence[int], native: int, default: int, rules: Sequence[_FlatRule]
+) -> _Context:
+    context = _Context(default)
+    try:
+        context.replace_architecture(native, others)
+        context.add(rules, {})
+    except BaseException:
+        context.release()
+        raise
+    return context
+
+
+# -- loading ---------------------------------------------------------------------------------
+
+
+class _SockFprog(ctypes.Structure):
+    """struct sock_fprog (linux/filter.h)."""
+
+    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+assert ctypes.sizeof(_SockFprog) == 16, "struct sock_fprog, linux/filter.h"
+
+
+def load_filter(compiled: bytes) -> None:
+    """Put the calling thread, and what it becomes and forks, under a filter for ever.
+
+    Preconditions: CAP_SYS_ADMIN in the thread's user namespace, or no_new_privs set.
+
+    Raises: ValueError for what `compile_filter` did not make; KernelError.
+    """
+    flags, program = _unpacked(compiled)
+    instructions = ctypes.create_string_buffer(program, len(program))
+    fprog = _SockFprog(
+        len(program) // _INSTRUCTION.size, ctypes.cast(instructions, ctypes.c_void_p)
+    )
+    syscall(
+        SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(fprog),
+        name="seccomp", operands=("SECCOMP_SET_MODE_FILTER", fprog.len),
+    )  # fmt: skip
+
+
+def _unpacked(compiled: bytes) -> tuple[int, bytes]:
+    if len(compiled) < _HEADER.size:
+        raise ValueError("seccomp: the compiled filter is cut short")
+    magic, flags = _HEADER.unpack_from(compiled)
+    program = compiled[_HEADER.size :]
+    count, rest = divmod(len(program), _INSTRUCTION.size)
+    if magic != _MAGIC or rest or not 0 < count <= _MOST_INSTRUCTIONS:
+        raise ValueError("seccomp: not a compiled filter")
+    return flags, program
