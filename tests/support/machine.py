@@ -66,6 +66,7 @@ ip addr add $WHERRY_ADDRESS/24 dev eth0
 ip link set eth0 up
 ip link set eth0-peer up
 ip route add default via $WHERRY_GATEWAY
+mount -t tmpfs -o mode=755 tmpfs /run
 hostname wherry-test
 echo ready
 exec 1>/dev/null

@@ -1,7 +1,7 @@
 """Debian's dockerd in a private machine: `WHERRY_TEST_ENGINE=dockerd` runs the parity tests on it.
 
-A parity test that fails on the original is wrong about Docker, not about Wherry. What only the
-newer Docker does is marked `newer_docker` and left out here.
+A parity test that fails on the original is wrong about Docker, not about Wherry. What a newer
+Docker or Wherry does better than this one is marked `stock_differs` and left out then.
 """
 
 import io
