@@ -208,6 +208,11 @@ class Container:
     """The user stopped it: restart policies leave it alone."""
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it has processes: running or paused."""
+        return self.status.state in (ContainerState.RUNNING, ContainerState.PAUSED)
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """The command line: entrypoint, then command."""
         return (self.spec.entrypoint or ()) + (self.spec.command or ())

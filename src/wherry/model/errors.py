@@ -143,6 +143,21 @@ class ContainerNotRunning(Conflict):
 
 
 @dataclass(eq=False)
+class NothingToKill(Conflict):
+    """`kill` of a container that is not running."""
+
+    reference: str
+    container: str
+
+
+@dataclass(eq=False)
+class JoinedContainerNotRunning(Conflict):
+    """The container whose network should be shared does not run."""
+
+    container: str
+
+
+@dataclass(eq=False)
 class ContainerRunning(Conflict):
     """The verb needs a container that is not running."""
 

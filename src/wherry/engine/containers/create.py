@@ -24,12 +24,14 @@ from wherry.model.containers import (
 )
 from wherry.model.errors import (
     BindSourceMissing,
+    ImageNotFound,
     InvalidValue,
 )
 from wherry.model.ids import ContainerId, EndpointId, NetworkId, SnapshotKey
 from wherry.model.images import Image, ImageConfig
 from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
+from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks
 from wherry.snapshots import Snapshots
 
@@ -72,12 +74,14 @@ class CreateContainer:
         self._clock = clock
         self._dice = random.Random()
 
-    async def __call__(self, spec: ContainerSpec, *, name: str = "") -> Container:
+    async def __call__(
+        self, spec: ContainerSpec, *, name: str = "", platform: str = ""
+    ) -> CreateOutcome:
         """Make a container in state CREATED, with a writable snapshot of its image.
 
         Raises: ImageNotFound, ContainerNameTaken, InvalidRequest kinds.
         """
-        image = self._image_of(spec)
+        image = self._image_of(spec, platform)
         self._check_network(spec.network)
         await self._offload(_check_bind_sources, spec)
         container_id = ContainerId(new_id())
@@ -99,14 +103,17 @@ class CreateContainer:
             await self._records.add(container)
             undo.keep()
         self._events.container("create", container)
-        return container
+        return CreateOutcome(container_id=container.id)
 
     # -- steps -------------------------------------------------------------------------------
 
-    def _image_of(self, spec: ContainerSpec) -> Image:
+    def _image_of(self, spec: ContainerSpec, platform: str) -> Image:
         if not spec.image:
             raise InvalidValue("invalid reference format")
-        return self._images.resolve(spec.image)
+        image = self._images.resolve(spec.image)
+        if platform and platform.split("/")[:2] != [image.operating_system, image.architecture]:
+            raise ImageNotFound(spec.image)
+        return image
 
     def _check_network(self, network: NetworkSpec) -> None:
         """A named network and a container to join must exist already."""
@@ -121,12 +128,7 @@ class CreateContainer:
     def _name_for(self, wish: str) -> str:
         if not wish:
             return pick_name(self._records.name_is_free, self._dice)
-        name = wish.removeprefix("/")
-        if not _NAME.fullmatch(name):
-            raise InvalidValue(
-                f"Invalid container name ({wish}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-            )
-        return name
+        return checked_name(wish)
 
     def _with_engine_defaults(
         self, spec: ContainerSpec, container_id: ContainerId
@@ -172,6 +174,16 @@ class CreateContainer:
     def _erase_files(self, container_id: ContainerId) -> None:
         self._snapshots.remove(SnapshotKey(container_id))
         shutil.rmtree(self._paths.record_directory(container_id), ignore_errors=True)
+
+
+def checked_name(wish: str) -> str:
+    """A container's name, without the slash that Docker's JSON has. Raises: InvalidValue."""
+    name = wish.removeprefix("/")
+    if not _NAME.fullmatch(name):
+        raise InvalidValue(
+            f"Invalid container name ({wish}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )
+    return name
 
 
 def with_image_defaults(spec: ContainerSpec, image: ImageConfig) -> ContainerSpec:

@@ -1,0 +1,124 @@
+"""From what the last engine left to a consistent world, before the first request is served.
+
+Containers are never stopped by a boot. Each record that says RUNNING is compared with its shim:
+it lives and is watched again, or it ended meanwhile and its own record says how, or nothing is
+known of it. What belongs to no record is removed.
+"""
+
+import asyncio
+import logging
+import shutil
+from dataclasses import replace
+
+from wherry.engine.containers.exits import ExitWatcher, with_exit
+from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.remove import RemoveContainer
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import ContainerRecords
+from wherry.images import ImageStore
+from wherry.kit.aio import OffloadPool
+from wherry.kit.clock import Clock
+from wherry.model.containers import Container
+from wherry.model.ids import SnapshotKey
+from wherry.model.lifecycle import ContainerState
+from wherry.model.tasks import ExitRecord
+from wherry.networks import Networks
+from wherry.snapshots import Snapshots
+from wherry.tasks import Task, Tasks
+
+EXIT_UNKNOWN = 255
+
+_log = logging.getLogger(__name__)
+
+
+class Boot:
+    """Reconciles records with shims, networks and directories."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        live: LiveContainers,
+        tasks: Tasks,
+        networks: Networks,
+        snapshots: Snapshots,
+        images: ImageStore,
+        exits: ExitWatcher,
+        remove: RemoveContainer,
+        paths: ContainerPaths,
+        offload: OffloadPool,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._live = live
+        self._tasks = tasks
+        self._networks = networks
+        self._snapshots = snapshots
+        self._images = images
+        self._exits = exits
+        self._remove = remove
+        self._paths = paths
+        self._offload = offload
+        self._clock = clock
+
+    async def reconcile(self) -> None:
+        """Take over what lives, record what ended, sweep what is nobody's."""
+        self._records.load()
+        known = list(self._records.all())
+        await asyncio.gather(*(self._take_over(each) for each in known))
+        await self._networks.sweep(self._live.ids())
+        await self._offload(self._sweep_files)
+        for container in list(self._records.all()):
+            if container.spec.removes_itself and container.status.state is ContainerState.EXITED:
+                await self._remove.after_exit(container.id)
+
+    async def _take_over(self, container: Container) -> None:
+        found = await self._tasks.reattach(
+            container.id,
+            self._paths.bundle(container.id),
+            self._paths.record_directory(container.id),
+        )
+        if container.is_alive:
+            match found:
+                case Task():
+                    await self._adopt(container, found)
+                case ExitRecord():
+                    await self._record_exit(container, found)
+                case None:
+                    await self._record_exit(container, self._unknown_exit())
+        elif isinstance(found, Task):
+            _log.warning("boot.unacknowledged_start container=%s", container.id)
+            await found.discard()
+
+    async def _adopt(self, container: Container, task: Task) -> None:
+        sandbox = await self._networks.restore(
+            container.id, container.endpoints, self._paths.record_directory(container.id)
+        )
+        self._live.enter(container.id, task, sandbox)
+        if container.status.pid != task.pid:
+            await self._records.replace(
+                replace(container, status=replace(container.status, pid=task.pid))
+            )
+        self._exits.watch(container.id, task)
+
+    async def _record_exit(self, container: Container, record: ExitRecord) -> None:
+        ended = with_exit(container, record)
+        await self._records.replace(ended)
+        self._exits.announce(container, ended, record)
+
+    def _unknown_exit(self) -> ExitRecord:
+        return ExitRecord(
+            exit_code=EXIT_UNKNOWN,
+            exited_at_ns=self._clock.now_ns(),
+            error="ended while no engine was running, and left no record: was the host restarted?",
+        )
+
+    def _sweep_files(self) -> None:
+        known = {each.id for each in self._records.all()}
+        recorded, bundles = self._paths.containers_on_disk()
+        for stranger in recorded - known:
+            shutil.rmtree(self._paths.record_directory(stranger), ignore_errors=True)
+        for ended in bundles - self._live.ids():
+            shutil.rmtree(self._paths.bundle(ended), ignore_errors=True)
+        self._snapshots.sweep({SnapshotKey(each) for each in known})
+        self._images.sweep()

@@ -1,0 +1,158 @@
+"""Putting a container together: snapshot, network, OCI configuration, shim.
+
+Each part is pushed on the caller's UndoStack as soon as it stands.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+
+from wherry.engine.containers.live import LiveContainers
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import OffloadPool, UndoStack
+from wherry.kit.atomic_files import write_atomically
+from wherry.model.containers import BindMount, Container
+from wherry.model.errors import JoinedContainerNotRunning
+from wherry.model.ids import ContainerId, SnapshotKey
+from wherry.model.networks import NetworkModeKind
+from wherry.networks import AttachRequest, Networks, Sandbox
+from wherry.oci.runtime_spec import Seccomp
+from wherry.operations.journal import to_json
+from wherry.snapshots import Snapshots
+from wherry.specgen import HostFacts, SandboxPaths, compiled_seccomp, runtime_spec
+from wherry.tasks import LogTarget, SpawnRequest, Task, Tasks
+
+
+class SeccompPrograms:
+    """Compiled system call filters as files that shims read, one for each distinct filter."""
+
+    def __init__(self, paths: ContainerPaths) -> None:
+        self._paths = paths
+        self._written: set[str] = set()
+
+    def path_of(self, profile: Seccomp | None) -> str:
+        """The file of a profile's program; empty for no profile. Blocking."""
+        if profile is None:
+            return ""
+        program = compiled_seccomp(profile)
+        digest = hashlib.sha256(program).hexdigest()
+        path = self._paths.seccomp_program(digest)
+        if digest not in self._written:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            write_atomically(path, program)
+            self._written.add(digest)
+        return path
+
+
+class ContainerAssembly:
+    """Makes what a start needs, up to a parked init."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        live: LiveContainers,
+        snapshots: Snapshots,
+        networks: Networks,
+        tasks: Tasks,
+        seccomp: SeccompPrograms,
+        paths: ContainerPaths,
+        host: HostFacts,
+        init_binary: str,
+        offload: OffloadPool,
+    ) -> None:
+        self._records = records
+        self._live = live
+        self._snapshots = snapshots
+        self._networks = networks
+        self._tasks = tasks
+        self._paths = paths
+        self._host = host
+        self._init_binary = init_binary
+        self._offload = offload
+        self._seccomp = seccomp
+
+    async def assemble(self, container: Container, undo: UndoStack) -> tuple[Task, Sandbox]:
+        """Everything up to the moment before execve.
+
+        Raises: StartFailed, CommandNotFound, CommandNotExecutable, UserNotFound, PortInUse,
+        JoinedContainerNotRunning, AddressPoolExhausted, InvalidRequest kinds.
+        """
+        undo.push(self._networks.detach, container.id)
+        sandbox = await self._networks.attach(self._attach_request(container))
+        undo.push(self._offload, self.erase_bundle, container.id)
+        request = await self._offload(self._spawn_request, container, sandbox)
+        task = await self._tasks.spawn(request)
+        undo.push(task.discard)
+        return task, sandbox
+
+    def erase_bundle(self, container_id: ContainerId) -> None:
+        """Remove the bundle of a container that ended. Blocking."""
+        shutil.rmtree(self._paths.bundle(container_id), ignore_errors=True)
+
+    # -- steps -------------------------------------------------------------------------------
+
+    def _attach_request(self, container: Container) -> AttachRequest:
+        network = container.spec.network
+        joined: Sandbox | None = None
+        if network.mode.kind is NetworkModeKind.CONTAINER:
+            other = self._records.find(network.mode.reference)
+            joined = self._live.sandbox(other.id)
+            if joined is None:
+                raise JoinedContainerNotRunning(other.id)
+        return AttachRequest(
+            container_id=container.id,
+            container_name=container.name,
+            hostname=container.spec.hostname,
+            domainname=container.spec.domainname,
+            network=network,
+            files_directory=self._paths.record_directory(container.id),
+            joined=joined,
+        )
+
+    def _spawn_request(self, container: Container, sandbox: Sandbox) -> SpawnRequest:
+        make_missing_bind_sources(container)
+        bundle = self._paths.bundle(container.id)
+        os.makedirs(bundle, mode=0o700, exist_ok=True)
+        write_atomically(
+            self._paths.network_journal(container.id),
+            json.dumps(to_json(sandbox.journal), separators=(",", ":")).encode(),
+        )
+        spec = runtime_spec(container, host=self._host, sandbox=sandbox_paths(sandbox))
+        return SpawnRequest(
+            container_id=container.id,
+            bundle=bundle,
+            record_directory=self._paths.record_directory(container.id),
+            spec=spec,
+            rootfs=self._snapshots.rootfs(SnapshotKey(container.id)),
+            user=container.spec.user,
+            group_add=container.spec.security.group_add,
+            seccomp_program=self._seccomp.path_of(spec.linux.seccomp),
+            init_binary=self._init_binary if container.spec.runs_init else "",
+            log=LogTarget(
+                driver=container.spec.log.driver,
+                path=self._paths.log(container.id),
+                options=container.spec.log.options,
+            ),
+            opens_stdin=container.spec.terminal.opens_stdin,
+            closes_stdin_after_first=container.spec.terminal.closes_stdin_after_first,
+        )
+
+
+def sandbox_paths(sandbox: Sandbox) -> SandboxPaths:
+    """What the OCI configuration must know of a sandbox."""
+    return SandboxPaths(
+        namespace_path=sandbox.namespace_path,
+        hosts=sandbox.hosts_path,
+        resolv_conf=sandbox.resolv_conf_path,
+        hostname=sandbox.hostname_path,
+    )
+
+
+def make_missing_bind_sources(container: Container) -> None:
+    """`-v /missing:/x` makes a directory on the host, as Docker does."""
+    for mount in container.spec.mounts:
+        if isinstance(mount, BindMount) and mount.creates_source:
+            os.makedirs(mount.source, mode=0o755, exist_ok=True)

@@ -1,0 +1,144 @@
+"""What happens when a container ends, whoever ended it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from wherry.engine.containers.assembly import ContainerAssembly
+from wherry.engine.containers.live import LiveContainers, Waiters
+from wherry.engine.events import EventLog
+from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.timestamps import NANOSECONDS
+from wherry.model.containers import Container
+from wherry.model.ids import ContainerId
+from wherry.model.lifecycle import ContainerEvent, next_state
+from wherry.model.networks import EndpointStatus
+from wherry.model.tasks import ExitRecord
+from wherry.networks import Networks
+from wherry.tasks import Task
+
+_log = logging.getLogger(__name__)
+
+
+class ExitWatcher:
+    """Waits for the end of every running container and records it."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        locks: KeyedLock,
+        live: LiveContainers,
+        waiters: Waiters,
+        networks: Networks,
+        assembly: ContainerAssembly,
+        events: EventLog,
+        offload: OffloadPool,
+    ) -> None:
+        self._records = records
+        self._locks = locks
+        self._live = live
+        self._waiters = waiters
+        self._networks = networks
+        self._assembly = assembly
+        self._events = events
+        self._offload = offload
+        self._watching: set[asyncio.Task[None]] = set()
+        self._remove: Callable[[ContainerId], Awaitable[None]] | None = None
+
+    def remove_with(self, remove: Callable[[ContainerId], Awaitable[None]]) -> None:
+        """Which verb removes a container that asked to be removed when it ends (`--rm`)."""
+        self._remove = remove
+
+    def watch(self, container_id: ContainerId, task: Task) -> None:
+        """Record the end of a task when it comes."""
+        task.on_oom(lambda: self._note_oom(container_id))
+        watching = asyncio.get_running_loop().create_task(self._watch(container_id, task))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+
+    async def close(self) -> None:
+        """Stop watching; the containers go on."""
+        for watching in tuple(self._watching):
+            watching.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+    async def _watch(self, container_id: ContainerId, task: Task) -> None:
+        record = await task.wait()
+        try:
+            async with self._locks.held(container_id):
+                ended = await self._on_task_exit(container_id, task, record)
+            if ended.spec.removes_itself and self._remove is not None:
+                await self._remove(container_id)
+        except Exception:
+            _log.exception("exit.not_recorded container=%s", container_id)
+
+    async def _on_task_exit(
+        self, container_id: ContainerId, task: Task, record: ExitRecord
+    ) -> Container:
+        """Give everything back, record the end, then tell those who wait."""
+        container = self._records.find(container_id)
+        ended = with_exit(container, record)
+        await asyncio.gather(
+            self._networks.detach(container_id),
+            self._records.replace(ended),
+            task.delete(),
+        )
+        await self._offload(self._assembly.erase_bundle, container_id)
+        self._live.leave(container_id)
+        self.announce(container, ended, record)
+        return ended
+
+    def announce(self, before: Container, ended: Container, record: ExitRecord) -> None:
+        """Events of an end, and the answer for everybody who waits for it."""
+        lived_ns = record.exited_at_ns - (before.status.started_at_ns or record.exited_at_ns)
+        self._events.container(
+            "die",
+            ended,
+            execDuration=str(max(0, lived_ns) // NANOSECONDS),
+            exitCode=str(record.exit_code),
+        )
+        for endpoint in before.endpoints:
+            self._events.publish(
+                "network",
+                "disconnect",
+                endpoint.network_id,
+                {
+                    "container": ended.id,
+                    "name": endpoint.network_name,
+                    "type": endpoint.network_name,
+                },
+            )
+        self._waiters.exited(ended.id, record)
+
+    def _note_oom(self, container_id: ContainerId) -> None:
+        container = self._records.get(container_id)
+        if container is not None:
+            self._events.container("oom", container)
+
+
+def with_exit(container: Container, record: ExitRecord) -> Container:
+    """The record of a container after its task ended."""
+    return replace(
+        container,
+        endpoints=tuple(_disconnected(each) for each in container.endpoints),
+        status=replace(
+            container.status,
+            state=next_state(container.status.state, ContainerEvent.EXITED),
+            pid=0,
+            exit_code=record.exit_code,
+            was_oom_killed=record.was_oom_killed,
+            error=record.error,
+            finished_at_ns=record.exited_at_ns,
+        ),
+    )
+
+
+def _disconnected(endpoint: EndpointStatus) -> EndpointStatus:
+    return EndpointStatus(
+        endpoint_id=endpoint.endpoint_id,
+        network_id=endpoint.network_id,
+        network_name=endpoint.network_name,
+    )

@@ -1,0 +1,117 @@
+"""Forgetting a container: its row first, then its files; boot sweeps what a crash left."""
+
+import shutil
+from dataclasses import replace
+
+from wherry.engine.containers.io import Attachments
+from wherry.engine.containers.live import Waiters
+from wherry.engine.containers.stop import StopContainer
+from wherry.engine.events import EventLog
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.model.containers import Container
+from wherry.model.errors import (
+    ContainerRunning,
+    FeatureMissing,
+    NothingToKill,
+    RemovalInProgress,
+)
+from wherry.model.ids import ContainerId, SnapshotKey
+from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
+from wherry.model.tasks import ExitRecord
+from wherry.snapshots import Snapshots
+
+
+class RemoveContainer:
+    """The verb `rm`."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        locks: KeyedLock,
+        stop: StopContainer,
+        waiters: Waiters,
+        attachments: Attachments,
+        snapshots: Snapshots,
+        events: EventLog,
+        paths: ContainerPaths,
+        offload: OffloadPool,
+    ) -> None:
+        self._records = records
+        self._locks = locks
+        self._stop = stop
+        self._waiters = waiters
+        self._attachments = attachments
+        self._snapshots = snapshots
+        self._events = events
+        self._paths = paths
+        self._offload = offload
+
+    async def __call__(
+        self, reference: str, *, is_forced: bool = False, removes_link: bool = False
+    ) -> None:
+        """Remove a container that is not running; with `is_forced`, kill it before.
+
+        Raises: ContainerNotFound, ContainerRunning, RemovalInProgress, FeatureMissing.
+        """
+        if removes_link:
+            raise FeatureMissing("links between containers")
+        container = self._records.find(reference)
+        if container.is_alive:
+            if not is_forced:
+                raise ContainerRunning(container.id, container.status.state.value)
+            await self._end(container)
+        async with self._locks.held(container.id):
+            current = self._records.get(container.id)
+            if current is None:
+                return
+            if current.is_alive:
+                raise ContainerRunning(current.id, current.status.state.value)
+            await self._remove(current)
+
+    async def after_exit(self, container_id: ContainerId) -> None:
+        """Remove a container that asked for it; one that somebody removed first is fine."""
+        container = self._records.get(container_id)
+        if container is not None and not container.is_alive:
+            async with self._locks.held(container_id):
+                current = self._records.get(container_id)
+                if current is not None and not current.is_alive:
+                    await self._remove(current)
+
+    async def _end(self, container: Container) -> None:
+        try:
+            await self._stop.kill(container.id, signal="SIGKILL")
+        except NothingToKill:
+            return
+
+    async def _remove(self, container: Container) -> None:
+        if container.status.state is ContainerState.REMOVING:
+            raise RemovalInProgress(container.id)
+        state = next_state(container.status.state, ContainerEvent.REMOVAL_BEGUN)
+        self._records.show(replace(container, status=replace(container.status, state=state)))
+        try:
+            await self._records.remove(container)
+        except BaseException:
+            self._records.show(container)
+            raise
+        self._attachments.drop(container.id)
+        await self._offload(self._erase_files, container.id)
+        self._events.container("destroy", container)
+        self._waiters.removed(container.id, last_exit(container))
+
+    def _erase_files(self, container_id: ContainerId) -> None:
+        self._snapshots.remove(SnapshotKey(container_id))
+        shutil.rmtree(self._paths.record_directory(container_id), ignore_errors=True)
+
+
+def last_exit(container: Container) -> ExitRecord:
+    """How the container ended the last time; zeroes when it never ran."""
+    status = container.status
+    return ExitRecord(
+        exit_code=status.exit_code,
+        exited_at_ns=status.finished_at_ns or 0,
+        was_oom_killed=status.was_oom_killed,
+        error=status.error,
+    )

@@ -1,0 +1,149 @@
+"""From a record to a running process; every step is undone when a later one fails."""
+
+from dataclasses import replace
+
+from wherry.engine.containers.assembly import ContainerAssembly
+from wherry.engine.containers.exits import ExitWatcher
+from wherry.engine.containers.io import Attachments
+from wherry.engine.containers.live import LiveContainers
+from wherry.engine.events import EventLog
+from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import KeyedLock, UndoStack
+from wherry.kit.clock import Clock
+from wherry.model.containers import Container, ContainerStatus
+from wherry.model.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    ContainerPaused,
+    RemovalInProgress,
+    StartFailed,
+    UserNotFound,
+    WherryError,
+)
+from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
+from wherry.model.outcomes import StartOutcome
+from wherry.networks import Sandbox
+from wherry.tasks import Task
+
+EXIT_NOT_FOUND = 127
+EXIT_NOT_EXECUTABLE = 126
+EXIT_START_FAILED = 128
+
+
+class StartContainer:
+    """The verb `start`."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        locks: KeyedLock,
+        assembly: ContainerAssembly,
+        live: LiveContainers,
+        attachments: Attachments,
+        exits: ExitWatcher,
+        events: EventLog,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._locks = locks
+        self._assembly = assembly
+        self._live = live
+        self._attachments = attachments
+        self._exits = exits
+        self._events = events
+        self._clock = clock
+
+    async def __call__(self, reference: str) -> StartOutcome:
+        """Bring a created or exited container to RUNNING; undo everything if any step fails.
+
+        Raises: ContainerNotFound, ContainerPaused, RemovalInProgress, and what
+        `ContainerAssembly.assemble` raises. A failed start is recorded with its exit code.
+        """
+        container_id = self._records.find(reference).id
+        async with self._locks.held(container_id):
+            container = self._records.find(container_id)
+            match container.status.state:
+                case ContainerState.RUNNING:
+                    return StartOutcome.ALREADY_RUNNING
+                case ContainerState.PAUSED:
+                    raise ContainerPaused(container.id)
+                case ContainerState.REMOVING | ContainerState.DEAD:
+                    raise RemovalInProgress(container.id)
+                case _:
+                    pass
+            try:
+                await self._start(container)
+            except WherryError as error:
+                await self._record_failure(container, error)
+                raise
+        return StartOutcome.STARTED
+
+    async def _start(self, container: Container) -> None:
+        async with UndoStack() as undo:
+            task, sandbox = await self._assembly.assemble(container, undo)
+            await self._attachments.bind(container, task)
+            await task.start()
+            running = self._running(container, task, sandbox)
+            await self._records.replace(running)
+            self._live.enter(container.id, task, sandbox)
+            self._exits.watch(container.id, task)
+            undo.keep()
+        for endpoint in running.endpoints:
+            self._events.publish(
+                "network",
+                "connect",
+                endpoint.network_id,
+                {
+                    "container": container.id,
+                    "name": endpoint.network_name,
+                    "type": endpoint.network_name,
+                },
+            )
+        self._events.container("start", running)
+
+    def _running(self, container: Container, task: Task, sandbox: Sandbox) -> Container:
+        return replace(
+            container,
+            endpoints=sandbox.endpoints,
+            explicit_stop=False,
+            status=ContainerStatus(
+                state=next_state(container.status.state, ContainerEvent.STARTED),
+                pid=task.pid,
+                started_at_ns=self._clock.now_ns(),
+                finished_at_ns=container.status.finished_at_ns,
+                restart_count=container.status.restart_count,
+            ),
+        )
+
+    async def _record_failure(self, container: Container, error: WherryError) -> None:
+        exit_code, text = _as_exit(error)
+        failed = replace(
+            container,
+            status=replace(
+                container.status,
+                state=next_state(container.status.state, ContainerEvent.START_FAILED),
+                exit_code=exit_code,
+                error=text,
+            ),
+        )
+        self._attachments.drop(container.id)
+        await self._records.replace(failed)
+
+
+def _as_exit(error: WherryError) -> tuple[int, str]:
+    """The exit code and text with which a failed start is remembered."""
+    match error:
+        case CommandNotFound(program=program, in_search_path=True):
+            return EXIT_NOT_FOUND, f'exec: "{program}": executable file not found in $PATH'
+        case CommandNotFound(program=program):
+            return EXIT_NOT_FOUND, f'exec: "{program}": stat {program}: no such file or directory'
+        case CommandNotExecutable(program=program, reason=reason):
+            return EXIT_NOT_EXECUTABLE, f'exec: "{program}": {reason}'
+        case UserNotFound(reference=reference, is_group=is_group):
+            kind = "group" if is_group else "user"
+            return EXIT_START_FAILED, f"unable to find {kind} {reference}"
+        case StartFailed(cause=cause):
+            return EXIT_START_FAILED, cause
+        case _:
+            return EXIT_START_FAILED, str(error)

@@ -1,0 +1,151 @@
+"""Facts of the engine and its host, for `info` and `version`."""
+
+import os
+import platform
+from dataclasses import dataclass
+
+from wherry.engine.events import EventLog
+from wherry.engine.records import ContainerRecords
+from wherry.images import ImageStore
+from wherry.kit.clock import Clock
+from wherry.model.lifecycle import ContainerState
+from wherry.model.queries import EngineInfo
+from wherry.snapshots import Snapshots
+from wherry.specgen import HostFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineIdentity:
+    """What does not change while the engine runs."""
+
+    engine_id: str
+    version: str
+    git_commit: str
+    build_time: str
+    data_root: str
+    log_driver: str
+    labels: tuple[str, ...]
+    is_debug: bool
+    registry_mirrors: tuple[str, ...]
+    insecure_registries: tuple[str, ...]
+    init_version: str
+    components: tuple[tuple[str, str], ...]
+
+
+class SystemQueries:
+    """Answers about the engine as a whole."""
+
+    def __init__(
+        self,
+        *,
+        identity: EngineIdentity,
+        records: ContainerRecords,
+        images: ImageStore,
+        snapshots: Snapshots,
+        events: EventLog,
+        host: HostFacts,
+        clock: Clock,
+    ) -> None:
+        self._identity = identity
+        self._records = records
+        self._images = images
+        self._snapshots = snapshots
+        self._events = events
+        self._host = host
+        self._clock = clock
+
+    async def info(self) -> EngineInfo:
+        """Read it all now."""
+        identity = self._identity
+        states = [each.status.state for each in self._records.all()]
+        running = states.count(ContainerState.RUNNING)
+        paused = states.count(ContainerState.PAUSED)
+        limits = _limits()
+        system = os.uname()
+        release = _os_release()
+        return EngineInfo(
+            id=identity.engine_id,
+            version=identity.version,
+            git_commit=identity.git_commit,
+            build_time=identity.build_time,
+            host_name=system.nodename,
+            operating_system=release.get("PRETTY_NAME", "Linux"),
+            os_version=release.get("VERSION_ID", ""),
+            kernel_version=system.release,
+            architecture=system.machine,
+            processors=len(os.sched_getaffinity(0)),
+            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            containers_running=running,
+            containers_paused=paused,
+            containers_stopped=len(states) - running - paused,
+            images=len(self._images.list()),
+            storage_driver=self._snapshots.name,
+            storage_status=self._snapshots.status(),
+            data_root=identity.data_root,
+            log_driver=identity.log_driver,
+            log_drivers=("json-file", "none"),
+            network_drivers=("bridge", "host", "null"),
+            cgroup_driver="cgroupfs",
+            cgroup_version=str(self._host.cgroup_version),
+            security_options=("name=seccomp,profile=builtin",),
+            default_runtime="wherry",
+            runtimes=("wherry",),
+            labels=identity.labels,
+            warnings=tuple(
+                f"WARNING: No {name} support" for name in _WARNED if not limits.get(_WARNED[name])
+            ),
+            is_debug=identity.is_debug,
+            open_files=len(os.listdir("/proc/self/fd")),
+            tasks=len(os.listdir("/proc/self/task")),
+            event_listeners=self._events.listeners,
+            system_time_ns=self._clock.now_ns(),
+            limits=limits,
+            registry_mirrors=identity.registry_mirrors,
+            insecure_registries=identity.insecure_registries,
+            components=(
+                *identity.components,
+                ("python", platform.python_version()),
+                ("wherry-runtime", identity.version),
+            ),
+            init_version=identity.init_version,
+        )
+
+
+_WARNED = {"memory limit": "memory", "swap limit": "swap", "cpu cfs quota": "cpu_quota"}
+
+
+def _limits() -> dict[str, bool]:
+    """Which limits the host's cgroups offer (cgroups(7)); both versions are looked at."""
+    v1, v2 = "/sys/fs/cgroup", _unified_controllers()
+    is_hybrid = os.path.isdir(f"{v1}/memory")
+
+    def offered(v1_file: str, controller: str) -> bool:
+        return os.path.exists(f"{v1}/{v1_file}") if is_hybrid else controller in v2
+
+    return {
+        "memory": offered("memory/memory.limit_in_bytes", "memory"),
+        "swap": offered("memory/memory.memsw.limit_in_bytes", "memory"),
+        "pids": offered("pids", "pids"),
+        "cpu_shares": offered("cpu/cpu.shares", "cpu"),
+        "cpu_quota": offered("cpu/cpu.cfs_quota_us", "cpu"),
+        "cpuset": offered("cpuset/cpuset.cpus", "cpuset"),
+        "oom_kill_disable": is_hybrid and os.path.exists(f"{v1}/memory/memory.oom_control"),
+        "ipv4_forwarding": _read("/proc/sys/net/ipv4/ip_forward") == "1",
+    }
+
+
+def _unified_controllers() -> frozenset[str]:
+    return frozenset(_read("/sys/fs/cgroup/cgroup.controllers").split())
+
+
+def _os_release() -> dict[str, str]:
+    pairs = (line.partition("=") for line in _read("/etc/os-release").splitlines())
+    return {name: value.strip('"') for name, _separator, value in pairs}
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,99 @@
+"""Streams across the border between the event loop and the threads of the offload pool.
+
+Both directions are bounded: whoever is faster waits.
+"""
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
+
+from wherry.kit.aio.offload import OffloadPool
+
+T = TypeVar("T")
+
+_END = object()
+
+
+class BlockingReader:
+    """An asynchronous source of bytes, as a file that a thread reads."""
+
+    def __init__(self, source: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        self._source = source
+        self._loop = loop
+        self._buffer = bytearray()
+        self._has_ended = False
+        self._pending: concurrent.futures.Future[bytes] | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, fewer only at the end; all that is left for a negative size."""
+        while not self._has_ended and (size < 0 or len(self._buffer) < size):
+            self._pending = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+            chunk = self._pending.result()
+            if chunk:
+                self._buffer += chunk
+            else:
+                self._has_ended = True
+        end = len(self._buffer) if size < 0 else min(size, len(self._buffer))
+        taken = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        return taken
+
+    def abandon(self) -> None:
+        """Nobody will send more: a thread that waits for bytes is released."""
+        if self._pending is not None:
+            self._pending.cancel()
+
+    async def _next(self) -> bytes:
+        async for chunk in self._source:
+            if chunk:
+                return chunk
+        return b""
+
+
+async def in_thread(
+    offload: OffloadPool, make: Callable[[], Iterator[T]], *, ahead: int = 8
+) -> AsyncIterator[T]:
+    """Run a blocking iterator in the pool; at most `ahead` items wait to be taken.
+
+    When the consumer leaves early, the iterator is closed at its next item.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[object] = asyncio.Queue(ahead)
+    has_left = False
+
+    def produce() -> None:
+        iterator = make()
+        try:
+            for item in iterator:
+                if has_left:
+                    break
+                asyncio.run_coroutine_threadsafe(queue.put(item), loop).result()
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+            loop.call_soon_threadsafe(_finish, queue)
+
+    producing = asyncio.ensure_future(offload(produce))
+    try:
+        while True:
+            item = await queue.get()
+            if item is _END:
+                break
+            yield item  # type: ignore[misc]
+        await producing
+    finally:
+        has_left = True
+        while not producing.done():
+            while not queue.empty():
+                queue.get_nowait()
+            await asyncio.wait([producing], timeout=0.05)
+        if not producing.cancelled():
+            producing.exception()
+
+
+def _finish(queue: "asyncio.Queue[object]") -> None:
+    """Put the end behind the last item, also when the queue is full at this moment."""
+    ending = asyncio.ensure_future(queue.put(_END))
+    ending.add_done_callback(lambda done: None)

@@ -1,0 +1,3 @@
+"""Which Wherry this is."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,291 @@
+"""Which object gets which collaborator. The only place that knows all rooms at once."""
+
+import contextlib
+import os
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from wherry.api.services import Services
+from wherry.engine.boot import Boot
+from wherry.engine.containers.assembly import ContainerAssembly, SeccompPrograms
+from wherry.engine.containers.create import CreateContainer, CreateDefaults
+from wherry.engine.containers.exec import ExecSessions
+from wherry.engine.containers.exits import ExitWatcher
+from wherry.engine.containers.io import Attachments, ContainerStreams
+from wherry.engine.containers.live import LiveContainers, Waiters
+from wherry.engine.containers.log_reading import ContainerLogs
+from wherry.engine.containers.query import ContainerQueries
+from wherry.engine.containers.remove import RemoveContainer
+from wherry.engine.containers.rename import RenameContainer
+from wherry.engine.containers.start import StartContainer
+from wherry.engine.containers.stop import PauseContainer, StopContainer
+from wherry.engine.containers.verbs import ContainerVerbs
+from wherry.engine.events import EventLog
+from wherry.engine.explain import Explanations
+from wherry.engine.images import ImageVerbs
+from wherry.engine.networks import NetworkQueries
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
+from wherry.engine.records import ContainerRecords
+from wherry.engine.system import EngineIdentity, SystemQueries
+from wherry.images import ImageStore
+from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.clock import SystemClock
+from wherry.model.containers import LogSpec
+from wherry.networks import NetdKeeper, Networks
+from wherry.programs import netd as netd_program
+from wherry.programs.settings import Settings
+from wherry.programs.version import VERSION
+from wherry.snapshots import Snapshots
+from wherry.specgen import HostFacts, read_host_facts
+from wherry.store import Database
+from wherry.tasks import Tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What everything stands on: roots, database, time, threads, and facts of the host."""
+
+    settings: Settings
+    paths: ContainerPaths
+    database: Database
+    offload: OffloadPool
+    clock: SystemClock
+    host: HostFacts
+    engine_id: str
+
+
+@contextlib.asynccontextmanager
+async def running_engine(settings: Settings) -> AsyncIterator[Services]:
+    """The engine, booted; leaving the block lets go of containers and leaves them running."""
+    ground = _lay_ground(settings)
+    tasks = Tasks(exec_root=settings.exec_root, offload=ground.offload, clock=ground.clock)
+    networks = _networks(ground, tasks)
+    try:
+        await tasks.open()
+        await networks.open()
+        async with _wired(ground, tasks, networks) as services:
+            yield services
+    finally:
+        await networks.close()
+        await tasks.close()
+        ground.offload.close()
+        ground.database.close()
+
+
+@contextlib.asynccontextmanager
+async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIterator[Services]:
+    records = ContainerRecords(ground.database, ground.offload)
+    events = EventLog(ground.clock)
+    locks = KeyedLock()
+    live = LiveContainers()
+    waiters = Waiters()
+    attachments = Attachments()
+    snapshots = Snapshots(ground.settings.data_root, ground.database)
+    images = ImageStore(ground.settings.data_root, ground.database, snapshots)
+    seccomp = SeccompPrograms(ground.paths)
+    assembly = ContainerAssembly(
+        records=records,
+        live=live,
+        snapshots=snapshots,
+        networks=networks,
+        tasks=tasks,
+        seccomp=seccomp,
+        paths=ground.paths,
+        host=ground.host,
+        init_binary=ground.settings.init_path,
+        offload=ground.offload,
+    )
+    exits = ExitWatcher(
+        records=records,
+        locks=locks,
+        live=live,
+        waiters=waiters,
+        networks=networks,
+        assembly=assembly,
+        events=events,
+        offload=ground.offload,
+    )
+    start = StartContainer(
+        records=records,
+        locks=locks,
+        assembly=assembly,
+        live=live,
+        attachments=attachments,
+        exits=exits,
+        events=events,
+        clock=ground.clock,
+    )
+    stop = StopContainer(
+        records=records, locks=locks, live=live, waiters=waiters, start=start, events=events
+    )
+    execs = ExecSessions(
+        records=records, live=live, seccomp=seccomp, events=events, offload=ground.offload
+    )
+    remove = RemoveContainer(
+        records=records,
+        locks=locks,
+        stop=stop,
+        waiters=waiters,
+        attachments=attachments,
+        snapshots=snapshots,
+        events=events,
+        paths=ground.paths,
+        offload=ground.offload,
+    )
+    exits.remove_with(remove.after_exit)
+    logs = ContainerLogs(records=records, live=live, paths=ground.paths, offload=ground.offload)
+    containers = ContainerVerbs(
+        creating=CreateContainer(
+            records=records,
+            images=images,
+            snapshots=snapshots,
+            networks=networks,
+            events=events,
+            paths=ground.paths,
+            defaults=_create_defaults(ground.settings),
+            offload=ground.offload,
+            clock=ground.clock,
+        ),
+        starting=start,
+        stopping=stop,
+        pausing=PauseContainer(records=records, locks=locks, live=live, events=events),
+        renaming=RenameContainer(records=records, locks=locks, events=events),
+        removing=remove,
+        streams=ContainerStreams(
+            records=records, live=live, attachments=attachments, logs=logs, events=events
+        ),
+        reading=logs,
+        queries=ContainerQueries(
+            records=records,
+            live=live,
+            execs=execs,
+            images=images,
+            snapshots=snapshots,
+            paths=ground.paths,
+            offload=ground.offload,
+        ),
+        waiters=waiters,
+    )
+    boot = Boot(
+        records=records,
+        live=live,
+        tasks=tasks,
+        networks=networks,
+        snapshots=snapshots,
+        images=images,
+        exits=exits,
+        remove=remove,
+        paths=ground.paths,
+        offload=ground.offload,
+        clock=ground.clock,
+    )
+    await boot.reconcile()
+    try:
+        yield Services(
+            containers=containers,
+            execs=execs,
+            images=ImageVerbs(
+                store=images,
+                snapshots=snapshots,
+                records=records,
+                events=events,
+                offload=ground.offload,
+            ),
+            networks=NetworkQueries(networks, records),
+            system=SystemQueries(
+                identity=_identity(ground),
+                records=records,
+                images=images,
+                snapshots=snapshots,
+                events=events,
+                host=ground.host,
+                clock=ground.clock,
+            ),
+            events=events,
+            explanations=Explanations(records, ground.paths, ground.offload),
+        )
+    finally:
+        await exits.close()
+        await execs.close()
+
+
+def _lay_ground(settings: Settings) -> _Ground:
+    for path, mode in (
+        (settings.data_root, 0o710),
+        (f"{settings.data_root}/containers", 0o710),
+        (settings.exec_root, 0o711),
+        (f"{settings.exec_root}/containers", 0o710),
+    ):
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, mode)
+    return _Ground(
+        settings=settings,
+        paths=ContainerPaths(data_root=settings.data_root, exec_root=settings.exec_root),
+        database=Database(
+            f"{settings.data_root}/engine.db",
+            (*ENGINE_MIGRATIONS, *Snapshots.MIGRATIONS, *ImageStore.MIGRATIONS),
+        ),
+        offload=OffloadPool(),
+        clock=SystemClock(),
+        host=read_host_facts(),
+        engine_id=_engine_id(f"{settings.data_root}/engine-id"),
+    )
+
+
+def _networks(ground: _Ground, tasks: Tasks) -> Networks:
+    settings = ground.settings
+    return Networks(
+        exec_root=settings.exec_root,
+        data_root=settings.data_root,
+        bridge=settings.bridge,
+        bip=settings.bip,
+        jobs=tasks,
+        port_keeper=NetdKeeper(
+            exec_root=settings.exec_root,
+            command=(sys.executable, "-I", "-S", netd_program.__file__),
+        ),
+        offload=ground.offload,
+        clock=ground.clock,
+        engine_id=ground.engine_id,
+    )
+
+
+def _create_defaults(settings: Settings) -> CreateDefaults:
+    return CreateDefaults(
+        log=LogSpec(driver=settings.log_driver, options=settings.log_options),
+        runs_init=settings.runs_init,
+        shm_bytes=settings.shm_bytes,
+    )
+
+
+def _identity(ground: _Ground) -> EngineIdentity:
+    settings = ground.settings
+    return EngineIdentity(
+        engine_id=ground.engine_id,
+        version=VERSION,
+        git_commit="",
+        build_time="",
+        data_root=settings.data_root,
+        log_driver=settings.log_driver,
+        labels=settings.labels,
+        is_debug=settings.is_debug,
+        registry_mirrors=settings.registry_mirrors,
+        insecure_registries=settings.insecure_registries,
+        init_version="",
+        components=(),
+    )
+
+
+def _engine_id(path: str) -> str:
+    """A name for this engine that lasts as long as its data root."""
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        fresh = str(uuid.uuid4())
+        with open(path, "w") as file:
+            file.write(fresh + "\n")
+        return fresh
