@@ -6,3 +6,22 @@ I never: change anything; the host is read in `host` alone.
 On disk and in the kernel I leave: nothing.
 Called by: engine.
 """
+
+from wherry.specgen.host import HostFacts, read_host_devices, read_host_facts
+from wherry.specgen.namespaces import JoinedPaths
+from wherry.specgen.process import exec_process
+from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
+from wherry.specgen.seccomp_profile import compiled_seccomp, seccomp_profile
+
+__all__ = [
+    "HostFacts",
+    "JoinedPaths",
+    "SandboxPaths",
+    "check_spec",
+    "compiled_seccomp",
+    "exec_process",
+    "read_host_devices",
+    "read_host_facts",
+    "runtime_spec",
+    "seccomp_profile",
+]

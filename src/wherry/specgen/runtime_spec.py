@@ -1,0 +1,160 @@
+"""A container's OCI configuration, from its record and facts about the host.
+
+Theory of operation. `check_spec` refuses at creation what could never start, in Docker's words;
+`runtime_spec` puts the configuration together at each start, part by part, from the modules
+beside this one. Neither reads or changes anything: the same arguments give the same result,
+which is what the golden files of the tests hold on to.
+"""
+
+import posixpath
+from dataclasses import dataclass
+
+from wherry.model.containers import BindMount, Container, ContainerSpec, TmpfsMount
+from wherry.model.errors import InvalidValue
+from wherry.model.networks import NetworkModeKind
+from wherry.oci.runtime_spec import (
+    Device,
+    DeviceRule,
+    Linux,
+    Resources,
+    Root,
+    RuntimeSpec,
+)
+from wherry.specgen import defaults, limits
+from wherry.specgen.capabilities import container_capabilities
+from wherry.specgen.host import HostFacts
+from wherry.specgen.mounts import (
+    check_targets,
+    container_mounts,
+    rootfs_propagation,
+    tmpfs_options,
+)
+from wherry.specgen.namespaces import JoinedPaths, check_modes, container_namespaces
+from wherry.specgen.process import check_process, container_process, hostname
+from wherry.specgen.seccomp_profile import seccomp_profile
+from wherry.specgen.sysctls import container_sysctls
+
+_HOST_SHM = "/dev/shm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxPaths:
+    """What the network made for the container; an empty path means there is none."""
+
+    namespace_path: str = ""
+    hosts: str = ""
+    resolv_conf: str = ""
+    hostname: str = ""
+
+
+def check_spec(spec: ContainerSpec, *, host: HostFacts) -> None:
+    """Refuse what could never start. Raises: InvalidValue with Docker's text."""
+    check_process(spec)
+    check_modes(spec)
+    limits.check_limits(spec.limits, host)
+    if spec.shm_bytes < 0:
+        raise InvalidValue("SHM size can not be less than 0")
+    check_targets(spec.mounts)
+    for mount in spec.mounts:
+        if isinstance(mount, TmpfsMount):
+            tmpfs_options(mount)
+    capabilities = container_capabilities(spec.security, host)
+    seccomp_profile(spec.security, capabilities, host)
+    _sysctls(spec, host)
+
+
+def runtime_spec(
+    container: Container,
+    *,
+    host: HostFacts,
+    sandbox: SandboxPaths,
+    joined: JoinedPaths | None = None,
+    cgroup_parent: str = defaults.CGROUP_PARENT,
+    host_devices: tuple[Device, ...] = (),
+) -> RuntimeSpec:
+    """The configuration of a container that is about to start.
+
+    `joined` says where the namespaces of the modes `container:ID` are. `host_devices` are the
+    nodes that a privileged container gets (`host.read_host_devices`). The user's name, and
+    whether an init goes before the command, are the caller's to hand on beside this.
+
+    Raises: InvalidValue with Docker's text.
+    """
+    spec = container.spec
+    process = container_process(container, host)
+    capabilities = process.capabilities.bounding if process.capabilities else ()
+    paths = joined or JoinedPaths()
+    parent = spec.cgroup_parent or cgroup_parent
+    owns_uts = spec.namespaces.uts != "host"
+    return RuntimeSpec(
+        process=process,
+        root=Root(readonly=spec.is_rootfs_read_only),
+        hostname=hostname(container, host) if owns_uts else "",
+        domainname=spec.domainname if owns_uts else "",
+        mounts=container_mounts(spec, _engine_files(sandbox), _shm_source(spec, paths), host),
+        linux=Linux(
+            namespaces=container_namespaces(
+                spec, network_path=sandbox.namespace_path, joined=paths, host=host
+            ),
+            devices=host_devices if spec.security.is_privileged else (),
+            cgroups_path=posixpath.normpath(f"/{parent.lstrip('/')}/{container.id}"),
+            resources=_resources(spec),
+            sysctl=_sysctls(spec, host),
+            seccomp=seccomp_profile(spec.security, capabilities, host),
+            rootfs_propagation=rootfs_propagation(spec.mounts),
+            masked_paths=_masked_paths(spec, host),
+            readonly_paths=_read_only_paths(spec),
+        ),
+        annotations=dict(spec.annotations),
+    )
+
+
+def _engine_files(sandbox: SandboxPaths) -> tuple[BindMount, ...]:
+    places = (
+        (sandbox.resolv_conf, "/etc/resolv.conf"),
+        (sandbox.hostname, "/etc/hostname"),
+        (sandbox.hosts, "/etc/hosts"),
+    )
+    return tuple(BindMount(source=source, target=target) for source, target in places if source)
+
+
+def _shm_source(spec: ContainerSpec, joined: JoinedPaths) -> str:
+    return _HOST_SHM if spec.namespaces.ipc == "host" else joined.shm
+
+
+def _resources(spec: ContainerSpec) -> Resources:
+    allows_all = spec.security.is_privileged
+    return Resources(
+        devices=(DeviceRule(allow=True),) if allows_all else defaults.DEVICE_RULES,
+        memory=limits.memory(spec.limits),
+        cpu=limits.cpu(spec.limits),
+        pids_limit=limits.pids_limit(spec.limits),
+    )
+
+
+def _sysctls(spec: ContainerSpec, host: HostFacts) -> dict[str, str]:
+    kind = spec.network.mode.kind
+    return container_sysctls(
+        spec.sysctls,
+        owns_network=kind is not NetworkModeKind.HOST,
+        joins_network=kind is NetworkModeKind.CONTAINER,
+        owns_ipc=spec.namespaces.ipc != "host",
+        owns_uts=spec.namespaces.uts != "host",
+        host=host,
+    )
+
+
+def _masked_paths(spec: ContainerSpec, host: HostFacts) -> tuple[str, ...]:
+    if spec.security.is_privileged:
+        return ()
+    if spec.security.masked_paths is not None:
+        return spec.security.masked_paths
+    return defaults.MASKED_PATHS + host.thermal_throttle
+
+
+def _read_only_paths(spec: ContainerSpec) -> tuple[str, ...]:
+    if spec.security.is_privileged:
+        return ()
+    if spec.security.read_only_paths is not None:
+        return spec.security.read_only_paths
+    return defaults.READ_ONLY_PATHS
