@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from wherry.model.ids import ContainerId, ExecId, ImageId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import EndpointStatus, NetworkMode, Port, PortBinding
@@ -35,9 +37,8 @@ class Limits:
     ulimits: tuple[Ulimit, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindMount:
-    """A host path in the container."""
+class BindMount(msgspec.Struct, frozen=True, kw_only=True, tag="bind"):
+    """A host path in the container. (A tagged struct: stored records tell mounts apart by it.)"""
 
     source: str
     target: str
@@ -50,8 +51,7 @@ class BindMount:
     """The `-v` text, where the mount came as one: inspect shows it again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TmpfsMount:
+class TmpfsMount(msgspec.Struct, frozen=True, kw_only=True, tag="tmpfs"):
     """A temporary file system in the container."""
 
     target: str

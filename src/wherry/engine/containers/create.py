@@ -139,8 +139,12 @@ class CreateContainer:
             spec,
             hostname=hostname or short_id(container_id),
             log=self._log_for(spec.log),
+            runs_init=self._runs_init(spec.runs_init),
             shm_bytes=spec.shm_bytes or self._defaults.shm_bytes,
         )
+
+    def _runs_init(self, wish: bool | None) -> bool | None:
+        return True if wish is None and self._defaults.runs_init else wish
 
     def _log_for(self, wish: LogSpec) -> LogSpec:
         default = self._defaults.log

@@ -22,8 +22,23 @@ from wherry.model.queries import ContainerDetails, ContainerQuery, Filters, Proc
 from wherry.snapshots import Snapshots
 
 FILTER_KEYS = frozenset(
-    ("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label")
-    + ("name", "network", "publish", "since", "status", "volume")
+    {
+        "ancestor",
+        "before",
+        "exited",
+        "expose",
+        "health",
+        "id",
+        "is-task",
+        "isolation",
+        "label",
+        "name",
+        "network",
+        "publish",
+        "since",
+        "status",
+        "volume",
+    }
 )
 
 
