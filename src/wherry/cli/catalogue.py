@@ -1,0 +1,137 @@
+"""Every command's name and where it is built; nothing is imported before it runs."""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """The module below `wherry.cli` and the name of the `Command` in it."""
+
+    module: str
+    command: str
+    summary: str
+
+
+GROUPS = {
+    "builder": "Manage builds",
+    "checkpoint": "Manage checkpoints",
+    "container": "Manage containers",
+    "context": "Manage contexts",
+    "image": "Manage images",
+    "manifest": "Manage image manifests and manifest lists",
+    "network": "Manage networks",
+    "plugin": "Manage plugins",
+    "system": "Manage the engine",
+    "trust": "Manage trust on images",
+    "volume": "Manage volumes",
+    "config": "Manage Swarm configs",
+    "node": "Manage Swarm nodes",
+    "secret": "Manage Swarm secrets",
+    "service": "Manage Swarm services",
+    "stack": "Manage Swarm stacks",
+    "swarm": "Manage Swarm",
+}
+
+_CONTAINER = {
+    "attach": Entry("attach", "ATTACH", "Attach this terminal's streams to a running container"),
+    "create": Entry("create", "CREATE", "Create a new container"),
+    "exec": Entry("exec", "EXEC", "Execute a command in a running container"),
+    "kill": Entry("container_verbs", "KILL", "Kill one or more running containers"),
+    "logs": Entry("logs", "LOGS", "Fetch the logs of a container"),
+    "pause": Entry("container_verbs", "PAUSE", "Pause all processes of one or more containers"),
+    "port": Entry("container_views", "PORT", "List the port mappings of a container, or one"),
+    "rename": Entry("container_verbs", "RENAME", "Rename a container"),
+    "restart": Entry("container_verbs", "RESTART", "Restart one or more containers"),
+    "rm": Entry("container_verbs", "REMOVE", "Remove one or more containers"),
+    "run": Entry("run", "RUN", "Create and run a new container from an image"),
+    "start": Entry("start", "START", "Start one or more stopped containers"),
+    "stop": Entry("container_verbs", "STOP", "Stop one or more running containers"),
+    "top": Entry("container_views", "TOP", "Display the running processes of a container"),
+    "unpause": Entry("container_verbs", "UNPAUSE", "Unpause one or more containers"),
+    "wait": Entry(
+        "container_verbs", "WAIT", "Wait until containers stop, then print their exit codes"
+    ),
+}
+_LIST_CONTAINERS = Entry("container_list", "LIST", "List containers")
+_IMAGE = {
+    "history": Entry("image_history", "HISTORY", "Show the history of an image"),
+    "import": Entry("image_archives", "IMPORT", "Make an image from a tarball of files"),
+    "load": Entry("image_archives", "LOAD", "Load an image from a tar archive or STDIN"),
+    "save": Entry("image_archives", "SAVE", "Save images to a tar archive (STDOUT by default)"),
+    "tag": Entry("image_verbs", "TAG", "Give an image another name"),
+}
+_REMOVE_IMAGE = Entry("image_verbs", "REMOVE", "Remove one or more images")
+_LIST_IMAGES = Entry("image_list", "LIST", "List images")
+_INFO = Entry("info", "INFO", "Display system-wide information")
+_EVENTS = Entry("events", "EVENTS", "Get real time events from the engine")
+
+ENTRIES: dict[str, Entry] = {
+    **_CONTAINER,
+    **{f"container {name}": entry for name, entry in _CONTAINER.items()},
+    "ps": _LIST_CONTAINERS,
+    "container ls": _LIST_CONTAINERS,
+    "container inspect": Entry("inspecting", "CONTAINER", "Show all about one or more containers"),
+    **_IMAGE,
+    **{f"image {name}": entry for name, entry in _IMAGE.items()},
+    "images": _LIST_IMAGES,
+    "image ls": _LIST_IMAGES,
+    "rmi": _REMOVE_IMAGE,
+    "image rm": _REMOVE_IMAGE,
+    "image inspect": Entry("inspecting", "IMAGE", "Show all about one or more images"),
+    "image bootstrap": Entry("bootstrap", "BOOTSTRAP", "Make a base image without a registry"),
+    "network ls": Entry("network_list", "LIST", "List networks"),
+    "network inspect": Entry("inspecting", "NETWORK", "Show all about one or more networks"),
+    "inspect": Entry("inspecting", "INSPECT", "Show all about containers, images, networks"),
+    "version": Entry("version", "VERSION", "Show the versions of client and engine"),
+    "info": _INFO,
+    "system info": _INFO,
+    "events": _EVENTS,
+    "system events": _EVENTS,
+    "explain": Entry("explaining", "EXPLAIN", "Say what was done to the kernel for a container"),
+}
+
+ALIASES = {
+    "container list": "container ls",
+    "container ps": "container ls",
+    "container remove": "container rm",
+    "image list": "image ls",
+    "image remove": "image rm",
+    "network list": "network ls",
+}
+
+_ABSENT = {
+    "": "build bake buildx commit compose cp debug diff export init login logout pull push search"
+    " stats update",
+    "builder": "build prune",
+    "checkpoint": "create ls rm",
+    "config": "create inspect ls rm",
+    "container": "commit cp diff export prune stats update",
+    "context": "create export import inspect ls rm show update use",
+    "image": "build prune pull push",
+    "manifest": "annotate create inspect push rm",
+    "network": "connect create disconnect prune rm",
+    "node": "demote inspect ls promote ps rm update",
+    "plugin": "create disable enable inspect install ls push rm set upgrade",
+    "secret": "create inspect ls rm",
+    "service": "create inspect logs ls ps rm rollback scale update",
+    "stack": "config deploy ls ps rm services",
+    "swarm": "ca init join join-token leave unlock unlock-key update",
+    "system": "df dial-stdio prune",
+    "trust": "inspect revoke sign key signer",
+    "volume": "create inspect ls prune rm update",
+}
+ABSENT = frozenset(
+    f"{group} {name}".strip() for group, names in _ABSENT.items() for name in names.split()
+)
+"""What docker has and Wherry has not, or not yet."""
+
+COMMON = ("run", "exec", "ps", "images", "version", "info", "explain")
+
+
+def also_known_as(path: str) -> list[str]:
+    """All the names of a command, the long ones first; empty when it has just one."""
+    entry = ENTRIES[path]
+    same = [name for name, each in ENTRIES.items() if each == entry]
+    names = sorted(same, key=lambda name: " " not in name)
+    aliases = [alias for alias, target in ALIASES.items() if target in same]
+    shown = names[:1] + aliases + names[1:]
+    return shown if len(shown) > 1 else []

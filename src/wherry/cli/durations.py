@@ -1,0 +1,83 @@
+"""Spans and moments as people read and write them (the rules of docker/go-units and its CLI)."""
+
+import time
+
+from wherry.cli.flags import read_duration
+from wherry.kit.timestamps import NANOSECONDS, parse_rfc3339
+
+MINUTE, HOUR = 60, 3600
+DAY, WEEK, MONTH, YEAR = 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR, 365 * 24 * HOUR
+
+
+def human_duration(duration_s: float) -> str:
+    """`Less than a second`, `About a minute`, `5 hours`: one rounded figure."""
+    seconds = int(duration_s)
+    if seconds < 1:
+        return "Less than a second"
+    if seconds == 1:
+        return "1 second"
+    if seconds < MINUTE:
+        return f"{seconds} seconds"
+    minutes = seconds // MINUTE
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    hours = int(duration_s / HOUR + 0.5)
+    if hours == 1:
+        return "About an hour"
+    for unit, name, limit in (
+        (1, "hours", 48), (24, "days", 24 * 14), (168, "weeks", 24 * 60), (720, "months", 24 * 730)
+    ):  # fmt: skip
+        if hours < limit:
+            return f"{hours // unit} {name}"
+    return f"{int(duration_s / HOUR) // 24 // 365} years"
+
+
+def ago(moment_s: float) -> str:
+    """How long ago a moment (Unix seconds) was."""
+    return human_duration(time.time() - moment_s) + " ago"
+
+
+def go_time(moment_s: float) -> str:
+    """Local time as Go's String prints it: `2026-01-02 03:04:05 +0000 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(moment_s))
+
+
+def moment_query(text: str) -> str:
+    """The API's form of `--since` and `--until`: seconds, with a fraction where there is one.
+
+    Takes a span back from now (`42m`), Unix seconds, and the shorter forms of RFC 3339.
+
+    Raises: ValueError.
+    """
+    try:
+        return _as_seconds(time.time_ns() - read_duration(text))
+    except ValueError:
+        pass
+    if text.replace(".", "", 1).isdigit() and "-" not in text:
+        return text
+    return _as_seconds(_parse_local(text))
+
+
+def _parse_local(text: str) -> int:
+    """Nanoseconds of a time stamp that may lack its zone, seconds, minutes or hours."""
+    has_zone = text.endswith(("Z", "z")) or "+" in text or text.count("-") == 3
+    whole = text
+    if "T" not in text:
+        whole = f"{text}T00:00:00"
+    else:
+        clock = text.partition("T")[2]
+        colons = clock.rstrip("Zz").partition("+")[0].count(":")
+        if not has_zone and colons < 2:
+            whole = text + ":00" * (2 - colons)
+    if has_zone:
+        return parse_rfc3339(whole)
+    as_utc = parse_rfc3339(f"{whole}Z")
+    offset_s = time.localtime(as_utc // NANOSECONDS).tm_gmtoff
+    return as_utc - offset_s * NANOSECONDS
+
+
+def _as_seconds(moment_ns: int) -> str:
+    seconds, fraction = divmod(moment_ns, NANOSECONDS)
+    return f"{seconds}.{fraction:09d}"
