@@ -122,7 +122,12 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         records=records, locks=locks, live=live, waiters=waiters, start=start, events=events
     )
     execs = ExecSessions(
-        records=records, live=live, seccomp=seccomp, events=events, offload=ground.offload
+        records=records,
+        live=live,
+        seccomp=seccomp,
+        events=events,
+        host=ground.host,
+        offload=ground.offload,
     )
     remove = RemoveContainer(
         records=records,
@@ -145,6 +150,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
             networks=networks,
             events=events,
             paths=ground.paths,
+            host=ground.host,
             defaults=_create_defaults(ground.settings),
             offload=ground.offload,
             clock=ground.clock,

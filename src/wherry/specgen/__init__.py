@@ -11,7 +11,7 @@ from wherry.specgen.host import HostFacts, read_host_devices, read_host_facts
 from wherry.specgen.namespaces import JoinedPaths
 from wherry.specgen.process import exec_process
 from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
-from wherry.specgen.seccomp_profile import compiled_seccomp, seccomp_profile
+from wherry.specgen.seccomp_profile import compiled_seccomp, container_seccomp, seccomp_profile
 
 __all__ = [
     "HostFacts",
@@ -19,6 +19,7 @@ __all__ = [
     "SandboxPaths",
     "check_spec",
     "compiled_seccomp",
+    "container_seccomp",
     "exec_process",
     "read_host_devices",
     "read_host_facts",

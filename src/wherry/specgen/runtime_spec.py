@@ -21,7 +21,6 @@ from wherry.oci.runtime_spec import (
     RuntimeSpec,
 )
 from wherry.specgen import defaults, limits
-from wherry.specgen.capabilities import container_capabilities
 from wherry.specgen.host import HostFacts
 from wherry.specgen.mounts import (
     check_targets,
@@ -31,7 +30,7 @@ from wherry.specgen.mounts import (
 )
 from wherry.specgen.namespaces import JoinedPaths, check_modes, container_namespaces
 from wherry.specgen.process import check_process, container_process, hostname
-from wherry.specgen.seccomp_profile import seccomp_profile
+from wherry.specgen.seccomp_profile import container_seccomp
 from wherry.specgen.sysctls import container_sysctls
 
 _HOST_SHM = "/dev/shm"
@@ -58,8 +57,7 @@ def check_spec(spec: ContainerSpec, *, host: HostFacts) -> None:
     for mount in spec.mounts:
         if isinstance(mount, TmpfsMount):
             tmpfs_options(mount)
-    capabilities = container_capabilities(spec.security, host)
-    seccomp_profile(spec.security, capabilities, host)
+    container_seccomp(spec.security, host)
     _sysctls(spec, host)
 
 
@@ -82,7 +80,6 @@ def runtime_spec(
     """
     spec = container.spec
     process = container_process(container, host)
-    capabilities = process.capabilities.bounding if process.capabilities else ()
     paths = joined or JoinedPaths()
     parent = spec.cgroup_parent or cgroup_parent
     owns_uts = spec.namespaces.uts != "host"
@@ -100,7 +97,7 @@ def runtime_spec(
             cgroups_path=posixpath.normpath(f"/{parent.lstrip('/')}/{container.id}"),
             resources=_resources(spec),
             sysctl=_sysctls(spec, host),
-            seccomp=seccomp_profile(spec.security, capabilities, host),
+            seccomp=container_seccomp(spec.security, host),
             rootfs_propagation=rootfs_propagation(spec.mounts),
             masked_paths=_masked_paths(spec, host),
             readonly_paths=_read_only_paths(spec),

@@ -14,7 +14,8 @@ from wherry.model.containers import Security
 from wherry.model.errors import HostLacks, InvalidValue
 from wherry.oci import json_fields
 from wherry.oci.json_fields import UINT32, UINT64, Fields
-from wherry.oci.runtime_spec import RuntimeSpec, Seccomp, SeccompArgument, SeccompRule
+from wherry.oci.runtime_spec import Seccomp, SeccompArgument, SeccompRule
+from wherry.specgen.capabilities import container_capabilities
 from wherry.specgen.host import HostFacts, parse_kernel_version
 
 UNCONFINED = "unconfined"
@@ -51,16 +52,20 @@ def seccomp_profile(
     return _resolved(profile, frozenset(capabilities), host.architecture, host.kernel_version)
 
 
-def compiled_seccomp(spec: RuntimeSpec) -> bytes:
-    """The program for `linux.seccomp.load_filter`; empty for a container without a filter.
+def container_seccomp(security: Security, host: HostFacts) -> Seccomp | None:
+    """The filter of a container and of every process that joins it; None when it has none.
 
-    Raises: InvalidValue for a filter with words that libseccomp does not know; HostLacks.
+    Raises: InvalidValue for a profile that can't be understood.
     """
-    return b"" if spec.linux.seccomp is None else _compiled(spec.linux.seccomp)
+    return seccomp_profile(security, container_capabilities(security, host), host)
 
 
 @lru_cache(maxsize=_CACHED_PROFILES)
-def _compiled(wanted: Seccomp) -> bytes:
+def compiled_seccomp(wanted: Seccomp) -> bytes:
+    """The program for `linux.seccomp.load_filter`.
+
+    Raises: InvalidValue for a filter with words that libseccomp does not know; HostLacks.
+    """
     if wanted.listener_path:
         raise HostLacks("seccomp profile", "a listener for notifications")
     try:

@@ -21,7 +21,14 @@ from wherry.networks import AttachRequest, Networks, Sandbox
 from wherry.oci.runtime_spec import Seccomp
 from wherry.operations.journal import to_json
 from wherry.snapshots import Snapshots
-from wherry.specgen import HostFacts, SandboxPaths, compiled_seccomp, runtime_spec
+from wherry.specgen import (
+    HostFacts,
+    JoinedPaths,
+    SandboxPaths,
+    compiled_seccomp,
+    read_host_devices,
+    runtime_spec,
+)
 from wherry.tasks import LogTarget, SpawnRequest, Task, Tasks
 
 
@@ -120,7 +127,13 @@ class ContainerAssembly:
             self._paths.network_journal(container.id),
             json.dumps(to_json(sandbox.journal), separators=(",", ":")).encode(),
         )
-        spec = runtime_spec(container, host=self._host, sandbox=sandbox_paths(sandbox))
+        spec = runtime_spec(
+            container,
+            host=self._host,
+            sandbox=sandbox_paths(sandbox),
+            joined=self._joined_paths(container),
+            host_devices=read_host_devices() if container.spec.security.is_privileged else (),
+        )
         return SpawnRequest(
             container_id=container.id,
             bundle=bundle,
@@ -139,6 +152,27 @@ class ContainerAssembly:
             opens_stdin=container.spec.terminal.opens_stdin,
             closes_stdin_after_first=container.spec.terminal.closes_stdin_after_first,
         )
+
+    def _joined_paths(self, container: Container) -> JoinedPaths:
+        """Where the namespaces are that the container shares with others."""
+        namespaces = container.spec.namespaces
+        ipc = self._process_of(namespaces.ipc)
+        pid = self._process_of(namespaces.pid)
+        return JoinedPaths(
+            pid=f"{pid}/ns/pid" if pid else "",
+            ipc=f"{ipc}/ns/ipc" if ipc else "",
+            shm=f"{ipc}/root/dev/shm" if ipc else "",
+        )
+
+    def _process_of(self, mode: str) -> str:
+        """The /proc directory of the container that `container:ID` names; else empty."""
+        kind, _separator, reference = mode.partition(":")
+        if kind != "container":
+            return ""
+        other = self._records.find(reference)
+        if not other.is_alive:
+            raise JoinedContainerNotRunning(other.id)
+        return f"/proc/{other.status.pid}"
 
 
 def sandbox_paths(sandbox: Sandbox) -> SandboxPaths:

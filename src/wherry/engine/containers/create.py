@@ -34,6 +34,7 @@ from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
 from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks
 from wherry.snapshots import Snapshots
+from wherry.specgen import HostFacts, check_spec
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -59,6 +60,7 @@ class CreateContainer:
         networks: Networks,
         events: EventLog,
         paths: ContainerPaths,
+        host: HostFacts,
         defaults: CreateDefaults,
         offload: OffloadPool,
         clock: Clock,
@@ -69,6 +71,7 @@ class CreateContainer:
         self._networks = networks
         self._events = events
         self._paths = paths
+        self._host = host
         self._defaults = defaults
         self._offload = offload
         self._clock = clock
@@ -88,6 +91,7 @@ class CreateContainer:
         merged = self._with_engine_defaults(with_image_defaults(spec, image.config), container_id)
         if not merged.entrypoint and not merged.command:
             raise InvalidValue("no command specified")
+        check_spec(merged, host=self._host)
         container = Container(
             id=container_id,
             name=self._name_for(name),

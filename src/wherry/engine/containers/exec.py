@@ -23,7 +23,7 @@ from wherry.model.errors import (
 )
 from wherry.model.ids import ContainerId, ExecId
 from wherry.model.lifecycle import ContainerState
-from wherry.specgen import exec_process, exec_seccomp
+from wherry.specgen import HostFacts, container_seccomp, exec_process
 from wherry.tasks import ExecRequest, Task, TaskStream
 
 KEPT_ENDED = 500
@@ -42,10 +42,12 @@ class ExecSessions:
         live: LiveContainers,
         seccomp: SeccompPrograms,
         events: EventLog,
+        host: HostFacts,
         offload: OffloadPool,
     ) -> None:
         self._records = records
         self._live = live
+        self._host = host
         self._seccomp = seccomp
         self._events = events
         self._offload = offload
@@ -154,8 +156,8 @@ class ExecSessions:
 
     async def _run(self, container: Container, task: Task, status: ExecStatus) -> int:
         spec = status.spec
-        process = exec_process(container, spec)
-        seccomp = exec_seccomp(container, spec)
+        process = exec_process(container, spec, host=self._host)
+        seccomp = container_seccomp(container.spec.security, self._host)
         program = await self._offload(self._seccomp.path_of, seccomp)
         return await task.exec(
             status.id,
