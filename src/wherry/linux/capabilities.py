@@ -68,13 +68,11 @@ def last_capability() -> int:
 def capset(*, effective: int, permitted: int, inheritable: int) -> None:
     """capset(2) for the calling thread. Raises: KernelError."""
     header = _Header(_VERSION_3, 0)
-    halves = (_Sets * 2)(
-        *(
-            (effective >> shift & 0xFFFFFFFF, permitted >> shift & 0xFFFFFFFF,
-             inheritable >> shift & 0xFFFFFFFF)
-            for shift in (0, 32)
-        )
-    )  # fmt: skip
+    halves = (_Sets * 2)()
+    for half, shift in zip(halves, (0, 32), strict=True):
+        half.effective = effective >> shift & 0xFFFFFFFF
+        half.permitted = permitted >> shift & 0xFFFFFFFF
+        half.inheritable = inheritable >> shift & 0xFFFFFFFF
     syscall(
         _SYS_CAPSET, ctypes.byref(header), halves,
         name="capset", operands=(hex(effective), hex(permitted), hex(inheritable)),

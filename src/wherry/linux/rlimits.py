@@ -20,9 +20,8 @@ def prlimit(pid: int, name: str, soft: int, hard: int) -> None:
 
     Raises: KernelError; KeyError for an unknown name.
     """
-    limits = tuple(-1 if each in (-1, UNLIMITED) else each for each in (soft, hard))
     try:
-        resource.prlimit(pid, NUMBERS[name], limits)
+        resource.prlimit(pid, NUMBERS[name], (_limit(soft), _limit(hard)))
     except ValueError as error:
         # resource.prlimit says EINVAL and EPERM of the hard limit as ValueError.
         raise KernelError(22, "prlimit64", name, soft, hard) from error
@@ -30,6 +29,10 @@ def prlimit(pid: int, name: str, soft: int, hard: int) -> None:
         raise KernelError(error.errno or 22, "prlimit64", name, soft, hard) from None
 
 
-def getrlimit(name: str) -> tuple[int, int]:
-    """Soft and hard limit of the caller; -1 is unlimited. Raises: OSError."""
-    return resource.getrlimit(NUMBERS[name])
+def prlimit_of(pid: int, name: str) -> tuple[int, int]:
+    """Soft and hard limit of a process, 0 for the caller; -1 is unlimited. Raises: OSError."""
+    return resource.prlimit(pid, NUMBERS[name])
+
+
+def _limit(value: int) -> int:
+    return resource.RLIM_INFINITY if value in (-1, UNLIMITED) else value

@@ -1,0 +1,56 @@
+"""Every operation by its kind, so that a journal can be read back."""
+
+from wherry.operations import cgroups, files, identity, mounts, namespaces, process, sysctls
+from wherry.operations.plan import Catalogue, Operation
+
+_OPERATIONS: tuple[type[Operation], ...] = (
+    cgroups.AttachDeviceFilter,
+    cgroups.EnableControllers,
+    cgroups.EnterCgroups,
+    cgroups.MakeCgroup,
+    cgroups.SetDeviceRules,
+    cgroups.WriteCgroupFile,
+    files.EnterDirectory,
+    files.MakeDevice,
+    files.MakeDirectory,
+    files.MakeLink,
+    identity.LimitBoundingSet,
+    identity.LoadSeccomp,
+    identity.SetCapabilities,
+    identity.SetGroups,
+    identity.SetNoNewPrivileges,
+    identity.SetUmask,
+    identity.SetUser,
+    mounts.BindMount,
+    mounts.BindRoot,
+    mounts.CloneTree,
+    mounts.MaskPath,
+    mounts.MountFilesystem,
+    mounts.MountOverlay,
+    mounts.PivotRoot,
+    mounts.ProtectPath,
+    mounts.RemountReadOnly,
+    mounts.SetPropagation,
+    namespaces.JoinContainer,
+    namespaces.JoinNamespace,
+    namespaces.SetDomainname,
+    namespaces.SetHostname,
+    namespaces.Unshare,
+    namespaces.UnshareForChildren,
+    process.AttachStdio,
+    process.AttachTerminal,
+    process.BindConsole,
+    process.CloseDescriptors,
+    process.Execve,
+    process.Fork,
+    process.NewSession,
+    process.OpenTerminal,
+    process.SetDumpable,
+    process.SetOomScore,
+    process.SetRlimit,
+    sysctls.HoldProcfs,
+    sysctls.SetSysctl,
+)
+
+CATALOGUE: Catalogue = {each.kind: each for each in _OPERATIONS}
+"""From a kind to its class. Rooms that have operations of their own add them above."""

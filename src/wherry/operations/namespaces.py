@@ -1,0 +1,226 @@
+"""Namespaces made and joined, and the names of a UTS namespace."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from wherry.linux import process as kernel
+from wherry.linux.mounts import closing
+from wherry.operations.looking import (
+    GONE,
+    namespace_finding,
+    namespace_inode,
+    process_directory,
+)
+from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict
+
+FLAGS: Mapping[str, int] = {
+    "mnt": kernel.CLONE_NEWNS,
+    "uts": kernel.CLONE_NEWUTS,
+    "ipc": kernel.CLONE_NEWIPC,
+    "net": kernel.CLONE_NEWNET,
+    "pid": kernel.CLONE_NEWPID,
+    "time": kernel.CLONE_NEWTIME,
+    "cgroup": kernel.CLONE_NEWCGROUP,
+    "user": kernel.CLONE_NEWUSER,
+}
+"""By the names of the files in /proc/PID/ns."""
+
+_FLAG_NAMES = {
+    name: "CLONE_NEWNS" if name == "mnt" else f"CLONE_NEW{name.upper()}" for name in FLAGS
+}
+_LONG_OPTIONS = {"mnt": "mount"}
+_FOR_CHILDREN = ("pid", "time")
+INIT = "init"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unshare(Operation):
+    """Leave the namespaces of these kinds for new ones."""
+
+    kind: ClassVar[str] = "unshare"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    namespaces: tuple[str, ...]
+    """Names of files in /proc/PID/ns."""
+
+    def do(self, hands: Hands) -> Evidence:
+        kernel.unshare(_flags(self.namespaces))
+        return {name: namespace_inode("/proc/self", name) for name in self.namespaces}
+
+    def check(self, evidence: Evidence) -> Finding:
+        return namespace_finding(evidence, self.namespaces)
+
+    def describe(self) -> str:
+        plural = "a new namespace" if len(self.namespaces) == 1 else "new namespaces"
+        return f"enter {plural}: {', '.join(self.namespaces)}"
+
+    def shell(self) -> str:
+        return f"unshare {_options(self.namespaces)} -- ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("unshare", tuple(_FLAG_NAMES[name] for name in self.namespaces)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnshareForChildren(Operation):
+    """Have later children born in new pid and time namespaces; the caller stays where it is."""
+
+    kind: ClassVar[str] = "unshare-for-children"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    namespaces: tuple[str, ...]
+    """Of pid and time."""
+
+    def do(self, hands: Hands) -> Evidence:
+        kernel.unshare(_flags(self.namespaces))
+        return {"caller": os.getpid()}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        if evidence.get("caller") == os.getpid():
+            _come_back(self.namespaces)
+
+    def check(self, evidence: Evidence) -> Finding:
+        return namespace_finding(evidence, self.namespaces)
+
+    def describe(self) -> str:
+        return f"make new namespaces for the next child: {', '.join(self.namespaces)}"
+
+    def shell(self) -> str:
+        return f"unshare {_options(self.namespaces)} --fork -- ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("unshare", tuple(_FLAG_NAMES[name] for name in self.namespaces)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinNamespace(Operation):
+    """Enter a namespace that exists, by its file."""
+
+    kind: ClassVar[str] = "join-namespace"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    namespace: str
+    """Name of a file in /proc/PID/ns."""
+    path: str
+
+    def do(self, hands: Hands) -> Evidence:
+        with closing(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)) as opened:
+            kernel.setns(opened, FLAGS[self.namespace])
+            return {self.namespace: os.fstat(opened).st_ino, "caller": os.getpid()}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        if self.namespace in _FOR_CHILDREN and evidence.get("caller") == os.getpid():
+            _come_back((self.namespace,))
+
+    def check(self, evidence: Evidence) -> Finding:
+        return namespace_finding(evidence, (self.namespace,))
+
+    def describe(self) -> str:
+        return f"join the {self.namespace} namespace {self.path}"
+
+    def shell(self) -> str:
+        option = _LONG_OPTIONS.get(self.namespace, self.namespace)
+        return f"nsenter --{option}={self.path} -- ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("setns", (_FLAG_NAMES[self.namespace],)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinContainer(Operation):
+    """Enter the namespaces of a container's process 1, all at once.
+
+    Its pidfd is under the name `init` in Hands: a pid could have been given to another
+    process meanwhile.
+    """
+
+    kind: ClassVar[str] = "join-container"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    init_pid: int
+    namespaces: tuple[str, ...]
+
+    def do(self, hands: Hands) -> Evidence:
+        kernel.setns(hands.get(INIT), _flags(self.namespaces))
+        return {}
+
+    def describe(self) -> str:
+        return f"join the namespaces of process {self.init_pid}: {', '.join(self.namespaces)}"
+
+    def shell(self) -> str:
+        return f"nsenter --target {self.init_pid} {_options(self.namespaces)} -- ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("setns", tuple(_FLAG_NAMES[name] for name in self.namespaces)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetHostname(Operation):
+    """Name the UTS namespace's host."""
+
+    kind: ClassVar[str] = "set-hostname"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    name: str
+
+    def do(self, hands: Hands) -> Evidence:
+        kernel.sethostname(self.name)
+        return {}
+
+    def check(self, evidence: Evidence) -> Finding:
+        # A UTS namespace's names can only be read from inside.
+        if process_directory(evidence) is None:
+            return GONE
+        return Finding(Verdict.UNKNOWN, "only visible from inside")
+
+    def describe(self) -> str:
+        return f"set the host name to {self.name}"
+
+    def shell(self) -> str:
+        return f"hostname {self.name}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("sethostname", (f'"{self.name}"',)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDomainname(Operation):
+    """Name the UTS namespace's NIS domain."""
+
+    kind: ClassVar[str] = "set-domainname"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    name: str
+
+    def do(self, hands: Hands) -> Evidence:
+        kernel.setdomainname(self.name)
+        return {}
+
+    def describe(self) -> str:
+        return f"set the domain name to {self.name}"
+
+    def shell(self) -> str:
+        return f"domainname {self.name}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("setdomainname", (f'"{self.name}"',)),)
+
+
+def _flags(names: tuple[str, ...]) -> int:
+    flags = 0
+    for name in names:
+        flags |= FLAGS[name]
+    return flags
+
+
+def _options(names: tuple[str, ...]) -> str:
+    return " ".join(f"--{_LONG_OPTIONS.get(name, name)}" for name in names)
+
+
+def _come_back(names: tuple[str, ...]) -> None:
+    """Have children born in the caller's own namespaces again."""
+    for name in names:
+        with closing(os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)) as own:
+            kernel.setns(own, FLAGS[name])

@@ -1,0 +1,418 @@
+"""Processes: the fork, the session and its terminal, limits, descriptors, execve, signals."""
+
+import errno
+import fcntl
+import os
+import re
+import signal
+from dataclasses import dataclass
+from typing import ClassVar
+
+from wherry.linux import mounts as mount_calls
+from wherry.linux import process as kernel
+from wherry.linux import rlimits, terminals
+from wherry.linux.mounts import closing
+from wherry.linux.syscall import KernelError
+from wherry.operations import targets
+from wherry.operations.looking import (
+    GONE,
+    file_finding,
+    namespace_inode,
+    process_directory,
+)
+from wherry.operations.mounts import ROOT
+from wherry.operations.plan import (
+    Argument,
+    Aspect,
+    Call,
+    Evidence,
+    Finding,
+    Hands,
+    Operation,
+    Verdict,
+)
+
+CONSOLE, TERMINAL = "console", "terminal"
+STDIO = ("stdin", "stdout", "stderr")
+CHANNEL = "channel"
+
+_PTY_MAJORS = range(136, 144)
+_SECRET = re.compile(
+    r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|AUTH", re.IGNORECASE | re.ASCII
+)
+_MASK = "***"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork(Operation):
+    """Make the container's process 1: the call returns in both processes.
+
+    The last operation of a plan: what the child goes on with is a plan of its own.
+    """
+
+    kind: ClassVar[str] = "fork"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    cgroup: str = ""
+    """A version 2 cgroup that the child is born in; empty: the caller's."""
+
+    def do(self, hands: Hands) -> Evidence:
+        pid, by = self._fork()
+        if pid == 0:
+            return {"pid": 0}
+        hands.hold("pidfd", os.pidfd_open(pid))
+        return {"pid": pid, "by": by}
+
+    def _fork(self) -> tuple[int, str]:
+        if self.cgroup:
+            directory = os.open(self.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with closing(directory) as cgroup:
+                try:
+                    return kernel.fork_into_cgroup(cgroup), "clone3"
+                except KernelError as error:
+                    if error.errno not in (errno.ENOSYS, errno.EINVAL):
+                        raise
+        pid = os.fork()
+        if pid == 0 and self.cgroup:
+            _write(f"{self.cgroup}/cgroup.procs", "0")
+        return pid, "fork"
+
+    def check(self, evidence: Evidence) -> Finding:
+        directory = process_directory(evidence)
+        if directory is None:
+            return GONE
+        inode = namespace_inode(directory, "pid")
+        return Finding(Verdict.STILL_TRUE, f"process {evidence['pid']}, pid:[{inode}]")
+
+    def describe(self) -> str:
+        return f"fork a process{f' into {self.cgroup}' if self.cgroup else ''}"
+
+    def shell(self) -> str:
+        return "# (the next lines happen in a new process)"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        if evidence.get("by") == "clone3":
+            return (Call("clone3", ("CLONE_INTO_CGROUP",)),)
+        return (Call("clone", ("SIGCHLD",)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDumpable(Operation):
+    """Say whether other processes may look into this one; execve allows it again."""
+
+    kind: ClassVar[str] = "set-dumpable"
+    aspect: ClassVar[Aspect] = Aspect.SECURITY
+
+    is_dumpable: bool
+
+    def do(self, hands: Hands) -> Evidence:
+        kernel.set_dumpable(dumpable=self.is_dumpable)
+        return {}
+
+    def describe(self) -> str:
+        if self.is_dumpable:
+            return "let others look into the process"
+        return "keep others from looking into the process before its execve"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("prctl", ("PR_SET_DUMPABLE",)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession(Operation):
+    """Lead a session of one's own, away from the engine's."""
+
+    kind: ClassVar[str] = "new-session"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    def do(self, hands: Hands) -> Evidence:
+        os.setsid()
+        return {}
+
+    def describe(self) -> str:
+        return "start a new session"
+
+    def shell(self) -> str:
+        return "setsid ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("setsid"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOomScore(Operation):
+    """Say how soon the kernel should kill this process when memory runs out: -1000 to 1000.
+
+    Precondition: /proc is the host's, before any mount of the container.
+    """
+
+    kind: ClassVar[str] = "set-oom-score"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    adjustment: int
+
+    def do(self, hands: Hands) -> Evidence:
+        _write("/proc/self/oom_score_adj", str(self.adjustment))
+        return {}
+
+    def check(self, evidence: Evidence) -> Finding:
+        directory = process_directory(evidence)
+        if directory is None:
+            return GONE
+        return file_finding(f"{directory}/oom_score_adj", str(self.adjustment))
+
+    def describe(self) -> str:
+        return f"set oom_score_adj to {self.adjustment}"
+
+    def shell(self) -> str:
+        return f"choom -n {self.adjustment} -p $$"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("openat", ('"/proc/self/oom_score_adj"', "O_WRONLY")),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRlimit(Operation):
+    """Set one resource limit of the calling process; -1 is unlimited."""
+
+    kind: ClassVar[str] = "set-rlimit"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    name: str
+    soft: int
+    hard: int
+
+    def do(self, hands: Hands) -> Evidence:
+        rlimits.prlimit(0, self.name, self.soft, self.hard)
+        return {}
+
+    def check(self, evidence: Evidence) -> Finding:
+        if process_directory(evidence) is None:
+            return GONE
+        seen = rlimits.prlimit_of(int(str(evidence["pid"])), self.name)
+        expected = tuple(
+            -1 if each == rlimits.UNLIMITED else each for each in (self.soft, self.hard)
+        )
+        same = Verdict.STILL_TRUE if seen == expected else Verdict.CHANGED
+        return Finding(same, f"{self.name} {seen[0]}:{seen[1]}")
+
+    def describe(self) -> str:
+        return f"limit {self.name.removeprefix('RLIMIT_').lower()} to {self.soft}:{self.hard}"
+
+    def shell(self) -> str:
+        option = self.name.removeprefix("RLIMIT_").lower()
+        return f"prlimit --pid $$ --{option}={self.soft}:{self.hard}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("prlimit64", (self.name,)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTerminal(Operation):
+    """Make a pseudo terminal in the container's own devpts, of this size in characters.
+
+    The master is left as `console` in Hands, the slave as `terminal`.
+    """
+
+    kind: ClassVar[str] = "open-terminal"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    rows: int = 0
+    columns: int = 0
+
+    def do(self, hands: Hands) -> Evidence:
+        if hands.holds(ROOT):
+            master, slave, index = terminals.open_pair(hands.get(ROOT), "/dev/pts/ptmx")
+        else:
+            with closing(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
+                master, slave, index = terminals.open_pair(root, "/dev/pts/ptmx")
+        hands.hold(CONSOLE, master)
+        hands.hold(TERMINAL, slave)
+        seen = os.fstat(slave).st_rdev
+        if os.major(seen) not in _PTY_MAJORS:
+            raise targets.TargetRefused("/dev/pts of the container is not a devpts")
+        if self.rows and self.columns:
+            terminals.set_window_size(master, rows=self.rows, columns=self.columns)
+        return {"number": index, "device": f"{os.major(seen)}:{os.minor(seen)}"}
+
+    def describe(self) -> str:
+        size = f" of {self.columns}x{self.rows}" if self.rows and self.columns else ""
+        return f"open a pseudo terminal{size}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("openat2", ('"/dev/pts/ptmx"',)), Call("ioctl", ("TIOCGPTPEER",)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindConsole(Operation):
+    """Show the terminal as /dev/console: by its descriptor, so it can be no other device."""
+
+    kind: ClassVar[str] = "bind-console"
+    aspect: ClassVar[Aspect] = Aspect.MOUNT
+
+    def do(self, hands: Hands) -> Evidence:
+        flags = mount_calls.OPEN_TREE_CLONE | mount_calls.AT_EMPTY_PATH
+        opened, made, created = targets.open_file(hands.get(ROOT), "/dev/console")
+        with (
+            closing(opened) as target,
+            closing(mount_calls.open_tree(hands.get(TERMINAL), "", flags)) as tree,
+        ):
+            mount_calls.move_mount(tree, target)
+        return {"mount_point": "/dev/console", "made": made, "created": created}
+
+    def check(self, evidence: Evidence) -> Finding:
+        directory = process_directory(evidence)
+        if directory is None:
+            return GONE
+        seen = os.stat(f"{directory}/root/dev/console").st_rdev
+        is_terminal = os.major(seen) in _PTY_MAJORS
+        shown = f"device {os.major(seen)}:{os.minor(seen)}"
+        return Finding(Verdict.STILL_TRUE if is_terminal else Verdict.CHANGED, shown)
+
+    def describe(self) -> str:
+        return "bind the terminal to /dev/console"
+
+    def shell(self) -> str:
+        return "touch rootfs/dev/console && mount --bind rootfs/dev/pts/0 rootfs/dev/console"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        created = (Call("openat", ('"console"', "O_CREAT")),) if evidence.get("created") else ()
+        return (*created, Call("open_tree"), Call("move_mount"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachTerminal(Operation):
+    """Take the terminal as the session's own and as standard input, output and error."""
+
+    kind: ClassVar[str] = "attach-terminal"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    def do(self, hands: Hands) -> Evidence:
+        terminal = hands.get(TERMINAL)
+        terminals.become_controlling(terminal)
+        for descriptor in range(3):
+            os.dup2(terminal, descriptor, inheritable=True)
+        return {}
+
+    def describe(self) -> str:
+        return "take the terminal as controlling terminal and as descriptors 0, 1 and 2"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("ioctl", ("TIOCSCTTY",)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachStdio(Operation):
+    """Take the descriptors `stdin`, `stdout` and `stderr` of Hands as 0, 1 and 2."""
+
+    kind: ClassVar[str] = "attach-stdio"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    def do(self, hands: Hands) -> Evidence:
+        # Two of them could be among 0, 1 and 2 in another order: out of the way first.
+        moved = [_above_stdio(hands.get(name)) for name in STDIO]
+        for number, descriptor in enumerate(moved):
+            os.dup2(descriptor, number, inheritable=True)
+            os.close(descriptor)
+        return {}
+
+    def describe(self) -> str:
+        return "take the engine's pipes as descriptors 0, 1 and 2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseDescriptors(Operation):
+    """Close every descriptor but 0, 1, 2 and the channel to the parent."""
+
+    kind: ClassVar[str] = "close-descriptors"
+    aspect: ClassVar[Aspect] = Aspect.SECURITY
+
+    def do(self, hands: Hands) -> Evidence:
+        kernel.close_all_but(frozenset({0, 1, 2, hands.get(CHANNEL)}))
+        return {}
+
+    def describe(self) -> str:
+        return "close every other descriptor"
+
+    def check(self, evidence: Evidence) -> Finding:
+        directory = process_directory(evidence)
+        if directory is None:
+            return GONE
+        count = len(os.listdir(f"{directory}/fd"))
+        return Finding(Verdict.UNKNOWN, f"{count} open now")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execve(Operation):
+    """Become the container's program. The environment is exactly this one."""
+
+    kind: ClassVar[str] = "execve"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    program: str
+    """The file, as found."""
+    args: tuple[str, ...]
+    environment: tuple[str, ...]
+
+    def do(self, hands: Hands) -> Evidence:
+        values = (each.partition("=") for each in self.environment)
+        os.execve(self.program, self.args, {name: value for name, _, value in values if name})
+        raise AssertionError("unreachable")
+
+    def check(self, evidence: Evidence) -> Finding:
+        directory = process_directory(evidence)
+        if directory is None:
+            return GONE
+        with open(f"{directory}/comm", encoding="utf-8", errors="replace") as file:
+            return Finding(Verdict.STILL_TRUE, f"process {evidence['pid']}: {file.read().strip()}")
+
+    def describe(self) -> str:
+        return f"execute {self.program}"
+
+    def shell(self) -> str:
+        return f"exec {' '.join(_quoted(each) for each in (self.program, *self.args[1:]))}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("execve", (f'"{self.program}"',)),)
+
+    def arguments(self) -> dict[str, Argument]:
+        return {
+            "program": self.program,
+            "args": self.args,
+            "environment": tuple(masked_variable(each) for each in self.environment),
+        }
+
+
+def masked_variable(variable: str) -> str:
+    """`NAME=value`, without the value when the name sounds like a secret."""
+    name, equals, _ = variable.partition("=")
+    return f"{name}={_MASK}" if equals and _SECRET.search(name) else variable
+
+
+def reset_signals() -> None:
+    """Give every signal its default action and block none: execve keeps what is ignored.
+
+    Python itself ignores SIGPIPE and SIGXFSZ.
+    """
+    for number in range(1, signal.NSIG):
+        if number not in _FIXED_SIGNALS and signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+_FIXED_SIGNALS = frozenset({signal.SIGKILL, signal.SIGSTOP, *range(32, signal.SIGRTMIN)})
+"""Not ours to set: two by definition, the rest are the C library's own."""
+
+
+def _above_stdio(descriptor: int) -> int:
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _write(path: str, value: str) -> None:
+    with closing(os.open(path, os.O_WRONLY | os.O_CLOEXEC)) as opened:
+        os.write(opened, value.encode("ascii"))
+
+
+def _quoted(word: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z0-9_@%+=:,./-]+", word, re.ASCII)
+    return word if plain else "'" + word.replace("'", "'\"'\"'") + "'"
