@@ -1,0 +1,377 @@
+"""Network namespaces, links, addresses and routes.
+
+Operations on a container's namespace go through a netlink socket that was opened inside it;
+the process that performs them never enters. They find it in `Hands`:
+
+    netlink             a socket of the host's namespace
+    container-netlink   a socket of the container's namespace
+    network-namespace   the namespace itself
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from typing import ClassVar
+
+from wherry.linux import mounts, netlink
+from wherry.operations.plan import (
+    Aspect,
+    Call,
+    Evidence,
+    Finding,
+    Hands,
+    Operation,
+    Verdict,
+)
+
+HOST_NETLINK = "netlink"
+CONTAINER_NETLINK = "container-netlink"
+NAMESPACE = "network-namespace"
+
+_INSIDE = Finding(Verdict.UNKNOWN, "only visible from inside")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinNetworkNamespace(Operation):
+    """Give the caller's network namespace a name in the file system, so that it stays."""
+
+    kind: ClassVar[str] = "pin-network-namespace"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    path: str
+
+    def do(self, hands: Hands) -> Evidence:
+        flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        os.close(os.open(self.path, flags, 0o444))
+        try:
+            mounts.mount("/proc/thread-self/ns/net", self.path, "", mounts.MS_BIND)
+        except OSError:
+            os.unlink(self.path)
+            raise
+        return {"inode": os.stat(self.path).st_ino}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        # EINVAL: nothing is mounted there (any more).
+        with _tolerating(errno.ENOENT, errno.EINVAL):
+            mounts.umount2(self.path, mounts.MNT_DETACH)
+        with _tolerating(errno.ENOENT):
+            os.unlink(self.path)
+
+    def check(self, evidence: Evidence) -> Finding:
+        try:
+            inode = os.stat(self.path).st_ino
+        except FileNotFoundError:
+            return Finding(Verdict.GONE, f"no {self.path}")
+        same = evidence.get("inode") in (None, inode)
+        return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, f"net:[{inode}]")
+
+    def describe(self) -> str:
+        return f"keep the network namespace as {self.path}"
+
+    def shell(self) -> str:
+        return f"touch {self.path}; mount --bind /proc/self/ns/net {self.path}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("openat", (self.path, "O_CREAT")), Call("mount", (self.path, "MS_BIND")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetNetworkSysctl(Operation):
+    """Write one setting of the caller's network namespace."""
+
+    kind: ClassVar[str] = "set-network-sysctl"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    name: str
+    """As a path below /proc/sys/net, since the names of links may contain dots."""
+    value: str
+
+    def do(self, hands: Hands) -> Evidence:
+        before = self._read()
+        if before != self.value:
+            with open(self._path(), "w", encoding="ascii") as file:
+                file.write(self.value)
+        return {"before": before}
+
+    def check(self, evidence: Evidence) -> Finding:
+        try:
+            seen = self._read()
+        except FileNotFoundError:
+            return Finding(Verdict.GONE, f"no {self._path()}")
+        same = seen == self.value
+        return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, seen)
+
+    def describe(self) -> str:
+        return f"set net/{self.name} to {self.value}"
+
+    def shell(self) -> str:
+        return f"sysctl -w net/{self.name}={self.value}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        if evidence.get("before") == self.value:
+            return ()
+        return (Call("openat", (self._path(),)), Call("write", (f'"{self.value}"',)))
+
+    def _path(self) -> str:
+        return f"/proc/sys/net/{self.name}"
+
+    def _read(self) -> str:
+        with open(self._path(), encoding="ascii") as file:
+            return file.read().strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateBridge(Operation):
+    """Make a bridge; its alias says whose it is."""
+
+    kind: ClassVar[str] = "create-bridge"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    name: str
+    mac_address: str
+    alias: str
+
+    def do(self, hands: Hands) -> Evidence:
+        with _route(hands) as route:
+            netlink.create_bridge(route, self.name, mac_address=self.mac_address, alias=self.alias)
+            return {"ifindex": netlink.link_index(route, self.name)}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        with _route(hands) as route:
+            found = netlink.find_link(route, self.name)
+            if found is not None and found.alias == self.alias:
+                netlink.delete_link(route, self.name)
+
+    def check(self, evidence: Evidence) -> Finding:
+        return _link_finding(self.name, evidence)
+
+    def describe(self) -> str:
+        return f"create the bridge {self.name}"
+
+    def shell(self) -> str:
+        return (
+            f"ip link add {self.name} address {self.mac_address} type bridge; "
+            f"ip link set {self.name} alias {self.alias}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateVethPair(Operation):
+    """Join a namespace to a bridge: one end is a port of it, the other is born inside."""
+
+    kind: ClassVar[str] = "create-veth-pair"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    name: str
+    bridge: str
+    peer_name: str
+    peer_mac_address: str
+    namespace: str
+    """Path that the namespace is kept as."""
+
+    def do(self, hands: Hands) -> Evidence:
+        with _route(hands) as route:
+            bridge = netlink.link_index(route, self.bridge)
+            netlink.create_veth(
+                route,
+                self.name,
+                peer_name=self.peer_name,
+                peer_mac_address=self.peer_mac_address,
+                peer_namespace=hands.get(NAMESPACE),
+                master=bridge,
+            )
+            return {"ifindex": netlink.link_index(route, self.name), "master": bridge}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        with _route(hands) as route, _tolerating(errno.ENODEV):
+            netlink.delete_link(route, self.name)
+
+    def check(self, evidence: Evidence) -> Finding:
+        return _link_finding(self.name, evidence)
+
+    def describe(self) -> str:
+        return f"connect {self.peer_name} inside to {self.name} on {self.bridge}"
+
+    def shell(self) -> str:
+        return (
+            f"ip link add {self.name} master {self.bridge} type veth peer name "
+            f"{self.peer_name} address {self.peer_mac_address} netns {self.namespace}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowHairpin(Operation):
+    """Let frames leave a bridge port by which they came."""
+
+    kind: ClassVar[str] = "allow-hairpin"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    interface: str
+
+    def do(self, hands: Hands) -> Evidence:
+        with _route(hands) as route:
+            netlink.set_hairpin(route, self.interface)
+        return {}
+
+    def describe(self) -> str:
+        return f"let frames turn round at {self.interface}"
+
+    def shell(self) -> str:
+        return f"bridge link set dev {self.interface} hairpin on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringUp(Operation):
+    """Switch a link on, which also gives it the routes of its addresses."""
+
+    kind: ClassVar[str] = "bring-up"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    interface: str
+    namespace: str = ""
+    """Path of the container's namespace; empty: the host's."""
+
+    def do(self, hands: Hands) -> Evidence:
+        with _route(hands, self.namespace) as route:
+            netlink.set_up(route, self.interface)
+        return {}
+
+    def check(self, evidence: Evidence) -> Finding:
+        if self.namespace:
+            return _inside_finding(self.namespace)
+        with _route(Hands()) as route:
+            found = netlink.find_link(route, self.interface)
+        if found is None:
+            return Finding(Verdict.GONE, f"no link {self.interface}")
+        if found.is_up:
+            return Finding(Verdict.STILL_TRUE, f"{self.interface} is up")
+        return Finding(Verdict.CHANGED, f"{self.interface} is down")
+
+    def describe(self) -> str:
+        return f"switch {self.interface} on{_where(self.namespace)}"
+
+    def shell(self) -> str:
+        return f"{_enter(self.namespace)}ip link set {self.interface} up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignAddress(Operation):
+    """Give a link an address, and with it a route to its subnet."""
+
+    kind: ClassVar[str] = "assign-address"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    interface: str
+    address: str
+    """With the prefix length: `172.17.0.2/16`."""
+    namespace: str = ""
+
+    def do(self, hands: Hands) -> Evidence:
+        with _route(hands, self.namespace) as route:
+            index = netlink.link_index(route, self.interface)
+            netlink.add_address(route, index, IPv4Interface(self.address))
+        return {"ifindex": index}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        if self.namespace:
+            return  # it goes with the namespace
+        with _route(hands) as route, _tolerating(errno.ENODEV, errno.EADDRNOTAVAIL):
+            index = netlink.link_index(route, self.interface)
+            netlink.delete_address(route, index, IPv4Interface(self.address))
+
+    def check(self, evidence: Evidence) -> Finding:
+        if self.namespace:
+            return _inside_finding(self.namespace)
+        with _route(Hands()) as route:
+            found = netlink.find_link(route, self.interface)
+            if found is None:
+                return Finding(Verdict.GONE, f"no link {self.interface}")
+            seen = [str(each) for each in netlink.addresses(route, found.index)]
+        same = self.address in seen
+        return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, " ".join(seen))
+
+    def describe(self) -> str:
+        return f"give {self.interface} the address {self.address}{_where(self.namespace)}"
+
+    def shell(self) -> str:
+        return f"{_enter(self.namespace)}ip address add {self.address} dev {self.interface}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddDefaultRoute(Operation):
+    """Send everything that has no better route to a gateway."""
+
+    kind: ClassVar[str] = "add-default-route"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    gateway: str
+    namespace: str
+
+    def do(self, hands: Hands) -> Evidence:
+        with _route(hands, self.namespace) as route:
+            netlink.add_default_route(route, IPv4Address(self.gateway))
+        return {}
+
+    def check(self, evidence: Evidence) -> Finding:
+        return _inside_finding(self.namespace)
+
+    def describe(self) -> str:
+        return f"route everything else via {self.gateway}{_where(self.namespace)}"
+
+    def shell(self) -> str:
+        return f"{_enter(self.namespace)}ip route add default via {self.gateway}"
+
+
+# -- shared ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _route(hands: Hands, namespace: str = "") -> Iterator[netlink.NetlinkSocket]:
+    """The socket of a namespace from the hands; for the host's, a passing one if need be."""
+    name = CONTAINER_NETLINK if namespace else HOST_NETLINK
+    if namespace or hands.holds(name):
+        yield netlink.NetlinkSocket(hands.get(name))
+        return
+    descriptor = netlink.open_socket()
+    try:
+        yield netlink.NetlinkSocket(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _tolerating(*numbers: int) -> Iterator[None]:
+    """Pass over errors that mean that there is nothing left to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
+
+
+def _link_finding(name: str, evidence: Evidence) -> Finding:
+    with _route(Hands()) as route:
+        found = netlink.find_link(route, name)
+    if found is None:
+        return Finding(Verdict.GONE, f"no link {name}")
+    same = evidence.get("ifindex") in (None, found.index)
+    same = same and evidence.get("master") in (None, found.master)
+    seen = f"{found.index}: {name} master {found.master}"
+    return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, seen)
+
+
+def _inside_finding(namespace: str) -> Finding:
+    if os.path.exists(namespace):
+        return _INSIDE
+    return Finding(Verdict.GONE, f"no {namespace}")
+
+
+def _where(namespace: str) -> str:
+    return " inside" if namespace else ""
+
+
+def _enter(namespace: str) -> str:
+    return f"nsenter --net={namespace} " if namespace else ""

@@ -1,0 +1,210 @@
+"""The packet filter: this engine's table, and the ports that lead into containers.
+
+Operations find a netfilter socket under `packet-filter` in `Hands`; the caller keeps one open
+for ever (`wherry.linux.nftables` says why).
+"""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import ClassVar
+
+from wherry.linux import conntrack, nftables
+from wherry.linux.syscall import KernelError
+from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict
+
+PACKET_FILTER = "packet-filter"
+ANYWHERE, ADDRESSED = "anywhere", "addressed"
+PROTOCOLS = ("tcp", "udp")
+MAPS = tuple(f"{protocol}-{scope}" for protocol in PROTOCOLS for scope in (ANYWHERE, ADDRESSED))
+"""Names of the maps that every table has: by port alone, or by address and port."""
+
+_FAMILY = "inet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallTable(Operation):
+    """Make this engine's table, or repair its chains in one transaction; elements stay."""
+
+    kind: ClassVar[str] = "install-table"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    table: str
+    commands: str
+    """nft commands that contain only names that have been validated."""
+
+    def do(self, hands: Hands) -> Evidence:
+        try:
+            nftables.run_ruleset(self.commands)
+        except nftables.RulesetRefused as refused:
+            raise OSError(f"nftables: {refused}") from refused
+        return {"rules": self.commands.count("\nadd rule ")}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        try:
+            nftables.run_ruleset(
+                f"add table {_FAMILY} {self.table}\ndelete table {_FAMILY} {self.table}\n"
+            )
+        except nftables.RulesetRefused as refused:
+            raise OSError(f"nftables: {refused}") from refused
+
+    def check(self, evidence: Evidence) -> Finding:
+        with _filter(Hands()) as descriptor:
+            try:
+                count = sum(
+                    len(nftables.list_elements(descriptor, self.table, name)) for name in MAPS
+                )
+            except KernelError as error:
+                if nftables.is_missing(error):
+                    return Finding(Verdict.GONE, f"no table {_FAMILY} {self.table}")
+                raise
+        return Finding(Verdict.STILL_TRUE, f"{_FAMILY} {self.table}, {count} ports")
+
+    def describe(self) -> str:
+        return f"install the packet filter's table {_FAMILY} {self.table}"
+
+    def shell(self) -> str:
+        return f"nft -f - <<'END'\n{self.commands.rstrip()}\nEND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishPorts(Operation):
+    """Lead host ports to a container, all of them in one transaction."""
+
+    kind: ClassVar[str] = "publish-ports"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    table: str
+    target: str
+    """The container's address."""
+    ports: tuple[tuple[str, str, int, int], ...]
+    """Protocol, host address (empty: any), host port, container's port."""
+
+    def do(self, hands: Hands) -> Evidence:
+        with _filter(hands) as descriptor:
+            nftables.add_elements(descriptor, self.table, self.elements())
+        self._forget_flows()
+        return {"elements": len(self.ports)}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        with _filter(hands) as descriptor:
+            _delete(descriptor, self.table, self.elements())
+        self._forget_flows()
+
+    def check(self, evidence: Evidence) -> Finding:
+        wanted = self.elements()
+        try:
+            with _filter(Hands()) as descriptor:
+                seen = {
+                    (each.map_name, each.key): each.value
+                    for name in sorted({element.map_name for element in wanted})
+                    for each in nftables.list_elements(descriptor, self.table, name)
+                }
+        except KernelError as error:
+            if nftables.is_missing(error):
+                return Finding(Verdict.GONE, f"no table {_FAMILY} {self.table}")
+            raise
+        found = [seen.get((each.map_name, each.key)) for each in wanted]
+        if found == [each.value for each in wanted]:
+            return Finding(Verdict.STILL_TRUE, f"{len(wanted)} in {_FAMILY} {self.table}")
+        verdict = Verdict.CHANGED if any(found) else Verdict.GONE
+        present = sum(each is not None for each in found)
+        return Finding(verdict, f"{present} of {len(wanted)} in {_FAMILY} {self.table}")
+
+    def describe(self) -> str:
+        shown = ", ".join(
+            f"{address or '*'}:{port} -> {self.target}:{inner}/{protocol}"
+            for protocol, address, port, inner in self.ports
+        )
+        return f"publish {shown}"
+
+    def shell(self) -> str:
+        lines = []
+        for protocol, address, port, inner in self.ports:
+            key = f"{address} . {port}" if address else str(port)
+            entry = f"{{ {key} : {self.target} . {inner} }}"
+            scope = ADDRESSED if address else ANYWHERE
+            lines.append(f"add element {_FAMILY} {self.table} {protocol}-{scope} {entry}")
+        return f"nft {shlex.quote('; '.join(lines))}"
+
+    def elements(self) -> tuple[nftables.Element, ...]:
+        """The entries of the maps."""
+        return tuple(
+            port_element(protocol, address, port, IPv4Address(self.target), inner)
+            for protocol, address, port, inner in self.ports
+        )
+
+    def _forget_flows(self) -> None:
+        """Flows that began before keep their old way: a UDP client would go on failing."""
+        udp = {port for protocol, _address, port, _inner in self.ports if protocol == "udp"}
+        if udp:
+            conntrack.forget_udp_flows(udp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveStrayPorts(Operation):
+    """Take out of the maps whatever leads to none of these containers' addresses."""
+
+    kind: ClassVar[str] = "remove-stray-ports"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    table: str
+    living: tuple[str, ...]
+    """Addresses of containers that live."""
+
+    def do(self, hands: Hands) -> Evidence:
+        living = {IPv4Address(address).packed for address in self.living}
+        with _filter(hands) as descriptor:
+            stray = [
+                each
+                for name in MAPS
+                for each in nftables.list_elements(descriptor, self.table, name)
+                if each.value[:4] not in living
+            ]
+            _delete(descriptor, self.table, stray)
+        return {"removed": len(stray)}
+
+    def describe(self) -> str:
+        return f"remove ports that lead nowhere from {_FAMILY} {self.table}"
+
+
+def port_element(
+    protocol: str, host_address: str, host_port: int, target: IPv4Address, port: int
+) -> nftables.Element:
+    """The entry that leads a host port to a container's; an empty address means any."""
+    if host_address:
+        map_name = f"{protocol}-{ADDRESSED}"
+        key = nftables.pack_address_port(IPv4Address(host_address), host_port)
+    else:
+        map_name = f"{protocol}-{ANYWHERE}"
+        key = nftables.pack_port(host_port)
+    value = nftables.pack_address_port(target, port)
+    return nftables.Element(map_name=map_name, key=key, value=value)
+
+
+def _delete(descriptor: int, table: str, elements: Sequence[nftables.Element]) -> None:
+    """Delete entries in one transaction; where one is missing, the others one by one."""
+    try:
+        nftables.delete_elements(descriptor, table, elements)
+    except KernelError as error:
+        if not nftables.is_missing(error):
+            raise
+        if len(elements) > 1:
+            for element in elements:
+                _delete(descriptor, table, (element,))
+
+
+@contextmanager
+def _filter(hands: Hands) -> Iterator[int]:
+    """The netfilter socket from the hands; a passing one if need be."""
+    if hands.holds(PACKET_FILTER):
+        yield hands.get(PACKET_FILTER)
+        return
+    descriptor = nftables.open_filter_socket()
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
