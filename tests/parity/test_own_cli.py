@@ -1,0 +1,129 @@
+"""`wherry` says what `docker` says, to the same engine."""
+
+import json
+
+import pytest
+
+from support.daemon import Engine
+from support.terminal import Terminal
+
+pytestmark = pytest.mark.stock_differs
+
+
+@pytest.fixture
+def populated(engine: Engine) -> Engine:
+    """An engine with a running, an exited and a created container."""
+    engine.docker_ok(
+        "run", "-d", "--name", "runs", "-p", "8080:80", "-l", "a=b", "busybox", "sleep", "99"
+    )
+    engine.docker("run", "--name", "ended", "busybox", "sh", "-c", "echo said; exit 3")
+    engine.docker_ok("create", "--name", "waits", "busybox", "true")
+    return engine
+
+
+SAME = [
+    (
+        "ps",
+        "-a",
+        "--no-trunc",
+        "--format",
+        "{{.ID}} {{.Names}} {{.Image}} {{.Command}} {{.Ports}}",
+    ),
+    ("ps", "-aq"),
+    ("ps", "-a", "--format", "table {{.Names}}\t{{.State}}"),
+    ("ps", "-a", "--filter", "status=exited", "--format", "{{json .Names}}"),
+    ("images",),
+    ("images", "-q", "--no-trunc"),
+    ("images", "--format", "{{.Repository}}|{{.Tag}}|{{.Size}}"),
+    ("inspect", "runs", "--format", "{{.State.Status}} {{.Config.Image}} {{json .Config.Labels}}"),
+    ("inspect", "-f", "{{range $k, $v := .NetworkSettings.Ports}}{{$k}}{{end}}", "runs"),
+    ("inspect", "-f", "{{index .Config.Cmd 0}} {{len .Config.Env}}", "runs"),
+    ("inspect", "nobody"),
+    ("inspect", "-f", "{{.Nothing.Here}}", "runs"),
+    ("image", "inspect", "busybox"),
+    ("history", "--no-trunc", "--format", "{{.CreatedBy}}|{{.Size}}", "busybox"),
+    ("logs", "ended"),
+    ("logs", "nobody"),
+    ("port", "runs"),
+    ("port", "runs", "80"),
+    ("top", "nobody"),
+    ("wait", "ended"),
+    ("start", "nobody"),
+    ("stop", "nobody"),
+    ("rm", "runs"),
+    ("kill", "ended"),
+    ("exec", "ended", "true"),
+    ("exec", "runs", "sh", "-c", "exit 7"),
+    ("exec", "runs", "nosuch"),
+    ("run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 9"),
+    ("run", "--rm", "busybox", "nosuch"),
+    ("run", "--rm", "busybox", "/etc/passwd"),
+    ("run", "--name", "runs", "busybox"),
+    ("rmi", "busybox"),
+    ("rename", "nobody", "else"),
+    ("events", "--since", "1", "--until", "2"),
+]
+
+
+@pytest.mark.parametrize("arguments", SAME, ids=" ".join)
+def test_same_words_and_codes(populated: Engine, arguments: tuple[str, ...]) -> None:
+    """Standard output and exit code are equal; errors say the same sentence."""
+    theirs = populated.docker(*arguments)
+    ours = populated.wherry(*arguments)
+    assert ours.stdout == theirs.stdout
+    assert ours.returncode == theirs.returncode
+    assert _sentences(ours.stderr) == _sentences(theirs.stderr)
+
+
+def test_explain(engine: Engine) -> None:
+    """`wherry explain` tells what was done to the kernel, why, and how."""
+    engine.docker_ok(
+        "run", "-d", "--name", "told", "-m", "64m", "-p", "8080:80", "busybox", "sleep", "99"
+    )
+    text = engine.wherry("explain", "told").stdout
+    for word in ("cgroup", "overlay", "memory", "8080", "pivot_root", "seccomp"):
+        assert word in text, word
+    document = json.loads(engine.wherry("explain", "--format", "json", "told").stdout)
+    assert document
+    answer = engine.api("GET", "/wherry/containers/told/explain?format=json")
+    assert answer.status == 200
+    assert answer.json == document
+
+
+def test_run_explain(engine: Engine) -> None:
+    """`wherry run --explain` prints the story beside the container's own output."""
+    ran = engine.wherry("run", "--rm", "--explain", "busybox", "echo", "hi")
+    assert ran.returncode == 0
+    assert "hi\n" in ran.stdout
+    assert "pivot_root" in ran.stdout + ran.stderr
+
+
+def test_interactive(engine: Engine) -> None:
+    """`wherry run -it` has size, Ctrl-C, detach keys and the exit code."""
+    own = [engine.program[0], "-P", "-m", "wherry.programs.wherry", "--no-autostart"]
+    with Terminal(
+        [*own, "run", "-it", "--name", "it", "busybox", "sh"], engine.environment
+    ) as shell:
+        shell.expect("/ # ")
+        shell.resize(40, 100)
+        shell.type("sleep 0.2; stty size\n")
+        shell.expect("40 100")
+        shell.type("sleep 1000\n")
+        shell.expect("sleep 1000\r\n")
+        shell.type("\x10\x11")
+        assert shell.wait() == 0
+    assert engine.inspect("it")["State"]["Running"]
+    with Terminal([*own, "attach", "it"], engine.environment) as again:
+        again.type("\x03")
+        again.expect("/ # ")
+        again.type("exit 5\n")
+        assert again.wait() == 5
+
+
+def _sentences(text: str) -> list[str]:
+    """Lines of an error without the program's own name."""
+    return [
+        line.replace("docker: ", "").replace("wherry: ", "").replace("'docker ", "'wherry ")
+        for line in text.splitlines()
+        if line.strip()
+    ]
