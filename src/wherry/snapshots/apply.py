@@ -1,0 +1,460 @@
+"""Unpack a layer's tar into a directory of its own, as overlayfs wants it.
+
+Theory of operation. The directory begins empty and ends as one lower layer: whiteouts become
+0:0 character devices, opaque markers an attribute. So a layer never touches another one, and
+whatever is found under a name came from this very tar. Every parent directory is opened with
+`open_in_root`, where the kernel resolves links that the tar brought as if the directory were
+the root; the last part of a name is never followed. The descriptors of the latest parents are
+kept, and let go when a directory or link is replaced, because names may lead elsewhere then.
+
+Modification times of directories come last, since each new entry would change them again.
+"""
+
+import errno
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wherry.linux import xattrs
+from wherry.linux.files import open_in_root, remove_tree
+from wherry.linux.syscall import KernelError
+from wherry.model.errors import ArchiveRefused
+from wherry.snapshots.layer_names import (
+    OPAQUE_MARKER,
+    WHITEOUT_METADATA_PREFIX,
+    WHITEOUT_PREFIX,
+    clean,
+    shown,
+    whited_out,
+)
+from wherry.snapshots.tar_reader import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    DIRECTORY,
+    FIFO,
+    HARD_LINK,
+    REGULAR,
+    SYMLINK,
+    TarEntry,
+    TarReader,
+    check_sparse,
+)
+
+_KEPT_DIRECTORIES = 64
+_MOST_PENDING_TIMES = 100_000
+_KEPT_ATTRIBUTES = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
+_WHITEOUT_DEVICE = os.makedev(0, 0)
+
+
+@dataclass(slots=True)
+class LayerCounts:
+    """What one layer had in it: the evidence of its operation."""
+
+    entries: int = 0
+    files: int = 0
+    directories: int = 0
+    links: int = 0
+    devices: int = 0
+    whiteouts: int = 0
+    content_bytes: int = 0
+
+
+def apply_tar(
+    archive: TarReader,
+    root: int,
+    *,
+    lowers: Sequence[int] = (),
+    on_progress: Callable[[LayerCounts], None] | None = None,
+) -> LayerCounts:
+    """Unpack an archive into an empty directory.
+
+    `root` and `lowers` are descriptors of directories; `lowers` (topmost first) only tell how
+    directories look that the archive uses without naming them.
+
+    Raises: ArchiveRefused; OSError when the disk refuses.
+    """
+    writer = _LayerWriter(root, lowers)
+    try:
+        for entry in archive:
+            writer.add(entry, archive)
+            if on_progress is not None and writer.counts.entries % 1000 == 0:
+                on_progress(writer.counts)
+        writer.set_directory_times()
+    except OSError as error:
+        raise _refusal(error) or error from error
+    finally:
+        writer.close()
+    return writer.counts
+
+
+def _refusal(error: OSError) -> ArchiveRefused | None:
+    """The archive's fault, where the kernel's word can mean nothing else."""
+    problems = {
+        errno.ENAMETOOLONG: "a name is too long",
+        errno.ELOOP: "links lead in a circle",
+        errno.ENOTDIR: "a name goes through something that is not a directory",
+        errno.ENOENT: "a name goes through a link that leads nowhere",
+        errno.EFBIG: "a file is too large",
+        errno.EXDEV: "a hard link leads to another file system",
+        errno.EMLINK: "too many hard links",
+        errno.EISDIR: "a directory is where a file should be",
+        errno.EINVAL: "a name, device or attribute that this system can't have",
+    }
+    problem = problems.get(error.errno or 0)
+    return ArchiveRefused(problem) if problem else None
+
+
+class _LayerWriter:
+    """Where entries become files. Single-threaded; `close` lets go of the descriptors."""
+
+    def __init__(self, root: int, lowers: Sequence[int]) -> None:
+        self.counts = LayerCounts()
+        self._root = root
+        self._lowers = lowers
+        self._directories: OrderedDict[bytes, int] = OrderedDict()
+        self._retired: list[int] = []
+        """No longer found under a name, but perhaps in use by the present entry."""
+        self._times: dict[bytes, int] = {}
+
+    def close(self) -> None:
+        """Let go of the kept descriptors."""
+        self._retired.extend(self._directories.values())
+        self._directories.clear()
+        self._close_retired()
+
+    def add(self, entry: TarEntry, archive: TarReader) -> None:
+        """Make what one entry says."""
+        self.counts.entries += 1
+        if self._retired:
+            self._close_retired()
+        path = clean(entry.path)
+        parent_path, _, name = path.rpartition(b"/")
+        if WHITEOUT_PREFIX in path and self._is_whiteout(parent_path, name):
+            return
+        if not name:
+            self._set_root(entry)
+            return
+        parent = self._directory(parent_path)
+        if entry.kind == REGULAR:
+            self._add_file(parent, name, entry, archive)
+        elif entry.kind == DIRECTORY:
+            self._add_directory(parent, path, name, entry)
+        elif entry.kind == SYMLINK:
+            self._add_symlink(parent, name, entry)
+        elif entry.kind == HARD_LINK:
+            self._add_hard_link(parent, name, entry)
+        else:
+            self._add_device(parent, name, entry)
+
+    def set_directory_times(self) -> None:
+        """Give directories their times, now that nothing is added to them."""
+        for path, mtime_ns in self._times.items():
+            try:
+                directory = open_in_root(self._root, path or b".", _OPEN_DIRECTORY)
+            except KernelError as error:
+                if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                    continue  # a later entry took its place
+                raise
+            try:
+                os.utime(directory, ns=(mtime_ns, mtime_ns))
+            finally:
+                os.close(directory)
+        self._times.clear()
+
+    # -- one entry ---------------------------------------------------------------------------
+
+    def _add_file(self, parent: int, name: bytes, entry: TarEntry, archive: TarReader) -> None:
+        try:
+            file = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._clear(parent, name)
+            file = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        try:
+            if entry.sparse is not None:
+                _write_sparse(file, entry, archive)
+            else:
+                while archive.remaining:
+                    _write_all(file, archive.read_content())
+            # The order matters: a change of the owner takes setuid and capabilities away.
+            os.fchown(file, entry.uid, entry.gid)
+            os.fchmod(file, entry.mode)
+            if entry.xattrs:
+                _set_attributes(file, entry)
+            os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(file)
+        self.counts.files += 1
+        self.counts.content_bytes += entry.full_size if entry.sparse is not None else entry.size
+
+    def _add_directory(self, parent: int, path: bytes, name: bytes, entry: TarEntry) -> None:
+        self._make_directory(parent, name)
+        directory = os.open(name, _OPEN_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        self._keep(path, directory)
+        self._describe_directory(directory, path, entry)
+        self.counts.directories += 1
+
+    def _set_root(self, entry: TarEntry) -> None:
+        if entry.kind != DIRECTORY:
+            raise ArchiveRefused("the root of a layer must be a directory")
+        self._describe_directory(self._root, b"", entry)
+
+    def _add_symlink(self, parent: int, name: bytes, entry: TarEntry) -> None:
+        if not entry.link:
+            raise ArchiveRefused(f"symbolic link without a target: {shown(entry.path)}")
+        try:
+            os.symlink(entry.link, name, dir_fd=parent)
+        except FileExistsError:
+            self._clear(parent, name)
+            os.symlink(entry.link, name, dir_fd=parent)
+        self._describe(parent, name, entry)
+        self.counts.links += 1
+
+    def _add_hard_link(self, parent: int, name: bytes, entry: TarEntry) -> None:
+        """Link to what this archive made earlier; the target's last part is not followed."""
+        target_path, _, target = clean(entry.link).rpartition(b"/")
+        if not target:
+            raise ArchiveRefused(f"hard link to a directory: {shown(entry.path)}")
+        source = self._existing_directory(target_path, entry)
+        try:
+            state = _state_of(source, target)
+            if state is None or _is_whiteout(state):
+                raise ArchiveRefused(
+                    f"hard link {shown(entry.path)} to {shown(entry.link)}, "
+                    "which is not in the archive"
+                )
+            if stat.S_ISDIR(state.st_mode):
+                raise ArchiveRefused(f"hard link to a directory: {shown(entry.path)}")
+            existing = _state_of(parent, name)
+            if existing is not None:
+                if (existing.st_dev, existing.st_ino) == (state.st_dev, state.st_ino):
+                    return
+                self._clear(parent, name)
+            os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        finally:
+            os.close(source)
+        self.counts.links += 1
+
+    def _add_device(self, parent: int, name: bytes, entry: TarEntry) -> None:
+        kinds = {
+            CHARACTER_DEVICE: stat.S_IFCHR,
+            BLOCK_DEVICE: stat.S_IFBLK,
+            FIFO: stat.S_IFIFO,
+        }
+        if entry.kind == CHARACTER_DEVICE and entry.major == entry.minor == 0:
+            raise ArchiveRefused(f"device 0:0 is overlayfs's whiteout: {shown(entry.path)}")
+        if entry.major >= 1 << 12 or entry.minor >= 1 << 20:
+            raise ArchiveRefused(f"device number out of range: {shown(entry.path)}")
+        device = os.makedev(entry.major, entry.minor)
+        mode = kinds[entry.kind] | 0o600
+        try:
+            os.mknod(name, mode, device, dir_fd=parent)
+        except FileExistsError:
+            self._clear(parent, name)
+            os.mknod(name, mode, device, dir_fd=parent)
+        self._describe(parent, name, entry)
+        self.counts.devices += 1
+
+    def _is_whiteout(self, parent_path: bytes, name: bytes) -> bool:
+        """Do what a whiteout says; False when the name only looks a little like one."""
+        for part in parent_path.split(b"/"):
+            if part.startswith(WHITEOUT_METADATA_PREFIX):
+                return True
+            if part.startswith(WHITEOUT_PREFIX):
+                raise ArchiveRefused(f"invalid whiteout name: {shown(parent_path)}")
+        if not name.startswith(WHITEOUT_PREFIX):
+            return False
+        if name == OPAQUE_MARKER:
+            xattrs.set_at(self._directory(parent_path), b".", xattrs.OVERLAY_OPAQUE, b"y")
+        elif name.startswith(WHITEOUT_METADATA_PREFIX):
+            return True
+        else:
+            self._white_out(self._directory(parent_path), whited_out(name))
+        self.counts.whiteouts += 1
+        return True
+
+    def _white_out(self, parent: int, name: bytes) -> None:
+        """Hide a name of the layers below; what this layer itself has there stays."""
+        state = _state_of(parent, name)
+        if state is None:
+            os.mknod(name, stat.S_IFCHR, _WHITEOUT_DEVICE, dir_fd=parent)
+        elif stat.S_ISDIR(state.st_mode):
+            xattrs.set_at(parent, name, xattrs.OVERLAY_OPAQUE, b"y")
+
+    # -- how it looks ------------------------------------------------------------------------
+
+    def _describe_directory(self, directory: int, path: bytes, entry: TarEntry) -> None:
+        os.fchown(directory, entry.uid, entry.gid)
+        os.fchmod(directory, entry.mode)
+        if entry.xattrs:
+            _set_attributes(directory, entry)
+        if len(self._times) >= _MOST_PENDING_TIMES:
+            self.set_directory_times()
+        self._times[path] = entry.mtime_ns
+
+    def _describe(self, parent: int, name: bytes, entry: TarEntry) -> None:
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if entry.kind != SYMLINK:
+            # Ours since a moment ago, and no link: fchmodat(2) can't help but follow.
+            os.chmod(name, entry.mode, dir_fd=parent)
+        if entry.xattrs:
+            _set_attributes(xattrs.path_at(parent, name), entry)
+        os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+
+    # -- directories -------------------------------------------------------------------------
+
+    def _directory(self, path: bytes) -> int:
+        """A descriptor of a directory in the tree, made where the archive forgot it."""
+        if not path:
+            return self._root
+        kept = self._directories.get(path)
+        if kept is not None:
+            return kept
+        try:
+            directory = open_in_root(self._root, path, _OPEN_DIRECTORY)
+        except KernelError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                raise
+            directory = self._make_missing(path)
+        self._keep(path, directory)
+        return directory
+
+    def _make_missing(self, path: bytes) -> int:
+        """Make a directory that is used but not in the archive (so far), and its parents.
+
+        Raises: KernelError when what is in the way is neither absent nor a whiteout.
+        """
+        parts = path.split(b"/")
+        parent = os.dup(self._root)
+        for count, name in enumerate(parts, 1):
+            so_far = b"/".join(parts[:count])
+            try:
+                directory = self._open_or_make(parent, name, so_far)
+            finally:
+                os.close(parent)
+            parent = directory
+        return parent
+
+    def _open_or_make(self, parent: int, name: bytes, path: bytes) -> int:
+        """The directory of a path whose parent is open."""
+        try:
+            return open_in_root(self._root, path, _OPEN_DIRECTORY)
+        except KernelError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                raise
+            state = _state_of(parent, name)
+            if state is not None and not _is_whiteout(state):
+                raise
+        self._make_directory(parent, name)
+        directory = open_in_root(self._root, path, _OPEN_DIRECTORY)
+        self._look_like_lower(directory, path)
+        return directory
+
+    def _existing_directory(self, path: bytes, entry: TarEntry) -> int:
+        try:
+            return open_in_root(self._root, path or b".", _OPEN_DIRECTORY)
+        except KernelError as error:
+            raise ArchiveRefused(
+                f"hard link {shown(entry.path)} to {shown(entry.link)}, "
+                "which is not in the archive"
+            ) from error
+
+    def _make_directory(self, parent: int, name: bytes) -> None:
+        """Make a directory, or keep what is one; in the place of a whiteout, an opaque one."""
+        try:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        except FileExistsError:
+            state = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISDIR(state.st_mode):
+                return
+            self._clear(parent, name)
+            os.mkdir(name, 0o755, dir_fd=parent)
+            if _is_whiteout(state):
+                xattrs.set_at(parent, name, xattrs.OVERLAY_OPAQUE, b"y")
+
+    def _look_like_lower(self, directory: int, path: bytes) -> None:
+        """Take mode and owner from the layers below: the archive says nothing of them."""
+        for lower in self._lowers:
+            try:
+                below = open_in_root(lower, path, os.O_PATH | os.O_DIRECTORY)
+            except KernelError:
+                continue
+            try:
+                state = os.fstat(below)
+            finally:
+                os.close(below)
+            os.fchown(directory, state.st_uid, state.st_gid)
+            os.fchmod(directory, stat.S_IMODE(state.st_mode))
+            return
+
+    def _clear(self, parent: int, name: bytes) -> None:
+        """Make room for an entry of the same name. Kept names may lead elsewhere from now on."""
+        state = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(state.st_mode):
+            os.unlink(name, dir_fd=parent)
+            if not stat.S_ISLNK(state.st_mode):
+                return
+        else:
+            remove_tree(parent, name)
+        self._retired.extend(self._directories.values())
+        self._directories.clear()
+
+    def _keep(self, path: bytes, directory: int) -> None:
+        old = self._directories.pop(path, None)
+        if old is not None:
+            self._retired.append(old)
+        self._directories[path] = directory
+        if len(self._directories) > _KEPT_DIRECTORIES:
+            self._retired.append(self._directories.popitem(last=False)[1])
+
+    def _close_retired(self) -> None:
+        while self._retired:
+            os.close(self._retired.pop())
+
+
+def _write_all(file: int, chunk: memoryview) -> None:
+    written = os.write(file, chunk)
+    while written < len(chunk):
+        written += os.write(file, chunk[written:])
+
+
+def _write_sparse(file: int, entry: TarEntry, archive: TarReader) -> None:
+    check_sparse(entry)
+    for offset, length in entry.sparse or ():
+        os.lseek(file, offset, os.SEEK_SET)
+        left = length
+        while left:
+            chunk = archive.read_content(left)
+            _write_all(file, chunk)
+            left -= len(chunk)
+    os.ftruncate(file, entry.full_size)
+
+
+def _set_attributes(subject: int | bytes, entry: TarEntry) -> None:
+    """Set the attributes that a layer may bring; never those that overlayfs understands."""
+    for attribute, value in entry.xattrs.items():
+        is_plain = attribute.startswith("user.") and not attribute.startswith("user.overlay.")
+        if not is_plain and attribute not in _KEPT_ATTRIBUTES:
+            continue
+        try:
+            os.setxattr(subject, attribute, value, follow_symlinks=isinstance(subject, int))
+        except OSError as error:
+            # EPERM: user attributes are for files and directories only (xattr(7)).
+            if error.errno not in (errno.ENOTSUP, errno.EPERM):
+                raise
+        except ValueError:
+            raise ArchiveRefused(f"attribute name with a NUL in {shown(entry.path)}") from None
+
+
+def _state_of(parent: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _is_whiteout(state: os.stat_result) -> bool:
+    return stat.S_ISCHR(state.st_mode) and state.st_rdev == _WHITEOUT_DEVICE

@@ -1,0 +1,227 @@
+"""Pack one layer's directory as a tar: the reverse of `apply`.
+
+What overlayfs keeps as 0:0 devices and attributes becomes `.wh.` files again. The order is that
+of the names, each directory before what is in it, so that the same tree gives the same bytes.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from typing import Protocol
+
+from wherry.linux import xattrs
+from wherry.linux.files import open_in_root
+from wherry.model.errors import StepFailed
+from wherry.snapshots.apply import LayerCounts
+from wherry.snapshots.layer_names import OPAQUE_MARKER, WHITEOUT_PREFIX, shown
+from wherry.snapshots.tar_reader import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    DIRECTORY,
+    FIFO,
+    HARD_LINK,
+    REGULAR,
+    SYMLINK,
+    TarEntry,
+)
+from wherry.snapshots.tar_writer import END, header, padding, sparse_map
+
+_CHUNK = 1 << 20
+_KINDS = {
+    stat.S_IFREG: REGULAR,
+    stat.S_IFDIR: DIRECTORY,
+    stat.S_IFLNK: SYMLINK,
+    stat.S_IFCHR: CHARACTER_DEVICE,
+    stat.S_IFBLK: BLOCK_DEVICE,
+    stat.S_IFIFO: FIFO,
+}
+_REDIRECTS = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+
+
+class Writable(Protocol):
+    """Where bytes go; may block."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of them."""
+        ...
+
+
+def diff_tar(root: int, out: Writable) -> LayerCounts:
+    """Write the tree below a directory descriptor as a layer.
+
+    Raises: StepFailed for what no layer can say; OSError.
+    """
+    packer = _Packer(root, out)
+    packer.add_directory(b"")
+    out.write(END)
+    return packer.counts
+
+
+class _Packer:
+    def __init__(self, root: int, out: Writable) -> None:
+        self.counts = LayerCounts()
+        self._root = root
+        self._out = out
+        self._first_names: dict[tuple[int, int], bytes] = {}
+
+    def add_directory(self, top: bytes) -> None:
+        """Pack a directory and everything below; the root itself has an entry too."""
+        waiting = [top]
+        while waiting:
+            path = waiting.pop()
+            with self._opened(path, os.O_RDONLY | os.O_DIRECTORY) as directory:
+                self._add_directory_entry(directory, path)
+                below = []
+                for name in sorted(os.fsencode(each) for each in os.listdir(directory)):
+                    full = path + b"/" + name if path else name
+                    state = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    if stat.S_ISDIR(state.st_mode):
+                        below.append(full)
+                    else:
+                        self._add(directory, name, full, state)
+                waiting.extend(reversed(below))
+
+    def _add_directory_entry(self, directory: int, path: bytes) -> None:
+        attributes = xattrs.list_of(directory)
+        if any(each in attributes for each in _REDIRECTS):
+            raise StepFailed(f"pack directory {shown(path)}", "overlayfs moved it by reference")
+        entry = _entry(DIRECTORY, path + b"/" if path else b"./", os.fstat(directory))
+        entry.xattrs = _kept(attributes, lambda name: xattrs.get(directory, name))
+        self._write(entry)
+        self.counts.directories += 1
+        if xattrs.OVERLAY_OPAQUE in attributes and (
+            xattrs.get(directory, xattrs.OVERLAY_OPAQUE) == b"y"
+        ):
+            self._whiteout(path + b"/" + OPAQUE_MARKER if path else OPAQUE_MARKER)
+
+    def _add(self, directory: int, name: bytes, path: bytes, state: os.stat_result) -> None:
+        kind = _KINDS.get(stat.S_IFMT(state.st_mode))
+        if kind is None:
+            return  # a socket: no archive can hold one, and nobody listens on it
+        if kind == CHARACTER_DEVICE and state.st_rdev == 0:
+            parent, slash, _ = path.rpartition(b"/")
+            self._whiteout(parent + slash + WHITEOUT_PREFIX + name)
+            return
+        entry = _entry(kind, path, state)
+        first = self._first_names.get((state.st_dev, state.st_ino))
+        if first is not None:
+            entry.kind, entry.link, entry.size = HARD_LINK, first, 0
+            self._write(entry)
+            self.counts.links += 1
+            return
+        if state.st_nlink > 1:
+            self._first_names[state.st_dev, state.st_ino] = path
+        attributes = xattrs.list_at(directory, name)
+        if any(each in attributes for each in _REDIRECTS):
+            raise StepFailed(f"pack {shown(path)}", "overlayfs holds its data by reference")
+        entry.xattrs = _kept(attributes, lambda each: xattrs.get_at(directory, name, each))
+        if kind == REGULAR:
+            self._add_file(directory, name, entry, state)
+            return
+        if kind == SYMLINK:
+            entry.link = os.readlink(name, dir_fd=directory)
+            self.counts.links += 1
+        else:
+            self.counts.devices += 1
+        self._write(entry)
+
+    def _add_file(
+        self, directory: int, name: bytes, entry: TarEntry, state: os.stat_result
+    ) -> None:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            pieces: tuple[tuple[int, int], ...] = ((0, state.st_size),)
+            if state.st_blocks * 512 < state.st_size:
+                pieces = tuple(_data_in(file, state.st_size))
+            if sum(length for _offset, length in pieces) < state.st_size:
+                entry.sparse, entry.full_size = pieces, state.st_size
+                entry.size = sum(length for _offset, length in pieces)
+            self._write(entry)
+            if entry.sparse is not None:
+                self._out.write(sparse_map(entry))
+            for offset, length in pieces:
+                self._copy(file, offset, length)
+            self._out.write(padding(entry.size))
+        finally:
+            os.close(file)
+        self.counts.files += 1
+        self.counts.content_bytes += state.st_size
+
+    def _copy(self, file: int, offset: int, length: int) -> None:
+        """Copy what the header promised; zeros where a running container took it away."""
+        end = offset + length
+        while offset < end:
+            chunk = os.pread(file, min(_CHUNK, end - offset), offset)
+            chunk = chunk or bytes(min(_CHUNK, end - offset))
+            self._out.write(chunk)
+            offset += len(chunk)
+
+    def _whiteout(self, path: bytes) -> None:
+        self._write(TarEntry(REGULAR, path, b"", 0o600, 0, 0, 0, 0, 0, 0))
+        self.counts.whiteouts += 1
+
+    def _write(self, entry: TarEntry) -> None:
+        self._out.write(header(entry))
+        self.counts.entries += 1
+
+    @contextlib.contextmanager
+    def _opened(self, path: bytes, flags: int) -> Iterator[int]:
+        try:
+            descriptor = open_in_root(self._root, path or b".", flags | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise StepFailed(f"pack {shown(path)}", "its path is too long") from error
+            raise
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _entry(kind: bytes, path: bytes, state: os.stat_result) -> TarEntry:
+    is_device = kind in (CHARACTER_DEVICE, BLOCK_DEVICE)
+    return TarEntry(
+        kind,
+        path,
+        b"",
+        stat.S_IMODE(state.st_mode),
+        state.st_uid,
+        state.st_gid,
+        state.st_size if kind == REGULAR else 0,
+        state.st_mtime_ns,
+        os.major(state.st_rdev) if is_device else 0,
+        os.minor(state.st_rdev) if is_device else 0,
+    )
+
+
+class _Getter(Protocol):
+    def __call__(self, name: str, /) -> bytes | None: ...
+
+
+def _kept(attributes: list[str], get: _Getter) -> dict[str, bytes]:
+    """The attributes that a layer carries: capabilities, ACLs and users' own."""
+    kept = {}
+    for name in attributes:
+        is_plain = name.startswith("user.") and not name.startswith("user.overlay.")
+        if is_plain or name == xattrs.CAPABILITY or name.startswith("system.posix_acl_"):
+            value = get(name)
+            if value is not None:
+                kept[name] = value
+    return kept
+
+
+def _data_in(file: int, size: int) -> Iterator[tuple[int, int]]:
+    """Offset and length of each piece that is not a hole (lseek(2), SEEK_DATA)."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        end = min(os.lseek(file, start, os.SEEK_HOLE), size)
+        if start < end:
+            yield start, end - start
