@@ -13,6 +13,9 @@ program back. Three things need care:
 * libseccomp refuses a rule whose action is the default action, and two comparisons of the same
   argument in one rule. The first is left out; the second becomes one rule for each
   comparison, any of which is enough (as runc reads such profiles).
+* A filter sees 64 bits of every argument, the kernel ignores the upper half of one that it
+  declares as an int. "Any family above 40" let socket((1 << 32) + 40) through, which is family
+  40. Comparisons of such arguments are rewritten to look at the lower half alone.
 
 The result of `compile_filter` is a small header with the flags for seccomp(2), then the program;
 `load_filter` takes it as it is. Compiling loads libseccomp; loading a filter does not.
@@ -23,6 +26,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import product
 from typing import Protocol
 
 from wherry.linux.syscall import KernelError, number, syscall
@@ -88,6 +92,18 @@ ARCHITECTURES = {
 _X86_64 = ARCHITECTURES["SCMP_ARCH_X86_64"]
 _X32 = ARCHITECTURES["SCMP_ARCH_X32"]
 X32_SYSCALL_BIT = 0x4000_0000
+
+_MASKED_EQ = _OPERATORS["SCMP_CMP_MASKED_EQ"]
+_INT_RANGE = 1 << 32
+_INT_ARGUMENTS: Mapping[str, tuple[int, ...]] = {
+    "fcntl": (1,),
+    "ioctl": (1,),
+    "personality": (0,),
+    "prctl": (0,),
+    "socket": (0, 1, 2),
+    "socketpair": (0, 1, 2),
+}
+"""Arguments that the kernel declares as int and that profiles compare (linux/syscalls.h)."""
 
 _EPERM = 1
 _ENOSYS = 38
@@ -198,7 +214,47 @@ def _flattened(rules: Sequence[Rule], default: int) -> Iterator[_FlatRule]:
             alternatives = [(each,) for each in comparisons]
         for name in rule.names:
             for alternative in alternatives:
-                yield name, action, alternative
+                for narrowed in _narrowed(name, alternative):
+                    yield name, action, narrowed
+
+
+def _narrowed(name: str, comparisons: "tuple[_ArgCmp, ...]") -> "Iterator[tuple[_ArgCmp, ...]]":
+    """The same comparisons, of the lower half where the kernel takes an int; any is enough."""
+    narrow = _INT_ARGUMENTS.get(name, ())
+    choices = [
+        _lower_half(each) if each.arg in narrow and each.op != _MASKED_EQ else (each,)
+        for each in comparisons
+    ]
+    return product(*choices)
+
+
+def _lower_half(wanted: "_ArgCmp") -> "tuple[_ArgCmp, ...]":
+    """A comparison as masked ones: one for each aligned block of the values that fit."""
+    value, end = min(wanted.datum_a, _INT_RANGE), _INT_RANGE
+    after = min(value + 1, end)
+    ranges = {
+        _OPERATORS["SCMP_CMP_NE"]: ((0, value), (after, end)),
+        _OPERATORS["SCMP_CMP_LT"]: ((0, value),),
+        _OPERATORS["SCMP_CMP_LE"]: ((0, after),),
+        _OPERATORS["SCMP_CMP_EQ"]: ((value, after),),
+        _OPERATORS["SCMP_CMP_GE"]: ((value, end),),
+        _OPERATORS["SCMP_CMP_GT"]: ((after, end),),
+    }[wanted.op]
+    return tuple(
+        _ArgCmp(wanted.arg, _MASKED_EQ, _INT_RANGE - size, start)
+        for low, high in ranges
+        for start, size in _aligned_blocks(low, high)
+    )
+
+
+def _aligned_blocks(low: int, high: int) -> Iterator[tuple[int, int]]:
+    """Cut a range of ints into blocks that a mask can describe: start and size."""
+    while low < high:
+        size = low & -low or _INT_RANGE
+        while low + size > high:
+            size >>= 1
+        yield low, size
+        low += size
 
 
 def _action(name: str, errno_ret: int | None) -> int:

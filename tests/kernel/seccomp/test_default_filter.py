@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from support.filters import errnos_in_child, number_of
+from support.filters import errnos_in_child, native_token, number_of
 from wherry.linux.seccomp import ARCHITECTURES
 from wherry.model.containers import Security
 from wherry.specgen import compiled_seccomp, container_seccomp, read_host_facts
@@ -130,6 +130,12 @@ def test_sockets_by_family(default_filter: bytes) -> None:
     assert kcm != errno.EPERM
 
 
+def test_families_can_not_be_disguised(default_filter: bytes) -> None:
+    """The kernel ignores the upper half of a family, and so does the filter."""
+    calls = [call("socket", 1 << 32 | family, socket.SOCK_STREAM, 0) for family in (2, 38, 40)]
+    assert errnos_in_child(default_filter, calls) == [0, errno.EPERM, errno.EPERM]
+
+
 @pytest.mark.parametrize(
     "flag", [1 << bit for bit in range(32) if NEW_NAMESPACES >> bit & 1], ids=hex
 )
@@ -175,6 +181,6 @@ def test_capabilities_open_their_calls() -> None:
     assert found[4] == errno.EPERM
 
 
-def test_every_architecture_word_is_known() -> None:
-    """The native word in our table is the kernel's."""
-    assert ARCHITECTURES[X86_64] == 0xC000003E
+def test_the_native_architecture_is_the_kernels() -> None:
+    """libseccomp compiles for the word that the kernel puts into seccomp_data here."""
+    assert native_token() == ARCHITECTURES[X86_64]
