@@ -141,7 +141,9 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         offload=ground.offload,
     )
     exits.remove_with(remove.after_exit)
-    logs = ContainerLogs(records=records, live=live, paths=ground.paths, offload=ground.offload)
+    logs = ContainerLogs(
+        records=records, waiters=waiters, paths=ground.paths, offload=ground.offload
+    )
     containers = ContainerVerbs(
         creating=CreateContainer(
             records=records,

@@ -14,6 +14,7 @@ from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id, short_id
+from wherry.logs.options import validate
 from wherry.model.containers import (
     BindMount,
     Container,
@@ -92,6 +93,7 @@ class CreateContainer:
         if not merged.entrypoint and not merged.command:
             raise InvalidValue("no command specified")
         check_spec(merged, host=self._host)
+        _check_log(merged.log)
         container = Container(
             id=container_id,
             name=self._name_for(name),
@@ -242,6 +244,13 @@ def merge_environment(image: tuple[str, ...], user: tuple[str, ...]) -> tuple[st
             raise InvalidValue(f"invalid environment variable: {entry}")
     names = {entry.partition("=")[0] for entry in user}
     return user + tuple(entry for entry in image if entry.partition("=")[0] not in names)
+
+
+def _check_log(log: LogSpec) -> None:
+    try:
+        validate(log.driver, log.options)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from error
 
 
 def _check_bind_sources(spec: ContainerSpec) -> None:

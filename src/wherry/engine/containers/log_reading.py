@@ -1,0 +1,63 @@
+"""What a container wrote, from its local log."""
+
+from collections.abc import AsyncIterator
+
+from wherry.engine.containers.live import Waiters
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import OffloadPool
+from wherry.logs.json_lines import STDERR, STDOUT, Line
+from wherry.logs.options import READABLE_DRIVERS
+from wherry.logs.reader import Selection
+from wherry.model.containers import Container
+from wherry.model.errors import InvalidValue, LogsNotReadable
+from wherry.model.queries import LogLine, LogQuery
+from wherry.tasks import follow_log, read_log
+
+
+class ContainerLogs:
+    """The verb `logs`."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        waiters: Waiters,
+        paths: ContainerPaths,
+        offload: OffloadPool,
+    ) -> None:
+        self._records = records
+        self._waiters = waiters
+        self._paths = paths
+        self._offload = offload
+
+    async def __call__(self, reference: str, query: LogQuery) -> AsyncIterator[LogLine]:
+        """The lines that match, oldest first; with `follows`, until the container ends.
+
+        Raises: ContainerNotFound, LogsNotReadable, InvalidValue when no stream is wanted.
+        """
+        container = self._records.find(reference)
+        if not query.wants_stdout and not query.wants_stderr:
+            raise InvalidValue("Bad parameters: you must choose at least one stream")
+        if container.spec.log.driver not in READABLE_DRIVERS:
+            raise LogsNotReadable(container.spec.log.driver)
+        return self._lines(container, query)
+
+    async def _lines(self, container: Container, query: LogQuery) -> AsyncIterator[LogLine]:
+        async for batch in self._batches(container, query):
+            for line in batch:
+                yield LogLine(line.stream, line.at_ns, line.content, line.attributes)
+
+    def _batches(self, container: Container, query: LogQuery) -> AsyncIterator[list[Line]]:
+        path = self._paths.log(container.id)
+        wanted = {STDOUT: query.wants_stdout, STDERR: query.wants_stderr}
+        selection = Selection(
+            streams=frozenset(stream for stream, is_wanted in wanted.items() if is_wanted),
+            since_ns=query.since_ns,
+            until_ns=query.until_ns,
+            tail=query.tail,
+        )
+        if not (query.follows and container.is_alive):
+            return read_log(path, selection, offload=self._offload)
+        ended = self._waiters.next_exit(container.id)
+        return follow_log(path, selection, ended=ended, offload=self._offload)

@@ -1,0 +1,57 @@
+"""The spawner: started by the daemon, parent of all shims.
+
+Thin: what is imported here is in the memory of every shim.
+"""
+
+import socket
+
+from wherry.oci import runtime_json
+from wherry.operations.plan import Journal
+from wherry.runtime import container, joining, signals
+from wherry.runtime.container import CreateRequest, InitProcess
+from wherry.runtime.joining import JoinedProcess, JoinRequest
+from wherry.runtime.preload import preload
+from wherry.shim.faces import Init
+from wherry.shim.jobs import JOBS
+from wherry.shim.spawner import Spawner
+
+__all__ = ["main"]
+
+
+class OciRuntime:
+    """`wherry.runtime` as the shims see it."""
+
+    def preload(self) -> None:
+        """Import everything now: later, a name might be looked up inside a container."""
+        preload()
+        runtime_json.decode('{"ociVersion":"1.2.0","process":{"args":["true"],"cwd":"/"}}')
+
+    def create(self, request: CreateRequest) -> InitProcess:
+        """Raises: CreateFailed."""
+        return container.create(request)
+
+    def join(self, init: Init, request: JoinRequest) -> JoinedProcess:
+        """Raises: CreateFailed."""
+        directories = container.cgroup_directories(init.journal)
+        return joining.join(init.pid, init.pidfd, directories, request)
+
+    def destroy(self, journal: Journal) -> list[str]:
+        """Kill what is left and remove it."""
+        return container.destroy(journal)
+
+    def cgroup_directories(self, journal: Journal) -> tuple[str, ...]:
+        """The container's cgroups."""
+        return container.cgroup_directories(journal)
+
+    def freeze(self, journal: Journal) -> None:
+        """Raises: OSError."""
+        signals.freeze(container.cgroup_directories(journal))
+
+    def thaw(self, journal: Journal) -> None:
+        """Raises: OSError."""
+        signals.thaw(container.cgroup_directories(journal))
+
+
+def main(channel: int) -> None:
+    """Serve the daemon at the other end of a message channel until it closes."""
+    Spawner(socket.socket(fileno=channel), OciRuntime(), JOBS).run()
