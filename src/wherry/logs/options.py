@@ -1,7 +1,7 @@
 """The drivers that exist and the options that they take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wherry.kit.byte_sizes import parse_size
 from wherry.kit.numbers import parse_int
@@ -63,3 +63,14 @@ def validate(driver: str, options: Mapping[str, str]) -> None:
             raise ValueError(f"unknown log opt '{name}' for {driver} log driver")
     if driver == "json-file":
         Rotation.from_options(options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTarget:
+    """Where one container's output goes; it crosses the shim protocol."""
+
+    driver: str = "json-file"
+    path: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Put into every record, and shown by `logs --details`."""

@@ -58,9 +58,7 @@ class JsonFileSink:
         """Open or continue the file. Raises: OSError."""
         self._path = path
         self._rotation = rotation
-        self._encoders = {
-            stream: LineEncoder(stream, attributes) for stream in (STDOUT, STDERR)
-        }
+        self._encoders = {stream: LineEncoder(stream, attributes) for stream in (STDOUT, STDERR)}
         self.lost_bytes = 0
         self._file = os.open(path, _FLAGS, 0o640)
         self._size = os.fstat(self._file).st_size

@@ -1,0 +1,415 @@
+"""One container under supervision: made, started, joined, and its end written down.
+
+The end, in this order, because each step makes the next one true:
+
+    reap init             the exit code, and the wall time of it
+    drain its output      to the end of the pipes, or as far as what outlived init has written
+    read oom_kill         while the memory cgroup is still there
+    write exit.json       durable: from here on the end is a fact, whoever dies next
+    tell the daemons      who may wait for nothing else
+    destroy               the cgroups, with what is left in them
+"""
+
+import os
+import time
+from collections.abc import Callable
+
+from wherry.kit.messages import Message
+from wherry.linux.process_title import set_title
+from wherry.logs.sinks import LogSink, open_sink
+from wherry.oci import runtime_json
+from wherry.oci.runtime_spec import RuntimeSpec
+from wherry.operations.plan import Journal, explain_error
+from wherry.runtime.container import CreateFailed, CreateRequest
+from wherry.runtime.joining import JoinRequest
+from wherry.runtime.signals import kill
+from wherry.shim import oom, protocol, records
+from wherry.shim.event_loop import EventLoop
+from wherry.shim.faces import Init, Runtime
+from wherry.shim.protocol import INIT, Ending, ExecOrder, Refused, SpawnOrder
+from wherry.shim.session import Session
+
+_RETRY_RECORD_NS = 1_000_000_000
+
+
+class SupervisedContainer:
+    """A container from its parked init to its durable end."""
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        runtime: Runtime,
+        order: SpawnOrder,
+        *,
+        notify: Callable[[Message], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """`on_change` is called when the shim may have become unnecessary."""
+        self._loop = loop
+        self._runtime = runtime
+        self._order = order
+        self._notify = notify
+        self._on_change = on_change
+        self._sink: LogSink | None = None
+        self._init: Init | None = None
+        self._sessions: dict[str, Session] = {}
+        self._processes: dict[int, Session] = {}
+        self._pidfds: dict[str, int] = {}
+        self._watch: oom.OomWatch | None = None
+        self._memory_limit: int | None = None
+        self._memory_directory = ""
+        self.has_started = False
+        self.is_durable = False
+        """The end is on disk."""
+        self.is_collected = False
+        """A daemon has taken note of the end, or the container never started."""
+
+    # -- from nothing to parked --------------------------------------------------------------
+
+    def create(self) -> int:
+        """Make the container, parked before its program; returns init's pid. Raises: Refused."""
+        order = self._order
+        try:
+            spec = self._read_spec()
+            program = _read_program(order.seccomp_program)
+            self._sink = open_sink(
+                order.log.driver, order.log.path, order.log.options, order.log.attributes
+            )
+        except (OSError, ValueError) as error:
+            raise Refused("step", explain_error(error)) from error
+        session = Session(
+            self._loop,
+            name=INIT,
+            sink=self._sink,
+            closes_stdin_after_first=order.closes_stdin_after_first,
+            on_idle=self._on_change,
+        )
+        stdio = None
+        if spec.process.terminal:
+            session.use_terminal()
+        else:
+            stdio = session.open_pipes(opens_stdin=order.opens_stdin, outputs=frozenset({1, 2}))
+        try:
+            self._init = init = self._runtime.create(
+                CreateRequest(
+                    container_id=order.container_id,
+                    bundle=order.bundle,
+                    spec=spec,
+                    rootfs=order.rootfs,
+                    user=order.user,
+                    group_add=order.group_add,
+                    seccomp_program=program,
+                    init_binary=order.init_binary,
+                    stdio=stdio,
+                )
+            )
+        except CreateFailed as error:
+            self._keep_journal(error.journal)
+            raise Refused(error.kind, error.message, error.program) from error
+        finally:
+            for descriptor in stdio or ():
+                os.close(descriptor)
+        if init.console is not None:
+            session.take_console(init.console, opens_stdin=order.opens_stdin)
+        self._adopt(session, init.pid, init.pidfd)
+        limits = spec.linux.resources.memory
+        self._memory_limit = None if limits is None else limits.limit
+        return init.pid
+
+    def start(self) -> None:
+        """Let init run its program. Raises: Refused."""
+        init = self._parked_init()
+        try:
+            init.start()
+        except CreateFailed as error:
+            self._keep_journal(error.journal)
+            self._abandon()
+            raise Refused(error.kind, error.message, error.program) from error
+        self.has_started = True
+
+    def settle(self) -> None:
+        """What a start needs that nobody waits for."""
+        init = self._init
+        if init is None or not self.has_started:
+            return
+        self._keep_journal(init.journal)
+        cgroups = self._runtime.cgroup_directories(init.journal)
+        self._memory_directory = oom.memory_directory(cgroups)
+        if self._memory_limit and self._memory_limit > 0 and self._memory_directory:
+            try:
+                self._watch = oom.OomWatch(self._loop, self._memory_directory, self._on_oom)
+            except OSError:
+                self._watch = None
+
+    def discard(self) -> None:
+        """Undo `create`. Raises: Refused when the container has started."""
+        self._parked_init().discard()
+        self._abandon()
+
+    # -- while it runs -----------------------------------------------------------------------
+
+    @property
+    def pid(self) -> int:
+        """Init's pid; 0 when there is none."""
+        return 0 if self._init is None else self._init.pid
+
+    @property
+    def ending(self) -> Ending | None:
+        """How init ended."""
+        session = self._sessions.get(INIT)
+        return None if session is None else session.ending
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether somebody still has output to be sent."""
+        return any(session.clients for session in self._sessions.values())
+
+    def session_endings(self) -> dict[str, Ending]:
+        """The exec sessions that ended and were not collected."""
+        return {
+            name: session.ending
+            for name, session in self._sessions.items()
+            if name != INIT and session.ending is not None
+        }
+
+    def running_sessions(self) -> dict[str, int]:
+        """The exec sessions that run, with their pids."""
+        return {
+            name: session.pid
+            for name, session in self._sessions.items()
+            if name != INIT and session.is_alive
+        }
+
+    def signal(self, number: int) -> None:
+        """Send init a signal. Raises: Refused; OSError."""
+        if not kill(self._running_init().pidfd, number):
+            raise Refused("gone", "the process has ended")
+
+    def pause(self) -> None:
+        """Freeze every process. Raises: Refused; OSError."""
+        self._runtime.freeze(self._running_init().journal)
+
+    def resume(self) -> None:
+        """Let them go on. Raises: Refused; OSError."""
+        self._runtime.thaw(self._running_init().journal)
+
+    def attach(self, name: str, stream: int, *, stdin: bool, stdout: bool, stderr: bool) -> None:
+        """Add a client; an exec session that is not there yet is prepared for it.
+
+        Takes the descriptor. Raises: Refused.
+        """
+        try:
+            session = self._session(name)
+        except Refused:
+            os.close(stream)
+            raise
+        session.attach(stream, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def resize(self, name: str, rows: int, columns: int) -> None:
+        """Set a terminal's size. Raises: Refused; OSError."""
+        session = self._sessions.get(name)
+        if session is None or (session.ending is not None):
+            raise Refused("gone", "no such session")
+        session.resize(rows, columns)
+
+    def exec(self, order: ExecOrder) -> int:
+        """Run one more process; its pid. Raises: Refused."""
+        init = self._running_init()
+        session = self._session(order.session)
+        if session.pid:
+            raise Refused("refused", "the session has been started")
+        stdio = None
+        if order.process.terminal:
+            session.use_terminal()
+        else:
+            stdio = session.open_pipes(
+                opens_stdin=order.opens_stdin, outputs=session.attached_outputs()
+            )
+        try:
+            joined = self._runtime.join(
+                init,
+                JoinRequest(
+                    process=order.process,
+                    user=order.user,
+                    group_add=order.group_add,
+                    seccomp_program=_read_program(order.seccomp_program),
+                    stdio=stdio,
+                ),
+            )
+        except CreateFailed as error:
+            self._forget_session(session)
+            raise Refused(error.kind, error.message, error.program) from error
+        except OSError as error:
+            self._forget_session(session)
+            raise Refused("step", explain_error(error)) from error
+        finally:
+            for descriptor in stdio or ():
+                os.close(descriptor)
+        if joined.console is not None:
+            session.take_console(joined.console, opens_stdin=order.opens_stdin)
+        self._adopt(session, joined.pid, joined.pidfd)
+        return joined.pid
+
+    def collect(self, name: str) -> None:
+        """Forget how an exec session ended."""
+        session = self._sessions.get(name)
+        if session is not None and session.ending is not None and name != INIT:
+            self._forget_session(session)
+
+    def delete(self) -> None:
+        """The end has been taken note of. Raises: Refused while it runs."""
+        if self.ending is None:
+            raise Refused("refused", "the container has not ended")
+        self.is_collected = True
+
+    # -- endings -----------------------------------------------------------------------------
+
+    def reap(self) -> None:
+        """Take every child that has ended: ours, and orphans of the container's."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            at_ns = time.time_ns()
+            session = self._processes.pop(pid, None)
+            if session is not None:
+                self._on_end(session, _exit_code(status), at_ns)
+
+    def _on_end(self, session: Session, exit_code: int, at_ns: int) -> None:
+        is_drained = session.drain()
+        os.close(self._pidfds.pop(session.name))
+        if session.name == INIT:
+            self._on_init_end(session, exit_code, at_ns, is_drained=is_drained)
+            return
+        ending = Ending(exit_code=exit_code, exited_at_ns=at_ns)
+        session.finish(ending)
+        self._notify(protocol.exit_notice(session.name, ending))
+
+    def _on_init_end(
+        self, session: Session, exit_code: int, at_ns: int, *, is_drained: bool
+    ) -> None:
+        init = self._init
+        assert init is not None
+        if self._watch is not None:
+            self._watch.close()
+        was_oom_killed = oom.count_kills(self._memory_directory) > 0
+        if not is_drained:
+            # Somebody outlived init and holds its output: without a pid namespace of its own a
+            # container ends with its init all the same.
+            self._runtime.destroy(init.journal)
+            session.drain()
+        if self._sink is not None:
+            self._sink.finish(at_ns)
+            self._sink.close()
+        ending = Ending(exit_code=exit_code, exited_at_ns=at_ns, was_oom_killed=was_oom_killed)
+        session.finish(ending)
+        self._write_end(ending)
+        self._notify(protocol.exit_notice(INIT, ending))
+        self._runtime.destroy(init.journal)
+        self._on_change()
+
+    def _write_end(self, ending: Ending) -> None:
+        """Make the end durable; on a full disk try again until there is room."""
+        record = records.EndRecord(
+            container_id=self._order.container_id,
+            pid=self.pid,
+            ending=ending,
+            sessions=self.session_endings(),
+        )
+        try:
+            records.write_end(self._order.record_directory, record)
+        except FileNotFoundError:
+            # Its directory was removed: nobody will ever ask.
+            self.is_durable = True
+        except OSError:
+            self._loop.call_later(_RETRY_RECORD_NS, lambda: self._write_end(ending))
+        else:
+            self.is_durable = True
+        if self.is_durable:
+            self._on_change()
+
+    def _on_oom(self) -> None:
+        self._notify(protocol.oom_notice())
+
+    # -- small steps -------------------------------------------------------------------------
+
+    def _read_spec(self) -> RuntimeSpec:
+        with open(f"{self._order.bundle}/{protocol.CONFIG_NAME}", "rb") as file:
+            return runtime_json.decode(file.read(), with_seccomp=False)
+
+    def _adopt(self, session: Session, pid: int, pidfd: int) -> None:
+        session.pid = pid
+        self._sessions[session.name] = session
+        self._processes[pid] = session
+        self._pidfds[session.name] = pidfd
+        session.begin()
+
+    def _session(self, name: str) -> Session:
+        session = self._sessions.get(name)
+        if session is None:
+            if name == INIT:
+                raise Refused("gone", "the container has no process")
+            session = Session(
+                self._loop,
+                name=name,
+                sink=None,
+                closes_stdin_after_first=True,
+                on_idle=self._on_change,
+            )
+            self._sessions[name] = session
+        return session
+
+    def _forget_session(self, session: Session) -> None:
+        session.abandon()
+        self._sessions.pop(session.name, None)
+
+    def _parked_init(self) -> Init:
+        if self._init is None or self.has_started:
+            raise Refused("refused", "the container is not waiting for its start")
+        return self._init
+
+    def _running_init(self) -> Init:
+        if self._init is None or not self.has_started:
+            raise Refused("refused", "the container has not started")
+        if self.ending is not None:
+            raise Refused("gone", "the container has ended")
+        return self._init
+
+    def _abandon(self) -> None:
+        """There is no container any more, and nothing to tell of it."""
+        for session in tuple(self._sessions.values()):
+            self._processes.pop(session.pid, None)
+            session.is_alive = False
+            session.abandon()
+        if self._sink is not None:
+            self._sink.close()
+        self._sessions.clear()
+        self._init = None
+        self.is_durable = self.is_collected = True
+
+    def _keep_journal(self, journal: Journal) -> None:
+        try:
+            records.write_journal(self._order.record_directory, journal)
+        except OSError:
+            # Explanations are the poorer for it; the container is not.
+            return
+
+
+def show_in_ps(container_id: str) -> None:
+    """Name this process for those who look."""
+    set_title("wherry-shim", container_id[:12])
+
+
+def _read_program(path: str) -> bytes:
+    if not path:
+        return b""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _exit_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code

@@ -1,0 +1,125 @@
+"""The control connections of a shim: requests in, answers and notices out.
+
+Nothing here waits: a daemon that doesn't read its answers loses its connection, and comes back
+by the path.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from wherry.kit import messages
+from wherry.kit.messages import Message
+from wherry.linux.sockets import bind_at
+from wherry.shim import protocol
+from wherry.shim.event_loop import READABLE, EventLoop
+from wherry.shim.protocol import Refused
+
+Verb = Callable[[Message, list[int]], Message]
+"""Does a request and returns the members of its answer; takes the descriptors that it keeps out
+of the list. Raises: Refused, OSError, KeyError, ValueError."""
+
+_BACKLOG = 16
+
+
+class Control:
+    """All control connections of one shim."""
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        verbs: dict[str, Verb],
+        on_answered: Callable[[str], None],
+        on_alone: Callable[[], None],
+    ) -> None:
+        """`on_answered` gets each verb after its answer went out; `on_alone`: nobody is left."""
+        self._loop = loop
+        self._verbs = verbs
+        self._on_answered = on_answered
+        self._on_alone = on_alone
+        self._connections: list[socket.socket] = []
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no daemon is connected."""
+        return not self._connections
+
+    def listen(self, bundle: str) -> None:
+        """Take connections at the bundle's socket, of its owner only. Raises: OSError."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        directory = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(protocol.SOCKET_NAME, dir_fd=directory)
+            bind_at(listener, directory, protocol.SOCKET_NAME, mode=0o600)
+        finally:
+            os.close(directory)
+        listener.listen(_BACKLOG)
+        self._loop.watch(listener.fileno(), READABLE, lambda _events: self._accept(listener))
+
+    def add(self, connection: socket.socket) -> None:
+        """Serve one more connection."""
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, messages.LARGEST_MESSAGE)
+        self._connections.append(connection)
+        self._loop.watch(
+            connection.fileno(), READABLE, lambda _events: self._on_readable(connection)
+        )
+
+    def broadcast(self, message: Message) -> None:
+        """Tell every daemon."""
+        for connection in tuple(self._connections):
+            self._send(connection, message)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _address = listener.accept()
+        except OSError:
+            return
+        self.add(connection)
+
+    def _on_readable(self, connection: socket.socket) -> None:
+        while connection in self._connections:
+            try:
+                received = messages.receive(connection)
+            except BlockingIOError:
+                return
+            except (OSError, ValueError, messages.UnknownVersion):
+                received = None
+            if received is None:
+                self._drop(connection)
+                return
+            self._serve(connection, *received)
+
+    def _serve(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
+        serial, name = message.get("serial", 0), message.get("verb", "")
+        try:
+            verb = self._verbs.get(name)
+            if verb is None:
+                raise Refused("refused", f"unknown verb {name!r}")
+            answer = protocol.answer(serial, **verb(message, descriptors))
+        except Refused as refused:
+            answer = protocol.refusal(serial, refused)
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            answer = protocol.refusal(serial, Refused("step", f"{name}: {error!r}"))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._send(connection, answer)
+        self._on_answered(name)
+
+    def _send(self, connection: socket.socket, message: Message) -> None:
+        try:
+            messages.send(connection, message)
+        except OSError:
+            self._drop(connection)
+
+    def _drop(self, connection: socket.socket) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        self._loop.forget(connection.fileno())
+        connection.close()
+        if not self._connections:
+            self._on_alone()

@@ -1,0 +1,64 @@
+"""What a shim needs of the runtime, as protocols: `wherry.runtime` is it, a test may be."""
+
+from typing import Protocol
+
+from wherry.operations.plan import Journal
+from wherry.runtime.container import CreateRequest
+from wherry.runtime.joining import JoinRequest
+
+
+class Joined(Protocol):
+    """A process that runs in the container; a child of ours."""
+
+    pid: int
+    pidfd: int
+    console: int | None
+
+
+class Init(Protocol):
+    """A container's first process, parked until `start`; a child of ours."""
+
+    pid: int
+    pidfd: int
+    console: int | None
+    journal: Journal
+
+    def start(self) -> None:
+        """Let it run its program. Raises: CreateFailed."""
+        ...
+
+    def discard(self) -> None:
+        """Kill and reap it before `start`; undo what was done for it."""
+        ...
+
+
+class Runtime(Protocol):
+    """Makes processes and takes containers apart."""
+
+    def preload(self) -> None:
+        """Import and warm up everything that is used after the fork."""
+        ...
+
+    def create(self, request: CreateRequest) -> Init:
+        """Raises: CreateFailed."""
+        ...
+
+    def join(self, init: Init, request: JoinRequest) -> Joined:
+        """Raises: CreateFailed."""
+        ...
+
+    def destroy(self, journal: Journal) -> list[str]:
+        """Kill what is left and remove it; texts of what could not be removed."""
+        ...
+
+    def cgroup_directories(self, journal: Journal) -> tuple[str, ...]:
+        """The container's cgroups."""
+        ...
+
+    def freeze(self, journal: Journal) -> None:
+        """Stop every process. Raises: OSError."""
+        ...
+
+    def thaw(self, journal: Journal) -> None:
+        """Let them go on. Raises: OSError."""
+        ...

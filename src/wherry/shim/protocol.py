@@ -1,0 +1,219 @@
+"""What the daemon, the spawner and the shims say to each other.
+
+Messages are those of `kit.messages`: one packet each, with a version byte and descriptors.
+
+    daemon to spawner  spawn + channel     -> nothing; the shim itself answers on the channel
+                       network_namespace   -> journal + a netlink socket
+                       netlink             -> a netlink socket
+    daemon to shim     start, signal, pause, resume, resize, attach + stream, exec, state,
+                       collect, discard, delete
+    shim to daemon     an answer to each request, by its serial number; the first message, with
+                       serial 0, says that the container is parked (or why it could not be made)
+                       exit and oom notices, without a serial
+
+An answer has the member `failure` when the request failed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wherry.kit.messages import Message
+from wherry.logs.options import LogTarget
+from wherry.oci.runtime_json import (
+    process_from_json,
+    process_to_json,
+    rootfs_from_json,
+    rootfs_to_json,
+)
+from wherry.oci.runtime_spec import Process, RootfsMount
+
+RECORD_VERSION = 1
+SOCKET_NAME = "shim.sock"
+EXIT_NAME = "exit.json"
+JOURNAL_NAME = "journal.json"
+CONFIG_NAME = "config.json"
+
+BORN = 0
+"""The serial of the shim's first message."""
+INIT = ""
+"""The session of the container's first process."""
+
+EXIT_NOTICE = "exit"
+OOM_NOTICE = "oom"
+READY_NOTICE = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnOrder:
+    """All that a shim needs, beside the bundle's `config.json`."""
+
+    container_id: str
+    bundle: str
+    record_directory: str
+    rootfs: RootfsMount | None
+    user: str | None
+    group_add: tuple[str, ...]
+    seccomp_program: str
+    """Path of a BPF program; empty: unconfined."""
+    init_binary: str
+    log: LogTarget
+    opens_stdin: bool
+    closes_stdin_after_first: bool
+
+    def to_message(self) -> Message:
+        """As it crosses the channel."""
+        return {
+            "container_id": self.container_id,
+            "bundle": self.bundle,
+            "record_directory": self.record_directory,
+            "rootfs": None if self.rootfs is None else rootfs_to_json(self.rootfs),
+            "user": self.user,
+            "group_add": list(self.group_add),
+            "seccomp_program": self.seccomp_program,
+            "init_binary": self.init_binary,
+            "log": {
+                "driver": self.log.driver,
+                "path": self.log.path,
+                "options": dict(self.log.options),
+                "attributes": dict(self.log.attributes),
+            },
+            "opens_stdin": self.opens_stdin,
+            "closes_stdin_after_first": self.closes_stdin_after_first,
+        }
+
+    @staticmethod
+    def from_message(message: Message) -> "SpawnOrder":
+        """Raises: KeyError, ValueError."""
+        log = message["log"]
+        rootfs = message["rootfs"]
+        return SpawnOrder(
+            container_id=message["container_id"],
+            bundle=message["bundle"],
+            record_directory=message["record_directory"],
+            rootfs=None if rootfs is None else rootfs_from_json(rootfs),
+            user=message["user"],
+            group_add=tuple(message["group_add"]),
+            seccomp_program=message["seccomp_program"],
+            init_binary=message["init_binary"],
+            log=LogTarget(
+                driver=log["driver"],
+                path=log["path"],
+                options=log["options"],
+                attributes=log["attributes"],
+            ),
+            opens_stdin=message["opens_stdin"],
+            closes_stdin_after_first=message["closes_stdin_after_first"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecOrder:
+    """One more process for a container."""
+
+    session: str
+    process: Process
+    user: str | None
+    group_add: tuple[str, ...]
+    seccomp_program: str
+    opens_stdin: bool
+
+    def to_message(self) -> Message:
+        """As it crosses the channel."""
+        return {
+            "session": self.session,
+            "process": process_to_json(self.process),
+            "user": self.user,
+            "group_add": list(self.group_add),
+            "seccomp_program": self.seccomp_program,
+            "opens_stdin": self.opens_stdin,
+        }
+
+    @staticmethod
+    def from_message(message: Message) -> "ExecOrder":
+        """Raises: KeyError, ValueError."""
+        return ExecOrder(
+            session=message["session"],
+            process=process_from_json(message["process"]),
+            user=message["user"],
+            group_add=tuple(message["group_add"]),
+            seccomp_program=message["seccomp_program"],
+            opens_stdin=message["opens_stdin"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a process ended; `model.tasks.ExitRecord` on the daemon's side."""
+
+    exit_code: int
+    """As a shell says it: 128 + n after signal n."""
+    exited_at_ns: int
+    was_oom_killed: bool = False
+    error: str = ""
+
+    def to_message(self) -> Message:
+        """As it crosses the channel and lies in `exit.json`."""
+        return {
+            "exit_code": self.exit_code,
+            "exited_at_ns": self.exited_at_ns,
+            "was_oom_killed": self.was_oom_killed,
+            "error": self.error,
+        }
+
+    @staticmethod
+    def from_message(message: Message) -> "Ending":
+        """Raises: KeyError."""
+        return Ending(
+            exit_code=message["exit_code"],
+            exited_at_ns=message["exited_at_ns"],
+            was_oom_killed=message["was_oom_killed"],
+            error=message["error"],
+        )
+
+
+class Refused(Exception):
+    """A request that failed, in the form that crosses the channel.
+
+    `kind` is one of `runtime.container.CreateFailed`, or `refused` where the container is not
+    in a state for it, or `gone` where the session is not there.
+    """
+
+    def __init__(self, kind: str, message: str, program: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.program = program
+
+    def to_message(self) -> Message:
+        """The member `failure` of an answer."""
+        return {"kind": self.kind, "message": self.message, "program": self.program}
+
+    @staticmethod
+    def from_message(message: Mapping[str, str]) -> "Refused":
+        """Raises: KeyError."""
+        return Refused(message["kind"], message["message"], message["program"])
+
+
+def request(serial: int, verb: str, **operands: object) -> Message:
+    """A request of the daemon."""
+    return {"serial": serial, "verb": verb, **operands}
+
+
+def answer(serial: int, **results: object) -> Message:
+    """An answer that all went well."""
+    return {"serial": serial, **results}
+
+
+def refusal(serial: int, refused: Refused) -> Message:
+    """An answer that it did not."""
+    return {"serial": serial, "failure": refused.to_message()}
+
+
+def exit_notice(session: str, ending: Ending) -> Message:
+    """A process has ended."""
+    return {"notice": EXIT_NOTICE, "session": session, "ending": ending.to_message()}
+
+
+def oom_notice() -> Message:
+    """The container ran into its memory limit."""
+    return {"notice": OOM_NOTICE}

@@ -1,0 +1,175 @@
+"""All tasks of an engine: made, found again, and the jobs in namespaces."""
+
+import os
+import socket
+
+from wherry.kit import messages
+from wherry.kit.aio import OffloadPool
+from wherry.kit.clock import Clock
+from wherry.linux.sockets import connect_at
+from wherry.model.errors import StartFailed
+from wherry.model.ids import ContainerId
+from wherry.model.tasks import ExitRecord
+from wherry.oci import runtime_json
+from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, Refused
+from wherry.tasks import orphans
+from wherry.tasks.channel import ChannelLost
+from wherry.tasks.refusals import to_model_error
+from wherry.tasks.requests import SpawnRequest
+from wherry.tasks.spawner import SpawnerProcess
+from wherry.tasks.task import Task
+
+_SHIM_KILLED = "the container's supervisor was killed"
+
+
+class Tasks:
+    """Makes tasks through the spawner, and finds those of an earlier daemon."""
+
+    def __init__(
+        self,
+        *,
+        exec_root: str,
+        offload: OffloadPool,
+        clock: Clock,
+        spawner: SpawnerProcess | None = None,
+    ) -> None:
+        """`spawner` is for tests; without it, it is the real one."""
+        self._exec_root = exec_root
+        self._offload = offload
+        self._clock = clock
+        self._empty_directory = f"{exec_root}/empty"
+        self._spawner = spawner or SpawnerProcess(
+            empty_directory=self._empty_directory, offload=offload
+        )
+
+    @property
+    def spawner_pid(self) -> int:
+        """The process id of the spawner; 0 when none runs."""
+        return self._spawner.pid
+
+    async def open(self) -> None:
+        """Start the spawner. Raises: StartFailed; OSError."""
+        os.makedirs(self._empty_directory, mode=0o700, exist_ok=True)
+        await self._spawner.channel()
+
+    async def close(self) -> None:
+        """End the spawner. The containers go on."""
+        await self._spawner.close()
+
+    # -- tasks -------------------------------------------------------------------------------
+
+    async def spawn(self, request: SpawnRequest) -> Task:
+        """Make a container up to the point where only its program is missing.
+
+        Raises: CommandNotFound, CommandNotExecutable, UserNotFound, StartFailed.
+        """
+        _write_config(request)
+        _forget_earlier_end(request.record_directory)
+        task = self._new_task(request.container_id, request.record_directory)
+        ours, theirs = messages.channel_pair()
+        channel = task.connect(ours)
+        birth = channel.expect_birth()
+        try:
+            with theirs:
+                order = request.to_order().to_message()
+                await self._spawner.tell("spawn", theirs.fileno(), **order)
+            answer = await birth
+        except Refused as refused:
+            task.let_go()
+            raise to_model_error(refused) from refused
+        except ChannelLost as lost:
+            raise StartFailed("the container's supervisor died") from lost
+        except BaseException:
+            # A shim whose only daemon has gone discards a container that was not started.
+            task.let_go()
+            raise
+        task.pid, task.shim_pid = answer.results["pid"], answer.results["shim_pid"]
+        task.arm()
+        return task
+
+    async def reattach(
+        self, container_id: ContainerId, bundle: str, record_directory: str
+    ) -> Task | ExitRecord | None:
+        """Find a container of an earlier daemon.
+
+        The task, when its shim lives; its end, when that was written down or when the shim was
+        killed (what is left of the container is killed too); None, when none was ever started.
+        """
+        connection = await self._offload(_connect, bundle)
+        if connection is not None:
+            task = self._new_task(container_id, record_directory)
+            channel = task.connect(connection)
+            try:
+                answer = await channel.ask("state")
+            except (Refused, ChannelLost):
+                task.let_go()
+            else:
+                task.take_state(answer.results)
+                task.arm()
+                return task
+        if not await self._offload(orphans.is_known, record_directory):
+            return None
+        return await self._offload(
+            orphans.end_orphan, record_directory, container_id, 0, _SHIM_KILLED
+        )
+
+    # -- jobs in namespaces ------------------------------------------------------------------
+
+    async def make_network_namespace(self, path: str) -> tuple[int, list[dict[str, object]]]:
+        """Make a network namespace that stays at a path; its directory exists.
+
+        Returns a netlink socket inside it, which the caller closes, and the journal entries.
+        Raises: StartFailed.
+        """
+        answer = await self._spawner.ask("network_namespace", path=path)
+        return answer.descriptors[0], answer.results["entries"]
+
+    async def open_netlink(self, path: str) -> int:
+        """A netlink socket inside the namespace of a path, which the caller closes.
+
+        Raises: StartFailed.
+        """
+        answer = await self._spawner.ask("netlink", path=path)
+        return answer.descriptors[0]
+
+    # -- small steps -------------------------------------------------------------------------
+
+    def _new_task(self, container_id: ContainerId, record_directory: str) -> Task:
+        async def on_shim_lost(task: Task) -> ExitRecord:
+            return await self._offload(
+                orphans.end_orphan, record_directory, container_id, task.pid, _SHIM_KILLED
+            )
+
+        return Task(container_id, on_shim_lost=on_shim_lost)
+
+
+def _write_config(request: SpawnRequest) -> None:
+    content = runtime_json.encode(request.spec)
+    with open(f"{request.bundle}/{CONFIG_NAME}", "wb") as file:
+        file.write(content)
+
+
+def _forget_earlier_end(record_directory: str) -> None:
+    """The end of an earlier start must not be taken for that of this one."""
+    try:
+        os.unlink(f"{record_directory}/{EXIT_NAME}")
+    except FileNotFoundError:
+        return
+
+
+def _connect(bundle: str) -> socket.socket | None:
+    """A connection to the shim of a bundle; None when there is none."""
+    try:
+        directory = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connect_at(connection, directory, SOCKET_NAME)
+    except OSError:
+        connection.close()
+        return None
+    finally:
+        os.close(directory)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, messages.LARGEST_MESSAGE)
+    return connection
