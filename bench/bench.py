@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+"""Wherry beside Debian's dockerd: the same requests to both, in turn, in one run.
+
+Each engine has a private machine (tests/support/machine.py): namespaces and cgroups of its own,
+the same ones for both. Samples are taken in turn (one of each, then the next of each), so that
+a slow minute of the host falls on both; the table gives medians and their ratio.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from support import http_over_unix  # noqa: E402
+from support.daemon import BUSYBOX, Engine  # noqa: E402
+from support.stock_engine import StockEngine  # noqa: E402
+from support.waiting import wait_until  # noqa: E402
+
+Samples = list[float]
+PORT = 18080
+
+
+class Session:
+    """A kept-alive connection to one engine, and what is measured over it."""
+
+    def __init__(self, engine: Engine, netload: Path) -> None:
+        self.engine = engine
+        self.netload = netload
+        self._connection = http.client.HTTPConnection("localhost")
+        self._connection.sock = http_over_unix.connect(engine.socket, timeout_s=120)
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """One request; fails loudly. Raises: RuntimeError."""
+        octets = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if octets else {}
+        self._connection.request(method, self.engine.api_prefix + path, octets, headers)
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status >= 400:
+            raise RuntimeError(f"{method} {path}: {response.status} {content[:300]!r}")
+        if response.will_close or self._connection.sock is None:
+            self._connection.sock = http_over_unix.connect(self.engine.socket, timeout_s=120)
+        return response.status, content
+
+    def created(self, *command: str, **host: object) -> str:
+        """A new container's id."""
+        document = {
+            "Image": BUSYBOX,
+            "Cmd": list(command),
+            "ExposedPorts": {"7000/tcp": {}} if "PortBindings" in host else {},
+            "HostConfig": host,
+        }
+        return str(json.loads(self.call("POST", "/containers/create", document)[1])["Id"])
+
+    def removed(self, container: str) -> None:
+        """Remove a container, whatever its state."""
+        self.call("DELETE", f"/containers/{container}?force=1")
+
+    @contextlib.contextmanager
+    def running(self, *command: str, **host: object) -> Iterator[str]:
+        """A running container for a while."""
+        container = self.created(*command, **host)
+        self.call("POST", f"/containers/{container}/start")
+        try:
+            yield container
+        finally:
+            self.removed(container)
+
+    # -- the measurements: each returns one sample -------------------------------------------
+
+    def lifecycle_ms(self, network: str) -> float:
+        """Create, start, wait for the end and remove, of `true`."""
+        begun = time.perf_counter()
+        container = self.created("true", NetworkMode=network)
+        self.call("POST", f"/containers/{container}/start")
+        code = json.loads(self.call("POST", f"/containers/{container}/wait")[1])["StatusCode"]
+        self.call("DELETE", f"/containers/{container}")
+        took = time.perf_counter() - begun
+        assert code == 0
+        return took * 1000
+
+    def docker_run_ms(self) -> float:
+        """The stock command line from its start to its end."""
+        begun = time.perf_counter()
+        self.engine.docker_ok("run", "--rm", "busybox", "true")
+        return (time.perf_counter() - begun) * 1000
+
+    def exec_ms(self, container: str) -> float:
+        """Create, start (waiting for its output to end) and inspect of an exec session."""
+        begun = time.perf_counter()
+        wanted = {"Cmd": ["true"], "AttachStdout": True}
+        made = json.loads(self.call("POST", f"/containers/{container}/exec", wanted)[1])["Id"]
+        started = self.engine.api("POST", f"/exec/{made}/start", {"Detach": False})
+        assert started.status == 200, started
+        seen = json.loads(self.call("GET", f"/exec/{made}/json")[1])
+        took = time.perf_counter() - begun
+        assert seen["ExitCode"] == 0
+        return took * 1000
+
+    def load(self, verb: str, amount: str) -> float:
+        """What netload measures against the published port, from the engine's machine."""
+        ran = self.engine.machine.run(
+            str(self.netload), verb, "127.0.0.1", str(PORT), amount, timeout_s=120
+        )
+        if ran.returncode:
+            raise RuntimeError(ran.stderr)
+        return float(ran.stdout)
+
+    def pss_mib(self) -> float:
+        """Proportional memory of the engine's own processes, not of the containers'."""
+        total = 0
+        for pid in self.engine.machine.processes():
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{pid}/status").read_text()
+                levels = next(x for x in status.splitlines() if x.startswith("NSpid:")).split()
+                if len(levels) > 3:
+                    continue  # in a container's pid namespace: payload
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                total += sum(int(x.split()[1]) for x in rollup.splitlines() if x[:4] == "Pss:")
+        return total / 1024
+
+
+class Row:
+    """One line of the table."""
+
+    def __init__(self, name: str, unit: str, goal: str) -> None:
+        self.name, self.unit, self.goal = name, unit, goal
+        self.ours: Samples = []
+        self.theirs: Samples = []
+
+    def text(self) -> str:
+        """The line, or the part of it that could be measured."""
+        if not self.ours:
+            return f"{self.name:<44} failed"
+        ours = statistics.median(self.ours)
+        spread = f"{min(self.ours):.1f}..{max(self.ours):.1f}"
+        if not self.theirs:
+            return f"{self.name:<44} {'':>10} {ours:>10.1f} {'':>7}  {self.goal:<10} {spread}"
+        theirs = statistics.median(self.theirs)
+        ratio = ours / theirs if theirs else 0
+        numbers = f"{theirs:>10.1f} {ours:>10.1f} {ratio:>7.2f}"
+        return f"{self.name:<44} {numbers}  {self.goal:<10} {spread}"
+
+
+class Bench:
+    """The rows and the two engines."""
+
+    def __init__(self, ours: Session, theirs: Session | None, *, quick: bool, scale: int) -> None:
+        self.ours, self.theirs = ours, theirs
+        self.quick, self.scale = quick, scale
+        self.rows: list[Row] = []
+
+    def sessions(self, row: Row) -> Iterator[tuple[Session, Samples]]:
+        """Theirs and ours in turn, each with where its samples go."""
+        if self.theirs is not None:
+            yield self.theirs, row.theirs
+        yield self.ours, row.ours
+
+    def measure(
+        self,
+        name: str,
+        unit: str,
+        goal: str,
+        times: int,
+        sample: Callable[[Session], float],
+    ) -> None:
+        """Take samples in turn; one round first that does not count."""
+        row = Row(f"{name} [{unit}]", unit, goal)
+        self.rows.append(row)
+        for number in range((max(3, times // 5) if self.quick else times) + 1):
+            for session, samples in self.sessions(row):
+                value = sample(session)
+                if number:
+                    samples.append(value)
+        print(row.text(), flush=True)
+
+    def run(self) -> None:
+        """All rows."""
+        self.lifecycles()
+        self.published_port()
+        self.memory()
+        self.operation_layer()
+
+    def lifecycles(self) -> None:
+        """Starts and execs."""
+        for network in ("none", "bridge"):
+            self.measure(
+                f"create+start+wait+remove of true, {network}", "ms", "<= 0.25", 30,
+                lambda session, network=network: session.lifecycle_ms(network),
+            )  # fmt: skip
+        self.measure("docker run --rm, end to end, bridge", "ms", "<= 0.4", 15,
+                     lambda session: session.docker_run_ms())  # fmt: skip
+        with contextlib.ExitStack() as stack:
+            hosts = {
+                session: stack.enter_context(session.running("sleep", "3600"))
+                for session in (self.ours, self.theirs)
+                if session is not None
+            }
+            self.measure("exec create+start+inspect", "ms", "<= 0.4", 30,
+                         lambda session: session.exec_ms(hosts[session]))  # fmt: skip
+
+    def published_port(self) -> None:
+        """Bytes and connections from the host to 127.0.0.1:PORT."""
+        bindings = {"7000/tcp": [{"HostPort": str(PORT)}]}
+        with contextlib.ExitStack() as stack:
+            for session in (self.ours, self.theirs):
+                if session is not None:
+                    bind = [f"{session.netload}:/netload:ro"]
+                    command = ("/netload", "serve", "7000")
+                    stack.enter_context(
+                        session.running(*command, PortBindings=bindings, Binds=bind)
+                    )
+                    wait_until("the port answers", lambda session=session: _answers(session))
+            self.measure("host to 127.0.0.1:PORT", "MB/s", ">= 1.5", 5,
+                         lambda session: session.load("send", "1000"))  # fmt: skip
+            self.measure("host to 127.0.0.1:PORT", "conn/s", ">= 2", 5,
+                         lambda session: session.load("connect", "1"))  # fmt: skip
+
+    def memory(self) -> None:
+        """Memory of an engine that does nothing, and what each container adds."""
+        count = min(self.scale, 20) if self.quick else self.scale
+        idle = Row("engine PSS, idle [MiB]", "MiB", "<= 60 MiB")
+        each = Row(f"engine PSS per container, at {count} [MiB]", "MiB", "<= 1.8 MiB")
+        self.rows += [idle, each]
+        for session, samples in self.sessions(idle):
+            samples.append(session.pss_mib())
+            with contextlib.ExitStack() as stack:
+                for _ in range(count):
+                    stack.enter_context(session.running("sleep", "3600"))
+                grown = session.pss_mib() - samples[0]
+            (each.ours if samples is idle.ours else each.theirs).append(grown / count)
+        print(idle.text(), each.text(), sep="\n", flush=True)
+
+    def operation_layer(self) -> None:
+        """What naming, timing and keeping operations costs, as part of a start."""
+        starts = next(row for row in self.rows if "remove of true, bridge" in row.name)
+        with self.ours.running("sleep", "3600") as container:
+            target = f"/wherry/containers/{container}/explain?format=json"
+            count = _count_operations(json.loads(self.ours.engine.api("GET", target).body))
+        row = Row(f"operation layer, {count} operations [% of a start]", "%", "<= 5 %")
+        start_ns = statistics.median(starts.ours) * 1e6
+        row.ours = [100 * count * cost / start_ns for cost in _executor_costs_ns()]
+        self.rows.append(row)
+        print(row.text(), flush=True)
+
+
+def _answers(session: Session) -> bool:
+    with contextlib.suppress(RuntimeError):
+        session.load("connect", "0.01")
+        return True
+    return False
+
+
+def _count_operations(document: object) -> int:
+    """How many journal entries a document holds, wherever it keeps them."""
+    if isinstance(document, dict):
+        return ("kind" in document and "why" in document) + sum(
+            _count_operations(each) for each in document.values()
+        )
+    return sum(map(_count_operations, document)) if isinstance(document, list) else 0
+
+
+def _executor_costs_ns() -> Samples:
+    """What the executor and the journal add to one operation that itself does nothing."""
+    from wherry.operations import plan
+    from wherry.operations.journal import to_json
+
+    class Nothing(plan.Operation):
+        """Changes nothing at all."""
+
+        kind = "nothing"
+
+        def do(self, hands: plan.Hands) -> plan.Evidence:
+            return {}
+
+    costs = []
+    for _ in range(20):
+        begun = time.perf_counter_ns()
+        journal: plan.Journal = []
+        plan.execute((Nothing(why="to see what it costs"),) * 200, plan.Hands(), journal)
+        json.dumps(to_json(journal))
+        costs.append((time.perf_counter_ns() - begun) / 200)
+    return costs
+
+
+@contextlib.contextmanager
+def _started(engine: Engine) -> Iterator[Engine]:
+    try:
+        engine.start()
+        engine.bootstrap()
+        yield engine
+    finally:
+        engine.close()
+
+
+def _describe(engine: Engine) -> str:
+    version = engine.api("GET", "/version").json
+    return f"{version['Version']} (API {version['ApiVersion']})"
+
+
+def main() -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer samples and containers")
+    parser.add_argument("--alone", action="store_true", help="without the peer")
+    parser.add_argument("--scale", type=int, default=100, help="containers for the memory rows")
+    parser.add_argument("--json", help="also write all samples to this file")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wherry-bench-")))
+        work.chmod(0o755)
+        netload = work / "netload"
+        source = Path(__file__).with_name("netload.c")
+        subprocess.run(["gcc", "-O2", "-static", "-o", netload, source], check=True)
+        ours = stack.enter_context(_started(Engine()))
+        theirs = None if options.alone else stack.enter_context(_started(StockEngine()))
+        print(f"wherry {_describe(ours)}", end="")
+        print(f" beside dockerd {_describe(theirs)}" if theirs else "", end="")
+        load = os.getloadavg()[0]
+        print(f"; {os.cpu_count()} processors, load {load:.2f}, kernel {os.uname().release}")
+        print(f"{'':<44} {'dockerd':>10} {'wherry':>10} {'ratio':>7}  {'goal':<10} spread of ours")
+        bench = Bench(
+            Session(ours, netload),
+            Session(theirs, netload) if theirs else None,
+            quick=options.quick,
+            scale=options.scale,
+        )
+        bench.run()
+        print(f"load at the end {os.getloadavg()[0]:.2f}")
+        if options.json:
+            rows = [{"name": x.name, "ours": x.ours, "theirs": x.theirs} for x in bench.rows]
+            Path(options.json).write_text(json.dumps(rows, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
