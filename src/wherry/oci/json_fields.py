@@ -31,6 +31,10 @@ class Fields:
         """The path of a member, for messages."""
         return f"{self.place}.{name}" if self.place else name
 
+    def names(self) -> tuple[str, ...]:
+        """The members' names, in the document's order."""
+        return tuple(self._members)
+
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""
         return self._members.get(name) is not None
