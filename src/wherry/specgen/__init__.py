@@ -7,6 +7,7 @@ On disk and in the kernel I leave: nothing.
 Called by: engine.
 """
 
+from wherry.specgen.defaults import MASKED_PATHS, READ_ONLY_PATHS
 from wherry.specgen.host import HostFacts, read_host_devices, read_host_facts
 from wherry.specgen.namespaces import JoinedPaths
 from wherry.specgen.process import exec_process
@@ -14,6 +15,8 @@ from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
 from wherry.specgen.seccomp_profile import compiled_seccomp, container_seccomp, seccomp_profile
 
 __all__ = [
+    "MASKED_PATHS",
+    "READ_ONLY_PATHS",
     "HostFacts",
     "JoinedPaths",
     "SandboxPaths",

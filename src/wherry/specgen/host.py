@@ -46,6 +46,8 @@ class HostFacts:
     """In Go's words, as seccomp profiles are written."""
     hostname: str = ""
     has_time_namespace: bool = True
+    counts_swap: bool = True
+    """Whether swap can be limited (CONFIG_MEMCG_V1, `swapaccount=`)."""
     processors: int = 1
     """How many there are for `--cpus`."""
     cpuset_cpus: str = "0"
@@ -66,6 +68,7 @@ def read_host_facts() -> HostFacts:
         architecture=_GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
         hostname=platform.node(),
         has_time_namespace=os.path.exists("/proc/self/ns/time"),
+        counts_swap=_counts_swap(),
         processors=os.cpu_count() or 1,
         cpuset_cpus=_read_text(f"{_CPU_DIRECTORY}/online"),
         thermal_throttle=_thermal_throttle_directories(),
@@ -146,6 +149,12 @@ def _bounding_set() -> int:
             if line.startswith("CapBnd:"):
                 return int(line.split()[1], 16)
     return 0
+
+
+def _counts_swap() -> bool:
+    if os.path.exists(_CGROUP2_CONTROLLERS):
+        return os.path.exists("/proc/swaps")
+    return os.path.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
 
 
 def _has_sysctl(name: str) -> bool:

@@ -40,12 +40,15 @@ def check_limits(limits: Limits, host: HostFacts) -> None:
         _rlimit(each)
 
 
-def memory(limits: Limits) -> Memory | None:
-    """The memory limits; without a word about swap, as much swap as memory."""
+def memory(limits: Limits, host: HostFacts) -> Memory | None:
+    """The memory limits; without a word about swap, as much swap as memory.
+
+    A host that does not count swap limits memory alone.
+    """
     if not limits.memory_bytes and not limits.memory_swap_bytes:
         return None
     swap = limits.memory_swap_bytes or 2 * limits.memory_bytes
-    return Memory(limit=limits.memory_bytes or None, swap=swap)
+    return Memory(limit=limits.memory_bytes or None, swap=swap if host.counts_swap else None)
 
 
 def cpu(limits: Limits) -> Cpu | None:

@@ -34,7 +34,7 @@ def container_mounts(
     Raises: InvalidValue for options or places that a mount can't have.
     """
     wanted = list(spec.mounts)
-    check_targets(wanted)
+    _check_targets(wanted)
     taken = {_clean(each.target) for each in wanted}
     if shm_source and "/dev/shm" not in taken:
         wanted.append(BindMount(source=shm_source, target="/dev/shm"))
@@ -61,7 +61,7 @@ def rootfs_propagation(mounts: Sequence[MountSpec]) -> str:
     return ""
 
 
-def check_targets(mounts: Sequence[MountSpec]) -> None:
+def _check_targets(mounts: Sequence[MountSpec]) -> None:
     """Refuse places that can't be mounted on. Raises: InvalidValue."""
     seen = set()
     for each in mounts:

@@ -9,7 +9,7 @@ which is what the golden files of the tests hold on to.
 import posixpath
 from dataclasses import dataclass
 
-from wherry.model.containers import BindMount, Container, ContainerSpec, TmpfsMount
+from wherry.model.containers import BindMount, Container, ContainerSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import NetworkModeKind
 from wherry.oci.runtime_spec import (
@@ -22,12 +22,7 @@ from wherry.oci.runtime_spec import (
 )
 from wherry.specgen import defaults, limits
 from wherry.specgen.host import HostFacts
-from wherry.specgen.mounts import (
-    check_targets,
-    container_mounts,
-    rootfs_propagation,
-    tmpfs_options,
-)
+from wherry.specgen.mounts import container_mounts, rootfs_propagation
 from wherry.specgen.namespaces import JoinedPaths, check_modes, container_namespaces
 from wherry.specgen.process import check_process, container_process, hostname
 from wherry.specgen.seccomp_profile import container_seccomp
@@ -53,10 +48,7 @@ def check_spec(spec: ContainerSpec, *, host: HostFacts) -> None:
     limits.check_limits(spec.limits, host)
     if spec.shm_bytes < 0:
         raise InvalidValue("SHM size can not be less than 0")
-    check_targets(spec.mounts)
-    for mount in spec.mounts:
-        if isinstance(mount, TmpfsMount):
-            tmpfs_options(mount)
+    container_mounts(spec, (), "", host)
     container_seccomp(spec.security, host)
     _sysctls(spec, host)
 
@@ -95,7 +87,7 @@ def runtime_spec(
             ),
             devices=host_devices if spec.security.is_privileged else (),
             cgroups_path=posixpath.normpath(f"/{parent.lstrip('/')}/{container.id}"),
-            resources=_resources(spec),
+            resources=_resources(spec, host),
             sysctl=_sysctls(spec, host),
             seccomp=container_seccomp(spec.security, host),
             rootfs_propagation=rootfs_propagation(spec.mounts),
@@ -119,11 +111,11 @@ def _shm_source(spec: ContainerSpec, joined: JoinedPaths) -> str:
     return _HOST_SHM if spec.namespaces.ipc == "host" else joined.shm
 
 
-def _resources(spec: ContainerSpec) -> Resources:
+def _resources(spec: ContainerSpec, host: HostFacts) -> Resources:
     allows_all = spec.security.is_privileged
     return Resources(
         devices=(DeviceRule(allow=True),) if allows_all else defaults.DEVICE_RULES,
-        memory=limits.memory(spec.limits),
+        memory=limits.memory(spec.limits, host),
         cpu=limits.cpu(spec.limits),
         pids_limit=limits.pids_limit(spec.limits),
     )
