@@ -1,5 +1,6 @@
 """A real wherryd in a private machine, and the clients that tests drive it with."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -228,6 +229,18 @@ class Engine:
     def container_pid(self, container: str) -> int:
         """A running container's first process, as seen from outside the machine."""
         return self.machine.outside_pid(int(self.inspect(container)["State"]["Pid"]))
+
+    def process_named(self, word: str) -> int:
+        """The one process of this machine with a word in its name or command line."""
+        found = []
+        for pid in self.machine.processes():
+            with contextlib.suppress(OSError):
+                name = Path(f"/proc/{pid}/comm").read_text()
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+                if word in name or word in command.replace("\0", " "):
+                    found.append(pid)
+        assert len(found) == 1, f"{len(found)} processes are called {word}"
+        return found[0]
 
     def events_since(self, since: float, **filters: list[str]) -> list[Any]:
         """Events from a time until now."""
