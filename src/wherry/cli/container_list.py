@@ -55,7 +55,7 @@ def container_columns(*, truncates: bool) -> rows.Columns[Document]:
         line = text(row, "Command")
         return quoted(ellipsis(line, COMMAND_WIDTH) if truncates else line)
 
-    columns = (
+    columns: tuple[rows.Column[Document], ...] = (
         column("ID", "CONTAINER ID", identifier),
         column("Image", "IMAGE", lambda row: _image(row, truncates=truncates)),
         column("Command", "COMMAND", command),

@@ -121,7 +121,9 @@ def _run_command(options: Parsed, path: str, words: list[str]) -> int:
     except FlagError as problem:
         _complain_with_usage(str(problem), path, command)
         return BAD_FLAG
-    if problem_text := count_problem(f"{PROGRAM} {path}", len(parsed.arguments), command.arguments):
+    if problem_text := count_problem(
+        f"{PROGRAM} {path}", len(parsed.arguments), command.arguments
+    ):
         is_open = command.arguments.most == NO_LIMIT
         lead = "See" if is_open else "Run"
         _complain_with_usage(f"{PROGRAM}: {problem_text}", path, command, lead=lead)
@@ -132,9 +134,7 @@ def _run_command(options: Parsed, path: str, words: list[str]) -> int:
         _tell(failure, path)
         return failure.code
     except (ClientError, OSError) as problem:
-        if isinstance(problem, BrokenPipeError):
-            raise
-        if options.is_on("debug"):
+        if isinstance(problem, BrokenPipeError) or options.is_on("debug"):
             raise
         sys.stdout.flush()
         _complain(explain(problem))
@@ -155,14 +155,14 @@ def _session(options: Parsed) -> Session:
         raise CommandFailed(f"{PROGRAM}: contexts are not there yet: name the engine with -H")
     level = options.text("log-level", "info")
     if level not in _LEVELS:
-        raise CommandFailed(f'Unable to parse logging level: {level}', code=1)
+        raise CommandFailed(f"Unable to parse logging level: {level}", code=1)
     endpoint, is_default = choose_endpoint(options.texts("host"))
     is_forbidden = options.is_on("no-autostart") or bool(os.environ.get("WHERRY_NO_AUTOSTART"))
     return Session(
         endpoint,
         is_default_endpoint=is_default,
         may_autostart=not is_forbidden,
-        is_debugging=options.is_on("debug"),
+        is_debugging=options.is_on("debug") or level == "debug",
         config_directory=options.text("config"),
     )
 

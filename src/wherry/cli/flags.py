@@ -84,9 +84,9 @@ _TRUTHS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fr
 )
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _PREFIXED = re.compile(r"[+-]?0(?:[xX][0-9a-fA-F]+|[oO]?[0-7]+|[bB][01]+)")
-_DURATION_PART = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)")  # noqa: RUF001
+_DURATION_PART = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)")
 _DURATION_UNITS = {
-    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,  # noqa: RUF001
+    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
     "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
 }  # fmt: skip
 
@@ -193,9 +193,7 @@ def filters_of(parsed: Parsed) -> dict[str, list[str]]:
 # Parsing.
 
 
-def parse(
-    arguments: Sequence[str], flags: Sequence[Flag], *, interspersed: bool = True
-) -> Parsed:
+def parse(arguments: Sequence[str], flags: Sequence[Flag], *, interspersed: bool = True) -> Parsed:
     """Read flags out of arguments; not interspersed, they end at the first argument.
 
     Raises: FlagError; HelpWanted.

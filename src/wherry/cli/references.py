@@ -45,9 +45,7 @@ def parse_reference(text: str) -> Reference:
     domain, name = _split_domain(text)
     remote = name.partition("@")[0].partition(":")[0]
     if remote != remote.lower():
-        raise ValueError(
-            f"invalid reference format: repository name ({remote}) must be lowercase"
-        )
+        raise ValueError(f"invalid reference format: repository name ({remote}) must be lowercase")
     match = _REFERENCE.fullmatch(f"{domain}/{name}")
     if match is None:
         raise ValueError("invalid reference format")

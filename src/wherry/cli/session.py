@@ -5,6 +5,7 @@ import sys
 from typing import TextIO
 
 from wherry.cli.command import CommandFailed
+from wherry.client.documents import text
 from wherry.client.endpoint import Endpoint, default_endpoint, parse_endpoint
 from wherry.client.engine_client import Client
 from wherry.client.errors import ApiError, ClientError, InvalidEndpoint, Unreachable
@@ -48,6 +49,12 @@ class Session:
                 start_daemon(self.endpoint, self.err)
             self._client = client
         return self._client
+
+    def setting(self, name: str) -> str:
+        """A string of the user's configuration file; empty when it isn't set."""
+        from wherry.cli.configuration import load_configuration
+
+        return text(load_configuration(self.config_directory), name)
 
     def say(self, line: str = "") -> None:
         """One line to standard output."""

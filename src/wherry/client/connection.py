@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from wherry.client import http1
 from wherry.client.documents import Json, document, encode, parse, text
@@ -25,6 +26,16 @@ class Response:
         self._parser = parser
         self.status = head.status
         self.headers = head.headers
+
+    @property
+    def descriptor(self) -> int:
+        """What to select on for more of the body; -1 when the connection is gone."""
+        return self._connection.descriptor
+
+    @property
+    def has_buffered(self) -> bool:
+        """Whether some of the body is here already, so that the socket may stay silent."""
+        return self._parser.has_pending or self._parser.is_complete
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it comes. Raises: ProtocolError, OSError."""
@@ -78,10 +89,8 @@ class Hijacked:
 
     def close_write(self) -> None:
         """Say that no more input comes; output still does."""
-        try:
+        with suppress(OSError):  # The peer is gone; the reading side says so too.
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # The peer is gone; the reading side says so too.
 
     def close(self) -> None:
         """End both directions."""
@@ -100,6 +109,11 @@ class Connection:
     def is_busy(self) -> bool:
         """Whether a response is still being read, or the socket was taken over."""
         return self._socket is not None and not self._is_idle
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's descriptor; -1 when there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
 
     def request(
         self,

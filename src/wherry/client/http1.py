@@ -88,6 +88,11 @@ class ResponseParser:
         """Whether the whole body has been taken."""
         return self._part is _Part.DONE
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether bytes came that no one has taken yet."""
+        return bool(self._pending)
+
     def feed(self, received: bytes) -> None:
         """Take bytes as they came; none means that the peer closed its side.
 

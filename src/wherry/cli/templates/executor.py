@@ -326,7 +326,9 @@ class _Run:
                 path = found.type.struct_field(name)
                 if path is not None:
                     if has_arguments:
-                        raise self._failure(f"{name} has arguments but cannot be invoked as function")
+                        raise self._failure(
+                            f"{name} has arguments but cannot be invoked as function"
+                        )
                     return self._follow(found, path)
             case Kind.MAP:
                 if has_arguments:
@@ -388,13 +390,15 @@ class _Run:
         try:
             return call(values)
         except CallFailed as problem:
-            raise self._failure(f"error calling {name}: {problem}")
+            raise self._failure(f"error calling {name}: {problem}") from None
 
     def _check_count(self, function: Function, name: str, count: int) -> None:
         wanted = len(function.parameters)
         if function.rest:
             if count < wanted:
-                raise self._failure(f"wrong number of args for {name}: want at least {wanted} got {count}")
+                raise self._failure(
+                    f"wrong number of args for {name}: want at least {wanted} got {count}"
+                )
         elif count != wanted:
             raise self._failure(f"wrong number of args for {name}: want {wanted} got {count}")
 

@@ -1,0 +1,74 @@
+"""`top` and `port`: one container, looked at from outside."""
+
+from wherry.cli.command import ONE_OR_MORE, Arguments, Command, CommandFailed
+from wherry.cli.flags import Parsed
+from wherry.cli.session import Session
+from wherry.cli.tables import table
+from wherry.client.documents import Document, child, children, text, texts
+
+_TOP_WIDTH = 20
+_PROTOCOLS = ("tcp", "udp", "sctp")
+
+
+def top(session: Session, parsed: Parsed) -> int:
+    """Print the processes of a container."""
+    name, *options = parsed.arguments
+    found = session.client.containers.top(name, " ".join(options))
+    rows = [texts(found, "Titles")]
+    processes = found.get("Processes")
+    if isinstance(processes, list):
+        rows += [[str(cell) for cell in row] for row in processes if isinstance(row, list)]
+    session.out.write(table(rows, least=_TOP_WIDTH))
+    return 0
+
+
+def port(session: Session, parsed: Parsed) -> int:
+    """Print where the ports of a container are published."""
+    name, *wanted = parsed.arguments
+    ports = child(child(session.client.containers.inspect(name), "NetworkSettings"), "Ports")
+    if wanted:
+        return _one_port(session, name, ports, wanted[0])
+    lines = [
+        (int(number), protocol, f"{key} -> {_address(binding)}")
+        for key in ports
+        for number, _, protocol in (key.partition("/"),)
+        for binding in children(ports, key)
+    ]
+    for _number, _protocol, line in sorted(lines, key=lambda each: (each[0], each[1])):
+        session.say(line)
+    return 0
+
+
+def _one_port(session: Session, name: str, ports: Document, wanted: str) -> int:
+    number, _, protocol = wanted.partition("/")
+    protocol = protocol.lower() or "tcp"
+    if not number.isdigit() or int(number) > 65535:
+        raise CommandFailed(f"Error: invalid port ({number})")
+    if protocol not in _PROTOCOLS:
+        raise CommandFailed(f"Error: invalid protocol ({protocol})")
+    bindings = children(ports, f"{number}/{protocol}")
+    if not bindings:
+        raise CommandFailed(f"Error: No public port '{wanted}' published for {name}")
+    for binding in bindings:
+        session.say(_address(binding))
+    return 0
+
+
+def _address(binding: Document) -> str:
+    address, host_port = text(binding, "HostIp"), text(binding, "HostPort")
+    return f"[{address}]:{host_port}" if ":" in address else f"{address}:{host_port}"
+
+
+TOP = Command(
+    "CONTAINER [ps OPTIONS]",
+    "Display the running processes of a container",
+    ONE_OR_MORE,
+    top,
+    interspersed=False,
+)
+PORT = Command(
+    "CONTAINER [PRIVATE_PORT[/PROTO]]",
+    "List the port mappings of a container, or one",
+    Arguments(1, 2),
+    port,
+)

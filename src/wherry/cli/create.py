@@ -1,0 +1,121 @@
+"""`create`, and the part of it that `run` shares: pull what is missing, then create."""
+
+import os
+from typing import NamedTuple
+
+from wherry.cli.command import ONE_OR_MORE, Command, CommandFailed, UsageProblem
+from wherry.cli.flags import Parsed
+from wherry.cli.options.container_config import create_request
+from wherry.cli.options.container_flags import CONTAINER_FLAGS
+from wherry.cli.progress import show_progress
+from wherry.cli.references import parse_reference, with_default_tag
+from wherry.cli.session import Session
+from wherry.client.documents import Document, text, texts
+from wherry.client.errors import ApiError
+
+NOT_FOUND = 404
+PULL_POLICIES = ("always", "missing", "never")
+
+
+class Created(NamedTuple):
+    """A container that was created just now."""
+
+    identifier: str
+    cid_path: str
+
+
+def run(session: Session, parsed: Parsed) -> int:
+    """Create a container and print its id."""
+    try:
+        request = create_request(parsed)
+        check_image(parsed)
+    except ValueError as problem:
+        raise UsageProblem(str(problem), code=125) from None
+    session.say(create(session, parsed, request).identifier)
+    return 0
+
+
+def check_image(parsed: Parsed) -> None:
+    """Raises: ValueError for an image or a pull policy that makes no sense."""
+    policy = parsed.text("pull", "missing")
+    if policy not in PULL_POLICIES:
+        raise ValueError(
+            f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
+        )
+    image = parsed.arguments[0]
+    if not _is_hexadecimal_id(image):
+        parse_reference(image)
+
+
+def create(session: Session, parsed: Parsed, request: Document) -> Created:
+    """Create a container, pulling its image where the policy says so.
+
+    Raises: ApiError, CommandFailed, and as `Client.request`.
+    """
+    policy = parsed.text("pull", "missing")
+    cid_path = _checked_cid_path(parsed.text("cidfile"))
+    if policy == "always":
+        _pull(session, parsed)
+    answer = _create_or_pull(session, parsed, request, may_pull=policy == "missing")
+    for warning in texts(answer, "Warnings"):
+        session.complain(f"WARNING: {warning}")
+    identifier = text(answer, "Id")
+    if cid_path:
+        with open(cid_path, "x") as file:
+            file.write(identifier)
+    return Created(identifier, cid_path)
+
+
+def _create_or_pull(
+    session: Session, parsed: Parsed, request: Document, *, may_pull: bool
+) -> Document:
+    containers = session.client.containers
+    name, platform = parsed.text("name"), parsed.text("platform")
+    try:
+        return containers.create(request, name=name, platform=platform)
+    except ApiError as problem:
+        is_missing_image = (
+            problem.status == NOT_FOUND and "no such image" in problem.message.lower()
+        )
+        if not may_pull or not is_missing_image:
+            raise
+    if not parsed.is_on("quiet"):
+        shown = with_default_tag(parsed.arguments[0])
+        session.complain(f"Unable to find image '{shown}' locally")
+    _pull(session, parsed)
+    return containers.create(request, name=name, platform=platform)
+
+
+def _pull(session: Session, parsed: Parsed) -> None:
+    reference = parse_reference(parsed.arguments[0])
+    tag = reference.digest or reference.tag or "latest"
+    query = [("fromImage", reference.familiar_name), ("tag", tag)]
+    if parsed.text("platform"):
+        query.append(("platform", parsed.text("platform")))
+    messages = session.client.images.create(query)
+    session.out.flush()
+    show_progress(messages, session.err, is_quiet=parsed.is_on("quiet"))
+
+
+def _checked_cid_path(path: str) -> str:
+    if path and os.path.lexists(path):
+        raise CommandFailed(
+            "container ID file found, make sure the other container isn't running or delete "
+            f"{path}",
+            code=125,
+        )
+    return path
+
+
+def _is_hexadecimal_id(image: str) -> bool:
+    return len(image) == 64 and not set(image) - set("0123456789abcdef")
+
+
+CREATE = Command(
+    shape="IMAGE [COMMAND] [ARG...]",
+    summary="Create a new container",
+    arguments=ONE_OR_MORE,
+    run=run,
+    flags=CONTAINER_FLAGS,
+    interspersed=False,
+)

@@ -1,0 +1,30 @@
+"""`explain`: what the engine did to the kernel for a container, and why."""
+
+import sys
+
+from wherry.cli.command import ONE, Command, CommandFailed
+from wherry.cli.flags import STRING, Flag, Parsed
+from wherry.cli.session import Session
+
+
+def run(session: Session, parsed: Parsed) -> int:
+    """Print the engine's explanation as it is."""
+    form = parsed.text("format", "text")
+    if form not in ("text", "json"):
+        raise CommandFailed(f"invalid value for --format: {form}: must be text or json")
+    explanation = session.client.wherry.explain(parsed.arguments[0], form=form)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(explanation)
+    if not explanation.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+    return 0
+
+
+EXPLAIN = Command(
+    shape="CONTAINER",
+    summary="Say what was done to the kernel for a container, and why",
+    arguments=ONE,
+    run=run,
+    flags=(Flag("format", STRING, "text or json", default='"text"'),),
+)

@@ -1,0 +1,138 @@
+"""`load`, `save` and `import`: images as tar archives."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from wherry.cli.command import NONE, ONE_OR_MORE, Arguments, Command, CommandFailed
+from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
+from wherry.cli.progress import show_progress
+from wherry.cli.references import parse_reference
+from wherry.cli.session import Session
+
+_PIECE_BYTES = 256 * 1024
+
+
+def load(session: Session, parsed: Parsed) -> int:
+    """Add the images of an archive."""
+    path = parsed.text("input")
+    if not path and sys.stdin.isatty():
+        raise CommandFailed("requested load from stdin, but stdin is empty")
+    with _opened(path) as archive:
+        messages = session.client.images.load(
+            _pieces(archive), is_quiet=parsed.is_on("quiet") or not session.out.isatty()
+        )
+        show_progress(messages, session.out)
+    return 0
+
+
+def save(session: Session, parsed: Parsed) -> int:
+    """Write an archive of images."""
+    path = parsed.text("output")
+    if not path and sys.stdout.isatty():
+        raise CommandFailed("cowardly refusing to save to a terminal. Use the -o flag or redirect")
+    pieces = session.client.images.save(parsed.arguments)
+    if not path:
+        sys.stdout.flush()
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        return 0
+    _check_directory(path)
+    _write_whole(path, pieces)
+    return 0
+
+
+def import_(session: Session, parsed: Parsed) -> int:
+    """Make an image of a tarball: a file, standard input, or a URL that the engine fetches."""
+    source, *name = parsed.arguments
+    query = [("message", parsed.text("message")), ("platform", parsed.text("platform"))]
+    query += [("changes", change) for change in parsed.texts("change")]
+    if name:
+        try:
+            parse_reference(name[0])
+        except ValueError as problem:
+            raise CommandFailed(str(problem)) from None
+        query.append(("repo", name[0]))
+    is_remote = source.startswith(("http://", "https://"))
+    query.append(("fromSrc", source if is_remote else "-"))
+    query = [(key, value) for key, value in query if value]
+    if is_remote:
+        show_progress(session.client.images.create(query), session.out)
+        return 0
+    with _opened("" if source == "-" else source) as archive:
+        messages = session.client.images.create(query, _pieces(archive))
+        show_progress(messages, session.out)
+    return 0
+
+
+def _opened(path: str) -> BinaryIO:
+    if not path:
+        return os.fdopen(os.dup(0), "rb")
+    try:
+        return open(path, "rb")
+    except OSError as problem:
+        reason = (problem.strerror or "").lower()
+        raise CommandFailed(f"open {path}: {reason}") from None
+
+
+def _pieces(archive: BinaryIO) -> Iterator[bytes]:
+    while piece := archive.read(_PIECE_BYTES):
+        yield piece
+
+
+def _check_directory(path: str) -> None:
+    directory = os.path.dirname(path)
+    if directory and not os.path.isdir(directory):
+        raise CommandFailed(
+            f'failed to save image: invalid output path: directory "{directory}" does not exist'
+        )
+    if os.path.isdir(path):
+        raise CommandFailed(
+            f'failed to save image: invalid output path: "{path}" must be a regular file'
+        )
+
+
+def _write_whole(path: str, pieces: Iterable[bytes]) -> None:
+    """Write beside the target and rename: a failed download leaves no half archive."""
+    staged = f"{path}.{os.getpid()}.part"
+    try:
+        with open(staged, "xb") as file:
+            for piece in pieces:
+                file.write(piece)
+        os.rename(staged, path)
+    except BaseException:
+        if os.path.exists(staged):
+            os.unlink(staged)
+        raise
+
+
+LOAD = Command(
+    shape="",
+    summary="Load an image from a tar archive or STDIN",
+    arguments=NONE,
+    run=load,
+    flags=(
+        Flag("input", STRING, "Read from a file, not from STDIN", short="i"),
+        Flag("quiet", SWITCH, "Don't show progress", short="q"),
+    ),
+)
+SAVE = Command(
+    shape="IMAGE [IMAGE...]",
+    summary="Save images to a tar archive (STDOUT by default)",
+    arguments=ONE_OR_MORE,
+    run=save,
+    flags=(Flag("output", STRING, "Write to a file, not to STDOUT", short="o"),),
+)
+IMPORT = Command(
+    shape="file|URL|- [REPOSITORY[:TAG]]",
+    summary="Make an image from a tarball of files",
+    arguments=Arguments(1, 2),
+    run=import_,
+    flags=(
+        Flag("change", LIST, "Apply a Dockerfile instruction to the image", short="c"),
+        Flag("message", STRING, "Message of the import", short="m"),
+        Flag("platform", STRING, "Platform of the image"),
+    ),
+)
