@@ -4,13 +4,11 @@ import os
 import re
 import subprocess
 from collections.abc import Generator, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from support.daemon import Engine, live_engines
-from support.golden import Golden, compare
 from support.machine import is_possible
 from support.stock_engine import StockEngine
 
@@ -25,19 +23,6 @@ TESTS_THE_STOCK_ENGINE = os.environ.get("WHERRY_TEST_ENGINE") == "dockerd"
 
 _log_sizes = pytest.StashKey[dict[Engine, int]]()
 _skips = pytest.StashKey[list[tuple[str, str]]]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let golden files be renewed."""
-    parser.addoption(
-        "--update-golden", action="store_true", help="write golden files instead of comparing"
-    )
-
-
-@pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Golden:
-    """Compare a JSON value with a golden file by name."""
-    return partial(compare, update=bool(request.config.getoption("--update-golden")))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -161,9 +161,6 @@ _FLAG_PAIRS = (
     ("nodiratime", "diratime"),
     ("relatime", "norelatime"),
     ("strictatime", "nostrictatime"),
-    ("bind",),
-    ("rbind",),
-    ("remount",),
     (*PROPAGATIONS, "unbindable", "runbindable"),
 )
 _FLAG_GROUPS = {option: group for group, options in enumerate(_FLAG_PAIRS) for option in options}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.golden import Golden
+from support.golden import assert_golden_json
 from wherry.linux.capabilities import NAMES
 from wherry.model.containers import (
     BindMount,
@@ -142,51 +142,51 @@ def kinds(spec: RuntimeSpec) -> dict[str, str]:
 # -- whole configurations --------------------------------------------------------------------
 
 
-def test_default_container(golden: Golden) -> None:
+def test_default_container() -> None:
     """A container that asks for nothing gets the default profile, exactly."""
     spec = made(simple())
     assert spec.linux.seccomp is not None
-    golden("specgen/default", document(spec))
+    assert_golden_json("specgen/default", document(spec))
 
 
-def test_container_with_everything(golden: Golden) -> None:
+def test_container_with_everything() -> None:
     """Every option at once."""
     spec = made(EVERYTHING)
     assert spec.linux.seccomp is None
-    golden("specgen/everything", document(spec))
+    assert_golden_json("specgen/everything", document(spec))
 
 
-def test_privileged_container(golden: Golden) -> None:
+def test_privileged_container() -> None:
     """All capabilities and devices, no masks, no filter, writable /sys and cgroups."""
     nodes = (Device(path="/dev/kmsg", type="c", major=1, minor=11, file_mode=0o644),)
     spec = made(simple(security=Security(is_privileged=True)), host_devices=nodes)
     assert spec.linux.seccomp is None
-    golden("specgen/privileged", document(spec))
+    assert_golden_json("specgen/privileged", document(spec))
 
 
-def test_container_that_shares_the_host(golden: Golden) -> None:
+def test_container_that_shares_the_host() -> None:
     """Host network, processes, ipc, names and cgroups: nothing of its own but mounts and time."""
     shared = simple(
         network=on_network(NetworkModeKind.HOST),
         namespaces=Namespaces(pid="host", ipc="host", uts="host", cgroup="host"),
     )
-    golden("specgen/host", document(made(shared, sandbox=SandboxPaths())))
+    assert_golden_json("specgen/host", document(made(shared, sandbox=SandboxPaths())))
 
 
-def test_container_that_joins_another(golden: Golden) -> None:
+def test_container_that_joins_another() -> None:
     """The other's network, processes, ipc and shared memory; no sysctl defaults a second time."""
     joining = simple(
         network=on_network(NetworkModeKind.CONTAINER),
         namespaces=Namespaces(pid="container:abc", ipc="container:abc"),
     )
     paths = JoinedPaths(pid="/proc/77/ns/pid", ipc="/proc/77/ns/ipc", shm="/proc/77/root/dev/shm")
-    golden("specgen/joining", document(made(joining, joined=paths)))
+    assert_golden_json("specgen/joining", document(made(joining, joined=paths)))
 
 
-def test_container_on_cgroup_v2(golden: Golden) -> None:
+def test_container_on_cgroup_v2() -> None:
     """A cgroup namespace of its own by default; no time namespace where there is none."""
     host = replace(HOST, cgroup_version=2, has_time_namespace=False, kernel_version=(5, 4))
-    golden("specgen/cgroup_v2", document(made(simple(), host=host)))
+    assert_golden_json("specgen/cgroup_v2", document(made(simple(), host=host)))
 
 
 # -- single rules ----------------------------------------------------------------------------
@@ -640,7 +640,7 @@ def test_no_sysctl_reaches_the_host(name: str, value: str) -> None:
 # -- joining ---------------------------------------------------------------------------------
 
 
-def test_exec_inherits(golden: Golden) -> None:
+def test_exec_inherits() -> None:
     """An exec has the container's environment, capabilities and limits, and its own command."""
     wanted = ExecSpec(
         container_id=ID,
@@ -651,7 +651,9 @@ def test_exec_inherits(golden: Golden) -> None:
         columns=100,
     )
     process = exec_process(container(EVERYTHING), wanted, host=HOST)
-    golden("specgen/exec", json.loads(json.dumps(runtime_json.process_to_json(process))))
+    assert_golden_json(
+        "specgen/exec", json.loads(json.dumps(runtime_json.process_to_json(process)))
+    )
 
 
 def test_privileged_exec() -> None:
