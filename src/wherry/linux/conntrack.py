@@ -22,9 +22,8 @@ from wherry.linux.netlink import (
     error_of,
     message,
     messages,
-    open_socket,
 )
-from wherry.linux.nftables import NETLINK_NETFILTER
+from wherry.linux.nftables import exchange, next_sequence
 from wherry.linux.syscall import KernelError
 
 NFNL_SUBSYS_CTNETLINK = 1
@@ -38,46 +37,53 @@ _HEADER = _NFGENMSG.pack(socket.AF_INET, 0, 0)
 _RECEIVE_BYTES = 1 << 17
 
 
-def forget_udp_flows(ports: Set[int]) -> int:
+def forget_udp_flows(descriptor: int, ports: Set[int]) -> int:
     """Delete the IPv4 UDP flows to these destination ports; how many there were.
 
     Raises: KernelError.
     """
-    descriptor = open_socket(NETLINK_NETFILTER)
-    try:
-        doomed = [flow for flow in _udp_flows(descriptor, ports)]
-        for number, flow in enumerate(doomed, 2):
-            _delete(descriptor, number, flow)
-    finally:
-        os.close(descriptor)
+    with exchange:
+        doomed = _udp_flows(descriptor, ports)
+        for flow in doomed:
+            _delete(descriptor, flow)
     return len(doomed)
 
 
 def _udp_flows(descriptor: int, ports: Set[int]) -> list[bytes]:
     """What names each flow to the kernel: its original tuple and its id."""
     kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
-    os.write(descriptor, message(kind, NLM_F_REQUEST | NLM_F_DUMP, 1, _HEADER))
-    found = []
+    ours = next_sequence()
+    os.write(descriptor, message(kind, NLM_F_REQUEST | NLM_F_DUMP, ours, _HEADER))
+    found: list[bytes] = []
     while True:
-        for answer, _sequence, body in messages(os.read(descriptor, _RECEIVE_BYTES)):
+        for answer, sequence, body in messages(os.read(descriptor, _RECEIVE_BYTES)):
+            if sequence != ours:
+                continue
             if answer in (NLMSG_DONE, NLMSG_ERROR):
                 if error_of(body):
                     raise KernelError(error_of(body), "IPCTNL_MSG_CT_GET")
                 return found
-            parts = attributes(body[_NFGENMSG.size :])
-            original = parts.get(CTA_TUPLE_ORIG, b"")
-            protocol = attributes(attributes(original).get(CTA_TUPLE_PROTO, b""))
-            is_udp = protocol.get(CTA_PROTO_NUM) == bytes((socket.IPPROTO_UDP,))
-            port = int.from_bytes(protocol.get(CTA_PROTO_DST_PORT, b""), "big")
-            if is_udp and port in ports:
-                named = attribute(CTA_TUPLE_ORIG, original)
-                named += attribute(CTA_ID, parts[CTA_ID]) if CTA_ID in parts else b""
-                found.append(named)
+            name = _name_of_udp_flow(attributes(body[_NFGENMSG.size :]), ports)
+            if name:
+                found.append(name)
 
 
-def _delete(descriptor: int, number: int, flow: bytes) -> None:
+def _name_of_udp_flow(parts: dict[int, bytes], ports: Set[int]) -> bytes:
+    """The attributes that name a flow, or nothing when it is not to one of the ports."""
+    original = parts.get(CTA_TUPLE_ORIG, b"")
+    protocol = attributes(attributes(original).get(CTA_TUPLE_PROTO, b""))
+    if protocol.get(CTA_PROTO_NUM) != bytes((socket.IPPROTO_UDP,)):
+        return b""
+    if int.from_bytes(protocol.get(CTA_PROTO_DST_PORT, b""), "big") not in ports:
+        return b""
+    identity = attribute(CTA_ID, parts[CTA_ID]) if CTA_ID in parts else b""
+    return attribute(CTA_TUPLE_ORIG, original) + identity
+
+
+def _delete(descriptor: int, flow: bytes) -> None:
     kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE
-    os.write(descriptor, message(kind, NLM_F_REQUEST | NLM_F_ACK, number, _HEADER + flow))
+    ours = next_sequence()
+    os.write(descriptor, message(kind, NLM_F_REQUEST | NLM_F_ACK, ours, _HEADER + flow))
     for _answer, _sequence, body in messages(os.read(descriptor, _RECEIVE_BYTES)):
         code = error_of(body)
         if code not in (0, errno.ENOENT):

@@ -65,8 +65,8 @@ _GENERAL = _NFGENMSG.pack(NFPROTO_INET, 0, bytes(2))
 _RECEIVE_BYTES = 1 << 17
 _MOST_ELEMENTS = 1 << 16
 
-_exchange = threading.Lock()
-"""One request and its answers at a time; the kernel serialises transactions anyway."""
+exchange = threading.Lock()
+"""Held for a request and its answers on a netfilter socket that threads share."""
 _sequences = itertools.count(0, _MOST_ELEMENTS)
 """Left-over answers of a failed batch never look like those of the next."""
 
@@ -169,8 +169,8 @@ def list_elements(descriptor: int, table: str, map_name: str) -> list[Element]:
         + text_attribute(NFTA_SET_ELEM_LIST_SET, map_name)
     )
     found: list[Element] = []
-    with _exchange:
-        ours = _next_sequence()
+    with exchange:
+        ours = next_sequence()
         os.write(descriptor, message(kind, NLM_F_REQUEST | NLM_F_DUMP, ours, payload))
         while True:
             for answer, sequence, body in messages(os.read(descriptor, _RECEIVE_BYTES)):
@@ -204,8 +204,8 @@ def _batch(
     """
     if not elements:
         return
-    with _exchange:
-        first = _next_sequence()
+    with exchange:
+        first = next_sequence()
         packet = message(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, first, _BATCH)
         message_type = NFNL_SUBSYS_NFTABLES << 8 | kind
         for number, element in enumerate(elements, first + 1):
@@ -234,7 +234,8 @@ def _read_failures(descriptor: int, first: int, count: int) -> dict[int, int]:
     return failed
 
 
-def _next_sequence() -> int:
+def next_sequence() -> int:
+    """The first of a block of sequence numbers that nobody else uses."""
     return next(_sequences) & 0xFFFFFFFF
 
 

@@ -1,6 +1,16 @@
 """Every operation by its kind, so that a journal can be read back."""
 
-from wherry.operations import cgroups, files, identity, mounts, namespaces, process, sysctls
+from wherry.operations import (
+    cgroups,
+    files,
+    identity,
+    links,
+    mounts,
+    namespaces,
+    packet_filter,
+    process,
+    sysctls,
+)
 from wherry.operations.plan import Catalogue, Operation
 
 _OPERATIONS: tuple[type[Operation], ...] = (
@@ -21,6 +31,13 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     identity.SetNoNewPrivileges,
     identity.SetUmask,
     identity.SetUser,
+    links.AddDefaultRoute,
+    links.AllowHairpin,
+    links.AssignAddress,
+    links.BringUp,
+    links.CreateBridge,
+    links.CreateVethPair,
+    links.PinNetworkNamespace,
     mounts.BindMount,
     mounts.BindRoot,
     mounts.CloneTree,
@@ -37,6 +54,9 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     namespaces.SetHostname,
     namespaces.Unshare,
     namespaces.UnshareForChildren,
+    packet_filter.InstallTable,
+    packet_filter.PublishPorts,
+    packet_filter.RemoveStrayPorts,
     process.AttachStdio,
     process.AttachTerminal,
     process.BindConsole,

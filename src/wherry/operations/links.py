@@ -79,51 +79,6 @@ class PinNetworkNamespace(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetNetworkSysctl(Operation):
-    """Write one setting of the caller's network namespace."""
-
-    kind: ClassVar[str] = "set-network-sysctl"
-    aspect: ClassVar[Aspect] = Aspect.NETWORK
-
-    name: str
-    """As a path below /proc/sys/net, since the names of links may contain dots."""
-    value: str
-
-    def do(self, hands: Hands) -> Evidence:
-        before = self._read()
-        if before != self.value:
-            with open(self._path(), "w", encoding="ascii") as file:
-                file.write(self.value)
-        return {"before": before}
-
-    def check(self, evidence: Evidence) -> Finding:
-        try:
-            seen = self._read()
-        except FileNotFoundError:
-            return Finding(Verdict.GONE, f"no {self._path()}")
-        same = seen == self.value
-        return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, seen)
-
-    def describe(self) -> str:
-        return f"set net/{self.name} to {self.value}"
-
-    def shell(self) -> str:
-        return f"sysctl -w net/{self.name}={self.value}"
-
-    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        if evidence.get("before") == self.value:
-            return ()
-        return (Call("openat", (self._path(),)), Call("write", (f'"{self.value}"',)))
-
-    def _path(self) -> str:
-        return f"/proc/sys/net/{self.name}"
-
-    def _read(self) -> str:
-        with open(self._path(), encoding="ascii") as file:
-            return file.read().strip()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateBridge(Operation):
     """Make a bridge; its alias says whose it is."""
 

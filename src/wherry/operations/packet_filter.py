@@ -86,13 +86,13 @@ class PublishPorts(Operation):
     def do(self, hands: Hands) -> Evidence:
         with _filter(hands) as descriptor:
             nftables.add_elements(descriptor, self.table, self.elements())
-        self._forget_flows()
+            self._forget_flows(descriptor)
         return {"elements": len(self.ports)}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         with _filter(hands) as descriptor:
             _delete(descriptor, self.table, self.elements())
-        self._forget_flows()
+            self._forget_flows(descriptor)
 
     def check(self, evidence: Evidence) -> Finding:
         wanted = self.elements()
@@ -137,11 +137,11 @@ class PublishPorts(Operation):
             for protocol, address, port, inner in self.ports
         )
 
-    def _forget_flows(self) -> None:
+    def _forget_flows(self, descriptor: int) -> None:
         """Flows that began before keep their old way: a UDP client would go on failing."""
         udp = {port for protocol, _address, port, _inner in self.ports if protocol == "udp"}
         if udp:
-            conntrack.forget_udp_flows(udp)
+            conntrack.forget_udp_flows(descriptor, udp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from wherry.kit.messages import Message
 from wherry.linux.netlink import open_socket
 from wherry.linux.process import CLONE_NEWNET, setns
 from wherry.operations import journal as journals
-from wherry.operations.links import PinNetworkNamespace, SetNetworkSysctl
+from wherry.operations.links import PinNetworkNamespace
 from wherry.operations.namespaces import Unshare
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute
+from wherry.operations.sysctls import SetSysctl
 
 
 def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
@@ -20,9 +21,9 @@ def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
         why="a container on a network has interfaces, addresses and ports of its own",
         namespaces=("net",),
     )
-    no_ipv6 = SetNetworkSysctl(
+    no_ipv6 = SetSysctl(
         why="the default bridge has no IPv6, so no interface gets such an address",
-        name="ipv6/conf/default/disable_ipv6",
+        name="net/ipv6/conf/default/disable_ipv6",
         value="1",
     )
     pin = PinNetworkNamespace(

@@ -1,0 +1,203 @@
+"""Host ports, held by sockets that are bound and never listen.
+
+Theory of operation. The packet filter leads a published port away before any socket sees it, so
+nothing stops another program from binding the same port and waiting for ever for connections.
+A socket of ours that is bound keeps the port taken, and `bind` tells us when somebody else has
+it. Binding without SO_REUSEADDR fails while closed connections of an earlier server linger in
+TIME_WAIT; then we bind with the option and take it away afterwards, which leaves others refused
+as before (inet_csk_bind_conflict looks at both sockets at the time of the later bind).
+
+IPv6 needs two sockets: `[::]` holds the port and `[::1]` listens for the relay. They tolerate
+each other because both have SO_REUSEADDR while neither listens; then `[::1]` listens, and
+`[::]` loses the option.
+"""
+
+import errno
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from wherry.netd.event_loop import EventLoop
+from wherry.netd.protocol import Held, PortTaken, Wish
+from wherry.netd.relays import Listener, listen
+
+ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
+_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_BACKLOG = 4096
+_EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
+
+
+@dataclass(slots=True)
+class _Bound:
+    """Sockets for one port, before it is certain that all can be had."""
+
+    silent: list[socket.socket] = field(default_factory=list)
+    relayed: list[tuple[str, int, socket.socket]] = field(default_factory=list)
+    """Protocol, the container's port, and the socket to relay from."""
+    held: list[Held] = field(default_factory=list)
+
+    def close(self) -> None:
+        for each in self.silent:
+            each.close()
+        for _protocol, _port, each in self.relayed:
+            each.close()
+
+
+@dataclass(slots=True)
+class _Reservation:
+    """All that one owner has."""
+
+    silent: list[socket.socket]
+    listeners: list[Listener]
+    held: list[Held]
+
+
+class Reservations:
+    """Which owner holds which host ports."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self._reservations: dict[str, _Reservation] = {}
+        self._last_random = 0
+
+    def __len__(self) -> int:
+        return len(self._reservations)
+
+    def owners(self) -> dict[str, tuple[Held, ...]]:
+        """What each owner holds."""
+        return {owner: tuple(each.held) for owner, each in self._reservations.items()}
+
+    def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
+        """Hold a port for each wish, or none at all; returns the ports.
+
+        What the owner held before is let go first, so that asking twice is no error.
+
+        Raises: PortTaken; OSError for an address that is not ours, or a port that may not be.
+        """
+        self.release(owner)
+        bound: list[_Bound] = []
+        ports = []
+        try:
+            for wish in wishes:
+                port, sockets = self._bind_wish(wish)
+                bound.append(sockets)
+                ports.append(port)
+        except (PortTaken, OSError):
+            for each in bound:
+                each.close()
+            raise
+        self._reservations[owner] = _Reservation(
+            silent=[each for one in bound for each in one.silent],
+            listeners=[
+                listen(self._loop, protocol, each, (target, port))
+                for one in bound
+                for protocol, port, each in one.relayed
+            ],
+            held=[each for one in bound for each in one.held],
+        )
+        return ports
+
+    def release(self, owner: str) -> None:
+        """Let go of everything that an owner holds."""
+        reservation = self._reservations.pop(owner, None)
+        if reservation is None:
+            return
+        for listener in reservation.listeners:
+            listener.close()
+        for each in reservation.silent:
+            each.close()
+
+    def _bind_wish(self, wish: Wish) -> tuple[int, _Bound]:
+        taken: PortTaken | None = None
+        for port in self._candidates(wish):
+            bound = _Bound()
+            for address in wish.addresses:
+                try:
+                    _bind(bound, wish, address, port)
+                except OSError as error:
+                    bound.close()
+                    if error.errno != errno.EADDRINUSE:
+                        raise
+                    holder = self._holder(wish.protocol, port)
+                    taken = taken or PortTaken(wish.protocol, address, port, holder)
+                    break
+            else:
+                if not wish.first:
+                    self._last_random = port
+                return port, bound
+        raise taken or PortTaken(wish.protocol, wish.addresses[0], wish.first)
+
+    def _candidates(self, wish: Wish) -> Iterable[int]:
+        if wish.first:
+            return range(wish.first, wish.last + 1)
+        with open(_EPHEMERAL, encoding="ascii") as file:
+            first, last = (int(word) for word in file.read().split())
+        start = self._last_random + 1
+        if not first <= start <= last:
+            start = first
+        return chain(range(start, last + 1), range(first, start))
+
+    def _holder(self, protocol: str, port: int) -> str:
+        for owner, reservation in self._reservations.items():
+            for held in reservation.held:
+                if (held.protocol, held.host_port) == (protocol, port):
+                    return owner
+        return ""
+
+
+def _bind(bound: _Bound, wish: Wish, address: str, port: int) -> None:
+    """Hold one port on one address."""
+    if ":" not in address:
+        bound.silent.append(_bind_v4(wish.protocol, address, port))
+    else:
+        _bind_v6(bound, wish, address, port)
+    bound.held.append(
+        Held(protocol=wish.protocol, address=address, host_port=port, port=wish.port)
+    )
+
+
+def _bind_v4(protocol: str, address: str, port: int) -> socket.socket:
+    made = _socket(socket.AF_INET, protocol)
+    try:
+        try:
+            made.bind((address, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or protocol != "tcp":
+                raise
+            _tolerate(made, others=True)
+            made.bind((address, port))
+            _tolerate(made, others=False)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _bind_v6(bound: _Bound, wish: Wish, address: str, port: int) -> None:
+    """Hold a port on `[::]` if that is asked for, and relay from `[::1]`."""
+    sockets = []
+    for each in (ANY_V6, LOOPBACK_V6) if address == ANY_V6 else (address,):
+        made = _socket(socket.AF_INET6, wish.protocol)
+        sockets.append(made)
+        if each == LOOPBACK_V6:
+            bound.relayed.append((wish.protocol, wish.port, made))
+        else:
+            bound.silent.append(made)
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _tolerate(made, others=True)
+        made.bind((each, port))
+    if wish.protocol == "tcp":
+        for _protocol, _port, listener in bound.relayed[-1:]:
+            listener.listen(_BACKLOG)
+    for made in sockets:
+        _tolerate(made, others=False)
+
+
+def _socket(family: int, protocol: str) -> socket.socket:
+    return socket.socket(family, _TYPES[protocol] | socket.SOCK_CLOEXEC)
+
+
+def _tolerate(made: socket.socket, *, others: bool) -> None:
+    """Whether other sockets that say the same may have the address too."""
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, others)

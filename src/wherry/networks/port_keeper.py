@@ -1,0 +1,174 @@
+"""Host ports are kept by netd; this is the side that asks."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from wherry.kit import messages
+from wherry.linux.sockets import connect_at
+from wherry.netd import protocol
+from wherry.netd.protocol import Held, Wish
+
+_START_TIMEOUT_S = 30
+_ANSWER_TIMEOUT_S = 30.0
+
+
+class PortKeeper(Protocol):
+    """Keeps host ports for containers. Calls block, and may come from any thread."""
+
+    def open(self) -> None:
+        """Get ready. Raises: OSError."""
+        ...
+
+    def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
+        """Hold a port for each wish or none at all. Raises: PortTaken; OSError."""
+        ...
+
+    def release(self, owner: str) -> None:
+        """Let go of all that an owner has. Raises: OSError."""
+        ...
+
+    def owners(self) -> dict[str, tuple[Held, ...]]:
+        """What each owner holds. Raises: OSError."""
+        ...
+
+    def end(self) -> None:
+        """Let go of everything, and leave no process behind."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect; what is held stays held."""
+        ...
+
+
+class NetdKeeper:
+    """Talks to this engine's netd, and starts it when none answers.
+
+    A netd that died is replaced at the next call, and everything that was held through this
+    object is held again; meanwhile the packet filter has gone on leading the ports.
+    """
+
+    def __init__(self, *, exec_root: str, command: Sequence[str]) -> None:
+        """`command` starts a netd when the exec-root is added to it."""
+        self._exec_root = exec_root
+        self._command = (*command, exec_root)
+        self._lock = threading.Lock()
+        self._channel: socket.socket | None = None
+        self._asked: dict[str, messages.Message] = {}
+
+    def open(self) -> None:
+        """Connect, starting the process if need be. Raises: OSError."""
+        with self._lock:
+            self._connected()
+
+    def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
+        """Hold a port for each wish or none at all. Raises: PortTaken; OSError."""
+        with self._lock:
+            answer = self._ask(protocol.reserve_message(owner, target, wishes))
+            ports = protocol.ports_of(answer)
+            certain = [
+                Wish(
+                    protocol=wish.protocol,
+                    addresses=wish.addresses,
+                    first=port,
+                    last=port,
+                    port=wish.port,
+                )
+                for wish, port in zip(wishes, ports, strict=True)
+            ]
+            self._asked[owner] = protocol.reserve_message(owner, target, certain)
+        return ports
+
+    def release(self, owner: str) -> None:
+        """Let go of all that an owner has. Raises: OSError."""
+        with self._lock:
+            self._asked.pop(owner, None)
+            self._ask({"request": protocol.RELEASE, "owner": owner})
+
+    def owners(self) -> dict[str, tuple[Held, ...]]:
+        """What each owner holds. Raises: OSError."""
+        with self._lock:
+            return protocol.owners_of(self._ask({"request": protocol.LIST}))
+
+    def end(self) -> None:
+        """Have the process end, if there is one."""
+        with self._lock:
+            self._asked.clear()
+            with contextlib.suppress(OSError):
+                if self._channel is None:
+                    self._channel = self._connect()
+                messages.send(self._channel, {"request": protocol.END})
+                messages.receive(self._channel)
+            self._disconnect()
+
+    def close(self) -> None:
+        """Disconnect; what is held stays held."""
+        with self._lock:
+            self._disconnect()
+
+    def _ask(self, request: messages.Message) -> messages.Message:
+        """One question and its answer, once more with a new process if the old one is gone."""
+        for attempt in range(2):
+            channel = self._connected()
+            try:
+                messages.send(channel, request)
+                received = messages.receive(channel)
+                if received is None:
+                    raise ConnectionResetError("netd is gone")
+                return received[0]
+            except OSError:
+                self._disconnect()
+                if attempt:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _connected(self) -> socket.socket:
+        if self._channel is not None:
+            return self._channel
+        try:
+            self._channel = self._connect()
+        except OSError:
+            self._start()
+            self._channel = self._connect()
+            for request in self._asked.values():
+                messages.send(self._channel, request)
+                messages.receive(self._channel)
+        return self._channel
+
+    def _connect(self) -> socket.socket:
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel.settimeout(_ANSWER_TIMEOUT_S)
+        try:
+            directory = os.open(self._exec_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                connect_at(channel, directory, protocol.SOCKET_NAME)
+            finally:
+                os.close(directory)
+        except OSError:
+            channel.close()
+            raise
+        return channel
+
+    def _start(self) -> None:
+        """The command returns once its socket answers; its child stays."""
+        done = subprocess.run(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_START_TIMEOUT_S,
+            check=False,
+            start_new_session=True,
+        )
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise OSError(f"netd did not start: {said[-1] if said else done.returncode}")
+
+    def _disconnect(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
