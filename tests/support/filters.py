@@ -6,31 +6,22 @@ import os
 import struct
 from collections.abc import Sequence
 
+from wherry.linux.libseccomp import ARCHITECTURES, UNRESOLVED, native_architecture, resolve
 from wherry.linux.process import PR_SET_NO_NEW_PRIVS, prctl
-from wherry.linux.seccomp import ARCHITECTURES, load_filter
+from wherry.linux.seccomp import load_filter
 from wherry.linux.syscall_numbers import newer_numbers
 
 ALLOW = "allow"
 _HEADER_BYTES = 8
 _OUTCOMES = {0x7FFF0000: ALLOW, 0x00000000: "kill", 0x80000000: "kill process"}
-_UNKNOWN = -1
 
 
 def number_of(name: str, architecture: str) -> int:
     """The number of a call by libseccomp's tables, else by ours; negative where there is none."""
-    library = ctypes.CDLL("libseccomp.so.2")
-    token = ctypes.c_uint32(ARCHITECTURES[architecture])
-    found: int = library.seccomp_syscall_resolve_name_arch(token, name.encode())
-    if found == _UNKNOWN and ARCHITECTURES[architecture] == native_token():
-        return newer_numbers().get(name, _UNKNOWN)
-    return found
-
-
-def native_token() -> int:
-    """The architecture word of this machine."""
-    library = ctypes.CDLL("libseccomp.so.2")
-    library.seccomp_arch_native.restype = ctypes.c_uint32
-    found: int = library.seccomp_arch_native()
+    token = ARCHITECTURES[architecture]
+    found = resolve(token, name)
+    if found == UNRESOLVED and token == native_architecture():
+        return newer_numbers().get(name, UNRESOLVED)
     return found
 
 

@@ -22,14 +22,22 @@ The result of `compile_filter` is a small header with the flags for seccomp(2), 
 """
 
 import ctypes
-import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from itertools import product
 from typing import Protocol
 
-from wherry.linux.syscall import KernelError, number, syscall
+from wherry.linux.libseccomp import (
+    ARCHITECTURES,
+    OPERATORS,
+    UNRESOLVED,
+    ArgCmp,
+    Context,
+    FlatRule,
+    native_architecture,
+    resolve,
+)
+from wherry.linux.syscall import number, syscall
 from wherry.linux.syscall_numbers import newer_numbers
 
 SYS_SECCOMP = number(317, 277)
@@ -56,44 +64,11 @@ _ACTIONS = {
     "SCMP_ACT_LOG": _RET_LOG,
     "SCMP_ACT_ALLOW": _RET_ALLOW,
 }
-_OPERATORS = {
-    "SCMP_CMP_NE": 1,
-    "SCMP_CMP_LT": 2,
-    "SCMP_CMP_LE": 3,
-    "SCMP_CMP_EQ": 4,
-    "SCMP_CMP_GE": 5,
-    "SCMP_CMP_GT": 6,
-    "SCMP_CMP_MASKED_EQ": 7,
-}
-ARCHITECTURES = {
-    "SCMP_ARCH_X86": 0x4000_0003,
-    "SCMP_ARCH_X86_64": 0xC000_003E,
-    "SCMP_ARCH_X32": 0x4000_003E,
-    "SCMP_ARCH_ARM": 0x4000_0028,
-    "SCMP_ARCH_AARCH64": 0xC000_00B7,
-    "SCMP_ARCH_LOONGARCH64": 0xC000_0102,
-    "SCMP_ARCH_MIPS": 0x0000_0008,
-    "SCMP_ARCH_MIPS64": 0x8000_0008,
-    "SCMP_ARCH_MIPS64N32": 0xA000_0008,
-    "SCMP_ARCH_MIPSEL": 0x4000_0008,
-    "SCMP_ARCH_MIPSEL64": 0xC000_0008,
-    "SCMP_ARCH_MIPSEL64N32": 0xE000_0008,
-    "SCMP_ARCH_PPC": 0x0000_0014,
-    "SCMP_ARCH_PPC64": 0x8000_0015,
-    "SCMP_ARCH_PPC64LE": 0xC000_0015,
-    "SCMP_ARCH_S390": 0x0000_0016,
-    "SCMP_ARCH_S390X": 0x8000_0016,
-    "SCMP_ARCH_PARISC": 0x0000_000F,
-    "SCMP_ARCH_PARISC64": 0x8000_000F,
-    "SCMP_ARCH_RISCV64": 0xC000_00F3,
-}
-"""libseccomp's tokens: the kernel's AUDIT_ARCH_* (linux/audit.h), but for x32."""
-
 _X86_64 = ARCHITECTURES["SCMP_ARCH_X86_64"]
 _X32 = ARCHITECTURES["SCMP_ARCH_X32"]
 X32_SYSCALL_BIT = 0x4000_0000
 
-_MASKED_EQ = _OPERATORS["SCMP_CMP_MASKED_EQ"]
+_MASKED_EQ = OPERATORS["SCMP_CMP_MASKED_EQ"]
 _INT_RANGE = 1 << 32
 _INT_ARGUMENTS: Mapping[str, tuple[int, ...]] = {
     "fcntl": (1,),
@@ -108,7 +83,6 @@ _INT_ARGUMENTS: Mapping[str, tuple[int, ...]] = {
 _EPERM = 1
 _ENOSYS = 38
 _MOST_ARGUMENTS = 6
-_UNRESOLVED = -1
 _MAGIC = b"bpf1"
 _HEADER = struct.Struct("<4sI")
 _INSTRUCTION = struct.Struct("=HBBI")
@@ -171,14 +145,13 @@ def compile_filter(wanted: Filter) -> bytes:
     flags = 0
     for name in wanted.flags:
         flags |= _look_up(FLAGS, name, "flag")
-    library = _library()
-    native = library.seccomp_arch_native()
+    native = native_architecture()
     others = _other_architectures(wanted.architectures, native)
     default = _action(wanted.default_action, wanted.default_errno_ret)
     rules = [*_flattened(wanted.syscalls, default)]
 
     newer = newer_numbers()
-    native_context = _Context(default)
+    native_context = Context(default)
     try:
         native_context.add(rules, newer)
         if others:
@@ -198,10 +171,7 @@ def _other_architectures(names: Sequence[str], native: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(token for token in tokens if token != native))
 
 
-_FlatRule = tuple[str, int, tuple["_ArgCmp", ...]]
-
-
-def _flattened(rules: Sequence[Rule], default: int) -> Iterator[_FlatRule]:
+def _flattened(rules: Sequence[Rule], default: int) -> Iterator[FlatRule]:
     """One name, one action, comparisons of different arguments."""
     for rule in rules:
         action = _action(rule.action, rule.errno_ret)
@@ -218,7 +188,7 @@ def _flattened(rules: Sequence[Rule], default: int) -> Iterator[_FlatRule]:
                     yield name, action, narrowed
 
 
-def _narrowed(name: str, comparisons: "tuple[_ArgCmp, ...]") -> "Iterator[tuple[_ArgCmp, ...]]":
+def _narrowed(name: str, comparisons: tuple[ArgCmp, ...]) -> Iterator[tuple[ArgCmp, ...]]:
     """The same comparisons, of the lower half where the kernel takes an int; any is enough."""
     narrow = _INT_ARGUMENTS.get(name, ())
     choices = [
@@ -228,20 +198,20 @@ def _narrowed(name: str, comparisons: "tuple[_ArgCmp, ...]") -> "Iterator[tuple[
     return product(*choices)
 
 
-def _lower_half(wanted: "_ArgCmp") -> "tuple[_ArgCmp, ...]":
+def _lower_half(wanted: ArgCmp) -> tuple[ArgCmp, ...]:
     """A comparison as masked ones: one for each aligned block of the values that fit."""
     value, end = min(wanted.datum_a, _INT_RANGE), _INT_RANGE
     after = min(value + 1, end)
     ranges = {
-        _OPERATORS["SCMP_CMP_NE"]: ((0, value), (after, end)),
-        _OPERATORS["SCMP_CMP_LT"]: ((0, value),),
-        _OPERATORS["SCMP_CMP_LE"]: ((0, after),),
-        _OPERATORS["SCMP_CMP_EQ"]: ((value, after),),
-        _OPERATORS["SCMP_CMP_GE"]: ((value, end),),
-        _OPERATORS["SCMP_CMP_GT"]: ((after, end),),
+        OPERATORS["SCMP_CMP_NE"]: ((0, value), (after, end)),
+        OPERATORS["SCMP_CMP_LT"]: ((0, value),),
+        OPERATORS["SCMP_CMP_LE"]: ((0, after),),
+        OPERATORS["SCMP_CMP_EQ"]: ((value, after),),
+        OPERATORS["SCMP_CMP_GE"]: ((value, end),),
+        OPERATORS["SCMP_CMP_GT"]: ((after, end),),
     }[wanted.op]
     return tuple(
-        _ArgCmp(wanted.arg, _MASKED_EQ, _INT_RANGE - size, start)
+        ArgCmp(wanted.arg, _MASKED_EQ, _INT_RANGE - size, start)
         for low, high in ranges
         for start, size in _aligned_blocks(low, high)
     )
@@ -264,11 +234,11 @@ def _action(name: str, errno_ret: int | None) -> int:
     return action
 
 
-def _comparison(wanted: Comparison) -> "_ArgCmp":
+def _comparison(wanted: Comparison) -> ArgCmp:
     if not 0 <= wanted.index < _MOST_ARGUMENTS:
         raise ValueError(f"seccomp: no argument {wanted.index}")
-    operator = _look_up(_OPERATORS, wanted.op, "operator")
-    return _ArgCmp(wanted.index, operator, wanted.value, wanted.value_two)
+    operator = _look_up(OPERATORS, wanted.op, "operator")
+    return ArgCmp(wanted.index, operator, wanted.value, wanted.value_two)
 
 
 def _look_up(table: Mapping[str, int], name: str, what: str) -> int:
@@ -279,23 +249,30 @@ def _look_up(table: Mapping[str, int], name: str, what: str) -> int:
 
 
 def _newest_numbers(
-    rules: Sequence[_FlatRule], architectures: Sequence[int], newer: Mapping[str, int]
+    rules: Sequence[FlatRule], architectures: Sequence[int], newer: Mapping[str, int]
 ) -> dict[int, int]:
     """The highest number that the rules name, by architecture; the first one is native."""
     names = {name for name, _, _ in rules}
     newest = {}
     for architecture in architectures:
-        numbers = [_resolve(architecture, name) for name in names]
+        numbers = [resolve(architecture, name) for name in names]
         if architecture == architectures[0]:
             numbers += [newer[name] for name in names if name in newer]
-        newest[architecture] = max(numbers, default=_UNRESOLVED)
+        newest[architecture] = max(numbers, default=UNRESOLVED)
     return newest
 
 
-@cache
-def _resolve(architecture: int, name: str) -> int:
-    resolved: int = _library().seccomp_syscall_resolve_name_arch(architecture, name.encode())
-    return resolved
+def _context_of(
+    others: Sequence[int], native: int, default: int, rules: Sequence[FlatRule]
+) -> Context:
+    context = Context(default)
+    try:
+        context.replace_architecture(native, others)
+        context.add(rules, {})
+    except BaseException:
+        context.release()
+        raise
+    return context
 
 
 # -- the prelude -----------------------------------------------------------------------------
@@ -325,7 +302,7 @@ def _enosys_prelude(newest: Mapping[int, int]) -> bytes:
             continue
         checks = [(_JUMP_IF_GREATER, 0, 1, number_)]
         if architecture == _X86_64:
-            checks = _x86_64_checks(number_, newest.get(_X32, _UNRESOLVED))
+            checks = _x86_64_checks(number_, newest.get(_X32, UNRESOLVED))
         block = [
             (_LOAD_WORD, 0, 0, _OFFSET_OF_ARCHITECTURE),
             (_JUMP_IF_EQUAL, 0, len(checks) + 2, architecture),
@@ -348,125 +325,6 @@ def _x86_64_checks(newest: int, newest_x32: int) -> list[tuple[int, int, int, in
         (_JUMP_IF_GREATER, 1, 2, newest),
         (_JUMP_IF_GREATER, 0, 1, newest_x32),
     ]
-
-
-# -- libseccomp ------------------------------------------------------------------------------
-
-
-class _ArgCmp(ctypes.Structure):
-    """struct scmp_arg_cmp (seccomp.h)."""
-
-    _fields_ = (
-        ("arg", ctypes.c_uint),
-        ("op", ctypes.c_int),
-        ("datum_a", ctypes.c_uint64),
-        ("datum_b", ctypes.c_uint64),
-    )
-
-
-assert ctypes.sizeof(_ArgCmp) == 24, "struct scmp_arg_cmp, seccomp.h"
-
-
-@cache
-def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL("libseccomp.so.2")
-    context = ctypes.c_void_p
-    signatures: dict[str, tuple[object, tuple[object, ...]]] = {
-        "seccomp_init": (context, (ctypes.c_uint32,)),
-        "seccomp_release": (None, (context,)),
-        "seccomp_merge": (ctypes.c_int, (context, context)),
-        "seccomp_arch_native": (ctypes.c_uint32, ()),
-        "seccomp_arch_add": (ctypes.c_int, (context, ctypes.c_uint32)),
-        "seccomp_arch_remove": (ctypes.c_int, (context, ctypes.c_uint32)),
-        "seccomp_syscall_resolve_name": (ctypes.c_int, (ctypes.c_char_p,)),
-        "seccomp_syscall_resolve_name_arch": (
-            ctypes.c_int,
-            (ctypes.c_uint32, ctypes.c_char_p),
-        ),
-        "seccomp_rule_add_array": (
-            ctypes.c_int,
-            (context, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_ArgCmp)),
-        ),
-        "seccomp_export_bpf": (ctypes.c_int, (context, ctypes.c_int)),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
-    return library
-
-
-class _Context:
-    """A filter under construction: `scmp_filter_ctx`, at first of the native architecture."""
-
-    def __init__(self, default: int) -> None:
-        self._handle: int | None = _library().seccomp_init(default)
-        if self._handle is None:
-            raise KernelError(22, "seccomp_init", hex(default))
-
-    def release(self) -> None:
-        """Free it, unless a merge took it."""
-        if self._handle is not None:
-            _library().seccomp_release(self._handle)
-            self._handle = None
-
-    def replace_architecture(self, native: int, others: Sequence[int]) -> None:
-        """Filter for other architectures in place of the native one. Raises: KernelError."""
-        for token in others:
-            self._check(_library().seccomp_arch_add(self._handle, token), "seccomp_arch_add")
-        removed = _library().seccomp_arch_remove(self._handle, native)
-        self._check(removed, "seccomp_arch_remove")
-
-    def add(self, rules: Sequence[_FlatRule], newer: Mapping[str, int]) -> None:
-        """Add rules; names that libseccomp can't resolve by number. Raises: KernelError."""
-        library = _library()
-        for name, action, comparisons in rules:
-            resolved = library.seccomp_syscall_resolve_name(name.encode())
-            if resolved == _UNRESOLVED:
-                resolved = newer.get(name, _UNRESOLVED)
-            if resolved == _UNRESOLVED:
-                continue
-            array = (_ArgCmp * len(comparisons))(*comparisons)
-            added = library.seccomp_rule_add_array(
-                self._handle, action, resolved, len(comparisons), array
-            )
-            self._check(added, "seccomp_rule_add_array", name)
-
-    def merge(self, other: "_Context") -> None:
-        """Take over the rules of a context with other architectures. Raises: KernelError."""
-        merged = _library().seccomp_merge(self._handle, other._handle)
-        if merged < 0:
-            other.release()
-        self._check(merged, "seccomp_merge")
-        other._handle = None
-
-    def export(self) -> bytes:
-        """The BPF program. Raises: KernelError."""
-        descriptor = os.memfd_create("seccomp", os.MFD_CLOEXEC)
-        try:
-            exported = _library().seccomp_export_bpf(self._handle, descriptor)
-            self._check(exported, "seccomp_export_bpf")
-            return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-        finally:
-            os.close(descriptor)
-
-    @staticmethod
-    def _check(result: int, call: str, *operands: object) -> None:
-        if result < 0:
-            raise KernelError(-result, call, *operands)
-
-
-def _context_of(
-    others: Sequence[int], native: int, default: int, rules: Sequence[_FlatRule]
-) -> _Context:
-    context = _Context(default)
-    try:
-        context.replace_architecture(native, others)
-        context.add(rules, {})
-    except BaseException:
-        context.release()
-        raise
-    return context
 
 
 # -- loading ---------------------------------------------------------------------------------

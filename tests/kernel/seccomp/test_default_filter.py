@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from support.filters import errnos_in_child, native_token, number_of
-from wherry.linux.seccomp import ARCHITECTURES
+from support.filters import errnos_in_child, number_of
+from wherry.linux.libseccomp import ARCHITECTURES, native_architecture
 from wherry.model.containers import Security
 from wherry.specgen import compiled_seccomp, container_seccomp, read_host_facts
 
@@ -183,4 +183,4 @@ def test_capabilities_open_their_calls() -> None:
 
 def test_the_native_architecture_is_the_kernels() -> None:
     """libseccomp compiles for the word that the kernel puts into seccomp_data here."""
-    assert native_token() == ARCHITECTURES[X86_64]
+    assert native_architecture() == ARCHITECTURES[X86_64]

@@ -7,7 +7,8 @@ import pytest
 
 from support.filters import ALLOW, number_of, verdict
 from wherry.linux.capabilities import NAMES
-from wherry.linux.seccomp import ARCHITECTURES, X32_SYSCALL_BIT
+from wherry.linux.libseccomp import ARCHITECTURES
+from wherry.linux.seccomp import X32_SYSCALL_BIT
 from wherry.model.containers import Security
 from wherry.model.errors import HostLacks, InvalidValue
 from wherry.oci.runtime_spec import Seccomp
