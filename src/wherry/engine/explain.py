@@ -37,7 +37,7 @@ class Explanations:
         return render_text(self._journal(container_id))
 
     def _render_json(self, container_id: ContainerId) -> bytes:
-        return render_json(self._journal(container_id)).encode()
+        return json.dumps(render_json(self._journal(container_id)), indent=1).encode()
 
     def _journal(self, container_id: ContainerId) -> Journal:
         paths = (self._paths.network_journal(container_id), self._paths.journal(container_id))

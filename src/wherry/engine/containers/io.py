@@ -66,17 +66,16 @@ class AttachedStream:
 class RecordedStream:
     """Output of the past (`attach?logs=1`), then a live stream if one is wanted."""
 
-    def __init__(self, past: AsyncIterator[bytes], live: AttachedStream | None) -> None:
+    def __init__(self, past: AsyncIterator[bytes] | None, live: AttachedStream | None) -> None:
         self._past = past
         self._live = live
-        self._is_past = True
 
     async def read(self) -> bytes:
         """The next bytes; empty at the end."""
-        if self._is_past:
+        if self._past is not None:
             async for chunk in self._past:
                 return chunk
-            self._is_past = False
+            self._past = None
         return b"" if self._live is None else await self._live.read()
 
     async def write(self, data: bytes) -> None:
@@ -160,7 +159,7 @@ class ContainerStreams:
         self._events.container("attach", container)
         if request.wants_logs:
             return RecordedStream(await self._past(container, request), live)
-        return live or RecordedStream(_nothing(), None)
+        return live or RecordedStream(None, None)
 
     async def resize(self, reference: str, *, rows: int, columns: int) -> None:
         """Tell the container's terminal its size, in characters.
@@ -189,8 +188,3 @@ class ContainerStreams:
                 yield line.content if is_tty else frame(line.stream, line.content)
 
         return chunks()
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
