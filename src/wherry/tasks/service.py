@@ -1,5 +1,6 @@
 """All tasks of an engine: made, found again, and the jobs in namespaces."""
 
+import asyncio
 import os
 import socket
 
@@ -13,7 +14,7 @@ from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
 from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, Refused
 from wherry.tasks import orphans
-from wherry.tasks.channel import ChannelLost
+from wherry.tasks.channel import Answer, ChannelLost
 from wherry.tasks.refusals import to_model_error
 from wherry.tasks.requests import SpawnRequest
 from wherry.tasks.spawner import SpawnerProcess
@@ -66,14 +67,8 @@ class Tasks:
         _write_config(request)
         _forget_earlier_end(request.record_directory)
         task = self._new_task(request.container_id, request.record_directory)
-        ours, theirs = messages.channel_pair()
-        channel = task.connect(ours)
-        birth = channel.expect_birth()
         try:
-            with theirs:
-                order = request.to_order().to_message()
-                await self._spawner.tell("spawn", theirs.fileno(), **order)
-            answer = await birth
+            answer = await self._bear(task, request)
         except Refused as refused:
             task.let_go()
             raise to_model_error(refused) from refused
@@ -86,6 +81,25 @@ class Tasks:
         task.pid, task.shim_pid = answer.results["pid"], answer.results["shim_pid"]
         task.arm()
         return task
+
+    async def _bear(self, task: Task, request: SpawnRequest) -> Answer:
+        """Have a shim forked, and hear from it. Raises: Refused; ChannelLost; StartFailed."""
+        order = request.to_order().to_message()
+        is_last_attempt = False
+        while True:
+            ours, theirs = messages.channel_pair()
+            birth = task.connect(ours).expect_birth()
+            with theirs:
+                spawner = await self._spawner.tell("spawn", theirs.fileno(), **order)
+            try:
+                return await birth
+            except ChannelLost:
+                # One turn of the loop later it is known whether the spawner died with our order
+                # unread. Then it is not the container's fault, and another one may do it.
+                await asyncio.sleep(0)
+                if spawner.is_open or is_last_attempt:
+                    raise
+                is_last_attempt = True
 
     async def reattach(
         self, container_id: ContainerId, bundle: str, record_directory: str

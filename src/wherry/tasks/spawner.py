@@ -71,13 +71,16 @@ class SpawnerProcess:
         except ChannelLost as lost:
             raise StartFailed("the spawner died meanwhile") from lost
 
-    async def tell(self, verb: str, *descriptors: int, **operands: object) -> None:
-        """Send what the spawner itself doesn't answer. Raises: StartFailed."""
+    async def tell(self, verb: str, *descriptors: int, **operands: object) -> Channel:
+        """Send what the spawner itself doesn't answer; the channel that it went by.
+
+        Raises: StartFailed.
+        """
         for _attempt in range(2):
             channel = await self.channel()
             try:
                 channel.tell(verb, *descriptors, **operands)
-                return
+                return channel
             except ChannelLost:
                 # It died unnoticed: nothing of this was done, so the next one may do it.
                 channel.close()
