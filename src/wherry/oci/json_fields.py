@@ -8,6 +8,9 @@ decoders, and of duplicate keys the last one counts.
 import json
 from collections.abc import Iterator, Mapping
 
+Parsed = str | int | float | bool | None | list["Parsed"] | dict[str, "Parsed"]
+"""What `json` makes of a document."""
+
 UINT32 = (0, (1 << 32) - 1)
 INT64 = (-(1 << 63), (1 << 63) - 1)
 UINT64 = (0, (1 << 64) - 1)
@@ -23,7 +26,7 @@ class Fields:
 
     __slots__ = ("_members", "place")
 
-    def __init__(self, members: dict[str, object], place: str) -> None:
+    def __init__(self, members: dict[str, Parsed], place: str) -> None:
         self._members = members
         self.place = place
 
@@ -79,7 +82,7 @@ class Fields:
         value = self._members.get(name)
         return None if value is None else _whole(value, bounds, self.where(name))
 
-    def items(self, name: str) -> list[object]:
+    def items(self, name: str) -> list[Parsed]:
         """The items of an array; absent is empty. Raises: ValueError."""
         value = self._members.get(name)
         if value is None:

@@ -61,13 +61,16 @@ def container_namespaces(
 ) -> tuple[Namespace, ...]:
     """The namespaces to make or, with a path, to join; what is left out is the host's.
 
-    `network_path` names the network namespace that is ready; empty makes one with nothing but
-    a loopback, unless the container is on the host's network.
+    `network_path` names the network namespace that is ready. Empty makes one with nothing but
+    a loopback, unless the container is on the host's network, or on that of another container
+    which is.
     """
     wanted = spec.namespaces
     paths = {"network": network_path, "pid": joined.pid, "ipc": joined.ipc}
+    kind_of_network = spec.network.mode.kind
+    joins_host = kind_of_network is NetworkModeKind.CONTAINER and not network_path
     of_host = {
-        "network": spec.network.mode.kind is NetworkModeKind.HOST,
+        "network": kind_of_network is NetworkModeKind.HOST or joins_host,
         "time": not host.has_time_namespace,
         "uts": wanted.uts == "host",
         "pid": wanted.pid == "host",

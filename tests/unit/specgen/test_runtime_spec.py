@@ -283,6 +283,8 @@ def test_network_modes() -> None:
     assert kinds(without)["network"] == ""
     host = made(simple(network=on_network(NetworkModeKind.HOST)), sandbox=SandboxPaths())
     assert "network" not in kinds(host)
+    through = made(simple(network=on_network(NetworkModeKind.CONTAINER)), sandbox=SandboxPaths())
+    assert "network" not in kinds(through)
     assert host.linux.sysctl == {}
     assert host.hostname == "host.example"
 
