@@ -127,7 +127,10 @@ class WriteCgroupFile(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableControllers(Operation):
-    """Let a version 2 cgroup pass controllers on to the cgroups below it."""
+    """Let a version 2 cgroup pass controllers on to the cgroups below it.
+
+    It is made when missing and stays: it is the engine's, above its containers.
+    """
 
     kind: ClassVar[str] = "enable-controllers"
     aspect: ClassVar[Aspect] = Aspect.CGROUP
@@ -137,11 +140,12 @@ class EnableControllers(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         file = f"{self.path}/cgroup.subtree_control"
+        made = _made(self.path)
         enabled = cgroups.read_text(self.path, "cgroup.subtree_control").split()
         missing = [each for each in self.controllers if each not in enabled]
         if missing:
             _write(file, " ".join(f"+{each}" for each in missing))
-        return {"added": " ".join(missing)}
+        return {"added": " ".join(missing), "made": made}
 
     def check(self, evidence: Evidence) -> Finding:
         enabled = cgroups.read_text(self.path, "cgroup.subtree_control").split()
@@ -157,7 +161,8 @@ class EnableControllers(Operation):
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         path = f"{self.path}/cgroup.subtree_control"
-        return (_opened_for_writing(path),) if evidence.get("added") else ()
+        made = (Call("mkdir", (f'"{self.path}"',)),) if evidence.get("made") else ()
+        return made + ((_opened_for_writing(path),) if evidence.get("added") else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,14 +319,21 @@ def _make_parents(path: str, *, clone: bool) -> int:
     above = 0
     if not os.path.isdir(os.path.dirname(path)):
         above = _make_parents(os.path.dirname(path), clone=clone)
-    try:
-        os.mkdir(path, 0o755)
-    except FileExistsError:
+    if not _made(path):
         return above
     if clone:
         for file in ("cpuset.cpus", "cpuset.mems"):
             _inherit(path, file)
     return above + 1
+
+
+def _made(path: str) -> bool:
+    """Make a directory if it is missing; whether it was."""
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _inherit(path: str, file: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.linux.files import open_in_root
 from wherry.linux.mounts import closing
 from wherry.operations import targets
 from wherry.operations.looking import GONE, process_directory
@@ -162,7 +163,7 @@ class MakeLink(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnterDirectory(Operation):
-    """Go to the directory that the program starts in, making it when it is missing.
+    """Go to the directory that the program starts in.
 
     Links into /proc are refused by the resolution, and what getcwd(2) says afterwards must be
     inside the root: a descriptor of the host as working directory was CVE-2024-21626.
@@ -174,10 +175,15 @@ class EnterDirectory(Operation):
     aspect: ClassVar[Aspect] = Aspect.PROCESS
 
     path: str
+    makes: bool = True
+    """Whether it is made when it is missing."""
 
     def do(self, hands: Hands) -> Evidence:
-        with closing(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
+        root, made = hands.get(ROOT), 0
+        if self.makes:
             opened, made = targets.open_directory(root, self.path)
+        else:
+            opened = open_in_root(root, self.path, os.O_PATH | os.O_DIRECTORY)
         with closing(opened):
             os.fchdir(opened)
         reached = os.getcwd()
@@ -197,7 +203,7 @@ class EnterDirectory(Operation):
         return f"go to {self.path}"
 
     def shell(self) -> str:
-        return f"mkdir -p {self.path} && cd {self.path}"
+        return f"mkdir -p {self.path} && cd {self.path}" if self.makes else f"cd {self.path}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return tuple(Call("mkdirat") for _ in range(int(evidence.get("made") or 0)))

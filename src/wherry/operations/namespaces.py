@@ -13,6 +13,7 @@ from wherry.operations.looking import (
     namespace_inode,
     process_directory,
 )
+from wherry.operations.mounts import ROOT
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict
 
 FLAGS: Mapping[str, int] = {
@@ -133,7 +134,7 @@ class JoinContainer(Operation):
     """Enter the namespaces of a container's process 1, all at once.
 
     Its pidfd is under the name `init` in Hands: a pid could have been given to another
-    process meanwhile.
+    process meanwhile. The container's root is left there as `root`.
     """
 
     kind: ClassVar[str] = "join-container"
@@ -144,6 +145,8 @@ class JoinContainer(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         kernel.setns(hands.get(INIT), _flags(self.namespaces))
+        # setns(2) has moved root and working directory to the root of the mount namespace.
+        hands.hold(ROOT, os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         return {}
 
     def describe(self) -> str:

@@ -221,11 +221,7 @@ class OpenTerminal(Operation):
     columns: int = 0
 
     def do(self, hands: Hands) -> Evidence:
-        if hands.holds(ROOT):
-            master, slave, index = terminals.open_pair(hands.get(ROOT), "/dev/pts/ptmx")
-        else:
-            with closing(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
-                master, slave, index = terminals.open_pair(root, "/dev/pts/ptmx")
+        master, slave, index = terminals.open_pair(hands.get(ROOT), "/dev/pts/ptmx")
         hands.hold(CONSOLE, master)
         hands.hold(TERMINAL, slave)
         seen = os.fstat(slave).st_rdev
@@ -322,13 +318,17 @@ class AttachStdio(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseDescriptors(Operation):
-    """Close every descriptor but 0, 1, 2 and the channel to the parent."""
+    """Close every descriptor but 0, 1, 2, the channel to the parent, and what goes through it.
+
+    The channel and the console's master close at the execve.
+    """
 
     kind: ClassVar[str] = "close-descriptors"
     aspect: ClassVar[Aspect] = Aspect.SECURITY
 
     def do(self, hands: Hands) -> Evidence:
-        kernel.close_all_but(frozenset({0, 1, 2, hands.get(CHANNEL)}))
+        kept = {hands.get(name) for name in (CHANNEL, CONSOLE) if hands.holds(name)}
+        kernel.close_all_but(frozenset({0, 1, 2, *kept}))
         return {}
 
     def describe(self) -> str:

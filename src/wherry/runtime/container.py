@@ -2,8 +2,25 @@
 
 from dataclasses import dataclass
 
+from wherry.linux.seccomp import compile_filter
 from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
-from wherry.operations.plan import Journal
+from wherry.operations.cgroups import MakeCgroup
+from wherry.operations.plan import Hands, Journal, Outcome, explain_error, undo
+from wherry.runtime import signals
+from wherry.runtime.child import ChildWork
+from wherry.runtime.machine import this_machine
+from wherry.runtime.mount_options import PlanRefused
+from wherry.runtime.parking import CreateFailed, ParkedProcess, park
+from wherry.runtime.plan import Subject, child_plan, parent_plan
+
+__all__ = [
+    "CreateFailed",
+    "CreateRequest",
+    "InitProcess",
+    "cgroup_directories",
+    "create",
+    "destroy",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,46 +42,64 @@ class CreateRequest:
     init_binary: str = ""
     """Host path of a static init that becomes process 1 and runs the program; empty: none."""
     stdio: tuple[int, int, int] | None = None
-    """Descriptors that become 0, 1 and 2. None when the process wants a terminal: it is made
-    in the container's own devpts and its master comes back."""
+    """Descriptors that become 0, 1 and 2; they stay the caller's. None when the process wants
+    a terminal: it is made in the container's own devpts and its master comes back."""
 
 
-class CreateFailed(Exception):
-    """No process was made, and nothing remains of the attempt.
-
-    `kind` is one of command_not_found (a path that is not there), command_not_found_in_path,
-    not_executable, user_not_found, step.
-    """
-
-    def __init__(self, kind: str, message: str, program: str, journal: Journal) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.program = program
-        self.journal = journal
-
-
-class InitProcess:
+class InitProcess(ParkedProcess):
     """A container's process 1, parked just before its execve until `start`."""
-
-    def __init__(self, *, pid: int, pidfd: int, console: int | None, journal: Journal) -> None:
-        self.pid = pid
-        self.pidfd = pidfd
-        self.console = console
-        self.journal = journal
-
-    def start(self) -> None:
-        """Let it execve; returns once that has happened. Raises: CreateFailed."""
-        raise NotImplementedError
 
     def discard(self) -> None:
         """Kill and reap it before `start`, and undo what was done for it."""
-        raise NotImplementedError
+        self.end()
+        destroy(self.journal)
 
 
 def create(request: CreateRequest) -> InitProcess:
-    """Make cgroups, namespaces and root, and park the process in them. Raises: CreateFailed."""
-    raise NotImplementedError
+    """Make cgroups, namespaces and root, and park the process in them.
+
+    The caller becomes one whose later children are born in the container's pid namespace.
+    Preconditions: root, one thread.
+
+    Raises: CreateFailed.
+    """
+    machine = this_machine()
+    try:
+        subject = _subject(request)
+        parent, child = parent_plan(subject, machine), child_plan(subject, machine)
+    except (PlanRefused, ValueError, OSError) as error:
+        raise CreateFailed("step", str(error), "", []) from error
+    work = ChildWork(
+        plan=child,
+        process=request.spec.process,
+        user=request.user,
+        group_add=request.group_add,
+        seccomp_program=subject.seccomp_program,
+        has_init=bool(request.init_binary),
+        machine=machine,
+    )
+    return park(InitProcess, parent, work, request.stdio)
+
+
+def _subject(request: CreateRequest) -> Subject:
+    """What plans are made from. Raises: PlanRefused; ValueError; OSError."""
+    process = request.spec.process
+    if not process.args:
+        raise PlanRefused("no command specified")
+    if (request.stdio is None) != process.terminal:
+        raise PlanRefused("a process has either a terminal or three descriptors")
+    program, wanted = request.seccomp_program, request.spec.linux.seccomp
+    if program is None:
+        program = b"" if wanted is None else compile_filter(wanted)
+    return Subject(
+        container_id=request.container_id,
+        bundle=request.bundle,
+        spec=request.spec,
+        rootfs=request.rootfs,
+        init_binary=request.init_binary,
+        seccomp_program=program,
+        makes_terminal=process.terminal,
+    )
 
 
 def destroy(journal: Journal) -> list[str]:
@@ -72,4 +107,18 @@ def destroy(journal: Journal) -> list[str]:
 
     Returns the texts of what could not be removed. Doing so twice is no error.
     """
-    raise NotImplementedError
+    problems = []
+    try:
+        signals.kill_all(cgroup_directories(journal))
+    except OSError as error:
+        problems.append(f"kill what is left: {explain_error(error)}")
+    return problems + undo(journal, Hands())
+
+
+def cgroup_directories(journal: Journal) -> tuple[str, ...]:
+    """The container's own cgroups, of a journal of `create`."""
+    return tuple(
+        entry.operation.path
+        for entry in journal
+        if isinstance(entry.operation, MakeCgroup) and entry.outcome is Outcome.DONE
+    )

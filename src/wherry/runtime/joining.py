@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 from wherry.oci.runtime_spec import Process
+from wherry.operations.namespaces import INIT
 from wherry.operations.plan import Journal
+from wherry.runtime.child import ChildWork
+from wherry.runtime.machine import this_machine
+from wherry.runtime.mount_options import PlanRefused
+from wherry.runtime.parking import CreateFailed, ParkedProcess, park
+from wherry.runtime.plan import join_child_plan, join_parent_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +26,17 @@ class JoinRequest:
     """None when `process.terminal`: a pty of the container's devpts is made."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JoinedProcess:
     """A process in the container, running its program; a child of the caller."""
 
-    def __init__(self, *, pid: int, pidfd: int, console: int | None, journal: Journal) -> None:
-        self.pid = pid
-        self.pidfd = pidfd
-        self.console = console
-        self.journal = journal
+    pid: int
+    """As the host sees it."""
+    pidfd: int
+    """The caller's to close."""
+    console: int | None
+    """The terminal's master, the caller's to close."""
+    journal: Journal
 
 
 def join(
@@ -36,6 +45,37 @@ def join(
     """Fork a process into the container's cgroups and namespaces and let it execve.
 
     `cgroup_paths` are directories, from `cgroup_directories(journal)`.
-    Raises: CreateFailed (wherry.runtime.container).
+    Preconditions: as of `create`, which this process has called: its children are born in the
+    container's pid namespace.
+
+    Raises: CreateFailed.
     """
-    raise NotImplementedError
+    machine, process = this_machine(), request.process
+    try:
+        if not process.args:
+            raise PlanRefused("no command specified")
+        if (request.stdio is None) != process.terminal:
+            raise PlanRefused("a process has either a terminal or three descriptors")
+        plan = join_child_plan(init_pid, cgroup_paths, machine.layout, process)
+    except PlanRefused as error:
+        raise CreateFailed("step", str(error), "", []) from error
+    work = ChildWork(
+        plan=plan,
+        process=process,
+        user=request.user,
+        group_add=request.group_add,
+        seccomp_program=request.seccomp_program,
+        has_init=False,
+        machine=machine,
+    )
+    parked = park(
+        ParkedProcess,
+        join_parent_plan(cgroup_paths, machine.layout),
+        work,
+        request.stdio,
+        {INIT: init_pidfd},
+    )
+    parked.start()
+    return JoinedProcess(
+        pid=parked.pid, pidfd=parked.pidfd, console=parked.console, journal=parked.journal
+    )

@@ -1,0 +1,101 @@
+"""What a forked process does on its way to the container's program.
+
+Preconditions: one thread; every module that is used here is imported already, and the codecs
+have been used (`preload`): once the root has changed, an import would read the image's files.
+"""
+
+import gc
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from wherry.oci.runtime_spec import Process
+from wherry.operations.mounts import ROOT
+from wherry.operations.plan import Hands, Journal, Operation, Plan, execute
+from wherry.operations.process import CHANNEL, CONSOLE, reset_signals
+from wherry.runtime import accounts, handshake
+from wherry.runtime.accounts import Identity
+from wherry.runtime.machine import Machine
+from wherry.runtime.plan import INIT_IN_CONTAINER, execve_operation, last_plan
+from wherry.runtime.programs import find_program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildWork:
+    """All that a child needs, made before the fork."""
+
+    plan: Plan
+    process: Process
+    user: str | None
+    group_add: tuple[str, ...]
+    seccomp_program: bytes
+    has_init: bool
+    machine: Machine
+
+    def last_plan(self, identity: Identity) -> Plan:
+        """What is done once it is known who the program runs as; the same in both processes."""
+        return last_plan(
+            self.process,
+            identity,
+            self.seccomp_program,
+            self.machine,
+            terminal=self.process.terminal,
+        )
+
+    def execve(self, identity: Identity, program: str) -> Operation:
+        """The last step; the same in both processes."""
+        args = self.process.args
+        if self.has_init:
+            args = (INIT_IN_CONTAINER, "--", *args)
+        return execve_operation(program, args, self.process.env, identity.home)
+
+
+def become(work: ChildWork, channel: socket.socket, descriptors: Mapping[str, int]) -> NoReturn:
+    """Carry out a child's work, park, and execve; what fails is told to the parent.
+
+    Nothing of the parent's may run here: no handler, no clean-up, no flush of its buffers.
+    """
+    try:
+        _carry_out(work, channel, descriptors)
+    finally:
+        os._exit(1)
+
+
+def _carry_out(work: ChildWork, channel: socket.socket, descriptors: Mapping[str, int]) -> None:
+    gc.disable()
+    reset_signals()
+    os.umask(0)
+    hands = Hands({**descriptors, CHANNEL: channel.fileno()})
+    journal: Journal = []
+    identity: Identity | None = None
+    try:
+        execute(work.plan, hands, journal)
+        identity = _identity(work, hands.get(ROOT))
+        execute(work.last_plan(identity), hands, journal)
+        first = INIT_IN_CONTAINER if work.has_init else work.process.args[0]
+        program = find_program(first, work.process.env)
+    except Exception as error:
+        handshake.send_failure(channel, journal, identity, error)
+        return
+    handshake.send_report(channel, journal, identity, program, hands)
+    hands.release(CONSOLE)
+    if handshake.wait_for_release(channel):
+        try:
+            work.execve(identity, program).do(hands)
+        except OSError as error:
+            handshake.send_execve_failure(channel, program, error)
+
+
+def _identity(work: ChildWork, root: int) -> Identity:
+    """Who the program runs as. Raises: AccountNotFound."""
+    if work.user is not None:
+        return accounts.resolve(root, work.user, work.group_add)
+    user = work.process.user
+    return Identity(
+        uid=user.uid,
+        gid=user.gid,
+        groups=user.additional_gids,
+        home=accounts.home_of(root, user.uid),
+    )

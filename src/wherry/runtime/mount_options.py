@@ -1,0 +1,54 @@
+"""The options of a mount in the specification, sorted by who understands them."""
+
+from dataclasses import dataclass
+
+from wherry.oci.runtime_spec import Mount
+from wherry.operations.mounts import ATTRIBUTE_WORDS, PROPAGATIONS
+
+_PROPAGATION_WORDS = frozenset({*PROPAGATIONS, *(f"r{each}" for each in PROPAGATIONS)})
+_IGNORED = frozenset({"defaults", "async", "nouser", "auto", "noauto", "user"})
+"""Words of fstab(5) that say nothing to the kernel."""
+
+
+class PlanRefused(Exception):
+    """The specification asks for what can't or must not be done; the text says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountWords:
+    """The options of one mount."""
+
+    is_bind: bool
+    is_recursive: bool
+    attributes: tuple[str, ...]
+    """Of the mount (`ro`, `nosuid`)."""
+    recursive_attributes: tuple[str, ...]
+    """Of the mount and those below (`rro`), without the `r`."""
+    propagation: str
+    options: tuple[tuple[str, str | None], ...]
+    """Of the file system (`size=64m`)."""
+
+
+def mount_words(mount: Mount) -> MountWords:
+    """Sort the options of a mount."""
+    is_bind = mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options
+    attributes, recursive, options = [], [], []
+    propagation = ""
+    for word in mount.options:
+        if word in ATTRIBUTE_WORDS:
+            attributes.append(word)
+        elif word[:1] == "r" and word[1:] in ATTRIBUTE_WORDS:
+            recursive.append(word[1:])
+        elif word in _PROPAGATION_WORDS:
+            propagation = word
+        elif word not in ("bind", "rbind") and word not in _IGNORED:
+            name, equals, value = word.partition("=")
+            options.append((name, value if equals else None))
+    return MountWords(
+        is_bind=is_bind,
+        is_recursive="rbind" in mount.options,
+        attributes=tuple(attributes),
+        recursive_attributes=tuple(recursive),
+        propagation=propagation,
+        options=tuple(options),
+    )
