@@ -1,0 +1,258 @@
+"""What a client is told: one table from kinds of failure to a status and Docker's text.
+
+A failure that Docker words differently depending on the verb is reworded by the route, with
+`worded`. Whatever is not in the table is a bug of ours: a test demands that every subclass of
+`WherryError` has a line here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from wherry.kit.random_ids import short_id
+from wherry.model import errors as kinds
+from wherry.model.errors import WherryError
+
+Sentence = Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a kind of failure is told."""
+
+    status: int
+    sentence: Sentence
+
+
+class Refusal(Exception):
+    """A failure that is already in its final words."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+# -- sentences -------------------------------------------------------------------------------
+
+_CREATING = (
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+    "wherry-runtime create failed: unable to start container process: "
+)
+"""The words around a failed start; the stock CLI looks for its exit code in what follows."""
+
+
+def _plain(error: WherryError) -> str:
+    return str(error)
+
+
+def _program_missing(error: kinds.CommandNotFound) -> str:
+    if error.in_search_path:
+        return f'exec: "{error.program}": executable file not found in $PATH'
+    return f'exec: "{error.program}": stat {error.program}: no such file or directory'
+
+
+def _program_problem(error: WherryError) -> str:
+    match error:
+        case kinds.CommandNotFound():
+            return _program_missing(error)
+        case kinds.CommandNotExecutable():
+            return f'exec: "{error.program}": {error.reason}'
+        case kinds.UserNotFound():
+            return _unknown_user(error)
+        case kinds.StartFailed():
+            return error.cause
+        case _:
+            return message_of(error)
+
+
+def _start_refused(error: WherryError) -> str:
+    return f"{_CREATING}error during container init: {_program_problem(error)}: unknown"
+
+
+def exec_refused(error: WherryError) -> str:
+    """How a failed exec is told, in the stream of its output."""
+    return (
+        "OCI runtime exec failed: exec failed: unable to start container process: "
+        f"{_program_problem(error)}: unknown"
+    )
+
+
+def _unknown_user(error: kinds.UserNotFound) -> str:
+    kind, file = ("group", "group") if error.is_group else ("user", "passwd")
+    return f"unable to find {kind} {error.reference}: no matching entries in {file} file"
+
+
+def _name_taken(error: kinds.ContainerNameTaken) -> str:
+    name = error.name.removeprefix("/")
+    return (
+        f'Conflict. The container name "/{name}" is already in use by container '
+        f'"{error.holder}". You have to remove (or rename) that container to be able to reuse '
+        "that name."
+    )
+
+
+def running(name: str, state: str) -> str:
+    """Why a container can't be removed."""
+    cure = (
+        "and must be unpaused first"
+        if state == "paused"
+        else ": stop the container before removing or force remove"
+    )
+    gap = " " if state == "paused" else ""
+    return f'cannot remove container "{name}": container is {state}{gap}{cure}'
+
+
+def _image_in_use(error: kinds.ImageInUse) -> str:
+    holder = short_id(error.container)
+    is_id = error.reference.removeprefix("sha256:").isalnum() and len(error.reference) >= 12
+    if error.is_running:
+        return (
+            f"conflict: unable to delete {short_id(error.reference)} (cannot be forced) - "
+            f"image is being used by running container {holder}"
+        )
+    if is_id:
+        return (
+            f"conflict: unable to delete {short_id(error.reference)} (must be forced) - "
+            f"image is being used by stopped container {holder}"
+        )
+    return (
+        f'conflict: unable to remove repository reference "{error.reference}" (must force) - '
+        f"container {holder} is using its referenced image"
+    )
+
+
+def _invalid_reference(error: kinds.InvalidReference) -> str:
+    if not error.problem or error.problem == "invalid reference format":
+        return "invalid reference format"
+    return f"invalid reference format: {error.problem}"
+
+
+def _port_in_use(error: kinds.PortInUse) -> str:
+    address = f"[{error.address}]" if ":" in error.address else error.address
+    owner = f" by {error.owner}" if error.owner else ""
+    return (
+        "failed to set up container networking: driver failed programming external connectivity: "
+        f"Bind for {address or '0.0.0.0'}:{error.port}/{error.protocol} failed: "
+        f"port is already allocated{owner}"
+    )
+
+
+# -- the table -------------------------------------------------------------------------------
+
+RULES: Mapping[type[WherryError], Rule] = {
+    kinds.WherryError: Rule(500, _plain),
+    kinds.NotFound: Rule(404, _plain),
+    kinds.AlreadyExists: Rule(409, _plain),
+    kinds.Conflict: Rule(409, _plain),
+    kinds.InvalidRequest: Rule(400, _plain),
+    kinds.Forbidden: Rule(403, _plain),
+    kinds.Unauthorized: Rule(401, _plain),
+    kinds.Unavailable: Rule(503, _plain),
+    kinds.NotSupported: Rule(501, _plain),
+    kinds.Cancelled: Rule(499, _plain),
+    kinds.Broken: Rule(500, _plain),
+    kinds.InvalidField: Rule(400, lambda e: f"invalid {e.field} {e.value!r}: {e.problem}"),
+    kinds.InvalidValue: Rule(400, lambda e: e.sentence),
+    kinds.FeatureMissing: Rule(501, lambda e: f"Wherry does not have this yet: {e.feature}"),
+    kinds.HostLacks: Rule(501, lambda e: f"{e.feature} needs {e.missing}, which this host lacks"),
+    kinds.StepFailed: Rule(500, lambda e: f"{e.step}: {e.cause}"),
+    kinds.StateUnreadable: Rule(500, lambda e: f"{e.place} is unreadable: {e.problem}"),
+    kinds.ContainerNotFound: Rule(404, lambda e: f"No such container: {e.reference}"),
+    kinds.AmbiguousReference: Rule(
+        400, lambda e: f"Multiple IDs found with provided prefix: {e.reference}"
+    ),
+    kinds.ContainerNameTaken: Rule(409, _name_taken),
+    kinds.ContainerNotRunning: Rule(409, lambda e: f"container {e.container} is not running"),
+    kinds.NothingToKill: Rule(
+        409,
+        lambda e: f"cannot kill container: {e.reference}: container {e.container} is not running",
+    ),
+    kinds.JoinedContainerNotRunning: Rule(
+        409, lambda e: f"cannot join network of a non running container: {e.container}"
+    ),
+    kinds.ContainerRunning: Rule(409, lambda e: running(e.container, e.state)),
+    kinds.ContainerPaused: Rule(
+        409,
+        lambda e: f"container {e.container} is paused, unpause the container first",
+    ),
+    kinds.ContainerNotPaused: Rule(409, lambda e: f"Container {e.container} is not paused"),
+    kinds.RemovalInProgress: Rule(
+        409, lambda e: f"removal of container {e.container} is already in progress"
+    ),
+    kinds.CommandNotFound: Rule(400, _start_refused),
+    kinds.CommandNotExecutable: Rule(400, _start_refused),
+    kinds.StartFailed: Rule(500, lambda e: f"{_CREATING}{e.cause}: unknown"),
+    kinds.UserNotFound: Rule(400, _unknown_user),
+    kinds.ExecNotFound: Rule(404, lambda e: f"No such exec instance: {e.exec_id}"),
+    kinds.ExecAlreadyStarted: Rule(409, lambda e: f"exec command {e.exec_id} has already run"),
+    kinds.LogsNotReadable: Rule(
+        501, lambda e: "configured logging driver does not support reading"
+    ),
+    kinds.BindSourceMissing: Rule(
+        400,
+        lambda e: (
+            f'invalid mount config for type "bind": bind source path does not exist: {e.path}'
+        ),
+    ),
+    kinds.ImageNotFound: Rule(404, lambda e: f"No such image: {e.reference}"),
+    kinds.ImageInUse: Rule(409, _image_in_use),
+    kinds.ImageHasTags: Rule(
+        409,
+        lambda e: (
+            f"conflict: unable to delete {short_id(e.image)} (must be forced) - "
+            "image is referenced in multiple repositories"
+        ),
+    ),
+    kinds.InvalidReference: Rule(400, _invalid_reference),
+    kinds.ArchiveRefused: Rule(400, lambda e: f"invalid archive: {e.problem}"),
+    kinds.DigestMismatch: Rule(
+        400, lambda e: f"content has digest {e.actual}, expected {e.expected}"
+    ),
+    kinds.NetworkNotFound: Rule(404, lambda e: f"network {e.reference} not found"),
+    kinds.PortInUse: Rule(409, _port_in_use),
+    kinds.AddressPoolExhausted: Rule(
+        503, lambda e: f"no available IPv4 addresses on this network's address pools: {e.subnet}"
+    ),
+}
+
+
+def rule_of(error: WherryError) -> Rule:
+    """The line for an error, of its own kind or of the nearest kind above it."""
+    for kind in type(error).__mro__:
+        rule = RULES.get(kind)
+        if rule is not None:
+            return rule
+    raise AssertionError("the table has a line for WherryError itself")
+
+
+def message_of(error: Exception) -> str:
+    """What a client is told of any failure."""
+    if isinstance(error, Refusal):
+        return error.message
+    if isinstance(error, WherryError):
+        return rule_of(error).sentence(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of any failure."""
+    if isinstance(error, Refusal):
+        return error.status
+    return rule_of(error).status if isinstance(error, WherryError) else 500
+
+
+@contextmanager
+def worded(sentences: Mapping[type[WherryError], Sentence]) -> Iterator[None]:
+    """Tell some kinds of failure in the words of one verb; the statuses stay.
+
+    Raises: Refusal.
+    """
+    try:
+        yield
+    except WherryError as error:
+        sentence = sentences.get(type(error))
+        if sentence is None:
+            raise
+        raise Refusal(rule_of(error).status, sentence(error)) from error

@@ -1,0 +1,292 @@
+"""Taking over a connection: the one place that knows the insides of the HTTP server.
+
+Theory of operation. `attach` and `exec start` turn an HTTP connection into a raw one: the head
+of an answer goes out by hand, and from then on bytes flow both ways until either side ends.
+
+What a client sends behind its request belongs to the raw stream, be it in the same segment or
+before the answer. The HTTP parser must not see those bytes: without an `Upgrade` header it
+would take them for another request. So a request that may lead to a take-over is fed to the
+parser alone, cut at its end, and what follows is held until the handler has decided. If the
+handler refuses, the held bytes go to the parser after all.
+
+    client                      Connection                       handler
+    POST …/attach   ──────────► parser, cut at its end ────────► take_over()
+    stdin bytes     ──────────► held                             RawConnection
+                                held bytes first, then live ───► read()
+    half-close      ──────────► end of input ──────────────────► read() is empty
+    reset           ──────────► lost ──────────────────────────► ConnectionResetError
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict
+
+from wherry.wire.encoding import encode
+from wherry.wire.media_types import JSON
+from wherry.wire.system import ErrorAnswer
+
+LARGEST_HEAD = 64 << 10
+MOST_HELD = 256 << 10
+"""Bytes that are taken from a client before the reader has caught up."""
+
+_MAY_TAKE_OVER = re.compile(
+    rb"POST /(?:v[0-9.]+/)?(?:containers/[^/ ]+/attach|exec/[^/ ]+/start)[? ]"
+)
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+
+
+class RawConnection:
+    """A connection that was taken over: bytes, both ways."""
+
+    def __init__(self, connection: "Connection", first: bytes) -> None:
+        self._connection = connection
+        self._received = bytearray(first)
+        self._has_news = asyncio.Event()
+        self._is_at_end = False
+        self._is_lost = False
+        if first:
+            self._has_news.set()
+
+    async def read(self) -> bytes:
+        """The next bytes from the client; empty when it sends no more.
+
+        Raises: ConnectionResetError when the client is gone.
+        """
+        while not (self._received or self._is_at_end or self._is_lost):
+            self._has_news.clear()
+            await self._has_news.wait()
+        if self._received:
+            taken = bytes(self._received)
+            self._received.clear()
+            self._connection.resume_raw()
+            return taken
+        if self._is_lost:
+            raise ConnectionResetError("the client is gone")
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes; waits while the client doesn't read.
+
+        Raises: ConnectionError when the client is gone.
+        """
+        transport = self._connection.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        transport.write(data)
+        await self._connection.drained()
+
+    def close(self) -> None:
+        """Send what is left and close."""
+        transport = self._connection.transport
+        if transport is not None:
+            transport.close()
+
+    def feed(self, data: bytes) -> bool:
+        """Take bytes that came; whether there is room for more."""
+        self._received += data
+        self._has_news.set()
+        return len(self._received) < MOST_HELD
+
+    def feed_end(self) -> None:
+        """The client has closed its side."""
+        self._is_at_end = True
+        self._has_news.set()
+
+    def feed_loss(self) -> None:
+        """The connection is gone."""
+        self._is_lost = True
+        self._has_news.set()
+
+
+class Connection(RequestHandler):
+    """One client's connection: HTTP, until a handler takes it over."""
+
+    __slots__ = ("_farewells", "_held", "_is_at_end", "_is_holding", "_opening", "_raw")
+
+    def __init__(self, *args: object, **settings: object) -> None:
+        super().__init__(*args, **settings)  # type: ignore[arg-type]
+        self._raw: RawConnection | None = None
+        self._is_holding = False
+        self._held = bytearray()
+        self._opening = bytearray()
+        self._is_at_end = False
+        self._farewells: set[Callable[[], object]] = set()
+
+    # -- what the event loop calls -----------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        if self._raw is not None:
+            if not self._raw.feed(data):
+                self._stop_reading()
+        elif self._is_holding:
+            self._hold(data)
+        elif self._opening or self._may_open_take_over(data):
+            self._feed_opening(data)
+        else:
+            super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more; what it asked for is still answered."""
+        self._is_at_end = True
+        if self._raw is not None:
+            self._raw.feed_end()
+            return True
+        self._say_farewell()
+        is_busy = self._request_in_progress or bool(self._messages)
+        self.close()
+        return is_busy
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection is gone."""
+        if self._raw is not None:
+            self._raw.feed_loss()
+        self._say_farewell()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What could not even be read as a request is answered in the API's form."""
+        text = (message or str(exc) or "malformed request").splitlines()[0].strip()
+        answer = web.Response(
+            body=encode(ErrorAnswer(message=text)), status=status, content_type=JSON
+        )
+        answer.force_close()
+        return answer
+
+    # -- what handlers call ------------------------------------------------------------------
+
+    def take_over(self, head: bytes) -> RawConnection:
+        """Answer with a head of our own, and get the raw connection.
+
+        Raises: ConnectionResetError when the client is gone.
+        """
+        if self.transport is None:
+            raise ConnectionResetError("the client is gone")
+        first = bytes(self._held) + self._message_tail
+        self._held.clear()
+        self._message_tail = b""
+        self._is_holding = False
+        self._raw = RawConnection(self, first)
+        if self._is_at_end:
+            self._raw.feed_end()
+        self.transport.write(head)
+        self._resume_reading()
+        return self._raw
+
+    def release(self) -> None:
+        """There will be no take-over: what was held is HTTP after all."""
+        if not self._is_holding:
+            return
+        self._is_holding = False
+        held, self._held = bytes(self._held), bytearray()
+        self._resume_reading()
+        if held:
+            self.data_received(held)
+
+    @contextmanager
+    def on_farewell(self, callback: Callable[[], object]) -> Iterator[None]:
+        """Call back when the client closes its side or is gone, as long as the block runs."""
+        if self._is_at_end or self.transport is None:
+            callback()
+        self._farewells.add(callback)
+        try:
+            yield
+        finally:
+            self._farewells.discard(callback)
+
+    async def drained(self) -> None:
+        """Returns when what was written is on its way. Raises: ConnectionError."""
+        await self._drain_helper()
+
+    def resume_raw(self) -> None:
+        """There is room again for bytes of the raw stream."""
+        self._resume_reading()
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _may_open_take_over(self, data: bytes) -> bool:
+        return not self._request_in_progress and _MAY_TAKE_OVER.match(data) is not None
+
+    def _feed_opening(self, data: bytes) -> None:
+        """Collect a request that may lead to a take-over, then feed exactly that."""
+        self._opening += data
+        end = _end_of_request(self._opening)
+        if end is None and len(self._opening) < LARGEST_HEAD:
+            return
+        opening, self._opening = bytes(self._opening), bytearray()
+        if end is None or end < 0:
+            super().data_received(opening)
+            return
+        self._is_holding = True
+        super().data_received(opening[:end])
+        if opening[end:]:
+            self._hold(opening[end:])
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) >= MOST_HELD:
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self.transport is not None and not self._is_at_end:
+            self.transport.resume_reading()
+
+    def _say_farewell(self) -> None:
+        for callback in tuple(self._farewells):
+            callback()
+
+
+class TakenOver(web.StreamResponse):
+    """Tells the HTTP server that the answer is none of its business, and to end there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Nothing to send: it has been sent."""
+        self._eof_sent = True
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing to end."""
+
+
+def answer_head(headers: CIMultiDict[str], *, content_type: str, upgrades: bool) -> bytes:
+    """The head with which a connection is taken over: 101 to who asked for it, else 200."""
+    lines = ["HTTP/1.1 101 UPGRADED" if upgrades else "HTTP/1.1 200 OK"]
+    lines.append(f"Content-Type: {content_type}")
+    if upgrades:
+        lines += ["Connection: Upgrade", "Upgrade: tcp"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _end_of_request(data: bytearray) -> int | None:
+    """Where the request ends; None when it isn't all there, -1 when only a parser can know."""
+    head_end = data.find(b"\r\n\r\n")
+    if head_end < 0:
+        return None
+    head = bytes(data[: head_end + 4])
+    if _CHUNKED.search(head):
+        return -1
+    length = _CONTENT_LENGTH.search(head)
+    end = head_end + 4 + (int(length[1]) if length else 0)
+    return end if len(data) >= end else None

@@ -1,0 +1,55 @@
+"""All endpoints: one module per noun, each with its own part of the table.
+
+`absences` holds those that are documented and not served yet; they answer 501 and name
+themselves, or say what Docker says without a swarm.
+"""
+
+from collections.abc import Mapping
+
+from wherry.api.call import Handler
+from wherry.api.router import GREEDY
+from wherry.api.routes import (
+    absences,
+    container_streams,
+    containers,
+    execs,
+    image_streams,
+    images,
+    networks,
+    swarm,
+    system,
+    volumes,
+    wherry,
+)
+
+Endpoint = tuple[str, str]
+
+_SERVED: Mapping[Endpoint, Handler] = {
+    **system.ROUTES,
+    **containers.ROUTES,
+    **container_streams.ROUTES,
+    **execs.ROUTES,
+    **images.ROUTES,
+    **image_streams.ROUTES,
+    **networks.ROUTES,
+    **volumes.ROUTES,
+    **swarm.ROUTES,
+    **wherry.ROUTES,
+}
+
+HANDLERS: Mapping[Endpoint, Handler] = {**_SERVED, **absences.ROUTES}
+
+
+def served_endpoints() -> frozenset[Endpoint]:
+    """Method and path template, as the API's documentation writes them, of what is served."""
+    return frozenset(_documented(endpoint) for endpoint in _SERVED)
+
+
+def absent_endpoints() -> frozenset[Endpoint]:
+    """Method and path template of what is documented and answers 501."""
+    return frozenset(_documented(endpoint) for endpoint in absences.ROUTES)
+
+
+def _documented(endpoint: Endpoint) -> Endpoint:
+    method, template = endpoint
+    return method, template.replace(GREEDY, "{name}")

@@ -1,0 +1,59 @@
+"""Documented endpoints that are not served yet: each answers 501 and says which."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from wherry.api.call import Call, Handler
+from wherry.model.errors import FeatureMissing
+
+_FEATURES: Mapping[tuple[str, str], str] = {
+    ("GET", "/containers/{id}/changes"): "the changes of a container (docker diff)",
+    ("GET", "/containers/{id}/export"): "the export of a container (docker export)",
+    ("GET", "/containers/{id}/stats"): "statistics of a container (docker stats)",
+    ("POST", "/containers/{id}/update"): "the update of a container (docker update)",
+    ("GET", "/containers/{id}/attach/ws"): "attaching by WebSocket",
+    ("HEAD", "/containers/{id}/archive"): "copying files (docker cp)",
+    ("GET", "/containers/{id}/archive"): "copying files (docker cp)",
+    ("PUT", "/containers/{id}/archive"): "copying files (docker cp)",
+    ("POST", "/containers/prune"): "pruning containers",
+    ("POST", "/build"): "building images (docker build)",
+    ("POST", "/build/prune"): "pruning the build cache",
+    ("POST", "/images/{name...}/push"): "pushing images (docker push)",
+    ("GET", "/images/search"): "searching registries (docker search)",
+    ("POST", "/images/prune"): "pruning images",
+    ("POST", "/auth"): "registry logins (docker login)",
+    ("POST", "/commit"): "commits of containers (docker commit)",
+    ("POST", "/session"): "build sessions",
+    ("POST", "/grpc"): "build sessions",
+    ("GET", "/distribution/{name...}/json"): "registry look-ups",
+    ("POST", "/volumes/create"): "volumes",
+    ("PUT", "/volumes/{name}"): "cluster volumes",
+    ("POST", "/volumes/prune"): "volumes",
+    ("POST", "/networks/create"): "user-defined networks",
+    ("DELETE", "/networks/{id}"): "user-defined networks",
+    ("POST", "/networks/{id}/connect"): "user-defined networks",
+    ("POST", "/networks/{id}/disconnect"): "user-defined networks",
+    ("POST", "/networks/prune"): "user-defined networks",
+    ("GET", "/plugins/privileges"): "managed plugins",
+    ("POST", "/plugins/pull"): "managed plugins",
+    ("POST", "/plugins/create"): "managed plugins",
+    ("DELETE", "/plugins/{name...}"): "managed plugins",
+    ("POST", "/plugins/{name...}/enable"): "managed plugins",
+    ("POST", "/plugins/{name...}/disable"): "managed plugins",
+    ("POST", "/plugins/{name...}/upgrade"): "managed plugins",
+    ("POST", "/plugins/{name...}/push"): "managed plugins",
+    ("POST", "/plugins/{name...}/set"): "managed plugins",
+}
+
+
+def _refusing(feature: str) -> Handler:
+    async def refuse(call: Call) -> web.StreamResponse:
+        raise FeatureMissing(feature)
+
+    return refuse
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {
+    endpoint: _refusing(feature) for endpoint, feature in _FEATURES.items()
+}

@@ -1,0 +1,136 @@
+"""Containers: their output and input, as logs and as attached streams."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from wherry.api.call import Call, Handler
+from wherry.api.detach_keys import parse_detach_keys
+from wherry.api.errors import message_of, worded
+from wherry.api.hijack import TakenOver, answer_head
+from wherry.api.relay import relay
+from wherry.kit.streams import STDERR, frame
+from wherry.kit.timestamps import rfc3339_fixed
+from wherry.model.errors import ContainerPaused, InvalidValue, WherryError
+from wherry.model.queries import AttachRequest, LogLine, LogQuery
+from wherry.wire.media_types import MULTIPLEXED_STREAM, RAW_STREAM
+
+
+async def attach(call: Call) -> web.StreamResponse:
+    """`POST /containers/{id}/attach`: the connection becomes the container's streams."""
+    detach_keys = parse_detach_keys(call.text("detachKeys"))
+    request = AttachRequest(
+        wants_stdin=call.flag("stdin"),
+        wants_stdout=call.flag("stdout"),
+        wants_stderr=call.flag("stderr"),
+        wants_stream=call.flag("stream"),
+        wants_logs=call.flag("logs"),
+        detach_keys=call.text("detachKeys"),
+    )
+    containers = call.services.containers
+    container = await containers.get(call.parameter)
+    with worded(
+        {
+            ContainerPaused: lambda e: (
+                f"container {e.container} is paused, unpause the container before attach"
+            )
+        }
+    ):
+        stream = await containers.attach(call.parameter, request)
+    has_terminal = container.spec.terminal.is_tty
+    head = answer_head(
+        call.headers(),
+        content_type=stream_type(call, is_framed=not has_terminal),
+        upgrades=upgrades(call),
+    )
+    await relay(
+        call.connection.take_over(head),
+        stream,
+        passes_input=request.wants_stdin and container.spec.terminal.opens_stdin,
+        detach_keys=detach_keys if has_terminal else b"",
+    )
+    return TakenOver()
+
+
+def upgrades(call: Call) -> bool:
+    """Whether the client asked for an upgrade, as newer ones do."""
+    return "Upgrade" in call.request.headers
+
+
+def stream_type(call: Call, *, is_framed: bool) -> str:
+    """The content type of a taken-over connection; only upgraded ones tell framed ones apart."""
+    is_told = is_framed and upgrades(call) and call.traits.names_multiplexed_streams
+    return MULTIPLEXED_STREAM if is_told else RAW_STREAM
+
+
+async def resize(call: Call) -> web.StreamResponse:
+    """`POST /containers/{id}/resize`."""
+    await call.services.containers.resize(
+        call.parameter, rows=call.required_size("h"), columns=call.required_size("w")
+    )
+    return call.empty_answer(200)
+
+
+# -- logs ------------------------------------------------------------------------------------
+
+
+async def logs(call: Call) -> web.StreamResponse:
+    """`GET /containers/{id}/logs`: framed unless the container has a terminal."""
+    query = _log_query(call)
+    container = await call.services.containers.get(call.parameter)
+    lines = await call.services.containers.logs(call.parameter, query)
+    is_framed = not container.spec.terminal.is_tty
+    is_told = is_framed and call.traits.names_multiplexed_streams
+    answer = await call.stream_answer(MULTIPLEXED_STREAM if is_told else RAW_STREAM)
+    with_times, with_details = call.flag("timestamps"), call.flag("details")
+    with call.ended_by_farewell():
+        try:
+            async for line in lines:
+                text = _shown(line, with_times=with_times, with_details=with_details)
+                await answer.write(frame(line.stream, text) if is_framed else text)
+        except WherryError as error:
+            text = f"Error grabbing logs: {message_of(error)}\n".encode()
+            await answer.write(frame(STDERR, text) if is_framed else text)
+    return answer
+
+
+def _log_query(call: Call) -> LogQuery:
+    wants_stdout, wants_stderr = call.flag("stdout"), call.flag("stderr")
+    if not (wants_stdout or wants_stderr):
+        raise InvalidValue("Bad parameters: you must choose at least one stream")
+    return LogQuery(
+        wants_stdout=wants_stdout,
+        wants_stderr=wants_stderr,
+        follows=call.flag("follow"),
+        since_ns=call.moment("since"),
+        until_ns=call.moment("until"),
+        tail=_tail(call.text("tail")),
+    )
+
+
+def _tail(text: str) -> int | None:
+    """Docker reads everything that is no number as `all`."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _shown(line: LogLine, *, with_times: bool, with_details: bool) -> bytes:
+    before = b""
+    if with_times:
+        before += rfc3339_fixed(line.at_ns).encode() + b" "
+    if with_details:
+        pairs = (
+            f"{_escaped(key)}={_escaped(line.attributes[key])}" for key in sorted(line.attributes)
+        )
+        before += ",".join(pairs).encode() + b" "
+    return before + line.content
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace(",", "%2C").replace("=", "%3D").replace(" ", "+")
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {
+    ("POST", "/containers/{id}/attach"): attach,
+    ("POST", "/containers/{id}/resize"): resize,
+    ("GET", "/containers/{id}/logs"): logs,
+}

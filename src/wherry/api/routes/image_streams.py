@@ -1,0 +1,111 @@
+"""Images as archives: in, out, and the progress that is told meanwhile."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from aiohttp import web
+
+from wherry.api.call import Call, Handler
+from wherry.api.errors import message_of
+from wherry.api.translate.images import to_message
+from wherry.model.errors import FeatureMissing, InvalidValue, WherryError
+from wherry.model.outcomes import Progress
+from wherry.wire.encoding import encode
+
+_log = logging.getLogger(__name__)
+
+TAR = "application/x-tar"
+
+
+async def load(call: Call) -> web.StreamResponse:
+    """`POST /images/load`."""
+    messages = call.services.images.load(call.body_stream())
+    if call.flag("quiet"):
+        messages = _results_only(messages)
+    return await stream_progress(call, messages)
+
+
+async def _results_only(messages: AsyncIterator[Progress]) -> AsyncIterator[Progress]:
+    async for message in messages:
+        if message.stream or message.error:
+            yield message
+
+
+async def create(call: Call) -> web.StreamResponse:
+    """`POST /images/create`: an import from the body; pulls are not there yet."""
+    if call.text("fromImage"):
+        reference = call.text("fromImage") + (f":{call.text('tag')}" if call.text("tag") else "")
+        raise FeatureMissing(
+            f"pulling images ({reference}); load one, or make one with `wherry image bootstrap`"
+        )
+    source = call.text("fromSrc")
+    if source != "-":
+        raise (
+            FeatureMissing("importing from a URL")
+            if source
+            else InvalidValue("neither fromImage nor fromSrc was given")
+        )
+    repository, tag = call.text("repo"), call.text("tag")
+    return await stream_progress(
+        call,
+        call.services.images.import_archive(
+            call.body_stream(),
+            reference=f"{repository}:{tag}" if repository and tag else repository,
+            message=call.text("message"),
+            changes=call.texts("changes"),
+            platform=call.text("platform"),
+        ),
+    )
+
+
+async def save_one(call: Call) -> web.StreamResponse:
+    """`GET /images/{name}/get`."""
+    return await _save(call, [call.parameter])
+
+
+async def save_several(call: Call) -> web.StreamResponse:
+    """`GET /images/get`."""
+    names = [name for text in call.texts("names") for name in text.split(",") if name]
+    if not names:
+        raise InvalidValue("no image to save was named")
+    return await _save(call, names)
+
+
+async def _save(call: Call, references: list[str]) -> web.StreamResponse:
+    """The first piece decides whether this is an archive or a failure."""
+    pieces = call.services.images.save(references)
+    first = await anext(pieces, b"")
+    answer = await call.stream_answer(TAR)
+    await answer.write(first)
+    async for piece in pieces:
+        await answer.write(piece)
+    return answer
+
+
+async def stream_progress(call: Call, messages: AsyncIterator[Progress]) -> web.StreamResponse:
+    """Send messages as they come; a failure after the first one is a message too."""
+    try:
+        first = await anext(messages, None)
+    except StopAsyncIteration:
+        first = None
+    answer = await call.stream_answer()
+    if first is None:
+        return answer
+    await answer.write(encode(to_message(first)))
+    try:
+        async for message in messages:
+            await answer.write(encode(to_message(message)))
+    except (WherryError, OSError) as error:
+        if isinstance(error, ConnectionError):
+            raise
+        _log.warning("stream.failed endpoint=%r error=%s", call.endpoint, error)
+        await answer.write(encode(to_message(Progress(error=message_of(error)))))
+    return answer
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {
+    ("POST", "/images/load"): load,
+    ("POST", "/images/create"): create,
+    ("GET", "/images/get"): save_several,
+    ("GET", "/images/{name...}/get"): save_one,
+}

@@ -1,0 +1,57 @@
+"""Images: lists, inspection, names, removal."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from wherry.api.call import Call, Handler
+from wherry.api.translate.images import to_history, to_image_answer, to_image_summary
+from wherry.wire.images import Deletion
+
+
+async def list_images(call: Call) -> web.StreamResponse:
+    """`GET /images/json`; containers are not counted here, as in Docker (-1)."""
+    filters = dict(call.filters())
+    if call.text("filter"):
+        filters["reference"] = (*filters.get("reference", ()), call.text("filter"))
+    images = await call.services.images.list(filters, wants_all=call.flag("all"))
+    return call.json_answer([to_image_summary(image, -1) for image in images])
+
+
+async def inspect(call: Call) -> web.StreamResponse:
+    """`GET /images/{name}/json`."""
+    image = await call.services.images.get(call.parameter)
+    driver, graph_data = await call.services.images.graph_data(image)
+    return call.json_answer(to_image_answer(image, driver, graph_data))
+
+
+async def history(call: Call) -> web.StreamResponse:
+    """`GET /images/{name}/history`."""
+    return call.json_answer(to_history(await call.services.images.get(call.parameter)))
+
+
+async def tag(call: Call) -> web.StreamResponse:
+    """`POST /images/{name}/tag`."""
+    await call.services.images.tag(
+        call.parameter, repository=call.text("repo"), tag=call.text("tag")
+    )
+    return call.empty_answer(201)
+
+
+async def remove(call: Call) -> web.StreamResponse:
+    """`DELETE /images/{name}`."""
+    steps = await call.services.images.remove(
+        call.parameter, is_forced=call.flag("force"), prunes_parents=not call.flag("noprune")
+    )
+    return call.json_answer(
+        [Deletion(Untagged=step.untagged, Deleted=step.deleted) for step in steps]
+    )
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {
+    ("GET", "/images/json"): list_images,
+    ("GET", "/images/{name...}/json"): inspect,
+    ("GET", "/images/{name...}/history"): history,
+    ("POST", "/images/{name...}/tag"): tag,
+    ("DELETE", "/images/{name...}"): remove,
+}

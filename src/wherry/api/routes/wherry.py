@@ -1,0 +1,37 @@
+"""What only Wherry has: explanations, and images made without a registry."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from wherry.api.call import Call, Handler
+from wherry.api.routes.image_streams import stream_progress
+from wherry.model.errors import InvalidField
+
+
+async def explain_container(call: Call) -> web.StreamResponse:
+    """`GET /wherry/containers/{id}/explain`: what was done to the kernel, and why."""
+    form = call.text("format", "text")
+    explanations = call.services.explanations
+    match form:
+        case "json":
+            return call.document_answer(await explanations.container_json(call.parameter))
+        case "text":
+            text = await explanations.container_text(call.parameter)
+            return call.document_answer(text.encode(), "text/plain; charset=utf-8")
+        case _:
+            raise InvalidField("format", form, "must be text or json")
+
+
+async def bootstrap_image(call: Call) -> web.StreamResponse:
+    """`POST /wherry/images/bootstrap`."""
+    reference = call.text("reference")
+    if not reference:
+        raise InvalidField("reference", reference, "must name an image")
+    return await stream_progress(call, call.services.images.bootstrap(reference))
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {
+    ("GET", "/wherry/containers/{id}/explain"): explain_container,
+    ("POST", "/wherry/images/bootstrap"): bootstrap_image,
+}

@@ -1,0 +1,149 @@
+"""From a creation request to what the engine is asked for."""
+
+import re
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from wherry.api.translate.absences import refuse_absent_features
+from wherry.api.translate.mounts import to_mounts
+from wherry.api.translate.networking import to_network_spec
+from wherry.api.translate.security import to_namespaces, to_security
+from wherry.logs import options as log_options
+from wherry.model.containers import ContainerSpec, Limits, LogSpec, Terminal, Ulimit
+from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.signals import parse_signal
+from wherry.wire.container_config import Config, CreateRequest, HostShape, LogShape
+
+_HOSTNAME = re.compile(r"[^\s/#\x00-\x1f\x7f]{1,64}")
+"""Docker takes nearly anything; what sethostname(2) or a line of /etc/hosts can't, we refuse."""
+
+_LOG_DRIVERS_OF_DOCKER = frozenset({
+    "awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog",
+})  # fmt: skip
+_LOG_OPTIONS_OF_DOCKER = frozenset({
+    "compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "mode", "tag",
+})  # fmt: skip
+
+
+def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
+    """What the user asked for.
+
+    Raises: InvalidValue with Docker's sentences, FeatureMissing.
+    """
+    if request is None or _is_empty(request):
+        raise InvalidValue("config cannot be empty in order to create a container")
+    host = request.HostConfig or HostShape()
+    refuse_absent_features(request, host)
+    _check_plain_values(request, host)
+    return ContainerSpec(
+        image=request.Image,
+        entrypoint=_words(request.Entrypoint),
+        command=_words(request.Cmd),
+        environment=tuple(request.Env or ()),
+        working_directory=request.WorkingDir,
+        user=request.User,
+        hostname=request.Hostname,
+        domainname=request.Domainname,
+        labels=request.Labels or {},
+        annotations=host.Annotations or {},
+        terminal=_terminal(request, host),
+        stop_signal=request.StopSignal or "",
+        stop_timeout_s=None if request.StopTimeout is UNSET else request.StopTimeout,
+        runs_init=None if host.Init is UNSET else host.Init,
+        is_rootfs_read_only=host.ReadonlyRootfs,
+        removes_itself=host.AutoRemove,
+        shm_bytes=host.ShmSize,
+        sysctls=host.Sysctls or {},
+        oom_score_adjust=host.OomScoreAdj,
+        cgroup_parent=host.CgroupParent,
+        runtime=host.Runtime,
+        cid_file=host.ContainerIDFile,
+        mounts=to_mounts(host),
+        limits=_limits(host),
+        security=to_security(host),
+        namespaces=to_namespaces(host),
+        network=to_network_spec(request, host),
+        log=_log(host.LogConfig),
+    )
+
+
+def _is_empty(request: CreateRequest) -> bool:
+    """Whether the body said nothing at all."""
+    return request == CreateRequest()
+
+
+def _words(words: list[str] | str | None) -> tuple[str, ...] | None:
+    """A command line; Docker takes a single string for a list of one."""
+    if words is None:
+        return None
+    return (words,) if isinstance(words, str) else tuple(words)
+
+
+def _terminal(config: Config, host: HostShape) -> Terminal:
+    rows, columns = console_size(host.ConsoleSize)
+    return Terminal(
+        is_tty=config.Tty,
+        opens_stdin=config.OpenStdin,
+        closes_stdin_after_first=config.StdinOnce,
+        attaches_stdin=config.AttachStdin,
+        attaches_stdout=config.AttachStdout,
+        attaches_stderr=config.AttachStderr,
+        rows=rows,
+        columns=columns,
+    )
+
+
+def console_size(size: list[int] | None) -> tuple[int, int]:
+    """Rows and columns. Raises: InvalidValue."""
+    rows, columns = (size or [0, 0]) if len(size or [0, 0]) == 2 else (-1, -1)
+    if not (0 <= rows <= 65535 and 0 <= columns <= 65535):
+        raise InvalidValue(f"invalid console size: {size}")
+    return rows, columns
+
+
+def _check_plain_values(config: Config, host: HostShape) -> None:
+    if config.WorkingDir and not config.WorkingDir.startswith("/"):
+        raise InvalidValue(
+            f"the working directory '{config.WorkingDir}' is invalid, "
+            "it needs to be an absolute path"
+        )
+    for name in (config.Hostname, config.Domainname):
+        if name and not _HOSTNAME.fullmatch(name):
+            raise InvalidValue(f"invalid hostname format: {name}")
+    if config.StopSignal:
+        parse_signal(config.StopSignal)
+    if host.ShmSize < 0:
+        raise InvalidValue("SHM size can not be less than 0")
+    if not -1000 <= host.OomScoreAdj <= 1000:
+        raise InvalidValue(
+            f"Invalid value {host.OomScoreAdj}, range for oom score adj is [-1000, 1000]"
+        )
+
+
+def _limits(host: HostShape) -> Limits:
+    return Limits(
+        memory_bytes=host.Memory,
+        memory_swap_bytes=host.MemorySwap,
+        cpu_nanos=host.NanoCpus,
+        cpu_shares=host.CpuShares,
+        cpuset_cpus=host.CpusetCpus,
+        pids=host.PidsLimit or None,
+        ulimits=tuple(
+            Ulimit(name=each.Name, soft=each.Soft, hard=each.Hard) for each in host.Ulimits or ()
+        ),
+    )
+
+
+def _log(wish: LogShape) -> LogSpec:
+    if wish.Type in _LOG_DRIVERS_OF_DOCKER:
+        raise FeatureMissing(f"log driver {wish.Type}")
+    options: Mapping[str, str] = wish.Config or {}
+    absent = _LOG_OPTIONS_OF_DOCKER.intersection(options)
+    if absent:
+        raise FeatureMissing(f"log option {min(absent)}")
+    try:
+        log_options.validate(wish.Type or "json-file", options)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from error
+    return LogSpec(driver=wish.Type, options=options)

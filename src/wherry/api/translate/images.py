@@ -1,0 +1,107 @@
+"""From an image to what Docker shows of it."""
+
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from wherry.api.translate.ports import exposed_texts
+from wherry.kit.timestamps import NANOSECONDS, rfc3339_nano
+from wherry.model.images import Image, ImageConfig
+from wherry.model.outcomes import Progress
+from wherry.wire import images as shapes
+from wherry.wire.container_config import Empty
+from wherry.wire.containers import GraphDriver
+
+MISSING_LAYER_ID = "<missing>"
+"""The id of history entries that have no image of their own."""
+
+
+def to_image_summary(image: Image, containers: int) -> shapes.ImageSummary:
+    """An image in a list; a negative count of containers means: not counted."""
+    return shapes.ImageSummary(
+        Id=image.id,
+        ParentId=image.parent,
+        RepoTags=list(image.references),
+        RepoDigests=list(image.repo_digests),
+        Created=(image.created_at_ns or 0) // NANOSECONDS,
+        Size=image.size_bytes,
+        SharedSize=-1,
+        Labels=dict(image.config.labels) or None,
+        Containers=containers,
+    )
+
+
+def to_image_answer(
+    image: Image, driver: str, graph_data: Mapping[str, str]
+) -> shapes.ImageInspectAnswer:
+    """Everything about an image."""
+    return shapes.ImageInspectAnswer(
+        Id=image.id,
+        RepoTags=list(image.references),
+        RepoDigests=list(image.repo_digests),
+        Parent=image.parent,
+        Comment=image.comment,
+        Created=UNSET if image.created_at_ns is None else rfc3339_nano(image.created_at_ns),
+        Author=image.author,
+        Config=_config(image.config),
+        Architecture=image.architecture,
+        Variant=image.variant or UNSET,
+        Os=image.operating_system,
+        Size=image.size_bytes,
+        GraphDriver=GraphDriver(Data=dict(graph_data) or None, Name=driver),
+        RootFS=shapes.RootFS(
+            Type="layers", Layers=[layer.diff_id for layer in image.layers] or UNSET
+        ),
+        Metadata=shapes.Metadata(LastTagTime=rfc3339_nano(image.tagged_at_ns)),
+    )
+
+
+def _config(config: ImageConfig) -> shapes.ImageConfig:
+    return shapes.ImageConfig(
+        User=config.user,
+        ExposedPorts=exposed_texts(config.exposed_ports) or None,
+        Env=list(config.environment) or None,
+        Entrypoint=None if config.entrypoint is None else list(config.entrypoint),
+        Cmd=None if config.command is None else list(config.command),
+        Volumes={path: Empty() for path in config.volumes} or None,
+        WorkingDir=config.working_directory,
+        Labels=dict(config.labels) or None,
+        StopSignal=config.stop_signal,
+        OnBuild=list(config.on_build) or None,
+        Shell=list(config.shell) or None,
+    )
+
+
+def to_history(image: Image) -> list[shapes.HistoryItem]:
+    """How the image came to be, the newest step first; only that one has the image's id."""
+    sizes = iter([layer.size_bytes for layer in image.layers])
+    items = [
+        shapes.HistoryItem(
+            Id=MISSING_LAYER_ID,
+            Created=(entry.created_at_ns or 0) // NANOSECONDS,
+            CreatedBy=entry.created_by,
+            Tags=None,
+            Size=0 if entry.is_empty_layer else next(sizes, 0),
+            Comment=entry.comment,
+        )
+        for entry in image.history
+    ]
+    items.reverse()
+    if items:
+        items[0].Id = image.id
+        items[0].Tags = list(image.references) or None
+    return items
+
+
+def to_message(progress: Progress) -> shapes.Message:
+    """One message of a stream."""
+    has_detail = progress.current is not None or progress.total is not None
+    detail = shapes.ProgressDetail(current=progress.current, total=progress.total)
+    return shapes.Message(
+        stream=progress.stream,
+        status=progress.status,
+        id=progress.id,
+        progressDetail=detail if has_detail else None,
+        error=progress.error,
+        errorDetail=shapes.ErrorDetail(message=progress.error) if progress.error else None,
+    )

@@ -1,0 +1,202 @@
+"""From a container to what inspection shows of it."""
+
+from msgspec import UNSET
+
+from wherry.api.translate.mounts import bind_texts, mount_objects, mount_points, tmpfs_texts
+from wherry.api.translate.networking import network_mode_text
+from wherry.api.translate.ports import binding_texts, exposed_texts, published_texts
+from wherry.kit.timestamps import rfc3339_nano
+from wherry.model.containers import Container, ContainerSpec, ContainerStatus, Security
+from wherry.model.lifecycle import ContainerState
+from wherry.model.networks import EndpointStatus
+from wherry.model.queries import ContainerDetails
+from wherry.specgen import MASKED_PATHS, READ_ONLY_PATHS
+from wherry.wire import container_config as shapes
+from wherry.wire.containers import GraphDriver, InspectAnswer, NetworkSettings, State
+
+DEFAULT_RUNTIME = "wherry-runtime"
+
+
+def to_inspect_answer(details: ContainerDetails) -> InspectAnswer:
+    """Everything about a container."""
+    container = details.container
+    arguments = container.arguments
+    return InspectAnswer(
+        Id=container.id,
+        Created=rfc3339_nano(container.created_at_ns),
+        Path=arguments[0] if arguments else "",
+        Args=list(arguments[1:]),
+        State=to_state(container.status),
+        Image=container.image_id,
+        ResolvConfPath=details.resolv_conf_path,
+        HostnamePath=details.hostname_path,
+        HostsPath=details.hosts_path,
+        LogPath=details.log_path,
+        Name=f"/{container.name}",
+        RestartCount=container.status.restart_count,
+        Driver=details.graph_driver,
+        Platform="linux",
+        ExecIDs=list(details.exec_ids) or None,
+        HostConfig=to_host_config(container.spec),
+        GraphDriver=GraphDriver(Data=dict(details.graph_data), Name=details.graph_driver),
+        SizeRw=UNSET if details.size_rw_bytes is None else details.size_rw_bytes,
+        SizeRootFs=UNSET if details.size_rootfs_bytes is None else details.size_rootfs_bytes,
+        Mounts=mount_points(container.spec.mounts),
+        Config=to_config(container.spec),
+        NetworkSettings=to_network_settings(details),
+    )
+
+
+def to_state(status: ContainerStatus) -> State:
+    """The state; Docker's booleans are computed from it."""
+    is_paused = status.state is ContainerState.PAUSED
+    return State(
+        Status=status.state.value,
+        Running=status.state is ContainerState.RUNNING or is_paused,
+        Paused=is_paused,
+        Restarting=False,
+        OOMKilled=status.was_oom_killed,
+        Dead=status.state is ContainerState.DEAD,
+        Pid=status.pid,
+        ExitCode=status.exit_code,
+        Error=status.error,
+        StartedAt=rfc3339_nano(status.started_at_ns),
+        FinishedAt=rfc3339_nano(status.finished_at_ns),
+    )
+
+
+# -- configuration ---------------------------------------------------------------------------
+
+
+def to_config(spec: ContainerSpec) -> shapes.Config:
+    """The part that is independent of the host."""
+    terminal = spec.terminal
+    return shapes.Config(
+        Hostname=spec.hostname,
+        Domainname=spec.domainname,
+        User=spec.user,
+        AttachStdin=terminal.attaches_stdin,
+        AttachStdout=terminal.attaches_stdout,
+        AttachStderr=terminal.attaches_stderr,
+        ExposedPorts=exposed_texts(spec.network.exposed) or UNSET,
+        Tty=terminal.is_tty,
+        OpenStdin=terminal.opens_stdin,
+        StdinOnce=terminal.closes_stdin_after_first,
+        Env=list(spec.environment),
+        Cmd=None if spec.command is None else list(spec.command),
+        Image=spec.image,
+        WorkingDir=spec.working_directory,
+        Entrypoint=None if spec.entrypoint is None else list(spec.entrypoint),
+        NetworkDisabled=spec.network.is_disabled or UNSET,
+        MacAddress=spec.network.mac_address or UNSET,
+        Labels=dict(spec.labels),
+        StopSignal=spec.stop_signal or UNSET,
+        StopTimeout=UNSET if spec.stop_timeout_s is None else spec.stop_timeout_s,
+    )
+
+
+def to_host_config(spec: ContainerSpec) -> shapes.HostShape:
+    """The part that depends on the host."""
+    limits, security, network, names = spec.limits, spec.security, spec.network, spec.namespaces
+    return shapes.HostShape(
+        Binds=bind_texts(spec.mounts),
+        ContainerIDFile=spec.cid_file,
+        LogConfig=shapes.LogShape(Type=spec.log.driver, Config=dict(spec.log.options)),
+        NetworkMode=network_mode_text(network.mode),
+        PortBindings=binding_texts(network.bindings),
+        AutoRemove=spec.removes_itself,
+        ConsoleSize=[spec.terminal.rows, spec.terminal.columns],
+        Annotations=dict(spec.annotations) or UNSET,
+        CapAdd=list(security.capabilities_added) or None,
+        CapDrop=list(security.capabilities_dropped) or None,
+        CgroupnsMode=names.cgroup,
+        Dns=list(network.dns),
+        DnsOptions=list(network.dns_options),
+        DnsSearch=list(network.dns_search),
+        ExtraHosts=list(network.extra_hosts) or None,
+        GroupAdd=list(security.group_add) or None,
+        IpcMode=names.ipc or "private",
+        OomScoreAdj=spec.oom_score_adjust,
+        PidMode=names.pid,
+        Privileged=security.is_privileged,
+        PublishAllPorts=network.publishes_all,
+        ReadonlyRootfs=spec.is_rootfs_read_only,
+        SecurityOpt=list(security.options) or None,
+        Tmpfs=dict(tmpfs_texts(spec.mounts)) or UNSET,
+        UTSMode=names.uts,
+        UsernsMode=names.user,
+        ShmSize=spec.shm_bytes,
+        Sysctls=dict(spec.sysctls) or UNSET,
+        Runtime=spec.runtime or DEFAULT_RUNTIME,
+        CpuShares=limits.cpu_shares,
+        Memory=limits.memory_bytes,
+        NanoCpus=limits.cpu_nanos,
+        CgroupParent=spec.cgroup_parent,
+        CpusetCpus=limits.cpuset_cpus,
+        MemorySwap=limits.memory_swap_bytes or 2 * limits.memory_bytes,
+        PidsLimit=limits.pids,
+        Ulimits=[
+            shapes.Ulimit(Name=each.name, Hard=each.hard, Soft=each.soft)
+            for each in limits.ulimits
+        ],
+        Mounts=list(mount_objects(spec.mounts)) or UNSET,
+        MaskedPaths=_paths(security, security.masked_paths, MASKED_PATHS),
+        ReadonlyPaths=_paths(security, security.read_only_paths, READ_ONLY_PATHS),
+        Init=UNSET if spec.runs_init is None else spec.runs_init,
+    )
+
+
+def _paths(
+    security: Security, asked: tuple[str, ...] | None, default: tuple[str, ...]
+) -> list[str] | None:
+    if asked is not None:
+        return list(asked)
+    return None if security.is_privileged else list(default)
+
+
+# -- networks --------------------------------------------------------------------------------
+
+
+def to_network_settings(details: ContainerDetails) -> NetworkSettings:
+    """How the container is connected; the first bridge endpoint is repeated at the top."""
+    container = details.container
+    is_alive = container.status.state in (ContainerState.RUNNING, ContainerState.PAUSED)
+    settings = NetworkSettings(
+        SandboxID=_sandbox_id(details.sandbox_path),
+        SandboxKey=details.sandbox_path,
+        Networks=to_endpoints(container),
+    )
+    if is_alive:
+        published = [each for endpoint in container.endpoints for each in endpoint.published]
+        settings.Ports = published_texts(container.spec.network.exposed, published)
+    for endpoint in container.endpoints:
+        if endpoint.network_name == "bridge":
+            settings.EndpointID = endpoint.endpoint_id
+            settings.Gateway = endpoint.gateway
+            settings.IPAddress = endpoint.address
+            settings.IPPrefixLen = endpoint.prefix_length
+            settings.MacAddress = endpoint.mac_address
+    return settings
+
+
+def _sandbox_id(path: str) -> str:
+    return path.rpartition("/")[2] if path else ""
+
+
+def to_endpoints(container: Container) -> dict[str, shapes.EndpointSettings]:
+    """The networks of a container, by name."""
+    return {
+        endpoint.network_name: _endpoint(endpoint, container.spec.network.mac_address)
+        for endpoint in container.endpoints
+    }
+
+
+def _endpoint(endpoint: EndpointStatus, wished_mac_address: str) -> shapes.EndpointSettings:
+    return shapes.EndpointSettings(
+        MacAddress=endpoint.mac_address or wished_mac_address,
+        NetworkID=endpoint.network_id,
+        EndpointID=endpoint.endpoint_id,
+        Gateway=endpoint.gateway,
+        IPAddress=endpoint.address,
+        IPPrefixLen=endpoint.prefix_length,
+    )

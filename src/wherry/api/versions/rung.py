@@ -1,0 +1,26 @@
+"""What a rung of the ladder is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wherry.wire.versions import ApiVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Behaviour that depends on the version."""
+
+    names_multiplexed_streams: bool = True
+    """Framed streams have a content type of their own."""
+    stop_takes_signal: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """The differences that clients of `version` and older see."""
+
+    version: ApiVersion
+    downgrade_response: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
+    """Endpoint, such as `GET /info`, to a function that changes its answer in place."""
+    downgrade_traits: Callable[[Traits], Traits] = lambda traits: traits

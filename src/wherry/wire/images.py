@@ -1,0 +1,115 @@
+"""Answers about images."""
+
+from msgspec import UNSET, Struct, UnsetType
+
+from wherry.wire.container_config import Empty
+from wherry.wire.containers import GraphDriver
+
+
+class ImageSummary(Struct, kw_only=True):
+    """An image in a list."""
+
+    Id: str
+    ParentId: str
+    RepoTags: list[str]
+    RepoDigests: list[str]
+    Created: int
+    Size: int
+    SharedSize: int
+    Labels: dict[str, str] | None
+    Containers: int
+
+
+class ImageConfig(Struct, kw_only=True, omit_defaults=True):
+    """What an image says about its containers (OCI image-spec, "config")."""
+
+    User: str = ""
+    ExposedPorts: dict[str, Empty] | None = None
+    Env: list[str] | None = None
+    Entrypoint: list[str] | None = None
+    Cmd: list[str] | None = None
+    Volumes: dict[str, Empty] | None = None
+    WorkingDir: str = ""
+    Labels: dict[str, str] | None = None
+    StopSignal: str = ""
+    OnBuild: list[str] | None = None
+    Shell: list[str] | None = None
+
+
+class RootFS(Struct):
+    """The layers, by the digests of their uncompressed tars."""
+
+    Type: str
+    Layers: list[str] | UnsetType
+
+
+class Metadata(Struct):
+    """What only this host knows of the image."""
+
+    LastTagTime: str
+
+
+class ImageInspectAnswer(Struct, kw_only=True):
+    """Everything about one image."""
+
+    Id: str
+    RepoTags: list[str]
+    RepoDigests: list[str]
+    Parent: str
+    Comment: str
+    Created: str | UnsetType = UNSET
+    DockerVersion: str = ""
+    Author: str
+    Config: ImageConfig
+    Architecture: str
+    Variant: str | UnsetType = UNSET
+    Os: str
+    Size: int
+    GraphDriver: GraphDriver
+    RootFS: RootFS
+    Metadata: Metadata
+
+
+class HistoryItem(Struct, kw_only=True):
+    """One step of an image's making."""
+
+    Id: str
+    Created: int
+    CreatedBy: str
+    Tags: list[str] | None
+    Size: int
+    Comment: str
+
+
+class Deletion(Struct, omit_defaults=True):
+    """One step of an image's removal."""
+
+    Untagged: str = ""
+    Deleted: str = ""
+
+
+# -- streams of messages ---------------------------------------------------------------------
+
+
+class ProgressDetail(Struct, omit_defaults=True):
+    """How far something is."""
+
+    current: int | None = None
+    total: int | None = None
+
+
+class ErrorDetail(Struct):
+    """A failure in the middle of a stream."""
+
+    message: str
+
+
+class Message(Struct, kw_only=True, omit_defaults=True):
+    """One message of a JSON stream."""
+
+    stream: str = ""
+    status: str = ""
+    progressDetail: ProgressDetail | None = None
+    id: str = ""
+    errorDetail: ErrorDetail | None = None
+    error: str = ""

@@ -1,0 +1,626 @@
+"""An engine of dictionaries behind the API's protocols: no kernel, no disk, no time of its own.
+
+Containers start, take input, write what a test makes them write, and end when told to. Every
+call is remembered in `calls`, so that a test can say what the API asked for.
+"""
+
+import asyncio
+import itertools
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from wherry.api import Services, serve
+from wherry.kit.clock import FakeClock
+from wherry.kit.streams import STDOUT, frame
+from wherry.model.containers import (
+    Container,
+    ContainerSpec,
+    ContainerStatus,
+    ExecSpec,
+    ExecStatus,
+)
+from wherry.model.errors import (
+    CommandNotFound,
+    ContainerNameTaken,
+    ContainerNotFound,
+    ContainerNotPaused,
+    ContainerNotRunning,
+    ContainerPaused,
+    ContainerRunning,
+    ExecAlreadyStarted,
+    ExecNotFound,
+    ImageNotFound,
+    NetworkNotFound,
+    NothingToKill,
+    WherryError,
+)
+from wherry.model.events import Event
+from wherry.model.ids import (
+    ChainId,
+    ContainerId,
+    DiffId,
+    EndpointId,
+    ExecId,
+    ImageId,
+    NetworkId,
+)
+from wherry.model.images import HistoryEntry, Image, ImageConfig, Layer
+from wherry.model.lifecycle import ContainerState
+from wherry.model.networks import EndpointStatus, Network, PublishedPort
+from wherry.model.outcomes import (
+    CreateOutcome,
+    Progress,
+    Removal,
+    StartOutcome,
+    StopOutcome,
+    WaitCondition,
+)
+from wherry.model.queries import (
+    AttachRequest,
+    ContainerDetails,
+    ContainerQuery,
+    EngineInfo,
+    Filters,
+    LogLine,
+    LogQuery,
+    ProcessTable,
+)
+from wherry.model.tasks import ExitRecord
+
+SECOND = 1_000_000_000
+BRIDGE_ID = NetworkId("b" * 64)
+IMAGE_ID = ImageId("sha256:" + "1" * 64)
+
+BRIDGE = Network(
+    id=BRIDGE_ID,
+    name="bridge",
+    driver="bridge",
+    created_at_ns=1_699_000_000 * SECOND,
+    subnet="172.17.0.0/16",
+    gateway="172.17.0.1",
+    options={"com.docker.network.bridge.name": "docker0"},
+)
+
+
+class FakeStream:
+    """Streams of a container: the test writes the output and reads the input."""
+
+    def __init__(self, *, echoes: bool = False) -> None:
+        self._output: asyncio.Queue[bytes] = asyncio.Queue()
+        self._echoes = echoes
+        self.received = bytearray()
+        self.is_input_closed = asyncio.Event()
+        self.is_closed = asyncio.Event()
+
+    def say(self, data: bytes) -> None:
+        """Output, as it goes over the wire; empty ends it."""
+        self._output.put_nowait(data)
+
+    async def read(self) -> bytes:
+        """The next output."""
+        return await self._output.get()
+
+    async def write(self, data: bytes) -> None:
+        """Input."""
+        self.received += data
+        if self._echoes:
+            self.say(data)
+
+    async def close_stdin(self) -> None:
+        """End of input; an echoing stream ends its output then."""
+        self.is_input_closed.set()
+        if self._echoes:
+            self.say(b"")
+
+    async def close(self) -> None:
+        """Let go."""
+        self.is_closed.set()
+
+
+def make_image(reference: str = "busybox:latest") -> Image:
+    """A small image."""
+    layer = Layer(
+        diff_id=DiffId("sha256:" + "2" * 64),
+        chain_id=ChainId("sha256:" + "2" * 64),
+        size_bytes=1_234_567,
+    )
+    return Image(
+        id=IMAGE_ID,
+        references=(reference,),
+        config=ImageConfig(command=("sh",), environment=("PATH=/bin",)),
+        layers=(layer,),
+        history=(
+            HistoryEntry(created_at_ns=1_699_999_000 * SECOND, created_by="ADD file"),
+            HistoryEntry(
+                created_at_ns=1_699_999_001 * SECOND, created_by='CMD ["sh"]', is_empty_layer=True
+            ),
+        ),
+        created_at_ns=1_699_999_001 * SECOND,
+        size_bytes=1_234_567,
+        tagged_at_ns=1_699_999_002 * SECOND,
+    )
+
+
+@dataclass
+class FakeEngine:
+    """All the state, and the services over it."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    containers: dict[str, Container] = field(default_factory=dict)
+    execs: dict[str, ExecStatus] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=lambda: {"busybox:latest": make_image()})
+    streams: dict[str, FakeStream] = field(default_factory=dict)
+    log: list[LogLine] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    fails: WherryError | Exception | None = None
+    """Raised by the next verb."""
+    echoes: bool = False
+    endings: dict[str, list[asyncio.Future[ExitRecord]]] = field(default_factory=dict)
+    progress: list[Progress] = field(default_factory=list)
+    uploaded: bytearray = field(default_factory=bytearray)
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def services(self) -> Services:
+        """What the API is given."""
+        return Services(
+            containers=FakeContainers(self),
+            execs=FakeExecs(self),
+            images=FakeImages(self),
+            networks=FakeNetworks(self),
+            system=FakeSystem(self),
+            events=FakeEvents(self),
+            explanations=FakeExplanations(self),
+        )
+
+    # -- for the services --------------------------------------------------------------------
+
+    def note(self, *call: object) -> None:
+        """Remember a call, and fail if the test wants that."""
+        self.calls.append(call)
+        if self.fails is not None:
+            failure, self.fails = self.fails, None
+            raise failure
+
+    def next_id(self) -> str:
+        """64 digits, the first ones telling."""
+        return f"{next(self._numbers):04x}".ljust(64, "c")
+
+    def find(self, reference: str) -> Container:
+        """By id, prefix or name."""
+        for each in self.containers.values():
+            if reference and (each.id.startswith(reference) or each.name == reference.strip("/")):
+                return each
+        raise ContainerNotFound(reference)
+
+    def set_state(self, container: Container, **changes: object) -> Container:
+        """A container with another status."""
+        changed = replace(container, status=replace(container.status, **changes))  # type: ignore[arg-type]
+        self.containers[container.id] = changed
+        return changed
+
+    def stream_of(self, identifier: str) -> FakeStream:
+        """The streams of a container or session."""
+        return self.streams.setdefault(identifier, FakeStream(echoes=self.echoes))
+
+    # -- for tests ---------------------------------------------------------------------------
+
+    def end(self, reference: str, exit_code: int = 0, error: str = "") -> None:
+        """The container's process ends."""
+        container = self.set_state(
+            self.find(reference),
+            state=ContainerState.EXITED,
+            exit_code=exit_code,
+            pid=0,
+            finished_at_ns=self.clock.now_ns(),
+        )
+        record = ExitRecord(exit_code=exit_code, exited_at_ns=self.clock.now_ns(), error=error)
+        for ending in self.endings.pop(container.id, []):
+            if not ending.done():
+                ending.set_result(record)
+        self.stream_of(container.id).say(b"")
+
+
+@dataclass
+class FakeContainers:
+    """The containers of a fake engine."""
+
+    engine: FakeEngine
+
+    async def create(self, spec: ContainerSpec, *, name: str, platform: str = "") -> CreateOutcome:
+        engine = self.engine
+        engine.note("create", spec, name, platform)
+        if not any(spec.image in (key, key.partition(":")[0]) for key in engine.images):
+            raise ImageNotFound(spec.image)
+        for each in engine.containers.values():
+            if name and each.name == name.removeprefix("/"):
+                raise ContainerNameTaken(each.name, each.id)
+        container_id = ContainerId(engine.next_id())
+        engine.containers[container_id] = Container(
+            id=container_id,
+            name=name.removeprefix("/") or f"name_{len(engine.containers)}",
+            created_at_ns=engine.clock.now_ns(),
+            image_id=IMAGE_ID,
+            spec=replace(spec, hostname=spec.hostname or container_id[:12]),
+            status=ContainerStatus(state=ContainerState.CREATED),
+            endpoints=(
+                EndpointStatus(
+                    endpoint_id=EndpointId(""), network_id=BRIDGE_ID, network_name="bridge"
+                ),
+            ),
+        )
+        return CreateOutcome(container_id=container_id)
+
+    async def start(self, reference: str) -> StartOutcome:
+        engine = self.engine
+        container = engine.find(reference)
+        engine.note("start", reference)
+        if container.status.state is ContainerState.RUNNING:
+            return StartOutcome.ALREADY_RUNNING
+        if container.status.state is ContainerState.PAUSED:
+            raise ContainerPaused(container.id)
+        published = tuple(
+            PublishedPort(port=each.port, host_address="0.0.0.0", host_port=each.host_port)
+            for each in container.spec.network.bindings
+        )
+        endpoint = replace(
+            container.endpoints[0],
+            endpoint_id=EndpointId("e" * 64),
+            address="172.17.0.2",
+            prefix_length=16,
+            gateway="172.17.0.1",
+            mac_address="02:42:ac:11:00:02",
+            published=published,
+        )
+        engine.set_state(
+            replace(container, endpoints=(endpoint,)),
+            state=ContainerState.RUNNING,
+            pid=4711,
+            started_at_ns=engine.clock.now_ns(),
+        )
+        return StartOutcome.STARTED
+
+    async def stop(
+        self, reference: str, *, signal: str = "", timeout_s: int | None = None
+    ) -> StopOutcome:
+        self.engine.note("stop", reference, signal, timeout_s)
+        if self.engine.find(reference).status.state is not ContainerState.RUNNING:
+            return StopOutcome.ALREADY_STOPPED
+        self.engine.end(reference, 143)
+        return StopOutcome.STOPPED
+
+    async def restart(
+        self, reference: str, *, signal: str = "", timeout_s: int | None = None
+    ) -> None:
+        await self.stop(reference, signal=signal, timeout_s=timeout_s)
+        await self.start(reference)
+
+    async def kill(self, reference: str, *, signal: str = "") -> None:
+        self.engine.note("kill", reference, signal)
+        container = self.engine.find(reference)
+        if container.status.state is not ContainerState.RUNNING:
+            raise NothingToKill(reference, container.id)
+        self.engine.end(reference, 137)
+
+    async def pause(self, reference: str) -> None:
+        container = self._running(reference)
+        self.engine.set_state(container, state=ContainerState.PAUSED)
+
+    async def unpause(self, reference: str) -> None:
+        container = self.engine.find(reference)
+        if container.status.state is not ContainerState.PAUSED:
+            raise ContainerNotPaused(container.id)
+        self.engine.set_state(container, state=ContainerState.RUNNING)
+
+    async def rename(self, reference: str, new_name: str) -> None:
+        container = self.engine.find(reference)
+        self.engine.containers[container.id] = replace(container, name=new_name)
+
+    async def remove(
+        self,
+        reference: str,
+        *,
+        is_forced: bool = False,
+        removes_volumes: bool = False,
+        removes_link: bool = False,
+    ) -> None:
+        container = self.engine.find(reference)
+        self.engine.note("remove", reference, is_forced)
+        state = container.status.state
+        if state in (ContainerState.RUNNING, ContainerState.PAUSED):
+            if not is_forced:
+                raise ContainerRunning(container.id, state.value)
+            self.engine.end(reference, 137)
+        del self.engine.containers[container.id]
+
+    async def wait(self, reference: str, condition: WaitCondition) -> Awaitable[ExitRecord]:
+        container = self.engine.find(reference)
+        self.engine.note("wait", reference, condition)
+        ending: asyncio.Future[ExitRecord] = asyncio.get_running_loop().create_future()
+        if container.status.state is ContainerState.EXITED and (
+            condition is WaitCondition.NOT_RUNNING
+        ):
+            ending.set_result(ExitRecord(exit_code=container.status.exit_code, exited_at_ns=0))
+        else:
+            self.engine.endings.setdefault(container.id, []).append(ending)
+        return ending
+
+    async def resize(self, reference: str, *, rows: int, columns: int) -> None:
+        self.engine.note("resize", self._running(reference).name, rows, columns)
+
+    async def attach(self, reference: str, request: AttachRequest) -> FakeStream:
+        container = self.engine.find(reference)
+        self.engine.note("attach", reference, request)
+        if container.status.state is ContainerState.PAUSED:
+            raise ContainerPaused(container.id)
+        return self.engine.stream_of(container.id)
+
+    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogLine]:
+        self.engine.find(reference)
+        self.engine.note("logs", reference, query)
+        return self._lines(query)
+
+    async def _lines(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        for line in self.engine.log:
+            yield line
+        if query.follows:
+            await asyncio.Event().wait()
+
+    async def get(self, reference: str) -> Container:
+        return self.engine.find(reference)
+
+    async def inspect(self, reference: str, *, wants_size: bool = False) -> ContainerDetails:
+        container = self.engine.find(reference)
+        return ContainerDetails(
+            container=container,
+            image=next(iter(self.engine.images.values())),
+            log_path=f"/data/containers/{container.id}/{container.id}-json.log",
+            sandbox_path="/run/netns/abc" if container.status.pid else "",
+            hosts_path="/data/hosts",
+            resolv_conf_path="/data/resolv.conf",
+            hostname_path="/data/hostname",
+            graph_driver="overlay2",
+            graph_data={"UpperDir": "/data/upper"},
+            exec_ids=(),
+            size_rw_bytes=10 if wants_size else None,
+            size_rootfs_bytes=1_234_577 if wants_size else None,
+        )
+
+    async def list(self, query: ContainerQuery) -> Sequence[Container]:
+        self.engine.note("list", query)
+        found = [
+            each
+            for each in reversed(self.engine.containers.values())
+            if query.wants_all or each.status.state is ContainerState.RUNNING
+        ]
+        return found[: query.limit] if query.limit else found
+
+    async def top(self, reference: str, ps_arguments: str) -> ProcessTable:
+        self._running(reference)
+        self.engine.note("top", reference, ps_arguments)
+        return ProcessTable(titles=("PID", "CMD"), rows=(("4711", "sleep 10"),))
+
+    def _running(self, reference: str) -> Container:
+        container = self.engine.find(reference)
+        if container.status.state is ContainerState.PAUSED:
+            raise ContainerPaused(container.id)
+        if container.status.state is not ContainerState.RUNNING:
+            raise ContainerNotRunning(container.id)
+        return container
+
+
+@dataclass
+class FakeExecs:
+    """Exec sessions; a command `nope` is not found, all others succeed."""
+
+    engine: FakeEngine
+
+    async def create(self, reference: str, spec: ExecSpec) -> ExecId:
+        container = self.engine.find(reference)
+        self.engine.note("exec create", reference, spec)
+        if container.status.state is ContainerState.PAUSED:
+            raise ContainerPaused(container.id)
+        if container.status.state is not ContainerState.RUNNING:
+            raise ContainerNotRunning(container.id)
+        exec_id = ExecId(self.engine.next_id())
+        self.engine.execs[exec_id] = ExecStatus(
+            id=exec_id, spec=replace(spec, container_id=container.id)
+        )
+        return exec_id
+
+    async def start(
+        self, exec_id: str, *, is_detached: bool, is_tty: bool, rows: int = 0, columns: int = 0
+    ) -> FakeStream | None:
+        status = await self.inspect(exec_id)
+        self.engine.note("exec start", exec_id, is_detached, rows, columns)
+        if status.has_started:
+            raise ExecAlreadyStarted(exec_id)
+        if status.spec.command[0] == "nope":
+            self.engine.execs[exec_id] = replace(status, has_started=True, exit_code=127)
+            raise CommandNotFound("nope", in_search_path=True)
+        self.engine.execs[exec_id] = replace(status, has_started=True, exit_code=0)
+        if is_detached:
+            return None
+        stream = self.engine.stream_of(exec_id)
+        if status.spec.command[0] == "echo":
+            text = " ".join(status.spec.command[1:]).encode() + b"\n"
+            stream.say(text if is_tty else frame(STDOUT, text))
+            stream.say(b"")
+        return stream
+
+    async def inspect(self, exec_id: str) -> ExecStatus:
+        try:
+            return self.engine.execs[exec_id]
+        except KeyError:
+            raise ExecNotFound(exec_id) from None
+
+    async def resize(self, exec_id: str, *, rows: int, columns: int) -> None:
+        await self.inspect(exec_id)
+        self.engine.note("exec resize", exec_id, rows, columns)
+
+
+@dataclass
+class FakeImages:
+    """Images by reference."""
+
+    engine: FakeEngine
+
+    async def list(self, filters: Filters, *, wants_all: bool = False) -> Sequence[Image]:
+        self.engine.note("images", dict(filters), wants_all)
+        return list(self.engine.images.values())
+
+    async def get(self, reference: str) -> Image:
+        for name, image in self.engine.images.items():
+            if reference in (name, name.partition(":")[0], image.id):
+                return image
+        raise ImageNotFound(reference)
+
+    async def graph_data(self, image: Image) -> tuple[str, Mapping[str, str]]:
+        return "overlay2", {"UpperDir": "/data/layer"}
+
+    async def containers_by_image(self) -> Mapping[str, int]:
+        return {IMAGE_ID: len(self.engine.containers)}
+
+    async def tag(self, reference: str, *, repository: str, tag: str) -> None:
+        image = await self.get(reference)
+        self.engine.note("tag", reference, repository, tag)
+        self.engine.images[f"{repository}:{tag or 'latest'}"] = image
+
+    async def remove(
+        self, reference: str, *, is_forced: bool = False, prunes_parents: bool = True
+    ) -> Sequence[Removal]:
+        await self.get(reference)
+        self.engine.note("image remove", reference, is_forced, prunes_parents)
+        return (Removal(untagged=reference), Removal(deleted=IMAGE_ID))
+
+    async def _receive(self, archive: AsyncIterator[bytes]) -> None:
+        async for piece in archive:
+            self.engine.uploaded += piece
+
+    async def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[Progress]:
+        await self._receive(archive)
+        async for message in self._messages("load"):
+            yield message
+
+    async def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+        for reference in references:
+            await self.get(reference)
+        yield b"tar of "
+        yield ",".join(references).encode()
+
+    async def import_archive(
+        self,
+        archive: AsyncIterator[bytes],
+        *,
+        reference: str,
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+    ) -> AsyncIterator[Progress]:
+        await self._receive(archive)
+        async for each in self._messages("import", reference, message, tuple(changes)):
+            yield each
+
+    async def bootstrap(self, reference: str) -> AsyncIterator[Progress]:
+        async for message in self._messages("bootstrap", reference):
+            yield message
+
+    async def _messages(self, *call: object) -> AsyncIterator[Progress]:
+        for message in self.engine.progress:
+            yield message
+        self.engine.note(*call)
+
+
+@dataclass
+class FakeNetworks:
+    """The default bridge alone."""
+
+    engine: FakeEngine
+
+    async def list(self, filters: Filters) -> Sequence[Network]:
+        return (BRIDGE,)
+
+    async def get(self, reference: str) -> Network:
+        if reference not in ("bridge", BRIDGE_ID):
+            raise NetworkNotFound(reference)
+        return BRIDGE
+
+    async def containers_on(self, network: Network) -> Sequence[Container]:
+        return list(self.engine.containers.values())
+
+
+@dataclass
+class FakeSystem:
+    """A host that never changes."""
+
+    engine: FakeEngine
+
+    async def info(self) -> EngineInfo:
+        return EngineInfo(
+            id="WHERRY", version="0.1.0", git_commit="abc", build_time="2026-01-01T00:00:00Z",
+            host_name="host", operating_system="Debian GNU/Linux 12", os_version="12",
+            kernel_version="6.1.0", architecture="x86_64", processors=2,
+            memory_bytes=8 << 30, containers_running=1, containers_paused=0,
+            containers_stopped=2, images=1, storage_driver="overlay2",
+            storage_status=(("Backing Filesystem", "extfs"),), data_root="/var/lib/wherry",
+            log_driver="json-file", log_drivers=("json-file", "none"),
+            network_drivers=("bridge", "host", "null"), cgroup_driver="cgroupfs",
+            cgroup_version="2", security_options=("name=seccomp,profile=builtin",),
+            default_runtime="wherry-runtime", runtimes=("wherry-runtime",), labels=(),
+            warnings=(), is_debug=False, open_files=20, tasks=5, event_listeners=0,
+            system_time_ns=self.engine.clock.now_ns(),
+            limits={"memory": True, "swap": True, "pids": True, "cpu_shares": True,
+                    "cpu_quota": True, "cpuset": True, "ipv4_forwarding": True},
+            components=(("wherry-runtime", "0.1.0"),), init_version="0.19.0",
+        )  # fmt: skip
+
+
+@dataclass
+class FakeEvents:
+    """The events that a test put there, then silence until `until`."""
+
+    engine: FakeEngine
+
+    async def subscribe(
+        self, *, since_ns: int | None, until_ns: int | None, filters: Filters
+    ) -> AsyncIterator[Event]:
+        self.engine.note("events", since_ns, until_ns, dict(filters))
+        for event in self.engine.events:
+            yield event
+        if until_ns is None:
+            await asyncio.Event().wait()
+
+
+@dataclass
+class FakeExplanations:
+    """One sentence."""
+
+    engine: FakeEngine
+
+    async def container_text(self, reference: str) -> str:
+        return f"1. nothing was done for {self.engine.find(reference).name}\n"
+
+    async def container_json(self, reference: str) -> bytes:
+        self.engine.find(reference)
+        return b"[]"
+
+
+@asynccontextmanager
+async def served(engine: FakeEngine) -> AsyncIterator[str]:
+    """The API of a fake engine on a Unix socket; gives its path."""
+    with tempfile.TemporaryDirectory(prefix="wherry-api-") as directory:
+        path = str(Path(directory) / "api.sock")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        listener.listen(128)
+        listening = await serve(engine.services(), [listener], clock=engine.clock)
+        try:
+            yield path
+        finally:
+            await listening.close()
