@@ -10,14 +10,30 @@ Called by: images (layers), engine (snapshots of containers), build.
 """
 
 from wherry.snapshots.apply import LayerCounts
-from wherry.snapshots.compression import Compression, decompressed
-from wherry.snapshots.diff import Writable
+from wherry.snapshots.compression import Compression, compression_of, decompressed
+from wherry.snapshots.diff import Writable, diff_tar
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
 from wherry.snapshots.overlay import Snapshots, StagedLayer
-from wherry.snapshots.tar_reader import Readable, TarEntry, TarReader
+from wherry.snapshots.tar_reader import (
+    DIRECTORY,
+    HARD_LINK,
+    REGULAR,
+    SYMLINK,
+    Readable,
+    TarEntry,
+    TarReader,
+)
+from wherry.snapshots.tar_writer import END as TAR_END
+from wherry.snapshots.tar_writer import header as tar_header
+from wherry.snapshots.tar_writer import padding as tar_padding
 
 __all__ = [
+    "DIRECTORY",
+    "HARD_LINK",
     "MIGRATIONS",
+    "REGULAR",
+    "SYMLINK",
+    "TAR_END",
     "CommittedLayer",
     "Compression",
     "LayerCounts",
@@ -28,5 +44,9 @@ __all__ = [
     "TarReader",
     "Writable",
     "chain_id",
+    "compression_of",
     "decompressed",
+    "diff_tar",
+    "tar_header",
+    "tar_padding",
 ]

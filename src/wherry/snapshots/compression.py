@@ -5,11 +5,10 @@ top stops it by the limit on what comes out.
 """
 
 import bz2
-import io
 import lzma
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import zstandard
 from isal import igzip_lib
@@ -76,19 +75,29 @@ def decompressed(source: Readable) -> tuple[Compression, Readable]:
     start = b""
     while len(start) < _LONGEST_MAGIC and (more := source.read(_LONGEST_MAGIC - len(start))):
         start += more
-    compression = next((kind for magic, kind in _MAGICS if start.startswith(magic)), None)
+    compression = compression_of(start)
     whole = _Joined(start, source)
     match compression:
-        case None:
-            return Compression.NONE, whole
+        case Compression.NONE:
+            return compression, whole
         case Compression.ZSTD:
             return compression, _MemberReader(whole, _ZstdUnpacker, "zstd")
         case Compression.GZIP:
             return compression, _MemberReader(whole, _new_gunzip, "gzip")
         case Compression.XZ:
             return compression, _MemberReader(whole, _new_unxz, "xz")
-        case _:
+        case Compression.BZIP2:
             return compression, _MemberReader(whole, bz2.BZ2Decompressor, "bzip2")
+        case _:
+            assert_never(compression)
+
+
+def compression_of(start: bytes) -> Compression:
+    """How a stream that begins so is compressed."""
+    for magic, kind in _MAGICS:
+        if start.startswith(magic):
+            return kind
+    return Compression.NONE
 
 
 def _new_gunzip() -> _Unpacker:
@@ -189,8 +198,3 @@ class _ZstdUnpacker:
             self._plain = self._unpacker.decompress(step)
         piece, self._plain = self._plain[:max_length], self._plain[max_length:]
         return piece
-
-
-def reader_of(content: bytes) -> Readable:
-    """Bytes as a stream."""
-    return io.BytesIO(content)

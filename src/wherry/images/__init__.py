@@ -1,0 +1,25 @@
+"""Images: what they are called, what they are made of, and how they come and go.
+
+I own: references, the image store, archives in and out (docker-archive and OCI layout), import,
+and base images made from the host's own parts.
+I never: know a container (who uses an image is asked of the caller), or unpack a layer myself
+(snapshots).
+On disk I leave: rows for images and names, blobs in `content`; in `tmp` what is under way. An
+image has its row only when all of it is on the disk.
+Called by: engine.
+"""
+
+from wherry.images.image_table import MIGRATIONS, DamagedImage
+from wherry.images.references import Reference, parse
+from wherry.images.store import ImageStore
+from wherry.model.outcomes import Progress, Removal
+
+__all__ = [
+    "MIGRATIONS",
+    "DamagedImage",
+    "ImageStore",
+    "Progress",
+    "Reference",
+    "Removal",
+    "parse",
+]

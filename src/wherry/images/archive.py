@@ -1,0 +1,214 @@
+"""Reading image archives: what `docker save` writes, old and new, and OCI layouts.
+
+An archive is a tar of files that refer to each other by name. Nothing is ever written under
+those names: each member becomes a staged blob, and a name is looked up in a dictionary. So a
+name with `..` in it, or a link that leads out, only ever leads nowhere.
+"""
+
+import contextlib
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wherry.content import ContentStore, StagedBlob
+from wherry.images.documents import LARGEST_DOCUMENT
+from wherry.images.intake import ImagePlan
+from wherry.images.references import Reference, parse
+from wherry.kit.random_ids import short_id
+from wherry.model.errors import ArchiveRefused, DigestMismatch, InvalidReference
+from wherry.model.outcomes import Progress
+from wherry.oci import json_fields
+from wherry.oci.image_json import decode_index, decode_manifest
+from wherry.oci.image_spec import INDEXES, Descriptor
+from wherry.oci.json_fields import Fields
+from wherry.snapshots import (
+    DIRECTORY,
+    HARD_LINK,
+    REGULAR,
+    SYMLINK,
+    Readable,
+    TarReader,
+    decompressed,
+)
+
+MOST_MEMBERS = 16_384
+_MOST_LINKS = 8
+_WORTH_TELLING = 1 << 20
+_DOCUMENTS = ("manifest.json", "index.json", "repositories", "oci-layout")
+_NAME_ANNOTATION = "io.containerd.image.name"
+"""The full name in an index, as Docker 25 and containerd write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    target: str
+
+
+class ImageArchive:
+    """The members of one archive, staged; leaving the block throws away what is left."""
+
+    def __init__(self, content: ContentStore) -> None:
+        self._content = content
+        self._members: dict[str, StagedBlob | _Link] = {}
+        self._count = 0
+
+    def __enter__(self) -> "ImageArchive":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for member in self._members.values():
+            if isinstance(member, StagedBlob):
+                self._content.discard(member)
+
+    def receive(self, source: Readable) -> Iterator[Progress]:
+        """Stage every member. Raises: ArchiveRefused; OSError."""
+        archive = TarReader(decompressed(source)[1])
+        for entry in archive:
+            self._count += 1
+            if self._count > MOST_MEMBERS:
+                raise ArchiveRefused(f"more than {MOST_MEMBERS} members")
+            name = _member_name(entry.path)
+            if entry.kind == DIRECTORY:
+                continue
+            if entry.kind == SYMLINK:
+                target = posixpath.join(posixpath.dirname(name), _text(entry.link))
+                self._put(name, _Link(_normal(target)))
+            elif entry.kind == HARD_LINK:
+                self._put(name, _Link(_member_name(entry.link)))
+            elif entry.kind == REGULAR and entry.sparse is None:
+                if name in _DOCUMENTS and entry.size > LARGEST_DOCUMENT:
+                    raise ArchiveRefused(f"{name} of {entry.size} bytes")
+                with self._content.ingest() as writer:
+                    while archive.remaining:
+                        writer.write(bytes(archive.read_content()))
+                    blob = writer.finish()
+                self._put(name, blob)
+                if entry.size >= _WORTH_TELLING:
+                    yield Progress(
+                        status="Loading layer",
+                        id=short_id(blob.digest),
+                        current=entry.size,
+                        total=entry.size,
+                    )
+            else:
+                raise ArchiveRefused(f"member {name!r} is neither a file nor a link")
+
+    def plans(self) -> tuple[ImagePlan, ...]:
+        """The images that the archive describes. Raises: ArchiveRefused; DigestMismatch."""
+        try:
+            if "manifest.json" in self._members:
+                return tuple(self._docker_plans())
+            if "index.json" in self._members:
+                index = decode_index(self._document("index.json"))
+                return tuple(self._oci_plan(descriptor, depth=0) for descriptor in index.manifests)
+        except (ValueError, InvalidReference) as error:
+            raise ArchiveRefused(str(error)) from error
+        raise ArchiveRefused("neither manifest.json nor index.json is in it")
+
+    # -- the two forms -----------------------------------------------------------------------
+
+    def _docker_plans(self) -> Iterator[ImagePlan]:
+        """`manifest.json`: a list of images, each by the names of its files."""
+        for item in _document_list(self._document("manifest.json")):
+            names = tuple(_tagged(text) for text in item.texts("RepoTags"))
+            item.require("Config")
+            yield ImagePlan(
+                config=self._blob(item.text("Config")),
+                layers=tuple(self._blob(name) for name in item.texts("Layers")),
+                names=names,
+            )
+
+    def _oci_plan(self, descriptor: Descriptor, *, depth: int) -> ImagePlan:
+        """`index.json`: manifests by digest; an index in an index is one for platforms."""
+        content = self._content_of(descriptor)
+        if descriptor.media_type in INDEXES:
+            inner = [
+                each
+                for each in decode_index(content).manifests
+                if each.platform is None or each.platform.os == "linux"
+            ]
+            if depth or not inner:
+                raise ArchiveRefused("index without a manifest for linux")
+            plan = self._oci_plan(inner[0], depth=1)
+            return ImagePlan(
+                config=plan.config, layers=plan.layers, names=_annotated(descriptor) or plan.names
+            )
+        manifest = decode_manifest(content)
+        return ImagePlan(
+            config=self._described(manifest.config),
+            layers=tuple(self._described(each) for each in manifest.layers),
+            names=_annotated(descriptor),
+        )
+
+    # -- members -----------------------------------------------------------------------------
+
+    def _put(self, name: str, member: StagedBlob | _Link) -> None:
+        """Of two members with one name the later one counts, as when a tar is unpacked."""
+        old = self._members.get(name)
+        if isinstance(old, StagedBlob):
+            self._content.discard(old)
+        self._members[name] = member
+
+    def _blob(self, name: str) -> StagedBlob:
+        found = self._members.get(_normal(name))
+        for _ in range(_MOST_LINKS):
+            if not isinstance(found, _Link):
+                break
+            found = self._members.get(found.target)
+        if not isinstance(found, StagedBlob):
+            raise ArchiveRefused(f"{name!r} is not in the archive")
+        return found
+
+    def _described(self, descriptor: Descriptor) -> StagedBlob:
+        blob = self._blob("blobs/" + descriptor.digest.replace(":", "/", 1))
+        if blob.digest != descriptor.digest:
+            raise DigestMismatch(descriptor.digest, blob.digest)
+        return blob
+
+    def _content_of(self, descriptor: Descriptor) -> bytes:
+        return _read(self._described(descriptor), descriptor.digest)
+
+    def _document(self, name: str) -> bytes:
+        return _read(self._blob(name), name)
+
+
+def _document_list(content: bytes) -> Iterator[Fields]:
+    """The objects of a document that is an array."""
+    wrapped = b'{"images":' + content + b"}"
+    return json_fields.parse(wrapped).children("images")
+
+
+def _read(blob: StagedBlob, name: str) -> bytes:
+    if blob.size_bytes > LARGEST_DOCUMENT:
+        raise ArchiveRefused(f"{name} of {blob.size_bytes} bytes")
+    with blob.open() as file:
+        return file.read()
+
+
+def _tagged(text: str) -> Reference:
+    name = parse(text)
+    if not name.tag or name.digest is not None:
+        raise ArchiveRefused(f"invalid tag {text!r}")
+    return name
+
+
+def _annotated(descriptor: Descriptor) -> tuple[Reference, ...]:
+    name = descriptor.annotations.get(_NAME_ANNOTATION, "")
+    if not name:
+        return ()
+    with contextlib.suppress(InvalidReference):
+        return (_tagged(name),)
+    return ()
+
+
+def _member_name(path: bytes) -> str:
+    return _normal(_text(path))
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _normal(name: str) -> str:
+    """A name relative to the archive's root; one that leads above it stays recognisable."""
+    return posixpath.normpath(name.lstrip("/") or ".")

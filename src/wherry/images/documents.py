@@ -1,0 +1,82 @@
+"""Between OCI's image documents and our own words for an image."""
+
+import re
+
+from wherry.kit.timestamps import parse_rfc3339
+from wherry.model.errors import ArchiveRefused
+from wherry.model.images import HistoryEntry, ImageConfig
+from wherry.model.networks import Port
+from wherry.oci.image_json import decode_image
+from wherry.oci.image_spec import ExecutionDefaults, History, ImageDocument
+
+LARGEST_DOCUMENT = 4 << 20
+"""Bytes that a manifest or a configuration may have."""
+
+_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+
+
+def read_document(content: bytes) -> ImageDocument:
+    """An image's configuration, fit for this engine.
+
+    Raises: ArchiveRefused.
+    """
+    try:
+        document = decode_image(content)
+        image_config(document.config)
+    except ValueError as error:
+        raise ArchiveRefused(f"image configuration: {error}") from error
+    if document.os not in ("", "linux"):
+        raise ArchiveRefused(f"cannot load {document.os} image on linux")
+    return document
+
+
+def image_config(defaults: ExecutionDefaults) -> ImageConfig:
+    """What an image says about its containers. Raises: ValueError for a port that is none."""
+    return ImageConfig(
+        entrypoint=defaults.entrypoint,
+        command=defaults.cmd,
+        environment=defaults.env,
+        working_directory=defaults.working_dir,
+        user=defaults.user,
+        exposed_ports=tuple(
+            port for text in defaults.exposed_ports for port in parse_exposed(text)
+        ),
+        volumes=defaults.volumes,
+        labels=defaults.labels,
+        stop_signal=defaults.stop_signal,
+        shell=defaults.shell,
+        on_build=defaults.on_build,
+    )
+
+
+def history_entry(step: History) -> HistoryEntry:
+    """One step of how an image came to be."""
+    return HistoryEntry(
+        created_at_ns=moment(step.created),
+        created_by=step.created_by,
+        comment=step.comment,
+        author=step.author,
+        is_empty_layer=step.empty_layer,
+    )
+
+
+def moment(text: str) -> int | None:
+    """A time of a document; None where there is none, or only Go's zero time."""
+    try:
+        value = parse_rfc3339(text) if text else None
+    except ValueError:
+        return None
+    return None if value is None or value < 0 else value
+
+
+def parse_exposed(text: str) -> tuple[Port, ...]:
+    """`80`, `53/udp` or `8000-8010/tcp`. Raises: ValueError."""
+    match = _PORT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a port")
+    first = int(match.group(1))
+    last = int(match.group(2) or first)
+    if not 0 < first <= last <= 65535:
+        raise ValueError(f"{text!r} is not a port")
+    protocol = (match.group(3) or "tcp").lower()
+    return tuple(Port(number, protocol) for number in range(first, last + 1))

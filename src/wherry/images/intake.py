@@ -1,0 +1,104 @@
+"""Taking images in: all of an archive, or nothing of it.
+
+Blobs are staged first, without any lock, as fast or slowly as they come. Then, in one go and
+under the store's lock: layers are unpacked and checked against their digests, synced, committed;
+blobs get their names; and one transaction records the images and how they are called. Whatever
+fails or is killed before that leaves no name, and nothing that a sweep doesn't take away.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wherry.content import ContentStore, StagedBlob
+from wherry.images.documents import LARGEST_DOCUMENT, read_document
+from wherry.images.image_table import ImageTable, LayerBlob, NewImage
+from wherry.images.references import Reference
+from wherry.kit.clock import Clock
+from wherry.model.errors import ArchiveRefused
+from wherry.model.ids import ChainId, DiffId, ImageId
+from wherry.oci.image_spec import LAYER
+from wherry.snapshots import Compression, Snapshots, StagedLayer, compression_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePlan:
+    """What one image is to be made of; layers from the bottom up."""
+
+    config: StagedBlob
+    layers: tuple[StagedBlob, ...]
+    names: tuple[Reference, ...]
+
+
+class Intake:
+    """Where staged blobs become images. Callers hold the store's lock."""
+
+    def __init__(
+        self, *, content: ContentStore, snapshots: Snapshots, table: ImageTable, clock: Clock
+    ) -> None:
+        self._content = content
+        self._snapshots = snapshots
+        self._table = table
+        self._clock = clock
+
+    def take_in(
+        self, plans: Sequence[ImagePlan], *, collect: Callable[[], object]
+    ) -> tuple[ImageId, ...]:
+        """Make images; `collect` is called to clean up when one can't be made.
+
+        Raises: ArchiveRefused, DigestMismatch, StepFailed.
+        """
+        staged: list[StagedLayer] = []
+        try:
+            added = [self._unpack(plan, staged) for plan in plans]
+            self._snapshots.commit_layers(staged)
+            for plan in plans:
+                for blob in (plan.config, *plan.layers):
+                    self._content.commit(blob)
+            self._table.add(added, now_ns=self._clock.now_ns())
+        except BaseException:
+            self._snapshots.discard_layers(staged)
+            collect()
+            raise
+        return tuple(image.id for image in added)
+
+    def _unpack(self, plan: ImagePlan, staged: list[StagedLayer]) -> NewImage:
+        config = _read_bounded(plan.config)
+        document = read_document(config)
+        if len(document.diff_ids) != len(plan.layers):
+            raise ArchiveRefused(
+                f"invalid manifest, layers length mismatch: expected {len(plan.layers)}, "
+                f"got {len(document.diff_ids)}"
+            )
+        chain: ChainId | None = None
+        blobs = []
+        for layer, promised in zip(plan.layers, document.diff_ids, strict=True):
+            diff_id = DiffId(promised)
+            with layer.open() as packed:
+                compression = compression_of(packed.read(16))
+                packed.seek(0)
+                unpacked = self._snapshots.stage_layer(chain, packed, diff_id=diff_id)
+            staged.append(unpacked)
+            chain = unpacked.layer.chain_id
+            blobs.append(
+                LayerBlob(
+                    diff_id=diff_id,
+                    blob=layer.digest,
+                    blob_bytes=layer.size_bytes,
+                    media_type=media_type(compression),
+                )
+            )
+        return NewImage(
+            id=ImageId(plan.config.digest), config=config, layers=tuple(blobs), names=plan.names
+        )
+
+
+def media_type(compression: Compression) -> str:
+    """OCI's name for a layer that is compressed so."""
+    return f"{LAYER}+{compression.value}" if compression.value else LAYER
+
+
+def _read_bounded(blob: StagedBlob) -> bytes:
+    if blob.size_bytes > LARGEST_DOCUMENT:
+        raise ArchiveRefused(f"image configuration of {blob.size_bytes} bytes")
+    with blob.open() as file:
+        return file.read()
