@@ -12,8 +12,9 @@ PACKAGE = REPOSITORY / "src" / "wherry"
 THIN_ROOMS = ("linux", "oci", "operations", "runtime", "logs", "shim", "netd")
 """Rooms that forked processes share; their modules are their faces. `kit` is like them."""
 
-FACELESS_ROOMS = (*THIN_ROOMS, "kit", "model", "wire", "programs")
-"""Rooms whose modules may be imported one by one: vocabularies and thin rooms."""
+FACELESS_ROOMS = (*THIN_ROOMS, "kit", "model", "wire", "client", "programs")
+"""Rooms whose modules may be imported one by one: vocabularies, thin rooms, and the client, of
+which a command loads only the nouns that it needs."""
 
 
 @dataclass(frozen=True, slots=True)
