@@ -1,14 +1,12 @@
 """What the engine did to the kernel for a container, from the journals of its last start."""
 
 import json
-import os
 
+from wherry.engine.journals import read_journals
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
-from wherry.model.errors import StateUnreadable
 from wherry.model.ids import ContainerId
-from wherry.operations.journal import from_json
 from wherry.operations.plan import Journal
 from wherry.operations.render import render_json, render_text
 
@@ -40,15 +38,8 @@ class Explanations:
         return json.dumps(render_json(self._journal(container_id)), indent=1).encode()
 
     def _journal(self, container_id: ContainerId) -> Journal:
-        paths = (self._paths.network_journal(container_id), self._paths.journal(container_id))
-        journal: Journal = []
-        for path in paths:
-            if not os.path.exists(path):
-                continue
-            try:
-                with open(path, "rb") as file:
-                    journal += from_json(json.load(file))
-            except (ValueError, KeyError, TypeError) as error:
-                raise StateUnreadable(path, str(error)) from error
-        journal.sort(key=lambda entry: entry.at_ns)
-        return journal
+        return read_journals(
+            self._paths.snapshot_journal(container_id),
+            self._paths.network_journal(container_id),
+            self._paths.journal(container_id),
+        )

@@ -27,6 +27,10 @@ class ContainerPaths:
         """The container's local log."""
         return f"{self.record_directory(container_id)}/{container_id}-json.log"
 
+    def snapshot_journal(self, container_id: ContainerId) -> str:
+        """What was done to give it a writable tree, when it was created."""
+        return f"{self.record_directory(container_id)}/snapshot-journal.json"
+
     def network_journal(self, container_id: ContainerId) -> str:
         """What was done to connect it, in the last start."""
         return f"{self.record_directory(container_id)}/network-journal.json"

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from wherry.api.server import serve
+from wherry.api import serve
 from wherry.programs.listeners import close_listeners, open_listener
 from wherry.programs.pid_file import held_data_root, held_pid_file
 from wherry.programs.settings import Settings, SettingsError, parse_settings
@@ -48,7 +48,7 @@ async def _run(settings: Settings) -> None:
     listeners = [open_listener(host, settings.group) for host in settings.hosts]
     try:
         async with running_engine(settings) as services:
-            server = await serve(services, listeners)
+            server = await serve(services, listeners, version=VERSION)
             gc.collect()
             gc.freeze()
             _log.info("daemon.ready hosts=%s", ",".join(settings.hosts))

@@ -4,11 +4,11 @@ Each part is pushed on the caller's UndoStack as soon as it stands.
 """
 
 import hashlib
-import json
 import os
 import shutil
 
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.journals import write_journal
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, UndoStack
@@ -19,7 +19,6 @@ from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
 from wherry.networks import AttachRequest, Networks, Sandbox
 from wherry.oci.runtime_spec import Seccomp
-from wherry.operations.journal import to_json
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
     HostFacts,
@@ -123,10 +122,7 @@ class ContainerAssembly:
         make_missing_bind_sources(container)
         bundle = self._paths.bundle(container.id)
         os.makedirs(bundle, mode=0o700, exist_ok=True)
-        write_atomically(
-            self._paths.network_journal(container.id),
-            json.dumps(to_json(sandbox.journal), separators=(",", ":")).encode(),
-        )
+        write_journal(self._paths.network_journal(container.id), sandbox.journal)
         spec = runtime_spec(
             container,
             host=self._host,

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 
 from wherry.engine.events import EventLog
+from wherry.engine.journals import write_journal
 from wherry.engine.names import pick_name
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
@@ -179,7 +180,8 @@ class CreateContainer:
 
     def _prepare_files(self, container_id: ContainerId, image: Image) -> None:
         os.makedirs(self._paths.record_directory(container_id), mode=0o700)
-        self._snapshots.prepare(SnapshotKey(container_id), image.chain_id)
+        done = self._snapshots.prepare(SnapshotKey(container_id), image.chain_id)
+        write_journal(self._paths.snapshot_journal(container_id), done)
 
     def _erase_files(self, container_id: ContainerId) -> None:
         self._snapshots.remove(SnapshotKey(container_id))
