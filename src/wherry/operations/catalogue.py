@@ -3,6 +3,7 @@
 from wherry.operations import (
     cgroups,
     files,
+    foreign_trees,
     identity,
     links,
     mounts,
@@ -24,6 +25,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     files.MakeDevice,
     files.MakeDirectory,
     files.MakeLink,
+    foreign_trees.CloneForeignTree,
     identity.LimitBoundingSet,
     identity.LoadSeccomp,
     identity.SetCapabilities,

@@ -276,11 +276,11 @@ class BindMount(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         root, held = hands.get(ROOT), f"tree:{self.source}"
-        tree = (
-            hands.give(held)
-            if hands.holds(held)
-            else _clone(self.source, recursive=self.is_recursive)
-        )
+        was_held = hands.holds(held)
+        if was_held:
+            tree = hands.give(held)
+        else:
+            tree = _clone(self.source, recursive=self.is_recursive)
         with closing(tree):
             shown = os.fstat(tree)
             created = False
@@ -295,7 +295,7 @@ class BindMount(Operation):
                 kernel.move_mount(tree, target)
         return {
             "mount_point": resolved, "inode": shown.st_ino, "made": made, "created": created,
-            "attributes_calls": attributes_calls,
+            "attributes_calls": attributes_calls, "was_held": was_held,
         }  # fmt: skip
 
     def _set_attributes(self, tree: int) -> int:
@@ -343,8 +343,7 @@ class BindMount(Operation):
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         count = evidence.get("attributes_calls") or 0
         return (
-            *(() if self.propagation.endswith("shared")
-              else (Call("open_tree", (f'"{self.source}"',)),)),
+            *(() if evidence.get("was_held") else (Call("open_tree", (f'"{self.source}"',)),)),
             *_made(evidence),
             *(Call("mount_setattr") for _ in range(int(count))),
             Call("move_mount"),

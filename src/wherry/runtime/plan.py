@@ -8,6 +8,7 @@ capabilities(7) and seccomp(2) require.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from wherry.linux.cgroups import CgroupLayout, Hierarchy
 from wherry.oci.runtime_spec import Capabilities, Device, Mount, Process, RootfsMount, RuntimeSpec
 from wherry.operations.cgroups import EnableControllers, EnterCgroups, MakeCgroup
 from wherry.operations.files import EnterDirectory, MakeDevice, MakeDirectory, MakeLink
+from wherry.operations.foreign_trees import CloneForeignTree
 from wherry.operations.identity import (
     LimitBoundingSet,
     LoadSeccomp,
@@ -74,6 +76,8 @@ _NAMESPACE_FILES = {
     "cgroup": "cgroup", "user": "user",
 }  # fmt: skip
 _FOR_CHILDREN = ("pid", "time")
+_FOREIGN_TREE = re.compile(r"/proc/([0-9]{1,10})/root(/.+)")
+"""How a bind mount's source names a directory of another container."""
 _DEFAULT_DEVICES = tuple(
     Device(path=f"/dev/{name}", type="c", major=major, minor=minor)
     for name, major, minor in (
@@ -310,7 +314,12 @@ def _root_target(subject: Subject) -> str:
 def _root(subject: Subject) -> Iterator[Operation]:
     for mount in subject.spec.mounts:
         words = mount_words(mount)
-        if words.is_bind and words.propagation.endswith("shared"):
+        foreign = _FOREIGN_TREE.fullmatch(mount.source) if words.is_bind else None
+        if foreign is not None:
+            yield CloneForeignTree(
+                pid=int(foreign[1]), path=foreign[2], why="--ipc container:... shares it"
+            )
+        elif words.is_bind and words.propagation.endswith("shared"):
             yield CloneTree(
                 source=mount.source,
                 is_recursive=words.is_recursive,
