@@ -138,6 +138,8 @@ def _shown_pointer(of: GoType, datum: Datum, *, depth: int, plus: bool) -> str:
     if datum is None:
         return "<nil>"
     element = element_type(of)
+    if element.shows is not None:
+        return element.shows(datum)
     if depth == 0 and element.kind in (Kind.STRUCT, Kind.SLICE, Kind.MAP):
         return "&" + _shown(element, datum, depth=1, plus=plus)
     return f"0xc{id(datum) & 0xFFFFFFFFF:09x}"

@@ -58,6 +58,8 @@ class GoType:
     """Its String method."""
     encodes: Callable[[Datum], str] | None = None
     """Its MarshalJSON method."""
+    zero: Datum = None
+    """Its zero datum, where the kind's would be wrong (arrays, times)."""
 
     def struct_field(self, name: str) -> "tuple[StructField, ...] | None":
         """The path to a field by its Go name, through embedded structs; None if there is none."""
@@ -191,6 +193,8 @@ def is_true(value: Value | None) -> bool:
 
 def zero(of: GoType) -> Datum:
     """The zero datum of a type."""
+    if of.zero is not None:
+        return of.zero
     match of.kind:
         case Kind.BOOL:
             return False

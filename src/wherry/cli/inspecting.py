@@ -1,0 +1,197 @@
+"""`inspect`, and `container`, `image` and `network inspect`: documents as the engine has them."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from wherry.cli.command import ONE_OR_MORE, Command, CommandFailed
+from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
+from wherry.cli.session import Session, explain
+from wherry.cli.templates.docker_types import type_named
+from wherry.cli.templates.executor import TemplateExecutionError, execute
+from wherry.cli.templates.functions import ALL
+from wherry.cli.templates.nodes import Template
+from wherry.cli.templates.parser import TemplateSyntaxError, parse
+from wherry.cli.templates.values import Value, WrittenNumber, decode, from_json
+from wherry.client.errors import ApiError, ClientError
+
+NOT_FOUND = 404
+ALL_KINDS = (
+    "config", "container", "image", "network", "node", "plugin", "secret", "service", "task",
+    "volume",
+)  # fmt: skip
+
+
+class Found(NamedTuple):
+    """One object: the engine's bytes, and the Go type that templates see."""
+
+    raw: bytes
+    type_name: str
+
+
+Fetch = Callable[[str], Found]
+
+
+def run_any(session: Session, parsed: Parsed) -> int:
+    """Print objects of any kind, or of the kind asked for."""
+    kind = parsed.text("type")
+    if kind and kind not in ALL_KINDS:
+        known = ", ".join(f'"{name}"' for name in ALL_KINDS)
+        raise CommandFailed(f'unknown type: "{kind}": must be one of {known}')
+    fetchers = _fetchers(session, with_size=parsed.is_on("size"))
+    if kind:
+        if kind not in fetchers:
+            raise CommandFailed(f"wherry: inspecting a {kind} is not there yet")
+        return _inspect(session, parsed, fetchers[kind])
+    return _inspect(session, parsed, lambda name: _first_found(name, fetchers))
+
+
+def run_containers(session: Session, parsed: Parsed) -> int:
+    """Print containers."""
+    fetchers = _fetchers(session, with_size=parsed.is_on("size"))
+    return _inspect(session, parsed, fetchers["container"])
+
+
+def run_images(session: Session, parsed: Parsed) -> int:
+    """Print images."""
+    return _inspect(session, parsed, _fetchers(session, with_size=False)["image"])
+
+
+def run_networks(session: Session, parsed: Parsed) -> int:
+    """Print networks."""
+    networks = session.client.networks
+    is_verbose = parsed.is_on("verbose")
+    return _inspect(
+        session,
+        parsed,
+        lambda name: Found(networks.inspect_raw(name, is_verbose=is_verbose), "network.Inspect"),
+    )
+
+
+def _fetchers(session: Session, *, with_size: bool) -> dict[str, Fetch]:
+    """By kind, in the order in which a name is looked for."""
+    client = session.client
+    return {
+        "container": lambda name: Found(
+            client.containers.inspect_raw(name, with_size=with_size), "container.InspectResponse"
+        ),
+        "image": lambda name: Found(client.images.inspect_raw(name), "image.InspectResponse"),
+        "network": lambda name: Found(client.networks.inspect_raw(name), "network.Inspect"),
+    }
+
+
+def _first_found(name: str, fetchers: dict[str, Fetch]) -> Found:
+    for fetch in fetchers.values():
+        try:
+            return fetch(name)
+        except ApiError as problem:
+            # An image's name may be no valid reference: then it is no image.
+            if problem.status not in (NOT_FOUND, 400):
+                raise
+    raise CommandFailed(f"Error: No such object: {name}")
+
+
+def _inspect(session: Session, parsed: Parsed, fetch: Fetch) -> int:
+    """Fetch and print; what was found before a failure is printed too."""
+    template = _template(parsed.text("format"))
+    shown: list[str] = []
+    problems: list[str] = []
+    for name in parsed.arguments:
+        try:
+            found = fetch(name)
+            shown.append(found.raw.decode() if template is None else _rendered(template, found))
+        except (ApiError, CommandFailed) as problem:
+            problems.append(
+                explain(problem) if isinstance(problem, ClientError) else problem.message
+            )
+            if isinstance(problem, _TemplateFailed):
+                break
+    if template is None:
+        session.out.write(_as_list(shown, is_compact=parsed.text("format") == "json"))
+    else:
+        session.out.write("\n".join(shown) + "\n" if shown or problems else "")
+    if problems:
+        raise CommandFailed("\n".join(problems))
+    return 0
+
+
+class _TemplateFailed(CommandFailed):
+    """The template doesn't fit the object."""
+
+
+def _template(form: str) -> Template | None:
+    if form in ("", "json"):
+        return None
+    source = form.replace("\\t", "\t").replace("\\n", "\n") if form.startswith("table") else form
+    try:
+        return parse(source, functions=ALL)
+    except TemplateSyntaxError as problem:
+        raise CommandFailed(f"template parsing error: {problem}", code=64) from None
+
+
+def _rendered(template: Template, found: Found) -> str:
+    """On the typed value first; where that fails, on the document as it is.
+
+    Docker does so: `.Id` works as well as `.ID`, and a failure names the document's map.
+    """
+    of = type_named(found.type_name)
+    try:
+        return execute(template, Value(of, decode(of, json.loads(found.raw))))
+    except (TemplateExecutionError, ValueError):
+        pass
+    try:
+        document = json.loads(found.raw, parse_int=WrittenNumber, parse_float=WrittenNumber)
+        return execute(template, from_json(document), missing_key_fails=True)
+    except TemplateExecutionError as problem:
+        raise _TemplateFailed(f"template parsing error: {problem}") from None
+
+
+def _as_list(documents: Sequence[str], *, is_compact: bool) -> str:
+    if is_compact:
+        bodies = [json.dumps(json.loads(each), separators=(",", ":"), ensure_ascii=False)
+                  for each in documents]  # fmt: skip
+        return f"[{','.join(bodies)}]\n"
+    if not documents:
+        return "[]\n"
+    values = [json.loads(each) for each in documents]
+    return _indented(values) + "\n"
+
+
+def _indented(values: list[object]) -> str:
+    text = json.dumps(values, indent=4, ensure_ascii=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+_FORMAT = Flag("format", STRING, "How to print: json or a Go template", short="f")
+_SIZE = Flag("size", SWITCH, "Show sizes of a container's files", short="s")
+
+INSPECT = Command(
+    shape="NAME|ID [NAME|ID...]",
+    summary="Show all about containers, images, networks",
+    arguments=ONE_OR_MORE,
+    run=run_any,
+    flags=(_FORMAT, _SIZE, Flag("type", STRING, "Look for objects of this kind only")),
+)
+CONTAINER = Command(
+    shape="CONTAINER [CONTAINER...]",
+    summary="Show all about one or more containers",
+    arguments=ONE_OR_MORE,
+    run=run_containers,
+    flags=(_FORMAT, _SIZE),
+)
+IMAGE = Command(
+    shape="IMAGE [IMAGE...]",
+    summary="Show all about one or more images",
+    arguments=ONE_OR_MORE,
+    run=run_images,
+    flags=(_FORMAT,),
+)
+NETWORK = Command(
+    shape="NETWORK [NETWORK...]",
+    summary="Show all about one or more networks",
+    arguments=ONE_OR_MORE,
+    run=run_networks,
+    flags=(_FORMAT, Flag("verbose", SWITCH, "Show diagnostics too", short="v")),
+)
