@@ -1,9 +1,12 @@
-"""The content of /etc/hosts, /etc/resolv.conf and /etc/hostname. No I/O but for the host's."""
+"""The content of /etc/hosts, /etc/resolv.conf and /etc/hostname."""
 
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+
+from wherry.model.containers import NetworkSpec
+from wherry.networks.sandboxes import AttachRequest
 
 HOSTS, RESOLV_CONF, HOSTNAME = "hosts", "resolv.conf", "hostname"
 
@@ -117,8 +120,34 @@ def read_host_file(path: str) -> str:
         return ""
 
 
-def write_name_files(directory: str, *, hosts: str, resolv_conf: str, hostname: str) -> None:
-    """Write the three files where the container's mounts will find them. Raises: OSError."""
+def write_private_files(request: AttachRequest, *, address: str, gateway: str) -> None:
+    """The three files of a container with a network namespace of its own. Raises: OSError."""
+    spec = request.network
+    hosts = hosts_file(
+        address=address,
+        hostname=request.hostname,
+        domainname=request.domainname,
+        extra_hosts=spec.extra_hosts,
+        gateway=gateway,
+    )
+    resolv_conf = resolver_file(read_host_resolver_file(), _wishes_of(spec))
+    _write(request, hosts=hosts, resolv_conf=resolv_conf)
+
+
+def write_host_files(request: AttachRequest, *, gateway: str) -> None:
+    """The three files of a container in the host's namespace: the host's. Raises: OSError."""
+    spec = request.network
+    hosts = host_mode_hosts_file(read_host_file("/etc/hosts"), spec.extra_hosts, gateway)
+    host_file = read_host_file("/etc/resolv.conf")
+    _write(request, hosts=hosts, resolv_conf=host_mode_resolver_file(host_file, _wishes_of(spec)))
+
+
+def _wishes_of(spec: NetworkSpec) -> ResolverWishes:
+    return ResolverWishes(nameservers=spec.dns, search=spec.dns_search, options=spec.dns_options)
+
+
+def _write(request: AttachRequest, *, hosts: str, resolv_conf: str) -> None:
+    directory, hostname = request.files_directory, f"{request.hostname}\n"
     for name, text in ((HOSTS, hosts), (RESOLV_CONF, resolv_conf), (HOSTNAME, hostname)):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(os.path.join(directory, name), flags, 0o644)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from wherry.model.containers import NetworkSpec
 from wherry.model.ids import ContainerId
-from wherry.model.networks import EndpointStatus, NetworkSpec
+from wherry.model.networks import EndpointStatus
 from wherry.operations.plan import Journal
 
 

@@ -1,0 +1,171 @@
+"""Connecting a container's namespace and taking it away again. Blocking; a plan per call."""
+
+import errno
+import os
+from collections.abc import Iterable
+from ipaddress import IPv4Interface
+
+from wherry.linux import netlink
+from wherry.linux.syscall import KernelError
+from wherry.model.errors import StepFailed
+from wherry.model.networks import EndpointStatus
+from wherry.networks.drivers.bridge import BridgeSettings, EndpointPlan, publish
+from wherry.networks.published_ports import filter_entries
+from wherry.operations.links import (
+    CONTAINER_NETLINK,
+    HOST_NETLINK,
+    NAMESPACE,
+    CreateVethPair,
+    PinNetworkNamespace,
+)
+from wherry.operations.packet_filter import PACKET_FILTER, PublishPorts, RemoveStrayPorts
+from wherry.operations.plan import (
+    Entry,
+    Hands,
+    Journal,
+    Operation,
+    OperationFailed,
+    Outcome,
+    Plan,
+    execute,
+    undo,
+)
+
+_LEFT = "the container has ended"
+
+
+def host_interface_name(endpoint_id: str) -> str:
+    """The host's end of an endpoint's veth pair: follows from the id, fits into 15 letters."""
+    return f"veth{endpoint_id[:7]}"
+
+
+def connect(
+    plan: Plan, *, namespace_path: str, container_netlink: int, packet_filter: int | None = None
+) -> Journal:
+    """Perform a plan with the descriptors that it needs; what it did is undone if it fails.
+
+    The descriptors stay the caller's. Raises: OperationFailed; OSError.
+    """
+    hands = Hands({CONTAINER_NETLINK: os.dup(container_netlink)})
+    journal: Journal = []
+    try:
+        hands.hold(HOST_NETLINK, netlink.open_socket())
+        hands.hold(NAMESPACE, os.open(namespace_path, os.O_RDONLY | os.O_CLOEXEC))
+        if packet_filter is not None:
+            hands.hold(PACKET_FILTER, os.dup(packet_filter))
+        execute(plan, hands, journal)
+    finally:
+        hands.close()
+    return journal
+
+
+def disconnect(
+    namespace_path: str,
+    published: PublishPorts | None = None,
+    *,
+    packet_filter: int | None = None,
+) -> list[str]:
+    """Take ports and namespace away; returns what went wrong. Doing so twice is no error.
+
+    The veth pair is not deleted: that waits 27 ms for the kernel, while ending the namespace
+    takes it along in the background.
+    """
+    operations: list[Operation] = []
+    if namespace_path:
+        operations.append(PinNetworkNamespace(why=_LEFT, path=namespace_path))
+    hands = Hands()
+    if published is not None and published.ports and packet_filter is not None:
+        operations.append(published)
+        hands.hold(PACKET_FILTER, os.dup(packet_filter))
+    try:
+        return undo(as_done(operations), hands)
+    finally:
+        hands.close()
+
+
+def delete_lingering(interface: str) -> bool:
+    """Delete a veth pair whose namespace somebody else keeps alive; whether there was one."""
+    hands = Hands({HOST_NETLINK: netlink.open_socket()})
+    try:
+        if netlink.find_link(netlink.NetlinkSocket(hands.get(HOST_NETLINK)), interface) is None:
+            return False
+        pair = CreateVethPair(
+            why=_LEFT, name=interface, bridge="", peer_name="", peer_mac_address="", namespace=""
+        )
+        return not undo(as_done([pair]), hands)
+    finally:
+        hands.close()
+
+
+def publish_again(settings: BridgeSettings, endpoint: EndpointStatus) -> PublishPorts:
+    """The operation that published an endpoint's ports."""
+    return publish(
+        settings,
+        EndpointPlan(
+            namespace_path="",
+            host_interface="",
+            address=IPv4Interface(f"{endpoint.address}/{endpoint.prefix_length}"),
+            mac_address=endpoint.mac_address,
+            ports=filter_entries(endpoint.published),
+        ),
+    )
+
+
+def reconcile_ports(
+    settings: BridgeSettings, endpoints: Iterable[EndpointStatus], *, packet_filter: int
+) -> None:
+    """Have exactly these endpoints' ports lead somewhere. Raises: StepFailed."""
+    wanted = tuple(endpoints)
+    hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
+    stray = RemoveStrayPorts(
+        why="their containers ended while no daemon ran",
+        table=settings.table,
+        living=tuple(endpoint.address for endpoint in wanted),
+    )
+    try:
+        execute((stray,), hands, [])
+        for endpoint in wanted:
+            if endpoint.published:
+                _publish_missing(publish_again(settings, endpoint), hands)
+    except OperationFailed as failed:
+        raise as_step_failed(failed) from failed
+    finally:
+        hands.close()
+
+
+def _publish_missing(operation: PublishPorts, hands: Hands) -> None:
+    for port in operation.ports:
+        single = PublishPorts(
+            why=operation.why, table=operation.table, target=operation.target, ports=(port,)
+        )
+        try:
+            execute((single,), hands, [])
+        except OperationFailed as failed:
+            if not _is_there_already(failed.cause):
+                raise
+
+
+def is_table_missing(failed: OperationFailed) -> bool:
+    """Whether a plan failed because somebody removed our table."""
+    return (
+        isinstance(failed.entry.operation, PublishPorts)
+        and isinstance(failed.cause, KernelError)
+        and failed.cause.errno == errno.ENOENT
+    )
+
+
+def as_step_failed(failed: OperationFailed) -> StepFailed:
+    """A failed operation in the words of the error model."""
+    return StepFailed(step=failed.entry.operation.describe(), cause=failed.entry.error)
+
+
+def _is_there_already(cause: BaseException) -> bool:
+    return isinstance(cause, KernelError) and cause.errno == errno.EEXIST
+
+
+def as_done(operations: Iterable[Operation]) -> Journal:
+    """Entries for operations that were done earlier, perhaps by another process."""
+    return [
+        Entry(operation=operation, at_ns=0, duration_ns=0, outcome=Outcome.DONE)
+        for operation in operations
+    ]

@@ -1,0 +1,99 @@
+"""From what was asked (`-p`, `-P`) to what netd holds and the packet filter leads."""
+
+import ipaddress
+from collections.abc import Sequence
+
+from wherry.model.containers import NetworkSpec
+from wherry.model.errors import FeatureMissing, InvalidField
+from wherry.model.networks import Port, PortBinding, PublishedPort
+from wherry.netd.protocol import Held, Wish
+
+ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
+_PROTOCOLS = ("tcp", "udp")
+
+
+def wishes_of(spec: NetworkSpec, *, has_ipv6: bool) -> tuple[Wish, ...]:
+    """The host ports that a container wants.
+
+    Raises: InvalidField for an address that is none; FeatureMissing.
+    """
+    bindings = list(spec.bindings)
+    if spec.publishes_all:
+        bound = {binding.port for binding in bindings}
+        bindings += [PortBinding(port=port) for port in spec.exposed if port not in bound]
+    return tuple(_wish(binding, has_ipv6=has_ipv6) for binding in bindings)
+
+
+def published_of(wishes: Sequence[Wish], ports: Sequence[int]) -> tuple[PublishedPort, ...]:
+    """What became of the wishes."""
+    return tuple(
+        PublishedPort(
+            port=Port(wish.port, wish.protocol), host_address=address, host_port=host_port
+        )
+        for wish, host_port in zip(wishes, ports, strict=True)
+        for address in wish.addresses
+    )
+
+
+def wishes_again(published: Sequence[PublishedPort]) -> tuple[Wish, ...]:
+    """The wishes that led to published ports, to hold exactly these again."""
+    addresses: dict[tuple[Port, int], list[str]] = {}
+    for each in published:
+        addresses.setdefault((each.port, each.host_port), []).append(each.host_address)
+    return tuple(
+        Wish(
+            protocol=port.protocol,
+            addresses=tuple(wanted),
+            first=host_port,
+            last=host_port,
+            port=port.number,
+        )
+        for (port, host_port), wanted in addresses.items()
+    )
+
+
+def are_held(wishes: Sequence[Wish], held: Sequence[Held]) -> bool:
+    """Whether exactly the wished ports are held."""
+    wanted = {
+        (wish.protocol, address, wish.first) for wish in wishes for address in wish.addresses
+    }
+    return {(each.protocol, each.address, each.host_port) for each in held} == wanted
+
+
+def filter_entries(published: Sequence[PublishedPort]) -> tuple[tuple[str, str, int, int], ...]:
+    """Published ports as the packet filter leads them; IPv6 ones are netd's to relay."""
+    return tuple(
+        (
+            each.port.protocol,
+            "" if each.host_address == ANY_V4 else each.host_address,
+            each.host_port,
+            each.port.number,
+        )
+        for each in published
+        if ":" not in each.host_address
+    )
+
+
+def _wish(binding: PortBinding, *, has_ipv6: bool) -> Wish:
+    if binding.port.protocol not in _PROTOCOLS:
+        raise FeatureMissing(f"publishing {binding.port.protocol} ports")
+    return Wish(
+        protocol=binding.port.protocol,
+        addresses=_addresses(binding.host_address, has_ipv6=has_ipv6),
+        first=binding.host_port,
+        last=binding.host_port_end or binding.host_port,
+        port=binding.port.number,
+    )
+
+
+def _addresses(wanted: str, *, has_ipv6: bool) -> tuple[str, ...]:
+    if not wanted:
+        return (ANY_V4, ANY_V6) if has_ipv6 else (ANY_V4,)
+    try:
+        address = ipaddress.ip_address(wanted.strip("[]"))
+    except ValueError as error:
+        raise InvalidField("HostIp", wanted, "must be an IP address") from error
+    text = str(address)
+    if address.version == 6 and text not in (ANY_V6, LOOPBACK_V6):
+        raise FeatureMissing("publishing on an IPv6 address other than [::] and [::1]")
+    return (text,)
