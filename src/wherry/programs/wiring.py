@@ -247,7 +247,6 @@ def _networks(ground: _Ground, tasks: Tasks) -> Networks:
     settings = ground.settings
     return Networks(
         exec_root=settings.exec_root,
-        data_root=settings.data_root,
         bridge=settings.bridge,
         bip=settings.bip,
         jobs=tasks,
