@@ -17,20 +17,24 @@ _DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 
 def run(session: Session, parsed: Parsed) -> int:
     """List containers."""
-    form = parsed.text("format")
     is_quiet = parsed.is_on("quiet")
+    form = parsed.text("format")
+    if not form and not is_quiet:
+        form = session.setting("psFormat")
     limit = parsed.number("last", -1)
     if parsed.is_on("latest"):
         limit = 1
     shows_size = parsed.is_on("size")
-    needs_size = shows_size or (not is_quiet and ".Size" in form)
+    columns = container_columns(truncates=not parsed.is_on("no-trunc"))
+    needs_size = shows_size
+    if not (needs_size or is_quiet or rows.wants_table(form)):
+        needs_size = "Size" in rows.columns_used(columns, {}, form)
     found = session.client.containers.list(
         all_states=parsed.is_on("all") or limit > 0,
         limit=limit,
         with_size=needs_size,
         filters=filters_of(parsed),
     )
-    columns = container_columns(truncates=not parsed.is_on("no-trunc"))
     if is_quiet and rows.wants_table(form):
         for row in found:
             session.say(columns.columns[0].text(row))

@@ -63,7 +63,7 @@ def show_formatted(
     try:
         template = parse(source, functions=ALL)
     except TemplateSyntaxError as problem:
-        raise CommandFailed(f"failed to parse template: {problem}") from None
+        raise CommandFailed(f"template parsing error: {problem}") from None
     row_type = _row_type(columns)
     lines = []
     try:
@@ -72,12 +72,42 @@ def show_formatted(
     except TemplateExecutionError as problem:
         if not is_table:
             session.out.write("".join(lines))
-        raise CommandFailed(f"failed to execute template: {problem}") from None
+        raise CommandFailed(f"template parsing error: {problem}") from None
     if not is_table:
         session.out.write("".join(lines))
         return
     header = execute(template, _header(columns), functions=HEADERS)
     session.out.write(align(header + "\n" + "".join(lines)))
+
+
+def columns_used(columns: Columns[Row], blank: Row, form: str) -> set[str]:
+    """The columns that a template asks a blank row for.
+
+    Raises: CommandFailed with Docker's text for a template that is wrong.
+    """
+    from wherry.cli.templates.executor import TemplateExecutionError, execute
+    from wherry.cli.templates.functions import ALL
+    from wherry.cli.templates.parser import TemplateSyntaxError, parse
+
+    used: set[str] = set()
+
+    def noting(column: Column[Row]) -> Column[Row]:
+        def text(row: Row) -> str:
+            used.add(column.name)
+            return column.text(row)
+
+        return column._replace(text=text)
+
+    watched = columns._replace(columns=[noting(column) for column in columns.columns])
+    try:
+        template = parse(form, functions=ALL)
+    except TemplateSyntaxError as problem:
+        raise CommandFailed(f"failed to parse template: {problem}") from None
+    try:
+        execute(template, _pointer(_row_type(watched), blank))
+    except TemplateExecutionError as problem:
+        raise CommandFailed(f"failed to execute template: {problem}") from None
+    return used
 
 
 def wants_table(form: str) -> bool:

@@ -730,9 +730,13 @@ def _types() -> dict[str, GoType]:
     blocks = dict(_blocks())
     for name in blocks:
         known[name] = GoType(kind=Kind.STRUCT, name=name)
-    known["nat.PortSet"] = GoType(kind=Kind.MAP, name="nat.PortSet", element=_EMPTY)
+    known["nat.PortSet"] = GoType(
+        kind=Kind.MAP, name="nat.PortSet", element=_EMPTY, key="nat.Port"
+    )
     bindings = slice_of(known["nat.PortBinding"])
-    known["nat.PortMap"] = GoType(kind=Kind.MAP, name="nat.PortMap", element=bindings)
+    known["nat.PortMap"] = GoType(
+        kind=Kind.MAP, name="nat.PortMap", element=bindings, key="nat.Port"
+    )
     known["units.Ulimit"].shows = _ulimit_text
     for name, lines in blocks.items():
         known[name].fields = tuple(_field(line.split(), known) for line in lines)

@@ -13,6 +13,7 @@ from wherry.cli.templates.values import (
     FLOAT64,
     INT,
     STRING,
+    GoType,
     Kind,
     Value,
     element_type,
@@ -164,8 +165,9 @@ class _Run:
                 ]
             case Kind.MAP:
                 element = element_type(value.type)
+                key_type = _key_type(value.type)
                 return [
-                    (Value(STRING, key), Value(element, each))
+                    (Value(key_type, key), Value(element, each))
                     for key, each in sorted(entries_of(value).items())
                 ]
             case Kind.INT | Kind.UINT if isinstance(value.datum, int):
@@ -226,7 +228,7 @@ class _Run:
                 return self._chain(dot, first, arguments, final)
             case nodes.Identifier():
                 self._at(first)
-                return self._call(dot, first.name, first, arguments, final)
+                return self._call(dot, first, command, arguments, final)
             case nodes.Pipeline():
                 self._no_function(first, arguments, final)
                 return self._pipeline(dot, first)
@@ -330,7 +332,7 @@ class _Run:
                             f"{name} has arguments but cannot be invoked as function"
                         )
                     return self._follow(found, path)
-            case Kind.MAP:
+            case Kind.MAP if found.type.key == "string":
                 if has_arguments:
                     raise self._failure(f"{name} is not a method but has arguments")
                 entries = entries_of(found)
@@ -364,11 +366,12 @@ class _Run:
     def _call(
         self,
         dot: Value | None,
-        name: str,
-        node: nodes.Operand,
+        identifier: nodes.Identifier,
+        node: nodes.Identifier | nodes.Command,
         operands: Sequence[nodes.Operand],
         final: object,
     ) -> Value | None:
+        name = identifier.name
         function = self._functions[name]
         self._check_count(function, name, len(operands) + (final is not _NOTHING))
         if name in ("and", "or"):
@@ -435,7 +438,7 @@ class _Run:
             case nodes.Pipeline():
                 return self._validated(self._pipeline(dot, node), kind)
             case nodes.Identifier():
-                return self._validated(self._call(dot, node.name, node, (), _NOTHING), kind)
+                return self._validated(self._call(dot, node, node, (), _NOTHING), kind)
             case nodes.Chain():
                 return self._validated(self._chain(dot, node, (), _NOTHING), kind)
         if kind == "string" and not isinstance(node, nodes.String):
@@ -461,6 +464,10 @@ class _Run:
                 return followed
             raise self._failure(f"wrong type for value; expected {kind}; got {value.type.name}")
         return value
+
+
+def _key_type(of: GoType) -> GoType:
+    return STRING if of.key == "string" else GoType(kind=Kind.STRING, name=of.key)
 
 
 def _parameter_types(function: Function, count: int) -> list[str]:

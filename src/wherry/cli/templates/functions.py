@@ -76,18 +76,19 @@ def _element(item: Value, index: Value | None) -> Value:
         case Kind.SLICE | Kind.STRING:
             return _at(item, _position(index, _length(item), "index"))
         case Kind.MAP:
-            key = _map_key(index)
+            key = _map_key(index, item.type.key)
             element = element_type(item.type)
             entries = entries_of(item)
             return Value(element, entries[key] if key in entries else zero(element))
     raise CallFailed(f"can't index item of type {item.type.name}")
 
 
-def _map_key(index: Value | None) -> str:
+def _map_key(index: Value | None, wanted: str) -> str:
+    """A string literal is no key of a map whose keys have a type of their own."""
     if index is None:
-        raise CallFailed("value is nil; should be of type string")
-    if index.type.kind is not Kind.STRING:
-        raise CallFailed(f"value has type {index.type.name}; should be string")
+        raise CallFailed(f"value is nil; should be of type {wanted}")
+    if index.type.name != wanted:
+        raise CallFailed(f"value has type {index.type.name}; should be {wanted}")
     return str(index.datum)
 
 

@@ -52,6 +52,8 @@ class GoType:
     kind: Kind
     name: str
     element: "GoType | None" = None
+    key: str = "string"
+    """The name of a map's key type, which is a string of some kind."""
     fields: tuple[StructField, ...] = ()
     methods: Mapping[str, Method] = field(default_factory=dict)
     shows: Callable[[Datum], str] | None = None
@@ -98,9 +100,9 @@ def slice_of(element: GoType) -> GoType:
     return GoType(kind=Kind.SLICE, name=f"[]{element.name}", element=element)
 
 
-def map_of(element: GoType, key: str = "string") -> GoType:
-    """`map[string]element`; the key may be a named string type."""
-    return GoType(kind=Kind.MAP, name=f"map[{key}]{element.name}", element=element)
+def map_of(element: GoType) -> GoType:
+    """`map[string]element`."""
+    return GoType(kind=Kind.MAP, name=f"map[string]{element.name}", element=element)
 
 
 def pointer_to(element: GoType) -> GoType:
