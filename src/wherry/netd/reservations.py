@@ -9,7 +9,8 @@ as before (inet_csk_bind_conflict looks at both sockets at the time of the later
 
 IPv6 needs two sockets: `[::]` holds the port and `[::1]` listens for the relay. They tolerate
 each other because both have SO_REUSEADDR while neither listens; then `[::1]` listens, and
-`[::]` loses the option.
+`[::]` loses the option. The listening one keeps it: the connections that it accepts inherit it,
+and without it their TIME_WAIT would keep the port from the container's next start.
 """
 
 import errno
@@ -187,11 +188,11 @@ def _bind_v6(bound: _Bound, wish: Wish, address: str, port: int) -> None:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         _tolerate(made, others=True)
         made.bind((each, port))
-    if wish.protocol == "tcp":
-        for _protocol, _port, listener in bound.relayed[-1:]:
-            listener.listen(_BACKLOG)
-    for made in sockets:
-        _tolerate(made, others=False)
+    for made in reversed(sockets):
+        if wish.protocol == "tcp" and made.getsockname()[0] == LOOPBACK_V6:
+            made.listen(_BACKLOG)
+        else:
+            _tolerate(made, others=False)
 
 
 def _socket(family: int, protocol: str) -> socket.socket:
