@@ -1,5 +1,6 @@
 """Processes: the fork, the session and its terminal, limits, descriptors, execve, signals."""
 
+import _signal  # type: ignore[import-not-found]  # no stub has it
 import errno
 import fcntl
 import os
@@ -390,18 +391,15 @@ def masked_variable(variable: str) -> str:
 
 
 def reset_signals() -> None:
-    """Give every signal its default action and block none: execve keeps what is ignored.
+    """Have no signal ignored or blocked: execve keeps both, while it resets handlers by itself.
 
     Python itself ignores SIGPIPE and SIGXFSZ.
     """
     for number in range(1, signal.NSIG):
-        if number not in _FIXED_SIGNALS and signal.getsignal(number) is not signal.SIG_DFL:
+        # The function of C: the other one makes an enum member of each answer.
+        if _signal.getsignal(number) == _signal.SIG_IGN and number != signal.SIGKILL:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-_FIXED_SIGNALS = frozenset({signal.SIGKILL, signal.SIGSTOP, *range(32, signal.SIGRTMIN)})
-"""Not ours to set: two by definition, the rest are the C library's own."""
 
 
 def _above_stdio(descriptor: int) -> int:

@@ -77,9 +77,15 @@ def _carry_out(work: ChildWork, channel: socket.socket, descriptors: Mapping[str
         first = INIT_IN_CONTAINER if work.has_init else work.process.args[0]
         program = find_program(first, work.process.env)
     except Exception as error:
-        handshake.send_failure(channel, journal, identity, error)
+        failure = handshake.failure_of(error)
+        handshake.send_report(
+            channel, journal, identity=identity, program="", failure=failure, console=None
+        )
         return
-    handshake.send_report(channel, journal, identity, program, hands)
+    console = hands.get(CONSOLE) if hands.holds(CONSOLE) else None
+    handshake.send_report(
+        channel, journal, identity=identity, program=program, failure=None, console=console
+    )
     hands.release(CONSOLE)
     if handshake.wait_for_release(channel):
         try:

@@ -5,9 +5,10 @@
         fork ------------------------------>  carries out the child plan
                                               looks up user and program in the image
                                               carries out the last plan
-        reads the report  <-----------------  report: times, evidence, identity, program,
-                                              the console's master (SCM_RIGHTS)
-        (parked until start)                  waits on the channel
+        reads the report  <-----------------  report: identity, program, and the console's
+                                              master (SCM_RIGHTS)
+        (parked until start)  <-------------  account: times and evidence of each operation
+                                              waits on the channel
         release ---------------------------->  execve
         reads the end of the channel  <-----  (closed by execve: it worked)
           or a failure        <-------------  failure: errno of execve
@@ -18,12 +19,10 @@ and a parked child ends then.
 
 import socket
 from dataclasses import dataclass
-from typing import Any
 
 from wherry.kit import messages
 from wherry.operations.plan import (
     Entry,
-    Hands,
     Journal,
     Operation,
     OperationFailed,
@@ -47,35 +46,41 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a child did until it parked, or until it failed."""
+    """How far a child came: to where it is parked, or to a failure."""
 
-    done: tuple[tuple[int, int, str, dict[str, Any], str], ...]
-    """Time, duration, outcome, evidence and error of each operation, in order."""
     identity: Identity | None
+    """None when it did not come so far as to look it up."""
     program: str
     failure: Failure | None
     console: int | None
 
 
 def send_report(
-    channel: socket.socket, journal: Journal, identity: Identity | None, program: str, hands: Hands
+    channel: socket.socket,
+    journal: Journal,
+    *,
+    identity: Identity | None,
+    program: str,
+    failure: Failure | None,
+    console: int | None,
 ) -> None:
-    """Tell the parent that all is done; the console's master goes along. Raises: OSError."""
-    message = _message(journal, identity, program)
-    descriptors = (hands.get("console"),) if hands.holds("console") else ()
-    messages.send(channel, message, descriptors)
+    """Tell the parent where it stands, then what it did.
 
-
-def send_failure(
-    channel: socket.socket, journal: Journal, identity: Identity | None, error: BaseException
-) -> None:
-    """Tell the parent why it can't go on. Raises: OSError."""
-    failure = failure_of(error)
-    message = _message(journal, identity, failure.program)
-    message["failure"] = {
-        "kind": failure.kind, "message": failure.message, "program": failure.program,
-    }  # fmt: skip
-    messages.send(channel, message)
+    Two messages: the first is all that a parent needs to go on. Raises: OSError.
+    """
+    message: messages.Message = {
+        "identity": None
+        if identity is None
+        else (identity.uid, identity.gid, identity.groups, identity.home),
+        "program": program,
+        "failure": None if failure is None else (failure.kind, failure.message, failure.program),
+    }
+    messages.send(channel, message, () if console is None else (console,))
+    done = [
+        (each.at_ns, each.duration_ns, each.outcome.value, each.evidence, each.error)
+        for each in journal
+    ]
+    messages.send(channel, {"done": done})
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -96,33 +101,37 @@ def receive_report(channel: socket.socket) -> Report:
     """Wait for the child's report. Raises: OSError; ValueError."""
     received = messages.receive(channel)
     if received is None:
-        return unreadable_report("it ended without a word")
+        return broken_report("it ended without a word")
     message, descriptors = received
-    identity, failure = message["identity"], message.get("failure")
+    identity, failure = message["identity"], message["failure"]
     return Report(
-        done=tuple(tuple(each) for each in message["done"]),
         identity=None
         if identity is None
         else Identity(
             uid=identity[0], gid=identity[1], groups=tuple(identity[2]), home=identity[3]
         ),
         program=message["program"],
-        failure=None if failure is None else Failure(**failure),
+        failure=None
+        if failure is None
+        else Failure(kind=failure[0], message=failure[1], program=failure[2]),
         console=descriptors[0] if descriptors else None,
     )
 
 
-def unreadable_report(problem: str) -> Report:
+def broken_report(problem: str) -> Report:
     """What stands for the report of a child that gave none."""
     failure = Failure(kind="step", message=f"the new process: {problem}")
-    return Report(done=(), identity=None, program="", failure=failure, console=None)
+    return Report(identity=None, program="", failure=failure, console=None)
 
 
-def entries(operations: tuple[Operation, ...], report: Report, pid: int) -> Journal:
-    """The child's part of the journal: the operations that it knew, with what it told.
+def read_account(account: bytes, operations: tuple[Operation, ...], pid: int) -> Journal:
+    """The child's part of the journal: the operations that it had, with what it tells of them.
 
     The child sees itself as process 1; evidence gets the pid that the host knows.
+
+    An empty account is that of a child which ended early. Raises: ValueError.
     """
+    done = messages.decode(account)["done"] if account else []
     return [
         Entry(
             operation=operation,
@@ -133,7 +142,7 @@ def entries(operations: tuple[Operation, ...], report: Report, pid: int) -> Jour
             error=error,
         )
         for operation, (at_ns, duration_ns, outcome, evidence, error) in zip(
-            operations, report.done, strict=False
+            operations, done, strict=False
         )
     ]
 
@@ -147,7 +156,10 @@ def release(channel: socket.socket) -> Failure | None:
     """Let the child execve; None once it has. Raises: OSError when it is not there any more."""
     channel.send(RELEASE)
     received = messages.receive(channel)
-    return None if received is None else Failure(**received[0]["failure"])
+    if received is None:
+        return None
+    kind, message, program = received[0]["failure"]
+    return Failure(kind=kind, message=message, program=program)
 
 
 def execve_failure(program: str, error: OSError) -> Failure:
@@ -166,21 +178,5 @@ def execve_failure(program: str, error: OSError) -> Failure:
 def send_execve_failure(channel: socket.socket, program: str, error: OSError) -> None:
     """Tell the parent that execve failed. Raises: OSError."""
     failure = execve_failure(program, error)
-    message = _message([], None, program)
-    message["failure"] = {
-        "kind": failure.kind, "message": failure.message, "program": failure.program,
-    }  # fmt: skip
+    message = {"failure": (failure.kind, failure.message, failure.program)}
     messages.send(channel, message)
-
-
-def _message(journal: Journal, identity: Identity | None, program: str) -> messages.Message:
-    return {
-        "done": [
-            (each.at_ns, each.duration_ns, each.outcome.value, each.evidence, each.error)
-            for each in journal
-        ],
-        "identity": None
-        if identity is None
-        else (identity.uid, identity.gid, identity.groups, identity.home),
-        "program": program,
-    }

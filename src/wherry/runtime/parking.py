@@ -46,7 +46,7 @@ class CreateFailed(Exception):
 class ParkedProcess:
     """A child of the caller that has done all but its execve.
 
-    `pid` is the host's, `pidfd` and `console` (a terminal's master, or None) are the caller's
+    `pid` is the host's; `pidfd` and `console` (a terminal's master, or None) are the caller's
     to close.
     """
 
@@ -56,16 +56,41 @@ class ParkedProcess:
         pid: int,
         pidfd: int,
         console: int | None,
-        journal: Journal,
+        parents: Journal,
+        operations: tuple[Operation, ...],
         channel: socket.socket,
         execve: Operation,
     ) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.console = console
-        self.journal = journal
+        self._journal = parents
+        self._operations = operations
         self._channel = channel
         self._execve = execve
+        self._account: bytes | None = None
+        self._is_accounted = False
+        self._childs_place = len(parents)
+
+    @property
+    def journal(self) -> Journal:
+        """What was done, by the parent and then by the child.
+
+        The child's account is read when it is first asked for: nobody waits for it to be
+        decoded before the container runs.
+        """
+        if not self._is_accounted:
+            self._is_accounted = True
+            account = self._take_account()
+            entries = handshake.read_account(account, self._operations, self.pid)
+            self._journal[self._childs_place : self._childs_place] = entries
+        return self._journal
+
+    def _take_account(self) -> bytes:
+        """The child's account, as it came. Raises: OSError."""
+        if self._account is None:
+            self._account = self._channel.recv(messages.LARGEST_MESSAGE)
+        return self._account
 
     def start(self) -> None:
         """Let it execve; returns once that has happened.
@@ -75,6 +100,7 @@ class ParkedProcess:
         at_ns, begun = time.time_ns(), time.monotonic_ns()
         failure: Failure | None
         try:
+            self._take_account()
             failure = handshake.release(self._channel)
         except OSError as error:
             failure = Failure(kind="step", message=f"the parked process: {explain_error(error)}")
@@ -88,9 +114,9 @@ class ParkedProcess:
         )
         if failure is not None:
             self.discard()
-            self.journal.append(entry)
+            self._journal.append(entry)
             raise CreateFailed(failure.kind, failure.message, failure.program, self.journal)
-        self.journal.append(entry)
+        self._journal.append(entry)
         self._channel.close()
 
     def discard(self) -> None:
@@ -100,13 +126,14 @@ class ParkedProcess:
 
     def end(self) -> None:
         """Kill and reap it, and close what is held for it."""
-        self._channel.close()
         signals.kill(self.pidfd, signal.SIGKILL)
         _reap(self.pid)
         os.close(self.pidfd)
         if self.console is not None:
             os.close(self.console)
             self.console = None
+        self._take_account()
+        self._channel.close()
 
 
 _Parked = TypeVar("_Parked", bound=ParkedProcess)
@@ -142,28 +169,41 @@ def park(
     try:
         report = handshake.receive_report(channel)
     except (OSError, ValueError) as error:
-        report = handshake.unreadable_report(explain_error(error))
+        report = handshake.broken_report(explain_error(error))
     identity, operations = report.identity, work.plan
-    if identity is not None:
-        operations += work.last_plan(identity)
-    journal += handshake.entries(operations, report, pid)
-    failure = report.failure
-    if failure is None and identity is not None:
+    if identity is not None and report.failure is None:
         return kind(
             pid=pid,
             pidfd=pidfd,
             console=report.console,
-            journal=journal,
+            parents=journal,
+            operations=operations + work.last_plan(identity),
             channel=channel,
             execve=work.execve(identity, report.program),
         )
-    channel.close()
+    if identity is not None:
+        operations += work.last_plan(identity)
+    raise _cleared_away(pid, pidfd, channel, operations, journal, report.failure)
+
+
+def _cleared_away(
+    pid: int,
+    pidfd: int,
+    channel: socket.socket,
+    operations: tuple[Operation, ...],
+    journal: Journal,
+    failure: Failure | None,
+) -> CreateFailed:
+    """End a child that failed, undo what its parent did, and make the error of it."""
+    with channel:
+        account = channel.recv(messages.LARGEST_MESSAGE)
+    journal += handshake.read_account(account, operations, pid)
     signals.kill(pidfd, signal.SIGKILL)
     _reap(pid)
     os.close(pidfd)
-    undo(journal, hands)
+    undo(journal, Hands())
     failure = failure or Failure(kind="step", message="the new process said nothing")
-    raise CreateFailed(failure.kind, failure.message, failure.program, journal)
+    return CreateFailed(failure.kind, failure.message, failure.program, journal)
 
 
 def _reap(pid: int) -> None:
