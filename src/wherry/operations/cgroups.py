@@ -81,7 +81,14 @@ class MakeCgroup(Operation):
         return f"mkdir -p {self.path}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        above = tuple(Call("mkdir") for _ in range(int(evidence.get("above") or 0)))
+        above = tuple(
+            call
+            for _ in range(int(evidence.get("above") or 0))
+            for call in (
+                Call("mkdir"),
+                *(Call("openat", (file, "O_WRONLY")) for file in self.inherits),
+            )
+        )
         copied = tuple(
             Call("openat", (file, "O_WRONLY"))
             for file in self.inherits[: int(evidence.get("copied") or 0)]

@@ -206,7 +206,8 @@ class EnterDirectory(Operation):
         return f"mkdir -p {self.path} && cd {self.path}" if self.makes else f"cd {self.path}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return tuple(Call("mkdirat") for _ in range(int(evidence.get("made") or 0)))
+        made = (Call("mkdirat") for _ in range(int(evidence.get("made") or 0)))
+        return (*made, Call("fchdir"))
 
 
 def _make_node(parent: int, name: str, mode: int, device: int) -> bool:

@@ -21,6 +21,7 @@ from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Opera
 ROOT = "root"
 
 _PAGE = 4096
+_EMPTY = (("nr_inodes", "1"), ("mode", "755"))
 _NULL_DEVICE = os.makedev(1, 3)
 
 _SETS: Mapping[str, int] = {
@@ -153,9 +154,10 @@ class MountOverlay(Operation):
         return f"cd {self.directory} && mount -t overlay overlay -o {self._data()} {self.target}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        entered = Call("chdir", (f'"{self.directory}"',))
         if evidence.get("way") == "fsopen":
-            return _new_mount_calls("overlay")
-        return (Call("mount", ('"overlay"', f'"{self.target}"')),)
+            return (entered, *_new_mount_calls("overlay", len(self.lower) + 2))
+        return (entered, Call("mount", ('"overlay"', f'"{self.target}"')))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +233,7 @@ class MountFilesystem(Operation):
         )
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return (*_made(evidence), *_new_mount_calls(self.filesystem))
+        return (*_made(evidence), *_new_mount_calls(self.filesystem, len(self.options)))
 
     def _words(self) -> tuple[str, ...]:
         options = (key if value is None else f"{key}={value}" for key, value in self.options)
@@ -430,7 +432,7 @@ class MaskPath(Operation):
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         match evidence.get("what"):
             case "directory":
-                return _new_mount_calls("tmpfs")
+                return _new_mount_calls("tmpfs", len(_EMPTY))
             case "file":
                 return (Call("open_tree"), Call("move_mount"))
         return ()
@@ -509,7 +511,12 @@ class PivotRoot(Operation):
         return "cd rootfs && pivot_root . . && umount -l ."
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return (Call("pivot_root", ('"."',)), Call("umount2", ("MNT_DETACH",)))
+        return (
+            Call("fchdir"),
+            Call("pivot_root", ('"."',)),
+            Call("umount2", ("MNT_DETACH",)),
+            Call("chdir", ('"/"',)),
+        )
 
 
 def _clone(source: str, *, recursive: bool) -> int:
@@ -527,9 +534,7 @@ def _null_device(root: int) -> int:
 
 
 def _empty_directory() -> int:
-    return kernel.make_filesystem(
-        "tmpfs", (("nr_inodes", "1"), ("mode", "755")), kernel.MOUNT_ATTR_RDONLY, "tmpfs"
-    )
+    return kernel.make_filesystem("tmpfs", _EMPTY, kernel.MOUNT_ATTR_RDONLY, "tmpfs")
 
 
 def _escaped(name: str) -> str:
@@ -554,5 +559,11 @@ def _made(evidence: Evidence) -> tuple[Call, ...]:
     return directories + ((Call("openat", ("O_CREAT",)),) if evidence.get("created") else ())
 
 
-def _new_mount_calls(filesystem: str) -> tuple[Call, ...]:
-    return (Call("fsopen", (f'"{filesystem}"',)), Call("fsmount"), Call("move_mount"))
+def new_filesystem_calls(filesystem: str, options: int) -> tuple[Call, ...]:
+    """What `make_filesystem` does for a source and so many options."""
+    configured = (Call("fsconfig") for _ in range(options + 2))
+    return (Call("fsopen", (f'"{filesystem}"',)), *configured, Call("fsmount"))
+
+
+def _new_mount_calls(filesystem: str, options: int) -> tuple[Call, ...]:
+    return (*new_filesystem_calls(filesystem, options), Call("move_mount"))

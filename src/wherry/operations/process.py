@@ -237,7 +237,11 @@ class OpenTerminal(Operation):
         return f"open a pseudo terminal{size}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return (Call("openat2", ('"/dev/pts/ptmx"',)), Call("ioctl", ("TIOCGPTPEER",)))
+        return (
+            Call("openat2", ('"/dev/pts/ptmx"',)),
+            Call("ioctl", ("TIOCGPTPEER",)),
+            Call("ioctl", ("TIOCSWINSZ",)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

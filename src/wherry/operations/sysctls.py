@@ -8,6 +8,7 @@ from wherry.linux import mounts as kernel
 from wherry.linux.files import open_beneath
 from wherry.linux.mounts import closing
 from wherry.operations.looking import file_finding
+from wherry.operations.mounts import new_filesystem_calls
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict
 
 PROC = "proc"
@@ -44,7 +45,7 @@ class HoldProcfs(Operation):
         return "make a private procfs to write kernel parameters through"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return (Call("fsopen", ('"proc"',)), Call("fsmount"))
+        return new_filesystem_calls("proc", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

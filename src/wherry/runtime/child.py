@@ -66,7 +66,6 @@ def become(work: ChildWork, channel: socket.socket, descriptors: Mapping[str, in
 def _carry_out(work: ChildWork, channel: socket.socket, descriptors: Mapping[str, int]) -> None:
     gc.disable()
     reset_signals()
-    os.umask(0)
     hands = Hands({**descriptors, CHANNEL: channel.fileno()})
     journal: Journal = []
     identity: Identity | None = None

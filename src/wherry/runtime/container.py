@@ -8,7 +8,7 @@ from wherry.operations.cgroups import MakeCgroup
 from wherry.operations.plan import Hands, Journal, Outcome, explain_error, undo
 from wherry.runtime import signals
 from wherry.runtime.child import ChildWork
-from wherry.runtime.machine import this_machine
+from wherry.runtime.machine import Machine, this_machine
 from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.parking import CreateFailed, ParkedProcess, park
 from wherry.runtime.plan import Subject, child_plan, parent_plan
@@ -55,15 +55,15 @@ class InitProcess(ParkedProcess):
         destroy(self.journal)
 
 
-def create(request: CreateRequest) -> InitProcess:
+def create(request: CreateRequest, machine: Machine | None = None) -> InitProcess:
     """Make cgroups, namespaces and root, and park the process in them.
 
-    The caller becomes one whose later children are born in the container's pid namespace.
+    `machine` is this one unless a caller knows better. The caller becomes one whose later children are born in the container's pid namespace.
     Preconditions: root, one thread.
 
     Raises: CreateFailed.
     """
-    machine = this_machine()
+    machine = machine or this_machine()
     try:
         subject = _subject(request)
         parent, child = parent_plan(subject, machine), child_plan(subject, machine)

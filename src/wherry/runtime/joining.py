@@ -6,7 +6,7 @@ from wherry.oci.runtime_spec import Process
 from wherry.operations.namespaces import INIT
 from wherry.operations.plan import Journal
 from wherry.runtime.child import ChildWork
-from wherry.runtime.machine import this_machine
+from wherry.runtime.machine import Machine, this_machine
 from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.parking import CreateFailed, ParkedProcess, park
 from wherry.runtime.plan import join_child_plan, join_parent_plan
@@ -40,7 +40,11 @@ class JoinedProcess:
 
 
 def join(
-    init_pid: int, init_pidfd: int, cgroup_paths: tuple[str, ...], request: JoinRequest
+    init_pid: int,
+    init_pidfd: int,
+    cgroup_paths: tuple[str, ...],
+    request: JoinRequest,
+    machine: Machine | None = None,
 ) -> JoinedProcess:
     """Fork a process into the container's cgroups and namespaces and let it execve.
 
@@ -50,7 +54,7 @@ def join(
 
     Raises: CreateFailed.
     """
-    machine, process = this_machine(), request.process
+    machine, process = machine or this_machine(), request.process
     try:
         if not process.args:
             raise PlanRefused("no command specified")
