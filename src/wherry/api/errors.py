@@ -131,11 +131,13 @@ def _invalid_reference(error: kinds.InvalidReference) -> str:
 
 def _port_in_use(error: kinds.PortInUse) -> str:
     address = f"[{error.address}]" if ":" in error.address else error.address
+    is_ours = error.owner.startswith("container ")
+    problem = "port is already allocated" if is_ours else "address already in use"
     owner = f" by {error.owner}" if error.owner else ""
     return (
         "failed to set up container networking: driver failed programming external connectivity: "
         f"Bind for {address or '0.0.0.0'}:{error.port}/{error.protocol} failed: "
-        f"port is already allocated{owner}"
+        f"{problem}{owner}"
     )
 
 
