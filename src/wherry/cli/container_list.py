@@ -26,9 +26,10 @@ def run(session: Session, parsed: Parsed) -> int:
         limit = 1
     shows_size = parsed.is_on("size")
     columns = container_columns(truncates=not parsed.is_on("no-trunc"))
+    blank: Document = {}
     needs_size = shows_size
     if not (needs_size or is_quiet or rows.wants_table(form)):
-        needs_size = "Size" in rows.columns_used(columns, {}, form)
+        needs_size = "Size" in rows.columns_used(columns, blank, form)
     found = session.client.containers.list(
         all_states=parsed.is_on("all") or limit > 0,
         limit=limit,

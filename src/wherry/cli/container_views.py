@@ -1,13 +1,12 @@
 """`top` and `port`: one container, looked at from outside."""
 
 from wherry.cli.command import ONE_OR_MORE, Arguments, Command, CommandFailed
-from wherry.cli.flags import Parsed
+from wherry.cli.flags import Parsed, read_unsigned
 from wherry.cli.session import Session
 from wherry.cli.tables import table
 from wherry.client.documents import Document, child, children, text, texts
 
 _TOP_WIDTH = 20
-_PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 def top(session: Session, parsed: Parsed) -> int:
@@ -42,10 +41,10 @@ def port(session: Session, parsed: Parsed) -> int:
 def _one_port(session: Session, name: str, ports: Document, wanted: str) -> int:
     number, _, protocol = wanted.partition("/")
     protocol = protocol.lower() or "tcp"
-    if not number.isdigit() or int(number) > 65535:
-        raise CommandFailed(f"Error: invalid port ({number})")
-    if protocol not in _PROTOCOLS:
-        raise CommandFailed(f"Error: invalid protocol ({protocol})")
+    try:
+        read_unsigned(number, bits=16)
+    except ValueError as problem:
+        raise CommandFailed(f"Error: invalid port ({number}): {problem}") from None
     bindings = children(ports, f"{number}/{protocol}")
     if not bindings:
         raise CommandFailed(f"Error: No public port '{wanted}' published for {name}")

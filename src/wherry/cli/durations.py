@@ -3,8 +3,8 @@
 import time
 
 from wherry.cli.flags import read_duration
-from wherry.kit.timestamps import NANOSECONDS, parse_rfc3339
 
+NANOSECONDS = 1_000_000_000
 MINUTE, HOUR = 60, 3600
 DAY, WEEK, MONTH, YEAR = 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR, 365 * 24 * HOUR
 
@@ -62,6 +62,8 @@ def moment_query(text: str) -> str:
 
 def _parse_local(text: str) -> int:
     """Nanoseconds of a time stamp that may lack its zone, seconds, minutes or hours."""
+    from wherry.kit.timestamps import parse_rfc3339  # It needs datetime, which is slow to import.
+
     has_zone = text.endswith(("Z", "z")) or "+" in text or text.count("-") == 3
     whole = text
     if "T" not in text:

@@ -16,7 +16,7 @@ def run(session: Session, parsed: Parsed) -> int:
         try:
             bounds[bound] = moment_query(given) if given else ""
         except ValueError:
-            raise CommandFailed(f'invalid value for "{bound}": {given}') from None
+            raise CommandFailed(f'failed to parse value as time or duration: "{given}"') from None
     template = _Template(parsed.text("format"))
     messages = session.client.system.events(
         since=bounds["since"], until=bounds["until"], filters=filters_of(parsed)

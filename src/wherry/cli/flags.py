@@ -77,14 +77,15 @@ class Parsed(NamedTuple):
         return list(value) if isinstance(value, list) else []
 
 
-# Kinds of values.
+# Kinds of values. The patterns are compiled when they are first needed (re keeps them): most
+# command lines have no duration on them.
 
 _TRUTHS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fromkeys(
     ("0", "f", "F", "false", "FALSE", "False"), False
 )
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_PREFIXED = re.compile(r"[+-]?0(?:[xX][0-9a-fA-F]+|[oO]?[0-7]+|[bB][01]+)")
-_DURATION_PART = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)")
+_INTEGER = r"[+-]?[0-9]+"
+_PREFIXED = r"[+-]?0(?:[xX][0-9a-fA-F]+|[oO]?[0-7]+|[bB][01]+)"
+_DURATION_PART = r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)"
 _DURATION_UNITS = {
     "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
     "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
@@ -112,12 +113,12 @@ def _ranged(text: str, function: str, lowest: int, highest: int) -> int:
     is_signed = text[:1] in ("+", "-")
     if function == "ParseUint" and is_signed:
         raise ValueError(f'strconv.{function}: parsing "{text}": invalid syntax')
-    if _PREFIXED.fullmatch(text):
+    if re.fullmatch(_PREFIXED, text):
         digits = text.lstrip("+-")
         base = {"x": 16, "o": 8, "b": 2}.get(digits[1].lower(), 8)
         value = int(digits if digits[1].isdigit() else digits[2:], base)
         value = -value if text.startswith("-") else value
-    elif _INTEGER.fullmatch(text) and len(text) < 64:
+    elif re.fullmatch(_INTEGER, text) and len(text) < 64:
         value = int(text)
     else:
         raise ValueError(f'strconv.{function}: parsing "{text}": invalid syntax')
@@ -133,13 +134,13 @@ def read_duration(text: str) -> int:
         return 0
     at, total = 0, 0.0
     while at < len(unsigned):
-        match = _DURATION_PART.match(unsigned, at)
+        match = re.match(_DURATION_PART, unsigned[at:])
         if match is None or match.group(1) in ("", "."):
             if re.fullmatch(r"[0-9]+(\.[0-9]*)?", unsigned[at:]):
                 raise ValueError(f'time: missing unit in duration "{text}"')
             break
         total += float(match.group(1)) * _DURATION_UNITS[match.group(2)]
-        at = match.end()
+        at += match.end()
     if not unsigned or at < len(unsigned):
         raise ValueError(f'time: invalid duration "{text}"')
     return int(-total if text.startswith("-") else total)
@@ -192,6 +193,8 @@ def filters_of(parsed: Parsed) -> dict[str, list[str]]:
 
 # Parsing.
 
+_HELP = Flag("help", SWITCH, "Print usage")
+
 
 def parse(arguments: Sequence[str], flags: Sequence[Flag], *, interspersed: bool = True) -> Parsed:
     """Read flags out of arguments; not interspersed, they end at the first argument.
@@ -230,7 +233,10 @@ def _read_long(
     flag = flags.get(name)
     if flag is None:
         if name == "help":
-            raise HelpWanted
+            _set(_HELP, text if equals else "true", values)
+            if values.pop("help"):
+                raise HelpWanted
+            return
         raise FlagError(f"unknown flag: --{name}")
     if equals:
         _set(flag, text, values)

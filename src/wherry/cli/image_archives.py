@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from wherry.cli.command import NONE, ONE_OR_MORE, Arguments, Command, CommandFailed
+from wherry.cli.command import NONE, ONE_OR_MORE, Command, CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
 from wherry.cli.progress import show_progress
 from wherry.cli.references import parse_reference
@@ -46,7 +46,7 @@ def save(session: Session, parsed: Parsed) -> int:
 
 def import_(session: Session, parsed: Parsed) -> int:
     """Make an image of a tarball: a file, standard input, or a URL that the engine fetches."""
-    source, *name = parsed.arguments
+    source, *name = parsed.arguments[:2]
     query = [("message", parsed.text("message")), ("platform", parsed.text("platform"))]
     query += [("changes", change) for change in parsed.texts("change")]
     if name:
@@ -84,14 +84,13 @@ def _pieces(archive: BinaryIO) -> Iterator[bytes]:
 
 def _check_directory(path: str) -> None:
     directory = os.path.dirname(path)
-    if directory and not os.path.isdir(directory):
+    if directory and not os.path.exists(directory):
         raise CommandFailed(
-            f'failed to save image: invalid output path: directory "{directory}" does not exist'
+            f"failed to save image: invalid output path: stat {directory}: "
+            "no such file or directory"
         )
     if os.path.isdir(path):
-        raise CommandFailed(
-            f'failed to save image: invalid output path: "{path}" must be a regular file'
-        )
+        raise CommandFailed("failed to save image: cannot write to a directory")
 
 
 def _write_whole(path: str, pieces: Iterable[bytes]) -> None:
@@ -128,7 +127,7 @@ SAVE = Command(
 IMPORT = Command(
     shape="file|URL|- [REPOSITORY[:TAG]]",
     summary="Make an image from a tarball of files",
-    arguments=Arguments(1, 2),
+    arguments=ONE_OR_MORE,
     run=import_,
     flags=(
         Flag("change", LIST, "Apply a Dockerfile instruction to the image", short="c"),

@@ -57,7 +57,7 @@ def _columns(*, truncates: bool, is_human: bool) -> rows.Columns[Document]:
 
     columns: tuple[rows.Column[Document], ...] = (
         column("ID", "IMAGE", identifier),
-        column("CreatedSince", "CREATED", created_since),
+        column("CreatedSince", "CREATED" if is_human else "CREATED AT", created_since),
         column("CreatedAt", "CREATED AT", created_at),
         column("CreatedBy", "CREATED BY", created_by),
         column("Size", "SIZE", size),

@@ -9,12 +9,12 @@ LONGEST_NAME = 255
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
-_REFERENCE = re.compile(
+_REFERENCE = (  # Compiled when it is first needed: `ps` imports this module.
     rf"(?P<name>(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
     r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?"
 )
-_IDENTIFIER = re.compile(r"[a-f0-9]{64}")
+_IDENTIFIER = r"[a-f0-9]{64}"
 
 
 class Reference(NamedTuple):
@@ -38,7 +38,7 @@ def parse_reference(text: str) -> Reference:
 
     Raises: ValueError with the library's text.
     """
-    if _IDENTIFIER.fullmatch(text):
+    if re.fullmatch(_IDENTIFIER, text):
         raise ValueError(
             f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
         )
@@ -46,7 +46,7 @@ def parse_reference(text: str) -> Reference:
     remote = name.partition("@")[0].partition(":")[0]
     if remote != remote.lower():
         raise ValueError(f"invalid reference format: repository name ({remote}) must be lowercase")
-    match = _REFERENCE.fullmatch(f"{domain}/{name}")
+    match = re.fullmatch(_REFERENCE, f"{domain}/{name}")
     if match is None:
         raise ValueError("invalid reference format")
     if len(match.group("name")) > LONGEST_NAME:

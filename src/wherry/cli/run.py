@@ -66,7 +66,7 @@ def _streams(session: Session, parsed: Parsed) -> Streams | None:
     """The streams to attach; None when the container runs detached."""
     if parsed.is_on("detach"):
         if parsed.texts("attach"):
-            raise ValueError("conflicting options: cannot specify both --attach and --detach")
+            raise CommandFailed("conflicting options: cannot specify both --attach and --detach")
         return None
     stdin, stdout, stderr = streams_of(parsed)
     return Streams(

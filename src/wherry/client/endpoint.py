@@ -8,10 +8,7 @@ from wherry.client.errors import InvalidEndpoint
 DEFAULT_SOCKET = "/run/wherry.sock"
 DEFAULT_TCP_PORT = 2375
 
-_ADDRESS = re.compile(r"(?P<scheme>[a-z]+)://(?P<rest>.*)", re.DOTALL)
-_AUTHORITY = re.compile(
-    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^/:\[\]]*)(?::(?P<port>[0-9]{1,5}))?(?P<path>/.*)?"
-)
+_AUTHORITY = r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^/:\[\]]*)(?::(?P<port>[0-9]{1,5}))?(?P<path>/.*)?"
 
 
 class Endpoint(NamedTuple):
@@ -34,10 +31,9 @@ def parse_endpoint(address: str) -> Endpoint:
     Raises: InvalidEndpoint.
     """
     text = address.strip()
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
         return _tcp_endpoint(address, text)
-    scheme, rest = match.group("scheme"), match.group("rest")
     if scheme == "unix":
         path = rest or DEFAULT_SOCKET
         return Endpoint(address=f"unix://{path}", socket_path=path)
@@ -54,7 +50,7 @@ def default_endpoint() -> Endpoint:
 
 
 def _tcp_endpoint(address: str, authority: str) -> Endpoint:
-    match = _AUTHORITY.fullmatch(authority)
+    match = re.fullmatch(_AUTHORITY, authority)
     if match is None:
         raise InvalidEndpoint(f"invalid bind address format: {address}")
     host = match.group("host").strip("[]") or "localhost"

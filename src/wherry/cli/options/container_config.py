@@ -265,7 +265,7 @@ def _security_option(option: str) -> str:
         if option != "no-new-privileges":
             name, equals, value = option.partition(":")
         if not equals and option != "no-new-privileges":
-            raise ValueError(f'invalid --security-opt: "{option}"')
+            raise ValueError(f'Invalid --security-opt: "{option}"')
     if name != "seccomp" or value in ("unconfined", "builtin"):
         return option
     try:
@@ -301,6 +301,8 @@ def _endpoints(parsed: Parsed) -> Document:
     endpoints: Document = {}
     for position, network in enumerate(networks):
         target = str(network["Target"])
+        if not target:
+            raise ValueError("no name set for network")
         if target in endpoints:
             raise ValueError(f'network "{target}" is specified multiple times')
         endpoint = _endpoint(network)

@@ -59,7 +59,7 @@ CONTAINER_FLAGS = (
     Flag("cpus", Kind("decimal", limits.read_cpus), "Number of CPUs"),
     Flag("cpuset-cpus", STRING, "CPUs that may be used (0-3, 0,1)"),
     Flag("cpuset-mems", STRING, "Memory nodes that may be used (0-3, 0,1)"),
-    Flag("device", _list(limits.read_device), "Add a device of the host"),
+    Flag("device", LIST, "Add a device of the host"),
     Flag("device-cgroup-rule", _list(limits.read_device_rule), "Add a rule to the device cgroup"),
     Flag("device-read-bps", _list(limits.read_bytes_rate), "Limit reads in bytes per second"),
     Flag("device-read-iops", _list(limits.read_operations_rate), "Limit reads per second"),

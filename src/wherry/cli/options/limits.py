@@ -36,7 +36,7 @@ def read_ulimit(text: str) -> Document:
     soft_text, colon, hard_text = values.partition(":")
     if ":" in hard_text:
         raise ValueError(
-            f"too many limit values - {values}, can only have up to two, `soft[:hard]`"
+            f"too many limit value arguments - {values}, can only have up to two, `soft[:hard]`"
         )
     soft = _whole(soft_text)
     hard = _whole(hard_text) if colon else soft
@@ -46,13 +46,6 @@ def read_ulimit(text: str) -> Document:
             f"ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}"
         )
     return {"Name": name, "Soft": soft, "Hard": hard}
-
-
-def read_device(text: str) -> str:
-    """A device in the forms that `--device` takes. Raises: ValueError."""
-    if not _CDI_DEVICE.fullmatch(text):
-        _device_parts(text)
-    return text
 
 
 def is_cdi_device(text: str) -> bool:

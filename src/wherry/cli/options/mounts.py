@@ -26,10 +26,6 @@ def split_volumes(volumes: Sequence[str]) -> tuple[list[str], Document]:
         if not volume:
             raise ValueError("invalid empty volume spec")
         parts = volume.split(":")
-        if len(parts) > 3:
-            raise ValueError(f"invalid spec: {volume}: too many colons")
-        if "" in parts:
-            raise ValueError(f"invalid spec: {volume}: empty section between colons")
         if len(parts) == 1:
             anonymous[volume] = {}
         elif parts[0].startswith("."):
@@ -48,7 +44,7 @@ def parse_mount(value: str) -> Document:
     """The API's mount of one `--mount`. Raises: ValueError with Docker's text."""
     mount: Document = {"Type": "volume"}
     if not value.strip():
-        raise ValueError("value is empty")
+        raise ValueError("EOF")
     for field in next(csv.reader([value], strict=True)):
         key, equals, given = field.partition("=")
         key = key.lower()

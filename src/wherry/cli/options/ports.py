@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from wherry.cli.flags import read_unsigned
 from wherry.client.documents import Document
 from wherry.kit.numbers import parse_unsigned
 
@@ -57,8 +58,12 @@ def parse_expose(text: str) -> list[str]:
     if ":" in text:
         raise ValueError(f"invalid port format for --expose: {text}")
     ports, _, protocol = text.partition("/")
+    first_text, dash, last_text = ports.partition("-")
     try:
-        first, last = _range(ports, "port")
+        first = read_unsigned(first_text, bits=16)
+        last = read_unsigned(last_text, bits=16) if dash else first
+        if last < first:
+            raise ValueError(f"invalid range specified for port: {ports}")
     except ValueError as problem:
         raise ValueError(f"invalid range format for --expose: {text}, error: {problem}") from None
     return [f"{port}/{protocol or 'tcp'}" for port in range(first, last + 1)]
@@ -93,6 +98,8 @@ def _split(text: str) -> tuple[str, str, str]:
 def _address(text: str) -> str:
     if not text:
         return ""
+    if text.startswith("[") and not text.endswith("]"):
+        raise ValueError(f"invalid IP address {text}: address {text}:: missing ']' in address")
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         ipaddress.ip_address(bare)
