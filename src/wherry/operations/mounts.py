@@ -1,4 +1,4 @@
-"""Mounts of a container: its root, the file systems below it, what is hidden, and the pivot.
+"""Mounts in a container: file systems of its own, and what it is shown of the host's.
 
 Preconditions of all: a mount namespace of one's own, after `SetPropagation`. They find the
 container's root under the name `root` in Hands.
@@ -13,16 +13,11 @@ from typing import ClassVar
 from wherry.linux import mounts as kernel
 from wherry.linux.files import open_in_root
 from wherry.linux.mounts import closing
-from wherry.linux.syscall import KernelError
 from wherry.operations import targets
-from wherry.operations.looking import GONE, mount_finding, process_directory
-from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict
+from wherry.operations.looking import mount_finding
+from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation
 
 ROOT = "root"
-
-_PAGE = 4096
-_EMPTY = (("nr_inodes", "1"), ("mode", "755"))
-_NULL_DEVICE = os.makedev(1, 3)
 
 _SETS: Mapping[str, int] = {
     "ro": kernel.MOUNT_ATTR_RDONLY,
@@ -35,6 +30,7 @@ _SETS: Mapping[str, int] = {
     "strictatime": kernel.MOUNT_ATTR_STRICTATIME,
     "relatime": kernel.MOUNT_ATTR_RELATIME,
 }
+
 _CLEARS: Mapping[str, int] = {
     "rw": kernel.MOUNT_ATTR_RDONLY,
     "suid": kernel.MOUNT_ATTR_NOSUID,
@@ -44,7 +40,9 @@ _CLEARS: Mapping[str, int] = {
     "symfollow": kernel.MOUNT_ATTR_NOSYMFOLLOW,
     "atime": kernel.MOUNT_ATTR__ATIME,
 }
+
 _ATIMES = frozenset({"noatime", "strictatime", "relatime"})
+
 ATTRIBUTE_WORDS = frozenset({*_SETS, *_CLEARS})
 """The words of mount(8) that are attributes of one mount, not options of a file system."""
 
@@ -69,126 +67,6 @@ def attribute_masks(words: tuple[str, ...]) -> tuple[int, int]:
             if word in _ATIMES:
                 clear |= kernel.MOUNT_ATTR__ATIME
     return set_, clear
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetPropagation(Operation):
-    """Say where mounts below a point are seen."""
-
-    kind: ClassVar[str] = "set-propagation"
-    aspect: ClassVar[Aspect] = Aspect.MOUNT
-
-    path: str
-    propagation: str
-
-    def do(self, hands: Hands) -> Evidence:
-        recursive = kernel.MS_REC if self.propagation[:1] == "r" else 0
-        flag = PROPAGATIONS[self.propagation.removeprefix("r")]
-        kernel.mount("", self.path, "", flag | recursive)
-        return {}
-
-    def describe(self) -> str:
-        return f"make the mounts of {self.path} {self.propagation}"
-
-    def shell(self) -> str:
-        return f"mount --make-{self.propagation} {self.path}"
-
-    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        flag = "MS_" + self.propagation.removeprefix("r").upper()
-        return (Call("mount", (f'"{self.path}"', flag)),)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MountOverlay(Operation):
-    """Stack an image's layers and a writable directory into the container's root."""
-
-    kind: ClassVar[str] = "mount-overlay"
-    aspect: ClassVar[Aspect] = Aspect.IMAGE
-
-    directory: str
-    """Where the other names start."""
-    lower: tuple[str, ...]
-    """Topmost first."""
-    upper: str
-    work: str
-    target: str
-
-    def do(self, hands: Hands) -> Evidence:
-        os.chdir(self.directory)
-        data = self._data()
-        if len(data) < _PAGE:
-            kernel.mount("overlay", self.target, "overlay", 0, data)
-            way = "mount"
-        else:
-            self._mount_long()
-            way = "fsopen"
-        hands.hold(ROOT, os.open(self.target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-        return {"mount_point": "/", "layers": len(self.lower), "way": way}
-
-    def _data(self) -> str:
-        lower = ":".join(_escaped(each) for each in self.lower)
-        data = f"lowerdir={lower}"
-        if self.upper:
-            data += f",upperdir={_escaped(self.upper)},workdir={_escaped(self.work)}"
-        return data
-
-    def _mount_long(self) -> None:
-        """More layers than fit in the page of mount(2): one option each (Linux 6.8)."""
-        options = tuple(("lowerdir+", each) for each in self.lower)
-        if self.upper:
-            options += (("upperdir", self.upper), ("workdir", self.work))
-        with (
-            closing(kernel.make_filesystem("overlay", options, 0, "overlay")) as detached,
-            closing(os.open(self.target, os.O_PATH | os.O_CLOEXEC)) as target,
-        ):
-            kernel.move_mount(detached, target)
-
-    def check(self, evidence: Evidence) -> Finding:
-        return mount_finding(evidence, kind="overlay")
-
-    def describe(self) -> str:
-        layers = "1 layer" if len(self.lower) == 1 else f"{len(self.lower)} layers"
-        return f"mount {layers} and a writable directory as the root"
-
-    def shell(self) -> str:
-        return f"cd {self.directory} && mount -t overlay overlay -o {self._data()} {self.target}"
-
-    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        entered = Call("chdir", (f'"{self.directory}"',))
-        if evidence.get("way") == "fsopen":
-            return (entered, *_new_mount_calls("overlay", len(self.lower) + 2))
-        return (entered, Call("mount", ('"overlay"', f'"{self.target}"')))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindRoot(Operation):
-    """Take a directory that exists as the container's root."""
-
-    kind: ClassVar[str] = "bind-root"
-    aspect: ClassVar[Aspect] = Aspect.IMAGE
-
-    source: str
-    target: str
-
-    def do(self, hands: Hands) -> Evidence:
-        flags = kernel.OPEN_TREE_CLONE | kernel.AT_RECURSIVE
-        tree = kernel.open_tree(kernel.AT_FDCWD, self.source, flags)
-        hands.hold(ROOT, tree)
-        with closing(os.open(self.target, os.O_PATH | os.O_CLOEXEC)) as target:
-            kernel.move_mount(tree, target)
-        return {"mount_point": "/"}
-
-    def check(self, evidence: Evidence) -> Finding:
-        return mount_finding(evidence)
-
-    def describe(self) -> str:
-        return f"bind {self.source} as the root"
-
-    def shell(self) -> str:
-        return f"mount --rbind {self.source} {self.target}"
-
-    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return (Call("open_tree", (f'"{self.source}"',)), Call("move_mount"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +111,7 @@ class MountFilesystem(Operation):
         )
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return (*_made(evidence), *_new_mount_calls(self.filesystem, len(self.options)))
+        return (*_made(evidence), *new_mount_calls(self.filesystem, len(self.options)))
 
     def _words(self) -> tuple[str, ...]:
         options = (key if value is None else f"{key}={value}" for key, value in self.options)
@@ -380,168 +258,9 @@ class RemountReadOnly(Operation):
         return (Call("mount_setattr", ("MOUNT_ATTR_RDONLY",)),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaskPath(Operation):
-    """Hide a path: a file behind the null device, a directory behind an empty one."""
-
-    kind: ClassVar[str] = "mask-path"
-    aspect: ClassVar[Aspect] = Aspect.SECURITY
-
-    path: str
-
-    def do(self, hands: Hands) -> Evidence:
-        root = hands.get(ROOT)
-        try:
-            opened = open_in_root(root, self.path, os.O_PATH)
-        except KernelError as error:
-            if error.errno not in (2, 20):
-                raise
-            return {"what": "missing"}
-        with closing(opened) as target:
-            is_directory = stat.S_ISDIR(os.fstat(target).st_mode)
-            cover = _empty_directory() if is_directory else _null_device(root)
-            with closing(cover):
-                kernel.move_mount(cover, target)
-            what = "directory" if is_directory else "file"
-            return {"what": what, "mount_point": targets.resolved_name(root, target)}
-
-    def check(self, evidence: Evidence) -> Finding:
-        if evidence.get("what") == "missing":
-            return Finding(Verdict.STILL_TRUE, "this kernel has no such path")
-        directory = process_directory(evidence)
-        if directory is None:
-            return GONE
-        if evidence.get("what") == "directory":
-            return mount_finding(evidence, kind="tmpfs", attributes=("ro",))
-        seen = os.stat(f"{directory}/root{evidence['mount_point']}")
-        masked = stat.S_ISCHR(seen.st_mode) and seen.st_rdev == _NULL_DEVICE
-        return Finding(
-            Verdict.STILL_TRUE if masked else Verdict.CHANGED,
-            f"device {os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}",
-        )
-
-    def describe(self) -> str:
-        return f"hide {self.path}"
-
-    def shell(self) -> str:
-        return (
-            f"[ -d rootfs{self.path} ] && mount -t tmpfs -o ro tmpfs rootfs{self.path}"
-            f" || mount --bind rootfs/dev/null rootfs{self.path}"
-        )
-
-    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        match evidence.get("what"):
-            case "directory":
-                return _new_mount_calls("tmpfs", len(_EMPTY))
-            case "file":
-                return (Call("open_tree"), Call("move_mount"))
-        return ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectPath(Operation):
-    """Make one path of a file system read-only: it is bound onto itself."""
-
-    kind: ClassVar[str] = "protect-path"
-    aspect: ClassVar[Aspect] = Aspect.SECURITY
-
-    path: str
-
-    def do(self, hands: Hands) -> Evidence:
-        root = hands.get(ROOT)
-        try:
-            opened = open_in_root(root, self.path, os.O_PATH)
-        except KernelError as error:
-            if error.errno not in (2, 20):
-                raise
-            return {"what": "missing"}
-        with closing(opened) as target:
-            flags = kernel.OPEN_TREE_CLONE | kernel.AT_EMPTY_PATH | kernel.AT_RECURSIVE
-            with closing(kernel.open_tree(target, "", flags)) as tree:
-                kernel.mount_setattr(tree, set_=kernel.MOUNT_ATTR_RDONLY, recursive=True)
-                kernel.move_mount(tree, target)
-            return {"what": "protected", "mount_point": targets.resolved_name(root, target)}
-
-    def check(self, evidence: Evidence) -> Finding:
-        if evidence.get("what") == "missing":
-            return Finding(Verdict.STILL_TRUE, "this kernel has no such path")
-        return mount_finding(evidence, attributes=("ro",))
-
-    def describe(self) -> str:
-        return f"make {self.path} read-only"
-
-    def shell(self) -> str:
-        place = f"rootfs{self.path}"
-        return f"mount --rbind {place} {place} && mount -o remount,bind,ro {place}"
-
-    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        if evidence.get("what") == "missing":
-            return ()
-        return (
-            Call("open_tree"),
-            Call("mount_setattr", ("MOUNT_ATTR_RDONLY",)),
-            Call("move_mount"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PivotRoot(Operation):
-    """Make the container's root `/`, and let go of the host's."""
-
-    kind: ClassVar[str] = "pivot-root"
-    aspect: ClassVar[Aspect] = Aspect.MOUNT
-
-    def do(self, hands: Hands) -> Evidence:
-        os.fchdir(hands.get(ROOT))
-        # The old root lands on top of the new one and is detached from there: no directory
-        # has to be made for it (pivot_root(2), "pivot_root(".", ".")").
-        kernel.pivot_root(".", ".")
-        kernel.umount2(".", kernel.MNT_DETACH)
-        os.chdir("/")
-        hands.hold(ROOT, os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-        return {"mount_point": "/"}
-
-    def check(self, evidence: Evidence) -> Finding:
-        return mount_finding(evidence)
-
-    def describe(self) -> str:
-        return "make the container's root / and detach the host's"
-
-    def shell(self) -> str:
-        return "cd rootfs && pivot_root . . && umount -l ."
-
-    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return (
-            Call("fchdir"),
-            Call("pivot_root", ('"."',)),
-            Call("umount2", ("MNT_DETACH",)),
-            Call("chdir", ('"/"',)),
-        )
-
-
 def _clone(source: str, *, recursive: bool) -> int:
     flags = kernel.OPEN_TREE_CLONE | (kernel.AT_RECURSIVE if recursive else 0)
     return kernel.open_tree(kernel.AT_FDCWD, source, flags)
-
-
-def _null_device(root: int) -> int:
-    """A detached bind of the root's /dev/null, known to be the null device and nothing else."""
-    with closing(open_in_root(root, "/dev/null", os.O_PATH | os.O_NOFOLLOW)) as null:
-        seen = os.fstat(null)
-        if not (stat.S_ISCHR(seen.st_mode) and seen.st_rdev == _NULL_DEVICE):
-            raise targets.TargetRefused("/dev/null of the container is not the null device")
-        return kernel.open_tree(null, "", kernel.OPEN_TREE_CLONE | kernel.AT_EMPTY_PATH)
-
-
-def _empty_directory() -> int:
-    return kernel.make_filesystem("tmpfs", _EMPTY, kernel.MOUNT_ATTR_RDONLY, "tmpfs")
-
-
-def _escaped(name: str) -> str:
-    r"""A name in overlay's option text, where `:` and `,` separate (overlayfs.rst)."""
-    for letter in "\\:,":
-        name = name.replace(letter, f"\\{letter}")
-    return name
 
 
 def _shown(words: tuple[str, ...]) -> str:
@@ -565,5 +284,6 @@ def new_filesystem_calls(filesystem: str, options: int) -> tuple[Call, ...]:
     return (Call("fsopen", (f'"{filesystem}"',)), *configured, Call("fsmount"))
 
 
-def _new_mount_calls(filesystem: str, options: int) -> tuple[Call, ...]:
+def new_mount_calls(filesystem: str, options: int) -> tuple[Call, ...]:
+    """The same, and its attachment."""
     return (*new_filesystem_calls(filesystem, options), Call("move_mount"))

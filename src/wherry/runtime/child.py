@@ -14,11 +14,13 @@ from typing import NoReturn
 from wherry.oci.runtime_spec import Process
 from wherry.operations.mounts import ROOT
 from wherry.operations.plan import Hands, Journal, Operation, Plan, execute
-from wherry.operations.process import CHANNEL, CONSOLE, reset_signals
+from wherry.operations.process import CHANNEL, reset_signals
+from wherry.operations.terminals import CONSOLE
 from wherry.runtime import accounts, handshake
 from wherry.runtime.accounts import Identity
 from wherry.runtime.machine import Machine
-from wherry.runtime.plan import INIT_IN_CONTAINER, execve_operation, last_plan
+from wherry.runtime.mount_plan import INIT_IN_CONTAINER
+from wherry.runtime.privilege_plan import execve_operation, last_plan
 from wherry.runtime.programs import find_program
 
 

@@ -11,7 +11,8 @@ from wherry.runtime.child import ChildWork
 from wherry.runtime.machine import Machine, this_machine
 from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.parking import CreateFailed, ParkedProcess, park
-from wherry.runtime.plan import Subject, child_plan, parent_plan
+from wherry.runtime.plan import child_plan, parent_plan
+from wherry.runtime.subject import Subject
 
 __all__ = [
     "CreateFailed",
@@ -58,7 +59,8 @@ class InitProcess(ParkedProcess):
 def create(request: CreateRequest, machine: Machine | None = None) -> InitProcess:
     """Make cgroups, namespaces and root, and park the process in them.
 
-    `machine` is this one unless a caller knows better. The caller becomes one whose later children are born in the container's pid namespace.
+    `machine` is this one unless a caller knows better. The caller becomes a process whose
+    later children are born in the container's pid namespace.
     Preconditions: root, one thread.
 
     Raises: CreateFailed.

@@ -6,10 +6,10 @@ from wherry.oci.runtime_spec import Process
 from wherry.operations.namespaces import INIT
 from wherry.operations.plan import Journal
 from wherry.runtime.child import ChildWork
+from wherry.runtime.join_plan import join_child_plan, join_parent_plan
 from wherry.runtime.machine import Machine, this_machine
 from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.parking import CreateFailed, ParkedProcess, park
-from wherry.runtime.plan import join_child_plan, join_parent_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

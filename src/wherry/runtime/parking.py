@@ -19,7 +19,7 @@ from wherry.operations.plan import (
     explain_error,
     undo,
 )
-from wherry.operations.process import STDIO
+from wherry.operations.terminals import STDIO
 from wherry.runtime import handshake, signals
 from wherry.runtime.child import ChildWork, become
 from wherry.runtime.handshake import Failure

@@ -1,0 +1,54 @@
+"""One more process in a container that runs (exec): its plans, pure."""
+
+from collections.abc import Iterator
+
+from wherry.linux.cgroups import CgroupLayout
+from wherry.oci.runtime_spec import Process
+from wherry.operations.cgroups import EnterCgroups
+from wherry.operations.files import EnterDirectory
+from wherry.operations.namespaces import JoinContainer
+from wherry.operations.plan import Operation, Plan
+from wherry.operations.process import Fork, NewSession, SetDumpable
+from wherry.runtime.device_plan import terminal_of
+from wherry.runtime.privilege_plan import oom_score, refuse_labels
+
+
+def join_parent_plan(cgroup_paths: tuple[str, ...], layout: CgroupLayout) -> Plan:
+    """The fork of an exec, into the container's version 2 cgroup when there is one."""
+    unified = next((path for path in cgroup_paths if _is_unified(path, layout)), "")
+    return (Fork(cgroup=unified, why="exec: one more process of the container"),)
+
+
+def join_child_plan(
+    init_pid: int, cgroup_paths: tuple[str, ...], layout: CgroupLayout, process: Process
+) -> Plan:
+    """From a forked process to one in the container's cgroups and namespaces.
+
+    Raises: PlanRefused.
+    """
+    return tuple(_join_operations(init_pid, cgroup_paths, layout, process))
+
+
+def _join_operations(
+    init_pid: int, cgroup_paths: tuple[str, ...], layout: CgroupLayout, process: Process
+) -> Iterator[Operation]:
+    refuse_labels(process)
+    yield SetDumpable(is_dumpable=False, why="processes of the container must not look into it")
+    files = tuple(f"{path}/tasks" for path in cgroup_paths if not _is_unified(path, layout))
+    if files:
+        yield EnterCgroups(files=files, why="exec: the container's limits hold for it too")
+    yield NewSession(why="the program leads a session of its own")
+    if process.oom_score_adj is not None:
+        yield oom_score(process.oom_score_adj)
+    yield JoinContainer(
+        init_pid=init_pid,
+        namespaces=("cgroup", "ipc", "uts", "net", "mnt"),
+        why="exec: inside the container (pid and time follow from the fork)",
+    )
+    if process.terminal:
+        yield terminal_of(process)
+    yield EnterDirectory(path=process.cwd, makes=False, why=f"--workdir or WORKDIR {process.cwd}")
+
+
+def _is_unified(cgroup: str, layout: CgroupLayout) -> bool:
+    return layout.unified is not None and cgroup.startswith(f"{layout.unified.mount_point}/")

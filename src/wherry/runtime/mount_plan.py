@@ -1,0 +1,110 @@
+"""The mounts of a container, in the order of the specification."""
+
+import os
+from collections.abc import Iterator
+
+from wherry.linux.cgroups import CgroupLayout
+from wherry.oci.runtime_spec import Mount
+from wherry.operations.files import MakeLink
+from wherry.operations.mounts import BindMount, MountFilesystem, RemountReadOnly
+from wherry.operations.plan import Operation
+from wherry.runtime.machine import Machine
+from wherry.runtime.mount_options import mount_words
+from wherry.runtime.subject import Subject, cgroup_directories_of
+
+INIT_IN_CONTAINER = "/sbin/docker-init"
+"""Where Docker shows `--init`'s program."""
+
+
+def mounts_of(subject: Subject, machine: Machine) -> Iterator[Operation]:
+    """The mounts of the specification, then the init program's. Raises: PlanRefused."""
+    for mount in subject.spec.mounts:
+        if mount.type == "cgroup":
+            yield from _cgroup_mounts(subject, mount, machine.layout)
+        else:
+            yield _mount(mount)
+    if subject.init_binary:
+        yield BindMount(
+            source=subject.init_binary,
+            destination=INIT_IN_CONTAINER,
+            attributes=("ro",),
+            propagation="rprivate",
+            why="--init",
+        )
+
+
+def _mount(mount: Mount) -> Operation:
+    words = mount_words(mount)
+    if not words.is_bind:
+        return MountFilesystem(
+            filesystem=mount.type,
+            destination=mount.destination,
+            source=mount.source,
+            attributes=words.attributes,
+            options=words.options,
+            why=_why_mounted(mount),
+        )
+    return BindMount(
+        source=mount.source,
+        destination=mount.destination,
+        is_recursive=words.is_recursive,
+        attributes=words.attributes,
+        recursive_attributes=words.recursive_attributes,
+        propagation=words.propagation,
+        why=_why_mounted(mount),
+    )
+
+
+_REASONS = {
+    "/proc": "default: the container sees its own processes",
+    "/dev": "default: a /dev of its own, with a few harmless devices",
+    "/dev/pts": "default: terminals of its own",
+    "/sys": "default: the kernel's objects, read-only",
+    "/dev/mqueue": "default: POSIX message queues of its own ipc namespace",
+    "/dev/shm": "default: POSIX shared memory (--shm-size)",
+    "/etc/hosts": "the engine writes it: names and addresses of the container",
+    "/etc/hostname": "the engine writes it: --hostname",
+    "/etc/resolv.conf": "the engine writes it: --dns, or the host's",
+}
+
+
+def _why_mounted(mount: Mount) -> str:
+    reason = _REASONS.get(mount.destination)
+    if reason is not None:
+        return reason
+    if mount.type == "tmpfs":
+        return f"--tmpfs {mount.destination}"
+    return f"-v {mount.source}:{mount.destination} (or --mount)"
+
+
+def _cgroup_mounts(subject: Subject, mount: Mount, layout: CgroupLayout) -> Iterator[Operation]:
+    """Version 2: the tree as the cgroup namespace shows it. Version 1: each hierarchy's own
+    directory below a small tmpfs, as other runtimes show them."""
+    words = mount_words(mount)
+    why = "default: the container sees its own limits and can't change them"
+    top = mount.destination
+    if layout.is_unified:
+        yield MountFilesystem(
+            filesystem="cgroup2", destination=top, attributes=words.attributes, why=why
+        )
+        return
+    writable = tuple(each for each in words.attributes if each != "ro")
+    yield MountFilesystem(
+        filesystem="tmpfs",
+        destination=top,
+        attributes=writable,
+        options=(("mode", "755"),),
+        why=why,
+    )
+    for hierarchy, directory in cgroup_directories_of(subject, layout):
+        if hierarchy.version == 2:
+            continue
+        name = os.path.basename(hierarchy.mount_point)
+        yield BindMount(
+            source=directory, destination=f"{top}/{name}", attributes=words.attributes, why=why
+        )
+        for controller in hierarchy.controllers:
+            if len(hierarchy.controllers) > 1 and controller != name:
+                yield MakeLink(path=f"{top}/{controller}", points_to=name, why=why)
+    if "ro" in words.attributes:
+        yield RemountReadOnly(destination=top, why=why)

@@ -1,0 +1,34 @@
+"""What plans are made from, and where its cgroups are."""
+
+import os
+from dataclasses import dataclass
+
+from wherry.linux.cgroups import CgroupLayout, Hierarchy
+from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
+from wherry.runtime.mount_options import PlanRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a container's plans are made from."""
+
+    container_id: str
+    bundle: str
+    spec: RuntimeSpec
+    rootfs: RootfsMount | None
+    init_binary: str
+    seccomp_program: bytes
+    """Empty: unconfined."""
+    makes_terminal: bool
+
+
+def cgroup_directories_of(
+    subject: Subject, layout: CgroupLayout
+) -> tuple[tuple[Hierarchy, str], ...]:
+    """The container's directory in each hierarchy. Raises: PlanRefused."""
+    path = "/" + os.path.normpath(
+        f"/{subject.spec.linux.cgroups_path or subject.container_id}"
+    ).lstrip("/")
+    if path == "/":
+        raise PlanRefused("cgroupsPath must not be the root of the hierarchies")
+    return tuple((each, f"{each.mount_point}{path}") for each in layout.hierarchies())
