@@ -108,7 +108,7 @@ class FakeStream:
         """Input."""
         self.received += data
         if self._echoes:
-            self.say(data)
+            self.say(frame(STDOUT, data))
 
     async def close_stdin(self) -> None:
         """End of input; an echoing stream ends its output then."""

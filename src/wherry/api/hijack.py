@@ -19,6 +19,7 @@ handler refuses, the held bytes go to the parser after all.
 
 import asyncio
 import re
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -38,6 +39,7 @@ MOST_HELD = 256 << 10
 _MAY_TAKE_OVER = re.compile(
     rb"POST /(?:v[0-9.]+/)?(?:containers/[^/ ]+/attach|exec/[^/ ]+/start)[? ]"
 )
+_METHOD = b"POST "
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 
@@ -50,7 +52,7 @@ class RawConnection:
         self._received = bytearray(first)
         self._has_news = asyncio.Event()
         self._is_at_end = False
-        self._is_lost = False
+        self._is_lost = asyncio.Event()
         if first:
             self._has_news.set()
 
@@ -59,7 +61,7 @@ class RawConnection:
 
         Raises: ConnectionResetError when the client is gone.
         """
-        while not (self._received or self._is_at_end or self._is_lost):
+        while not (self._received or self._is_at_end or self._is_lost.is_set()):
             self._has_news.clear()
             await self._has_news.wait()
         if self._received:
@@ -67,7 +69,7 @@ class RawConnection:
             self._received.clear()
             self._connection.resume_raw()
             return taken
-        if self._is_lost:
+        if self._is_lost.is_set():
             raise ConnectionResetError("the client is gone")
         return b""
 
@@ -81,6 +83,10 @@ class RawConnection:
             raise ConnectionResetError("the client is gone")
         transport.write(data)
         await self._connection.drained()
+
+    async def lost(self) -> None:
+        """Returns when the client is gone."""
+        await self._is_lost.wait()
 
     def close(self) -> None:
         """Send what is left and close."""
@@ -101,14 +107,22 @@ class RawConnection:
 
     def feed_loss(self) -> None:
         """The connection is gone."""
-        self._is_lost = True
+        self._is_lost.set()
         self._has_news.set()
 
 
 class Connection(RequestHandler):
     """One client's connection: HTTP, until a handler takes it over."""
 
-    __slots__ = ("_farewells", "_held", "_is_at_end", "_is_holding", "_opening", "_raw")
+    __slots__ = (
+        "_farewells",
+        "_hang_ups",
+        "_held",
+        "_is_at_end",
+        "_is_holding",
+        "_opening",
+        "_raw",
+    )
 
     def __init__(self, *args: object, **settings: object) -> None:
         super().__init__(*args, **settings)  # type: ignore[arg-type]
@@ -117,6 +131,7 @@ class Connection(RequestHandler):
         self._held = bytearray()
         self._opening = bytearray()
         self._is_at_end = False
+        self._hang_ups: select.epoll | None = None
         self._farewells: set[Callable[[], object]] = set()
 
     # -- what the event loop calls -----------------------------------------------------------
@@ -128,7 +143,7 @@ class Connection(RequestHandler):
                 self._stop_reading()
         elif self._is_holding:
             self._hold(data)
-        elif self._opening or self._may_open_take_over(data):
+        elif self._opening or (data and self._may_open_take_over(data)):
             self._feed_opening(data)
         else:
             super().data_received(data)
@@ -138,9 +153,10 @@ class Connection(RequestHandler):
         self._is_at_end = True
         if self._raw is not None:
             self._raw.feed_end()
+            self._watch_for_hang_up()
             return True
         self._say_farewell()
-        is_busy = self._request_in_progress or bool(self._messages)
+        is_busy = self._is_busy
         self.close()
         return is_busy
 
@@ -148,6 +164,10 @@ class Connection(RequestHandler):
         """The connection is gone."""
         if self._raw is not None:
             self._raw.feed_loss()
+        if self._hang_ups is not None:
+            self._loop.remove_reader(self._hang_ups.fileno())
+            self._hang_ups.close()
+            self._hang_ups = None
         self._say_farewell()
         super().connection_lost(exc)
 
@@ -207,6 +227,17 @@ class Connection(RequestHandler):
         finally:
             self._farewells.discard(callback)
 
+    def end_watching(self) -> None:
+        """The server goes: what has no end of its own, a taken-over or watching one, ends."""
+        self._say_farewell()
+        if self._raw is not None:
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
     async def drained(self) -> None:
         """Returns when what was written is on its way. Raises: ConnectionError."""
         await self._drain_helper()
@@ -217,13 +248,23 @@ class Connection(RequestHandler):
 
     # -- inside ------------------------------------------------------------------------------
 
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a request has come and is not answered yet."""
+        is_waiting = self._waiter is not None and not self._waiter.done()
+        return bool(self._messages) or (self._request_count > 0 and not is_waiting)
+
     def _may_open_take_over(self, data: bytes) -> bool:
-        return not self._request_in_progress and _MAY_TAKE_OVER.match(data) is not None
+        """Whether this may be the beginning of such a request, as far as it has come."""
+        if self._is_busy or data[: len(_METHOD)] != _METHOD[: len(data)]:
+            return False
+        return b"\n" not in data or _MAY_TAKE_OVER.match(data) is not None
 
     def _feed_opening(self, data: bytes) -> None:
         """Collect a request that may lead to a take-over, then feed exactly that."""
         self._opening += data
-        end = _end_of_request(self._opening)
+        is_other = b"\n" in self._opening and not _MAY_TAKE_OVER.match(self._opening)
+        end = -1 if is_other else _end_of_request(self._opening)
         if end is None and len(self._opening) < LARGEST_HEAD:
             return
         opening, self._opening = bytes(self._opening), bytearray()
@@ -247,6 +288,20 @@ class Connection(RequestHandler):
     def _resume_reading(self) -> None:
         if self.transport is not None and not self._is_at_end:
             self.transport.resume_reading()
+
+    def _watch_for_hang_up(self) -> None:
+        """Notice when a client that has half-closed goes away for good.
+
+        The event loop reads no more after the end of input, so that a silent container's
+        attachment would outlive its client. A Unix socket whose peer is closed, not just
+        shut down for writing, reports EPOLLHUP, even to who asks for no event at all.
+        """
+        if self.transport is None or self._hang_ups is not None:
+            return
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        self._hang_ups = select.epoll()
+        self._hang_ups.register(descriptor, select.EPOLLET)
+        self._loop.add_reader(self._hang_ups.fileno(), self.abort)
 
     def _say_farewell(self) -> None:
         for callback in tuple(self._farewells):

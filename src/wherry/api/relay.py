@@ -49,7 +49,7 @@ async def _feed(
     *,
     passes_input: bool,
 ) -> None:
-    """The client's input, to its end; ends the showing when the client leaves."""
+    """The client's input, to its end; ends the showing when the client leaves for good."""
     try:
         while data := await client.read():
             if not passes_input:
@@ -65,5 +65,7 @@ async def _feed(
             if rest:
                 await container.write(rest)
             await container.close_stdin()
+        await client.lost()
     except ConnectionResetError:
-        showing.cancel()
+        pass
+    showing.cancel()

@@ -112,6 +112,9 @@ class Listening:
         for listening in self._sockets:
             listening.close()
         self._server.pre_shutdown()
+        for connection in self._server.connections:
+            if isinstance(connection, Connection):
+                connection.end_watching()
         await self._server.shutdown(SHUTDOWN_TIMEOUT_S)
 
 

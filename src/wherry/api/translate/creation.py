@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from wherry.api.translate.absences import refuse_absent_features
 from wherry.api.translate.mounts import to_mounts
@@ -69,8 +69,10 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
 
 
 def _is_empty(request: CreateRequest) -> bool:
-    """Whether the body said nothing at all."""
-    return request == CreateRequest()
+    """Whether the body said nothing about the container itself."""
+    if request.Image:
+        return False
+    return structs.replace(request, HostConfig=None, NetworkingConfig=None) == CreateRequest()
 
 
 def _words(words: list[str] | str | None) -> tuple[str, ...] | None:

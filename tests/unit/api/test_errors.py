@@ -1,0 +1,120 @@
+"""Every failure has a status and a sentence."""
+
+import inspect
+
+import pytest
+
+from wherry.api.errors import RULES, Refusal, exec_refused, message_of, running, status_of, worded
+from wherry.model import errors as kinds
+from wherry.model.errors import WherryError
+
+CONTAINER = "c" * 64
+
+
+def all_kinds() -> list[type[WherryError]]:
+    """Everything that `model.errors` defines."""
+    classes = inspect.getmembers(kinds, inspect.isclass)
+    return [value for _, value in classes if issubclass(value, WherryError)]
+
+
+@pytest.mark.parametrize("kind", all_kinds(), ids=lambda kind: kind.__name__)
+def test_every_kind_has_a_rule_of_its_own(kind: type[WherryError]) -> None:
+    """A new kind of failure without a text is noticed here."""
+    assert kind in RULES
+
+
+@pytest.mark.parametrize("kind", all_kinds(), ids=lambda kind: kind.__name__)
+def test_every_rule_makes_a_sentence_of_the_fields(kind: type[WherryError]) -> None:
+    """The text function fits the kind's fields."""
+    values = {
+        name: True if parameter.annotation in (bool, "bool") else 80
+        if parameter.annotation in (int, "int") else "thing"
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+        and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }  # fmt: skip
+    error = kind(**values)
+    assert message_of(error)
+    assert 400 <= status_of(error) < 600
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (kinds.ContainerNotFound("x"), 404, "No such container: x"),
+        (kinds.ImageNotFound("x:latest"), 404, "No such image: x:latest"),
+        (kinds.NetworkNotFound("x"), 404, "network x not found"),
+        (kinds.ExecNotFound("x"), 404, "No such exec instance: x"),
+        (kinds.ContainerNotRunning(CONTAINER), 409, f"container {CONTAINER} is not running"),
+        (
+            kinds.ContainerNameTaken("x", CONTAINER),
+            409,
+            f'Conflict. The container name "/x" is already in use by container "{CONTAINER}". You '
+            "have to remove (or rename) that container to be able to reuse that name.",
+        ),
+        (kinds.InvalidValue("no command specified"), 400, "no command specified"),
+        (
+            kinds.BindSourceMissing("/nope"),
+            400,
+            'invalid mount config for type "bind": bind source path does not exist: /nope',
+        ),
+        (kinds.UserNotFound("x", False), 400,
+         "unable to find user x: no matching entries in passwd file"),
+        (kinds.FeatureMissing("flying"), 501, "Wherry does not have this yet: flying"),
+        (
+            kinds.ImageInUse("busybox:latest", CONTAINER, False),
+            409,
+            'conflict: unable to remove repository reference "busybox:latest" (must force) - '
+            "container cccccccccccc is using its referenced image",
+        ),
+    ],
+)  # fmt: skip
+def test_docker_words(error: WherryError, status: int, message: str) -> None:
+    """The sentences that clients know."""
+    assert (status_of(error), message_of(error)) == (status, message)
+
+
+def test_a_missing_program_has_the_words_for_exit_code_127() -> None:
+    """The stock CLI finds its exit code in the text."""
+    bare = message_of(kinds.CommandNotFound("nope", in_search_path=True))
+    assert 'exec: "nope": executable file not found in $PATH: unknown' in bare
+    path = message_of(kinds.CommandNotFound("/nope", in_search_path=False))
+    assert 'exec: "/nope": stat /nope: no such file or directory: unknown' in path
+
+
+def test_a_program_that_cannot_run_has_the_words_for_exit_code_126() -> None:
+    """As above."""
+    error = kinds.CommandNotExecutable("/etc", "permission denied")
+    assert 'exec: "/etc": permission denied: unknown' in message_of(error)
+    assert exec_refused(error) == (
+        "OCI runtime exec failed: exec failed: unable to start container process: "
+        'exec: "/etc": permission denied: unknown'
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("running", "is running: stop the container before removing or force remove"),
+        ("paused", "is paused and must be unpaused first"),
+    ],
+)
+def test_why_a_container_cannot_be_removed(state: str, reason: str) -> None:
+    """Docker's two sentences."""
+    assert running("/web", state) == f'cannot remove container "/web": container {reason}'
+
+
+def test_a_route_may_reword_a_kind() -> None:
+    """The status stays, the sentence is the verb's."""
+    with (
+        pytest.raises(Refusal) as refusal,
+        worded({kinds.ContainerPaused: lambda e: f"{e.container} sleeps"}),
+    ):
+        raise kinds.ContainerPaused("x")
+    assert (refusal.value.status, refusal.value.message) == (409, "x sleeps")
+
+
+def test_other_kinds_pass_a_rewording() -> None:
+    """Only what is named is reworded."""
+    with pytest.raises(kinds.ContainerNotFound), worded({kinds.ContainerPaused: str}):
+        raise kinds.ContainerNotFound("x")
