@@ -1,0 +1,80 @@
+"""bridge, host and none, and how they are found."""
+
+from ipaddress import IPv4Interface
+
+import pytest
+
+from wherry.model.errors import InvalidField, NetworkNotFound
+from wherry.networks.default_networks import default_networks, find_network
+from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.host_bridge import parse_bip
+from wherry.networks.mac_addresses import parse_mac_address
+
+SETTINGS = BridgeSettings(name="wherry0", address=IPv4Interface("10.9.0.1/24"), alias="")
+NETWORKS = default_networks(SETTINGS, engine_id="E", created_at_ns=5)
+
+
+def test_the_three_networks() -> None:
+    """With Docker's names and drivers; the bridge has its subnet and gateway."""
+    assert [(each.name, each.driver) for each in NETWORKS] == [
+        ("bridge", "bridge"),
+        ("host", "host"),
+        ("none", "null"),
+    ]
+    assert (NETWORKS[0].subnet, NETWORKS[0].gateway) == ("10.9.0.0/24", "10.9.0.1")
+    assert NETWORKS[0].options["com.docker.network.bridge.name"] == "wherry0"
+
+
+def test_ids_follow_from_the_engine() -> None:
+    """The same after a restart, others for another engine."""
+    again = default_networks(None, engine_id="E", created_at_ns=6)
+    assert [each.id for each in again] == [each.id for each in NETWORKS[1:]]
+    other = default_networks(None, engine_id="F", created_at_ns=5)
+    assert not {each.id for each in other} & {each.id for each in NETWORKS}
+    assert all(len(each.id) == 64 for each in NETWORKS)
+
+
+def test_found_by_name_id_and_prefix() -> None:
+    """`default` is another name of the bridge."""
+    bridge = NETWORKS[0]
+    for reference in ("bridge", "default", bridge.id, bridge.id[:12]):
+        assert find_network(NETWORKS, reference) is bridge
+
+
+@pytest.mark.parametrize("reference", ["", "brid", "nothing", "0" * 64])
+def test_not_found(reference: str) -> None:
+    """An empty prefix fits everything and so nothing."""
+    with pytest.raises(NetworkNotFound):
+        find_network(NETWORKS, reference)
+
+
+@pytest.mark.parametrize("text", ["02:42:AC:11:00:02", "02-42-ac-11-00-02"])
+def test_mac_addresses_as_people_write_them(text: str) -> None:
+    """Both separators, both cases."""
+    assert parse_mac_address(text) == "02:42:ac:11:00:02"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["02:42", "02:42:ac:11:00:0g", "01:00:5e:00:00:01", "02:42:ac:11:00:02\n", "\u0660\u0662" * 6],
+)
+def test_mac_addresses_that_are_none(text: str) -> None:
+    """Too short, not hexadecimal, multicast, with a newline, not ASCII."""
+    with pytest.raises(InvalidField):
+        parse_mac_address(text)
+
+
+def test_bip() -> None:
+    """An address of a host, with a prefix length that leaves room."""
+    assert str(parse_bip("10.9.0.1/24")) == "10.9.0.1/24"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10.9.0.1", "10.9.0.0/24", "10.9.0.255/24", "10.9.0.1/31", "::1/64", "x", "1_0.0.0.1/8"],
+)
+def test_bip_that_is_none(text: str) -> None:
+    """Refused with the field's name."""
+    with pytest.raises(InvalidField) as caught:
+        parse_bip(text)
+    assert caught.value.field == "bip"

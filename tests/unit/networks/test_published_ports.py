@@ -1,0 +1,107 @@
+"""From -p and -P to what netd holds and the packet filter leads."""
+
+import pytest
+
+from wherry.model.containers import NetworkSpec
+from wherry.model.errors import FeatureMissing, InvalidField
+from wherry.model.networks import Port, PortBinding, PublishedPort
+from wherry.netd.protocol import Held, Wish
+from wherry.networks.published_ports import (
+    are_held,
+    filter_entries,
+    published_of,
+    wishes_again,
+    wishes_of,
+)
+
+WEB = Port(80)
+
+
+def wish(address: str, *, has_ipv6: bool = True) -> tuple[str, ...]:
+    """The addresses of one published port."""
+    spec = NetworkSpec(bindings=(PortBinding(port=WEB, host_address=address, host_port=8080),))
+    (only,) = wishes_of(spec, has_ipv6=has_ipv6)
+    return only.addresses
+
+
+def test_no_address_means_all_of_both_families() -> None:
+    """Without IPv6 on the host, IPv4 alone."""
+    assert wish("") == ("0.0.0.0", "::")
+    assert wish("", has_ipv6=False) == ("0.0.0.0",)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::", "::1"])
+def test_a_certain_address_is_taken_as_it_is(address: str) -> None:
+    """Each family for itself."""
+    assert wish(address) == (address,)
+    assert wish(f"[{address}]") == (address,)
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost", "1.2.3", "\u0660.0.0.0", "127.0.0.1\n", "1.2.3.4/8"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    """With the field and the value in the error."""
+    with pytest.raises(InvalidField) as caught:
+        wish(address)
+    assert caught.value.value == address
+
+
+def test_what_cannot_be_served_is_refused() -> None:
+    """Other IPv6 addresses, and SCTP."""
+    with pytest.raises(FeatureMissing):
+        wish("2001:db8::1")
+    with pytest.raises(FeatureMissing):
+        wishes_of(NetworkSpec(bindings=(PortBinding(port=Port(9, "sctp")),)), has_ipv6=False)
+
+
+def test_publish_all_adds_what_is_exposed_and_not_bound() -> None:
+    """-P together with -p: random ports for the rest, a range stays a range."""
+    spec = NetworkSpec(
+        exposed=(WEB, Port(53, "udp")),
+        bindings=(PortBinding(port=WEB, host_port=8000, host_port_end=8010),),
+        publishes_all=True,
+    )
+    found = [(w.protocol, w.first, w.last, w.port) for w in wishes_of(spec, has_ipv6=False)]
+    assert found == [("tcp", 8000, 8010, 80), ("udp", 0, 0, 53)]
+
+
+def test_published_ports_lead_back_to_their_wishes() -> None:
+    """What a container has can be held again exactly."""
+    wishes = (
+        Wish(protocol="tcp", addresses=("0.0.0.0", "::"), first=0, last=0, port=80),
+        Wish(protocol="udp", addresses=("127.0.0.1",), first=53, last=53, port=53),
+    )
+    published = published_of(wishes, (32768, 53))
+    assert published[1] == PublishedPort(port=WEB, host_address="::", host_port=32768)
+    again = wishes_again(published)
+    assert [(w.addresses, w.first, w.last) for w in again] == [
+        (("0.0.0.0", "::"), 32768, 32768),
+        (("127.0.0.1",), 53, 53),
+    ]
+    assert published_of(again, (32768, 53)) == published
+
+
+def test_the_packet_filter_leads_ipv4_only() -> None:
+    """An empty address stands for every one; IPv6 is netd's."""
+    published = (
+        PublishedPort(port=WEB, host_address="0.0.0.0", host_port=8080),
+        PublishedPort(port=WEB, host_address="::", host_port=8080),
+        PublishedPort(port=Port(53, "udp"), host_address="127.0.0.1", host_port=53),
+    )
+    assert filter_entries(published) == (
+        ("tcp", "", 8080, 80),
+        ("udp", "127.0.0.1", 53, 53),
+    )
+
+
+def test_held_ports_are_compared_exactly() -> None:
+    """One address too few or too many is a difference."""
+    wishes = (Wish(protocol="tcp", addresses=("0.0.0.0", "::"), first=80, last=80, port=80),)
+    held = tuple(
+        Held(protocol="tcp", address=address, host_port=80, port=80)
+        for address in ("0.0.0.0", "::", "127.0.0.1")
+    )
+    assert are_held(wishes, held[:2])
+    assert not are_held(wishes, held[:1])
+    assert not are_held(wishes, held)
