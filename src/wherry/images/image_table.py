@@ -256,7 +256,7 @@ def _image(
     chain: ChainId | None = None
     for blob in blobs:
         chain = chain_id(chain, blob.diff_id)
-        committed = snapshots.layer(chain)
+        committed = snapshots.layers.get(chain)
         if committed is None:
             raise StateUnreadable(f"layer {chain}", "missing")
         layers.append(Layer(diff_id=blob.diff_id, chain_id=chain, size_bytes=committed.size_bytes))

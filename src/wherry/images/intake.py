@@ -50,13 +50,13 @@ class Intake:
         staged: list[StagedLayer] = []
         try:
             added = [self._unpack(plan, staged) for plan in plans]
-            self._snapshots.commit_layers(staged)
+            self._snapshots.layers.commit(staged)
             for plan in plans:
                 for blob in (plan.config, *plan.layers):
                     self._content.commit(blob)
             self._table.add(added, now_ns=self._clock.now_ns())
         except BaseException:
-            self._snapshots.discard_layers(staged)
+            self._snapshots.layers.discard(staged)
             collect()
             raise
         return tuple(image.id for image in added)
@@ -76,7 +76,7 @@ class Intake:
             with layer.open() as packed:
                 compression = compression_of(packed.read(16))
                 packed.seek(0)
-                unpacked = self._snapshots.stage_layer(chain, packed, diff_id=diff_id)
+                unpacked = self._snapshots.layers.stage(chain, packed, diff_id=diff_id)
             staged.append(unpacked)
             chain = unpacked.layer.chain_id
             blobs.append(

@@ -162,7 +162,7 @@ class ImageStore:
         """Remove blobs and layers that no image needs, nor a container's snapshot."""
         with self._changing:
             blobs, chains = self._table.roots()
-            self._snapshots.remove_layers(chains)
+            self._snapshots.remove_unneeded_layers(chains)
             self._content.collect(blobs)
 
     def sweep(self) -> None:
@@ -202,10 +202,10 @@ class ImageStore:
         return (*untagged, *self._delete(image))
 
     def _delete(self, image: Image) -> Sequence[Removal]:
-        before = {layer.chain_id for layer in self._snapshots.layers()}
+        before = {layer.chain_id for layer in self._snapshots.layers.all()}
         self._table.remove(image.id)
         self.collect()
-        gone = before - {layer.chain_id for layer in self._snapshots.layers()}
+        gone = before - {layer.chain_id for layer in self._snapshots.layers.all()}
         layers = [each.chain_id for each in reversed(image.layers) if each.chain_id in gone]
         return [Removal(deleted=image.id), *(Removal(deleted=each) for each in layers)]
 

@@ -83,6 +83,15 @@ def syncfs(descriptor: int) -> None:
     syscall(SYS_SYNCFS, descriptor, name="syncfs", operands=(descriptor,))
 
 
+def file_creation_mask() -> int:
+    """The process's umask; umask(2) itself could only tell by changing it for all threads."""
+    with open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
+    return 0o777  # before Linux 4.7: as if nothing passed
+
+
 def remove_tree(directory: int, name: str | bytes) -> int:
     """Remove whatever a directory has under a name, with all that is in it; count what went.
 

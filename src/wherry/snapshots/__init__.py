@@ -12,8 +12,9 @@ Called by: images (layers), engine (snapshots of containers), build.
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.compression import Compression, compression_of, decompressed
 from wherry.snapshots.diff import Writable, diff_tar
+from wherry.snapshots.layer_store import LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
-from wherry.snapshots.overlay import Snapshots, StagedLayer
+from wherry.snapshots.overlay import Snapshots
 from wherry.snapshots.tar_reader import (
     DIRECTORY,
     HARD_LINK,
@@ -37,6 +38,7 @@ __all__ = [
     "CommittedLayer",
     "Compression",
     "LayerCounts",
+    "LayerStore",
     "Readable",
     "Snapshots",
     "StagedLayer",

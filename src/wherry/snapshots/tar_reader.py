@@ -301,11 +301,13 @@ def _number(field: bytes, what: str, *, signed: bool = False) -> int:
         if value < 0 and not signed:
             raise ArchiveRefused(f"negative {what} in tar header")
         return value
-    digits = field.split(b"\0", 1)[0].strip(b" ")
-    if not digits:
-        return 0
-    if not digits.isdigit():
-        raise ArchiveRefused(f"malformed {what} in tar header")
+    digits = field[:-1]  # as nearly every writer pads it
+    if field[-1] or not digits.isdigit():
+        digits = field.split(b"\0", 1)[0].strip(b" ")
+        if not digits:
+            return 0
+        if not digits.isdigit():
+            raise ArchiveRefused(f"malformed {what} in tar header")
     try:
         return int(digits, 8)
     except ValueError:

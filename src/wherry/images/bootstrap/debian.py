@@ -18,7 +18,15 @@ from wherry.snapshots import Writable, diff_tar
 
 SUITE = "bookworm"
 _SOURCE_FILES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/*")
-_EMPTIED = ("var/cache/apt/archives", "var/lib/apt/lists", "var/log", "tmp")
+_EMPTIED = ("var/cache/apt/archives", "var/lib/apt/lists", "tmp")
+_REMOVED = (
+    # debootstrap copies the host's own.
+    ("etc", "hostname"),
+    ("etc", "resolv.conf"),
+    ("var/log", "bootstrap.log"),
+    ("var/log", "dpkg.log"),
+    ("var/log", "alternatives.log"),
+)
 _LINES_KEPT = 5
 
 
@@ -144,6 +152,12 @@ def _tidy(root: int, sources: tuple[AptSource, ...]) -> None:
         try:
             for name in os.listdir(directory):
                 remove_tree(directory, name)
+        finally:
+            os.close(directory)
+    for path, name in _REMOVED:
+        directory = open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            remove_tree(directory, name)
         finally:
             os.close(directory)
     if sources:
