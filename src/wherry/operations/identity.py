@@ -15,6 +15,7 @@ from wherry.operations.plan import (
     Finding,
     Hands,
     Operation,
+    Verdict,
 )
 
 
@@ -218,12 +219,16 @@ class SetUmask(Operation):
     aspect: ClassVar[Aspect] = Aspect.PROCESS
 
     mask: int
+    is_passing: bool = False
+    """Whether another mask follows before the program."""
 
     def do(self, hands: Hands) -> Evidence:
         os.umask(self.mask)
         return {}
 
     def check(self, evidence: Evidence) -> Finding:
+        if self.is_passing:
+            return Finding(Verdict.UNKNOWN, "only until the program starts")
         return status_finding(evidence, "Umask", f"{self.mask:04o}")
 
     def describe(self) -> str:

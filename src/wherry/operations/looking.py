@@ -39,9 +39,14 @@ def namespace_finding(evidence: Evidence, names: tuple[str, ...]) -> Finding:
     if directory is None:
         return GONE
     seen = {name: namespace_inode(directory, name) for name in names}
-    as_made = all(evidence.get(name) in (None, inode) for name, inode in seen.items())
+    as_made = all(evidence.get(f"{name}_ns") in (None, inode) for name, inode in seen.items())
     shown = " ".join(f"{name}:[{inode}]" for name, inode in seen.items())
     return Finding(Verdict.STILL_TRUE if as_made else Verdict.CHANGED, shown)
+
+
+def namespace_evidence(process: str, names: tuple[str, ...]) -> Evidence:
+    """The inodes of a process's namespaces, as `namespace_finding` wants them. Raises: OSError."""
+    return {f"{name}_ns": namespace_inode(process, name) for name in names}
 
 
 def namespace_inode(process: str, name: str) -> int:

@@ -10,7 +10,7 @@ from wherry.linux.mounts import closing
 from wherry.operations.looking import (
     GONE,
     namespace_finding,
-    namespace_inode,
+    namespace_evidence,
     process_directory,
 )
 from wherry.operations.mounts import ROOT
@@ -48,7 +48,7 @@ class Unshare(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         kernel.unshare(_flags(self.namespaces))
-        return {name: namespace_inode("/proc/self", name) for name in self.namespaces}
+        return namespace_evidence("/proc/self", self.namespaces)
 
     def check(self, evidence: Evidence) -> Finding:
         return namespace_finding(evidence, self.namespaces)
@@ -77,6 +77,10 @@ class UnshareForChildren(Operation):
     def do(self, hands: Hands) -> Evidence:
         kernel.unshare(_flags(self.namespaces))
         return {"caller": os.getpid()}
+
+    def seen_in(self, pid: int) -> Evidence:
+        """Evidence for `check`, once the child is there. Raises: OSError."""
+        return {"pid": pid, **namespace_evidence(f"/proc/{pid}", self.namespaces)}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if evidence.get("caller") == os.getpid():
@@ -109,7 +113,7 @@ class JoinNamespace(Operation):
     def do(self, hands: Hands) -> Evidence:
         with closing(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)) as opened:
             kernel.setns(opened, FLAGS[self.namespace])
-            return {self.namespace: os.fstat(opened).st_ino, "caller": os.getpid()}
+            return {f"{self.namespace}_ns": os.fstat(opened).st_ino, "caller": os.getpid()}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if self.namespace in _FOR_CHILDREN and evidence.get("caller") == os.getpid():

@@ -4,9 +4,11 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from typing import TypeVar
 
 from wherry.kit import messages
+from wherry.operations.namespaces import JoinNamespace, UnshareForChildren
 from wherry.operations.plan import (
     Entry,
     Hands,
@@ -170,6 +172,7 @@ def park(
         report = handshake.receive_report(channel)
     except (OSError, ValueError) as error:
         report = handshake.broken_report(explain_error(error))
+    _complete(journal, pid)
     identity, operations = report.identity, work.plan
     if identity is not None and report.failure is None:
         return kind(
@@ -184,6 +187,16 @@ def park(
     if identity is not None:
         operations += work.last_plan(identity)
     raise _cleared_away(pid, pidfd, channel, operations, journal, report.failure)
+
+
+def _complete(journal: Journal, pid: int) -> None:
+    """Add to the parent's journal what shows only in the child."""
+    for entry in journal:
+        if isinstance(entry.operation, UnshareForChildren):
+            with suppress(OSError):  # The child may have ended.
+                entry.evidence |= entry.operation.seen_in(pid)
+        elif isinstance(entry.operation, JoinNamespace):
+            entry.evidence["pid"] = pid
 
 
 def _cleared_away(

@@ -159,7 +159,11 @@ def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]
     yield SetDumpable(
         is_dumpable=False, why="processes of a shared pid namespace must not look into the engine"
     )
-    yield SetUmask(mask=0, why="nodes and directories get the permissions that they are given")
+    yield SetUmask(
+        mask=0,
+        is_passing=True,
+        why="nodes and directories get the permissions that they are given",
+    )
     entered = _entered_files(subject, machine.layout)
     if entered:
         yield EnterCgroups(files=entered, why="limits hold from here on, also for the mounts")
