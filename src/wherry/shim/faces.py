@@ -10,18 +10,29 @@ from wherry.runtime.joining import JoinRequest
 class Joined(Protocol):
     """A process that runs in the container; a child of ours."""
 
-    pid: int
-    pidfd: int
-    console: int | None
+    @property
+    def pid(self) -> int:
+        """As the host sees it."""
+        ...
+
+    @property
+    def pidfd(self) -> int:
+        """Ours to close."""
+        ...
+
+    @property
+    def console(self) -> int | None:
+        """The master of its terminal, ours to close; None without one."""
+        ...
 
 
-class Init(Protocol):
-    """A container's first process, parked until `start`; a child of ours."""
+class Init(Joined, Protocol):
+    """A container's first process, parked until `start`."""
 
-    pid: int
-    pidfd: int
-    console: int | None
-    journal: Journal
+    @property
+    def journal(self) -> Journal:
+        """What was done for it so far."""
+        ...
 
     def start(self) -> None:
         """Let it run its program. Raises: CreateFailed."""

@@ -10,7 +10,7 @@ Lock order: none is held across an await of another component.
 """
 
 from wherry.logs.options import LogTarget
-from wherry.tasks.following import follow_log, read_log, read_log
+from wherry.tasks.following import follow_log, read_log
 from wherry.tasks.requests import ExecRequest, SpawnRequest
 from wherry.tasks.service import Tasks
 from wherry.tasks.stream import TaskStream
@@ -24,6 +24,5 @@ __all__ = [
     "TaskStream",
     "Tasks",
     "follow_log",
-    "read_log",
     "read_log",
 ]
