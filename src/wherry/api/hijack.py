@@ -17,9 +17,12 @@ handler refuses, the held bytes go to the parser after all.
     reset           ──────────► lost ──────────────────────────► ConnectionResetError
 """
 
+import array
 import asyncio
+import fcntl
 import re
 import select
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -35,6 +38,8 @@ from wherry.wire.system import ErrorAnswer
 LARGEST_HEAD = 64 << 10
 MOST_HELD = 256 << 10
 """Bytes that are taken from a client before the reader has caught up."""
+HEAD_CHECKS = 40
+HEAD_CHECK_INTERVAL_S = 0.0005
 
 _MAY_TAKE_OVER = re.compile(
     rb"POST /(?:v[0-9.]+/)?(?:containers/[^/ ]+/attach|exec/[^/ ]+/start)[? ]"
@@ -72,6 +77,18 @@ class RawConnection:
         if self._is_lost.is_set():
             raise ConnectionResetError("the client is gone")
         return b""
+
+    async def head_taken(self) -> None:
+        """Returns when the client has read the head, or after a moment.
+
+        The Python SDK reads the head through a buffer and what follows past it: output that
+        arrived together with the head would be lost to it. dockerd seldom meets this, because
+        it is slower.
+        """
+        for _ in range(HEAD_CHECKS):
+            if not self._connection.unread_bytes():
+                return
+            await asyncio.sleep(HEAD_CHECK_INTERVAL_S)
 
     async def write(self, data: bytes) -> None:
         """Send bytes; waits while the client doesn't read.
@@ -237,6 +254,14 @@ class Connection(RequestHandler):
         """Drop the connection at once."""
         if self.transport is not None:
             self.transport.abort()
+
+    def unread_bytes(self) -> int:
+        """How many sent bytes the client has not taken yet (unix(7), SIOCOUTQ)."""
+        if self.transport is None or self.transport.is_closing():
+            return 0
+        count = array.array("i", [0])
+        fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, count)
+        return count[0]
 
     async def drained(self) -> None:
         """Returns when what was written is on its way. Raises: ConnectionError."""

@@ -35,8 +35,11 @@ async def relay(
 async def _show(client: RawConnection, container: DuplexStream) -> None:
     """The container's output, to its end or to the client's."""
     try:
-        while data := await container.read():
+        data = await container.read()
+        await client.head_taken()
+        while data:
             await client.write(data)
+            data = await container.read()
     except ConnectionError:
         return
 

@@ -1,13 +1,14 @@
 """Commands that join running containers."""
 
+import logging
 from collections.abc import Mapping
 
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
-from wherry.api.errors import exec_refused, worded
-from wherry.api.hijack import TakenOver, answer_head
+from wherry.api.errors import exec_refused, message_of, worded
+from wherry.api.hijack import RawConnection, TakenOver, answer_head
 from wherry.api.relay import relay
 from wherry.api.routes.container_streams import stream_type, upgrades
 from wherry.api.translate.creation import console_size
@@ -17,14 +18,19 @@ from wherry.model.containers import ExecStatus
 from wherry.model.errors import (
     CommandNotExecutable,
     CommandNotFound,
+    ContainerNotRunning,
     ContainerPaused,
+    ExecAlreadyStarted,
     InvalidValue,
     StartFailed,
     UserNotFound,
     WherryError,
 )
+from wherry.model.lifecycle import ContainerState
 from wherry.wire.execs import ExecCreateAnswer, ExecCreateRequest, ExecStartRequest
 from wherry.wire.lenient import Decoder
+
+_log = logging.getLogger(__name__)
 
 _create_request = Decoder(ExecCreateRequest)
 _start_request = Decoder(ExecStartRequest)
@@ -72,21 +78,27 @@ async def _start_detached(call: Call, request: ExecStartRequest) -> web.StreamRe
 async def _start_attached(
     call: Call, status: ExecStatus, *, rows: int, columns: int
 ) -> web.StreamResponse:
+    """The head goes out first, as Docker's does: what fails later is told in the stream."""
+    await _check_startable(call, status)
     spec = status.spec
     head = answer_head(
         call.headers(),
         content_type=stream_type(call, is_framed=not spec.is_tty),
         upgrades=upgrades(call),
     )
+    client = call.connection.take_over(head)
     try:
         stream = await call.services.execs.start(
             call.parameter, is_detached=False, is_tty=spec.is_tty, rows=rows, columns=columns
         )
-    except _PROGRAM_FAILURES as error:
-        return await _tell_in_stream(call, head, error, is_framed=not spec.is_tty)
+    except Exception as error:
+        if not isinstance(error, WherryError):
+            _log.exception("exec.failed exec=%s", status.id)
+        await _tell_in_stream(client, error, is_framed=not spec.is_tty)
+        return TakenOver()
     assert stream is not None
     await relay(
-        call.connection.take_over(head),
+        client,
         stream,
         passes_input=spec.attaches_stdin,
         detach_keys=parse_detach_keys(spec.detach_keys) if spec.is_tty else b"",
@@ -94,14 +106,26 @@ async def _start_attached(
     return TakenOver()
 
 
-async def _tell_in_stream(
-    call: Call, head: bytes, error: WherryError, *, is_framed: bool
-) -> web.StreamResponse:
-    text = f"{exec_refused(error)}\r\n".encode()
-    client = call.connection.take_over(head)
+async def _check_startable(call: Call, status: ExecStatus) -> None:
+    """Raises: ExecAlreadyStarted, ContainerPaused, ContainerNotRunning."""
+    if status.has_started:
+        raise ExecAlreadyStarted(status.id)
+    container = await call.services.containers.get(status.spec.container_id)
+    match container.status.state:
+        case ContainerState.RUNNING:
+            return
+        case ContainerState.PAUSED:
+            raise ContainerPaused(container.id)
+        case _:
+            raise ContainerNotRunning(container.id)
+
+
+async def _tell_in_stream(client: RawConnection, error: Exception, *, is_framed: bool) -> None:
+    reason = exec_refused(error) if isinstance(error, _PROGRAM_FAILURES) else message_of(error)
+    text = f"{reason}\r\n".encode()
+    await client.head_taken()
     await client.write(frame(STDOUT, text) if is_framed else text)
     client.close()
-    return TakenOver()
 
 
 async def inspect(call: Call) -> web.StreamResponse:
