@@ -30,14 +30,15 @@ def open_listener(host: str, group: str) -> socket.socket:
     raise SettingsError(f"host {host!r}: sockets passed by an init system are not there yet")
 
 
-def close_listeners(listeners: Sequence[socket.socket]) -> None:
+def close_listeners(hosts: Sequence[str], listeners: Sequence[socket.socket]) -> None:
     """Close, and remove the paths of the Unix sockets."""
     for listener in listeners:
-        name = listener.getsockname()
         listener.close()
-        if isinstance(name, str) and name:
+    for host in hosts:
+        scheme, _separator, path = host.partition("://")
+        if scheme == "unix":
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+                os.unlink(path)
 
 
 def _unix_listener(path: str, group: str) -> socket.socket:

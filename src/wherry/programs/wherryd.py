@@ -56,7 +56,7 @@ async def _run(settings: Settings) -> None:
             _log.info("daemon.stopping")
             await server.close()
     finally:
-        close_listeners(listeners)
+        close_listeners(settings.hosts, listeners)
 
 
 def _start_logging(settings: Settings) -> None:

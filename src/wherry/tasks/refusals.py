@@ -18,10 +18,18 @@ def to_model_error(refused: Refused) -> WherryError:
         case "command_not_found_in_path":
             return CommandNotFound(refused.program, in_search_path=True)
         case "not_executable":
-            return CommandNotExecutable(refused.program, refused.message)
+            return CommandNotExecutable(refused.program, _reason(refused))
         case "user_not_found":
             return UserNotFound(refused.program, is_group=False)
         case "group_not_found":
             return UserNotFound(refused.program, is_group=True)
         case _:
             return StartFailed(refused.message)
+
+
+def _reason(refused: Refused) -> str:
+    """The runtime's sentence without the program in front, which the error has as a field."""
+    program, separator, reason = refused.message.partition(": ")
+    if program == "exec":
+        program, separator, reason = reason.partition(": ")
+    return reason if separator else refused.message

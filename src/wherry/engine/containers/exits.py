@@ -59,6 +59,14 @@ class ExitWatcher:
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
 
+    async def remove_if_asked(self, container_id: ContainerId) -> None:
+        """Remove a container that does not run and was created with `--rm`."""
+        container = self._records.get(container_id)
+        if container is None or container.is_alive or not container.spec.removes_itself:
+            return
+        if self._remove is not None:
+            await self._remove(container_id)
+
     async def close(self) -> None:
         """Stop watching; the containers go on."""
         for watching in tuple(self._watching):
@@ -69,15 +77,14 @@ class ExitWatcher:
         record = await task.wait()
         try:
             async with self._locks.held(container_id):
-                ended = await self._on_task_exit(container_id, task, record)
-            if ended.spec.removes_itself and self._remove is not None:
-                await self._remove(container_id)
+                await self._on_task_exit(container_id, task, record)
+            await self.remove_if_asked(container_id)
         except Exception:
             _log.exception("exit.not_recorded container=%s", container_id)
 
     async def _on_task_exit(
         self, container_id: ContainerId, task: Task, record: ExitRecord
-    ) -> Container:
+    ) -> None:
         """Give everything back, record the end, then tell those who wait."""
         container = self._records.find(container_id)
         ended = with_exit(container, record)
@@ -89,7 +96,6 @@ class ExitWatcher:
         await self._offload(self._assembly.erase_bundle, container_id)
         self._live.leave(container_id)
         self.announce(container, ended, record)
-        return ended
 
     def announce(self, before: Container, ended: Container, record: ExitRecord) -> None:
         """Events of an end, and the answer for everybody who waits for it."""

@@ -99,7 +99,7 @@ class RemoveContainer:
         self._attachments.drop(container.id)
         await self._offload(self._erase_files, container.id)
         self._events.container("destroy", container)
-        self._waiters.removed(container.id, last_exit(container))
+        self._waiters.removed(container.id, replace(last_exit(container), error=""))
 
     def _erase_files(self, container_id: ContainerId) -> None:
         self._snapshots.remove(SnapshotKey(container_id))

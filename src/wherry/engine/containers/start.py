@@ -61,22 +61,28 @@ class StartContainer:
         `ContainerAssembly.assemble` raises. A failed start is recorded with its exit code.
         """
         container_id = self._records.find(reference).id
-        async with self._locks.held(container_id):
-            container = self._records.find(container_id)
-            match container.status.state:
-                case ContainerState.RUNNING:
-                    return StartOutcome.ALREADY_RUNNING
-                case ContainerState.PAUSED:
-                    raise ContainerPaused(container.id)
-                case ContainerState.REMOVING | ContainerState.DEAD:
-                    raise RemovalInProgress(container.id)
-                case _:
-                    pass
-            try:
-                await self._start(container)
-            except WherryError as error:
-                await self._record_failure(container, error)
-                raise
+        try:
+            async with self._locks.held(container_id):
+                return await self._start_unless_running(self._records.find(container_id))
+        except WherryError:
+            await self._exits.remove_if_asked(container_id)
+            raise
+
+    async def _start_unless_running(self, container: Container) -> StartOutcome:
+        match container.status.state:
+            case ContainerState.RUNNING:
+                return StartOutcome.ALREADY_RUNNING
+            case ContainerState.PAUSED:
+                raise ContainerPaused(container.id)
+            case ContainerState.REMOVING | ContainerState.DEAD:
+                raise RemovalInProgress(container.id)
+            case _:
+                pass
+        try:
+            await self._start(container)
+        except WherryError as error:
+            await self._record_failure(container, error)
+            raise
         return StartOutcome.STARTED
 
     async def _start(self, container: Container) -> None:
