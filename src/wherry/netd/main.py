@@ -41,6 +41,9 @@ class Netd:
         while not self._is_ending:
             self._loop.wait(_TICK_S)
             self._consider_ending()
+        self._give_up_name()
+
+    def _give_up_name(self) -> None:
         if self._owns_its_name():
             os.unlink(self._path)
 
@@ -88,6 +91,7 @@ class Netd:
                 return protocol.owners_message(self._reservations.owners())
             case protocol.END:
                 self._is_ending = True
+                self._give_up_name()  # before the answer: who reads that may tidy up at once
                 return {}
             case unknown:
                 raise ValueError(f"unknown request {unknown!r}")
