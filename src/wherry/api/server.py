@@ -12,7 +12,7 @@ from wherry.api.call import Call, common_headers
 from wherry.api.errors import Refusal, message_of, status_of
 from wherry.api.hijack import LARGEST_HEAD, Connection
 from wherry.api.router import Router
-from wherry.api.routes import HANDLERS
+from wherry.api.routes import HANDLERS, documented
 from wherry.api.services import Services
 from wherry.kit.clock import Clock, SystemClock
 from wherry.model.errors import WherryError
@@ -43,7 +43,7 @@ class Api:
         self._clock = clock
         self._server_header = f"Wherry/{version} (linux)"
         self._router = Router(
-            {key: (f"{key[0]} {key[1]}", handler) for key, handler in HANDLERS.items()}
+            {key: (" ".join(documented(key)), handler) for key, handler in HANDLERS.items()}
         )
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -1,7 +1,5 @@
 """Answers about the engine as a whole, its events, and errors."""
 
-from typing import Any
-
 from msgspec import UNSET, Struct, UnsetType, field
 
 from wherry.wire.containers import Summary
@@ -202,9 +200,3 @@ class EventMessage(Struct, kw_only=True):
     scope: str
     time: int
     timeNano: int
-
-
-class AnyDocument(Struct, forbid_unknown_fields=True):
-    """A body of which nothing is read."""
-
-    AuthConfig: Any = None

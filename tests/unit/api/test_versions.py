@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.source_tree import modules
-from wherry.api import versions
+from wherry.api import served_endpoints, versions
 from wherry.api.errors import Refusal
 from wherry.wire.versions import NEWEST, ApiVersion
 
@@ -56,6 +56,12 @@ def test_the_ladder_goes_down() -> None:
     order = [rung.version for rung in versions.LADDER]
     assert order == sorted(order, reverse=True)
     assert len(set(order)) == len(order)
+
+
+def test_rungs_are_about_endpoints_that_are_served() -> None:
+    """A step for a misspelt endpoint would never be taken."""
+    served = {" ".join(endpoint) for endpoint in served_endpoints()}
+    assert {each for rung in versions.LADDER for each in rung.downgrade_response} <= served
 
 
 @pytest.mark.parametrize(

@@ -41,15 +41,16 @@ HANDLERS: Mapping[Endpoint, Handler] = {**_SERVED, **absences.ROUTES}
 
 
 def served_endpoints() -> frozenset[Endpoint]:
-    """Method and path template, as the API's documentation writes them, of what is served."""
-    return frozenset(_documented(endpoint) for endpoint in _SERVED)
+    """What is served, in the documentation's writing."""
+    return frozenset(documented(endpoint) for endpoint in _SERVED)
 
 
 def absent_endpoints() -> frozenset[Endpoint]:
-    """Method and path template of what is documented and answers 501."""
-    return frozenset(_documented(endpoint) for endpoint in absences.ROUTES)
+    """What is documented and answers 501."""
+    return frozenset(documented(endpoint) for endpoint in absences.ROUTES)
 
 
-def _documented(endpoint: Endpoint) -> Endpoint:
+def documented(endpoint: Endpoint) -> Endpoint:
+    """Method and path template as the API's documentation writes them."""
     method, template = endpoint
     return method, template.replace(GREEDY, "{name}")
