@@ -184,5 +184,7 @@ def sandbox_paths(sandbox: Sandbox) -> SandboxPaths:
 def make_missing_bind_sources(container: Container) -> None:
     """`-v /missing:/x` makes a directory on the host, as Docker does."""
     for mount in container.spec.mounts:
-        if isinstance(mount, BindMount) and mount.creates_source:
+        if not isinstance(mount, BindMount) or not mount.creates_source:
+            continue
+        if not os.path.exists(mount.source):
             os.makedirs(mount.source, mode=0o755, exist_ok=True)
