@@ -98,9 +98,14 @@ CONTAINERS = [
 ]  # fmt: skip
 IMAGES = [
     {
-        "Id": "sha256:" + "ab" * 32, "RepoTags": ["nginx:1.25", "registry:5000/a/b:v2"],
+        "Id": "sha256:" + "ab" * 32, "RepoTags": ["nginx:1.25", "nginx:latest"],
         "RepoDigests": ["nginx@sha256:" + "12" * 32], "Created": 1700000000, "Size": 187654321,
         "SharedSize": -1, "Containers": -1, "Labels": None, "ParentId": "",
+    },
+    {
+        "Id": "sha256:" + "ef" * 32, "RepoTags": ["registry:5000/a/b:v2"], "RepoDigests": [],
+        "Created": 1650000000, "Size": 1, "SharedSize": 0, "Containers": 0, "Labels": {},
+        "ParentId": "",
     },
     {
         "Id": "sha256:" + "cd" * 32, "RepoTags": None, "RepoDigests": None, "Created": 1600000000,

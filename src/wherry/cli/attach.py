@@ -17,7 +17,7 @@ DETACH_KEYS = Flag("detach-keys", STRING, "The keys that detach, as ctrl-p,ctrl-
 
 
 def run(session: Session, parsed: Parsed) -> int:
-    """Attach to a container; its exit code, or 0 after detaching."""
+    """Attach to a container; its exit code, or 1 after detaching."""
     name = parsed.arguments[0]
     client = session.client
     found = client.containers.inspect(name)
@@ -34,7 +34,7 @@ def run(session: Session, parsed: Parsed) -> int:
         check_terminal(stdin=streams.stdin, has_terminal=streams.has_terminal)
     except ValueError as problem:
         raise CommandFailed(str(problem)) from None
-    proxies = parsed.is_on("sig-proxy", default=True)
+    proxies = parsed.is_on("sig-proxy", default=True) and not streams.has_terminal
     waiting = client.containers.begin_wait(name)
     stream = client.containers.attach(
         name, stdin=streams.stdin, stdout=True, stderr=True, detach_keys=streams.detach_keys
@@ -45,7 +45,7 @@ def run(session: Session, parsed: Parsed) -> int:
     ) as interaction:
         interaction.redraw()
         if interaction.carry(stream) is Ending.DETACHED:
-            return 0
+            raise CommandFailed("read escape sequence")
         return interaction.exit_code(waiting)
 
 

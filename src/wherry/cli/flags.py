@@ -147,8 +147,13 @@ def read_duration(text: str) -> int:
 
 
 def read_size(text: str) -> int:
-    """Bytes; `-1` stays as it is. Raises: ValueError."""
+    """Bytes. Raises: ValueError."""
     return parse_size(text)
+
+
+def read_size_or_unlimited(text: str) -> int:
+    """Bytes, or -1 for no limit. Raises: ValueError."""
+    return -1 if text == "-1" else parse_size(text)
 
 
 def _as_written(text: str) -> str:
@@ -162,6 +167,7 @@ UINT16 = Kind("uint16", lambda text: read_unsigned(text, bits=16))
 UINT = Kind("uint", read_unsigned)
 DURATION = Kind("duration", read_duration)
 BYTES = Kind("bytes", read_size)
+BYTES_OR_UNLIMITED = Kind("bytes", read_size_or_unlimited)
 LIST = Kind("list", _as_written, is_repeated=True)
 
 

@@ -46,7 +46,7 @@ class Interaction:
     ) -> None:
         self._streams = streams
         self._resize = resize if streams.has_terminal else None
-        self._send_signal = send_signal if not streams.has_terminal else None
+        self._send_signal = send_signal
         numbers = [*PROXIED] if self._send_signal else []
         self._signals = SignalChannel(numbers + ([signal.SIGWINCH] if self._resize else []))
 

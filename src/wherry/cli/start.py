@@ -68,7 +68,7 @@ def _start_attached(session: Session, parsed: Parsed) -> int:
     with Interaction(
         streams,
         resize=container_resizer(client, identifier),
-        send_signal=signal_sender(client, identifier),
+        send_signal=None if has_terminal else signal_sender(client, identifier),
     ) as interaction:
         client.containers.start(identifier)
         interaction.fit_terminal()

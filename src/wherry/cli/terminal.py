@@ -31,7 +31,11 @@ def raw_mode(descriptor: int) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(descriptor)
-    handlers = {number: signal.signal(number, _exit_by) for number in _ENDING_SIGNALS}
+    handlers = {
+        number: signal.signal(number, _exit_by)
+        for number in _ENDING_SIGNALS
+        if signal.getsignal(number) is signal.SIG_DFL
+    }
     try:
         termios.tcsetattr(descriptor, termios.TCSANOW, _raw(before))
         yield

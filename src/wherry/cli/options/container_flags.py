@@ -2,6 +2,7 @@
 
 from wherry.cli.flags import (
     BYTES,
+    BYTES_OR_UNLIMITED,
     DURATION,
     INT,
     LIST,
@@ -102,7 +103,9 @@ CONTAINER_FLAGS = (
     Flag("mac-address", STRING, "MAC address (92:d0:c6:0a:29:33)"),
     Flag("memory", BYTES, "Memory limit", short="m"),
     Flag("memory-reservation", BYTES, "Soft memory limit"),
-    Flag("memory-swap", BYTES, "Limit of memory plus swap; -1 for any amount of swap"),
+    Flag(
+        "memory-swap", BYTES_OR_UNLIMITED, "Limit of memory plus swap; -1 for any amount of swap"
+    ),
     Flag("memory-swappiness", INT, "How readily to swap, 0 to 100", default="-1"),
     Flag("mount", repeated("mount", mounts.parse_mount), "Mount a file system"),
     Flag("name", STRING, "Name of the container"),

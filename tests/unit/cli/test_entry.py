@@ -1,0 +1,98 @@
+"""The way from argv to a command, and what it costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from wherry.cli import catalogue, entry
+from wherry.cli.command import count_problem
+
+HEAVY = (
+    "argparse", "asyncio", "dataclasses", "http.client", "inspect", "logging", "msgspec",
+    "aiohttp", "subprocess", "urllib.parse", "datetime", "wherry.cli.templates.executor",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", catalogue.ENTRIES)
+def test_every_entry_leads_to_a_command(path: str) -> None:
+    """Module, name and help of each command are there."""
+    command = entry.load_command(path)
+    assert command.summary
+    names = [flag.name for flag in command.flags]
+    assert len(names) == len(set(names))
+    shorts = [flag.short for flag in command.flags if flag.short]
+    assert len(shorts) == len(set(shorts))
+
+
+def test_a_list_imports_nothing_heavy() -> None:
+    """`wherry ps` starts quickly because of what it leaves out."""
+    script = (
+        "import sys; from wherry.cli import entry; entry.load_command('ps');"
+        "import wherry.client.engine_client, wherry.client.containers;"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["nosuch"], 1, "wherry: unknown command: wherry nosuch\n\nRun 'wherry --help'"),
+        (["container", "nosuch"], 1, "wherry: unknown command: wherry container nosuch"),
+        (["build"], 1, "wherry: 'wherry build' is not there yet"),
+        (["volume", "ls"], 1, "wherry: 'wherry volume ls' is not there yet"),
+        (
+            ["ps", "x"],
+            1,
+            "wherry: 'wherry ps' accepts no arguments\n\nUsage:  wherry ps [OPTIONS]",
+        ),
+        (["rm"], 1, "See 'wherry rm --help' for more information"),
+        (["container", "list", "--x"], 125, "unknown flag: --x\n\nUsage:  wherry container ls"),
+        (["--x", "ps"], 125, "Usage:  wherry [OPTIONS] COMMAND [ARG...]"),
+        (["-H", "tcp://a", "-H", "tcp://b", "ps"], 1, "Specify only one -H"),
+        (["-H", "foo://x", "ps"], 1, "invalid bind address format: foo://x"),
+        (["-c", "other", "ps"], 1, "contexts are not there yet"),
+        (["-H", "unix:///nonexistent", "ps"], 1, "Cannot connect to the Wherry daemon at unix:"),
+        (["-H", "unix:///nonexistent", "run", "x"], 125, "Run 'wherry run --help'"),
+        (["help", "nosuch"], 1, "unknown help topic: nosuch"),
+    ],
+)
+def test_complaints(
+    arguments: list[str], code: int, complaint: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Docker's sentences and exit codes under our name."""
+    assert entry.main(arguments) == code
+    shown = capfd.readouterr()
+    assert complaint in shown.err
+    assert shown.out == ""
+
+
+def test_help_goes_to_stdout(capfd: pytest.CaptureFixture[str]) -> None:
+    """Asking for help is no mistake."""
+    for arguments in (["--help"], ["help"], [], ["ps", "--help"], ["help", "ps"], ["container"]):
+        assert entry.main(arguments) == 0
+        shown = capfd.readouterr()
+        assert "Usage:  wherry" in shown.out
+        assert shown.err == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "problem"),
+    [
+        (1, (0, 0), "'x' accepts no arguments"),
+        (0, (1, 1), "'x' requires 1 argument"),
+        (0, (2, -1), "'x' requires at least 2 arguments"),
+        (3, (0, 1), "'x' requires at most 1 argument"),
+        (3, (1, 2), "'x' requires at least 1 and at most 2 arguments"),
+        (1, (1, 2), ""),
+    ],
+)
+def test_numbers_of_arguments(given: int, wanted: tuple[int, int], problem: str) -> None:
+    """Each kind of limit has its sentence."""
+    from wherry.cli.command import Arguments
+
+    assert count_problem("x", given, Arguments(*wanted)) == problem
