@@ -2,11 +2,12 @@
 
 import json
 
-from wherry.engine.journals import read_journals
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
+from wherry.model.errors import StateUnreadable
 from wherry.model.ids import ContainerId
+from wherry.operations.journal_files import UnknownJournal, read_journal
 from wherry.operations.plan import Journal
 from wherry.operations.render import render_json, render_text
 
@@ -38,8 +39,15 @@ class Explanations:
         return json.dumps(render_json(self._journal(container_id)), indent=1).encode()
 
     def _journal(self, container_id: ContainerId) -> Journal:
-        return read_journals(
+        """The journals of create, connect and start, in the order of time."""
+        entries: Journal = []
+        for path in (
             self._paths.snapshot_journal(container_id),
             self._paths.network_journal(container_id),
             self._paths.journal(container_id),
-        )
+        ):
+            try:
+                entries += read_journal(path) or []
+            except (OSError, UnknownJournal) as error:
+                raise StateUnreadable(path, str(error)) from error
+        return sorted(entries, key=lambda entry: entry.at_ns)

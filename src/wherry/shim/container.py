@@ -19,6 +19,7 @@ from wherry.linux.process_title import set_title
 from wherry.logs.sinks import LogSink, open_sink
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RuntimeSpec
+from wherry.operations.journal_files import write_journal
 from wherry.operations.plan import Journal, explain_error
 from wherry.runtime.container import CreateFailed, CreateRequest
 from wherry.runtime.joining import JoinRequest
@@ -392,7 +393,7 @@ class SupervisedContainer:
 
     def _keep_journal(self, journal: Journal) -> None:
         try:
-            records.write_journal(self._order.record_directory, journal)
+            write_journal(records.journal_path(self._order.record_directory), journal)
         except OSError:
             # Explanations are the poorer for it; the container is not.
             return

@@ -4,10 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wherry.kit.atomic_files import read_bounded, write_atomically, write_durably
+from wherry.kit.atomic_files import read_bounded, write_durably
 from wherry.kit.messages import Message
-from wherry.operations import journal as journals
-from wherry.operations.plan import Journal
 from wherry.shim.protocol import EXIT_NAME, JOURNAL_NAME, RECORD_VERSION, Ending
 
 _LARGEST_RECORD = 64 << 20
@@ -58,22 +56,9 @@ def read_end(directory: str) -> EndRecord | None:
         raise UnknownRecord(f"{directory}/{EXIT_NAME}: {error!r}") from error
 
 
-def write_journal(directory: str, journal: Journal) -> None:
-    """Keep what was done to the kernel. Not durable: it says nothing after a reboot.
-
-    Raises: OSError.
-    """
-    content = {"version": RECORD_VERSION, "entries": journals.to_json(journal)}
-    write_atomically(f"{directory}/{JOURNAL_NAME}", json.dumps(content).encode())
-
-
-def read_journal(directory: str) -> Journal | None:
-    """What was done for a container; None when nothing is known.
-
-    Raises: OSError; UnknownRecord; ValueError.
-    """
-    content = _read(f"{directory}/{JOURNAL_NAME}")
-    return None if content is None else journals.from_json(content["entries"])
+def journal_path(directory: str) -> str:
+    """Where the shim keeps what it did to the kernel."""
+    return f"{directory}/{JOURNAL_NAME}"
 
 
 def _read(path: str) -> Message | None:

@@ -4,6 +4,7 @@ import logging
 import time
 
 from wherry.model.tasks import ExitRecord
+from wherry.operations.journal_files import UnknownJournal, read_journal
 from wherry.operations.plan import Journal
 from wherry.runtime.container import destroy
 from wherry.shim import records
@@ -44,9 +45,9 @@ def is_known(record_directory: str) -> bool:
     try:
         return (
             records.read_end(record_directory) is not None
-            or records.read_journal(record_directory) is not None
+            or read_journal(records.journal_path(record_directory)) is not None
         )
-    except (OSError, ValueError, records.UnknownRecord):
+    except (OSError, UnknownJournal, records.UnknownRecord):
         return True
 
 
@@ -62,6 +63,6 @@ def to_exit_record(ending: Ending) -> ExitRecord:
 
 def _journal(record_directory: str) -> Journal | None:
     try:
-        return records.read_journal(record_directory)
-    except (OSError, ValueError, records.UnknownRecord):
+        return read_journal(records.journal_path(record_directory))
+    except (OSError, UnknownJournal):
         return None

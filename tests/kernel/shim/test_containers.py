@@ -14,8 +14,8 @@ from support.waiting import wait_until
 from wherry.model.tasks import ExitRecord
 from wherry.oci.runtime_spec import Memory, Process, Resources
 from wherry.operations.journal import from_json
+from wherry.operations.journal_files import read_journal
 from wherry.operations.plan import Hands, undo
-from wherry.shim.records import read_journal
 from wherry.tasks import ExecRequest, SpawnRequest, Task
 
 pytestmark = pytest.mark.kernel
@@ -180,7 +180,7 @@ async def test_the_journal_names_what_was_done(bench: TaskBench) -> None:
     task = await bench.run("sleep", "1000")
     place = bench.place_of(task)
     wait_until("the journal", (place / "journal.json").exists)
-    journal = read_journal(str(place))
+    journal = read_journal(str(place / "journal.json"))
     assert journal is not None
     kinds = {entry.operation.kind for entry in journal}
     assert {"make-cgroup", "fork", "execve"} <= kinds

@@ -8,7 +8,6 @@ import os
 import shutil
 
 from wherry.engine.containers.live import LiveContainers
-from wherry.engine.journals import write_journal
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, UndoStack
@@ -19,6 +18,7 @@ from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
 from wherry.networks import AttachRequest, Networks, Sandbox
 from wherry.oci.runtime_spec import Seccomp
+from wherry.operations.journal_files import write_journal
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
     HostFacts,

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import dataclass, replace
 
 from wherry.engine.events import EventLog
-from wherry.engine.journals import write_journal
 from wherry.engine.names import pick_name
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
@@ -35,6 +34,7 @@ from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
 from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks
+from wherry.operations.journal_files import write_journal
 from wherry.snapshots import Snapshots
 from wherry.specgen import HostFacts, check_spec
 
