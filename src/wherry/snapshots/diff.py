@@ -136,7 +136,9 @@ class _Packer:
             if state.st_blocks * 512 < state.st_size:
                 pieces = tuple(_data_in(file, state.st_size))
             if sum(length for _offset, length in pieces) < state.st_size:
-                entry.sparse, entry.full_size = pieces, state.st_size
+                # GNU tar takes an empty map for an empty file.
+                entry.sparse = pieces or ((state.st_size, 0),)
+                entry.full_size = state.st_size
                 entry.size = sum(length for _offset, length in pieces)
             self._write(entry)
             if entry.sparse is not None:
