@@ -612,14 +612,16 @@ class FakeExplanations:
 
 
 @asynccontextmanager
-async def served(engine: FakeEngine) -> AsyncIterator[str]:
+async def served(engine: FakeEngine, *, idle_timeout_s: float = 30) -> AsyncIterator[str]:
     """The API of a fake engine on a Unix socket; gives its path."""
     with tempfile.TemporaryDirectory(prefix="wherry-api-") as directory:
         path = str(Path(directory) / "api.sock")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(path)
         listener.listen(128)
-        listening = await serve(engine.services(), [listener], clock=engine.clock)
+        listening = await serve(
+            engine.services(), [listener], clock=engine.clock, idle_timeout_s=idle_timeout_s
+        )
         try:
             yield path
         finally:

@@ -251,6 +251,40 @@ async def test_broken_requests(octets: bytes) -> None:
         assert (await ask(path, "GET", "/_ping")).status == 200
 
 
+@pytest.mark.parametrize(
+    "beginning",
+    [b"", b"G", b"GET /_ping HTTP/1.1\r\nHost: x\r\n", b"POST /containers/a/attach HTTP/1.1\r\nX:",
+     b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n"],
+    ids=range(5),
+)  # fmt: skip
+async def test_idle_connections_are_closed(beginning: bytes) -> None:
+    """Who sends nothing, half a head, or no second request, doesn't keep the connection."""
+    async with served(FakeEngine(), idle_timeout_s=0.05) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(beginning)
+        async with asyncio.timeout(5):
+            received = await reader.read()
+        assert received.startswith(b"HTTP/1.1 200") or received == b""
+        writer.close()
+
+
+async def test_a_client_may_wait_to_be_asked_for_its_body() -> None:
+    """`Expect: 100-continue` is answered before the body is read, not before it is wanted."""
+    engine = FakeEngine()
+    async with served(engine) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(
+            b"POST /images/load HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        async with asyncio.timeout(5):
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"tar")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert engine.uploaded == b"tar"
+        writer.close()
+
+
 def _exchange_or_reset(path: str, octets: bytes) -> bytes:
     try:
         return exchange(path, octets)

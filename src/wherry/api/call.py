@@ -161,6 +161,7 @@ class Call:
         pieces = bytearray()
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
+                await self._ask_for_body()
                 async for piece in self.request.content.iter_any():
                     pieces += piece
                     if len(pieces) > LARGEST_BODY:
@@ -169,8 +170,15 @@ class Call:
             raise Refusal(408, "the request body did not arrive in time") from None
         return bytes(pieces)
 
+    async def _ask_for_body(self) -> None:
+        """Tell a client that waits for it to go on (RFC 9110, section 10.1.1)."""
+        if self.request.headers.get("Expect", "").lower() == "100-continue":
+            await self.request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.request.writer.output_size = 0
+
     async def body_stream(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
+        await self._ask_for_body()
         async for piece in self.request.content.iter_any():
             yield piece
 

@@ -124,12 +124,16 @@ async def serve(
     *,
     version: str = "0.1.0",
     clock: Clock | None = None,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
 ) -> Listening:
-    """Serve the API on sockets that are bound and listening already."""
+    """Serve the API on sockets that are bound and listening already.
+
+    A connection that has not sent a whole request head after `idle_timeout_s` is closed.
+    """
     server = _Listener(
         Api(services, version=version, clock=clock or SystemClock()),
         access_log=None,
-        keepalive_timeout=IDLE_TIMEOUT_S,
+        keepalive_timeout=idle_timeout_s,
         max_line_size=LARGEST_HEAD,
         max_field_size=LARGEST_HEAD,
         auto_decompress=False,
