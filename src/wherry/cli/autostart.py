@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import TextIO
+from collections.abc import Sequence
 
 from wherry.cli.command import CommandFailed
 from wherry.client.endpoint import Endpoint
@@ -13,19 +13,22 @@ from wherry.client.errors import ClientError
 
 PATIENCE_S = 15.0
 _BETWEEN_ATTEMPTS_S = 0.05
-_LOG = "/var/log/wherryd.log"
+LOG_PATH = "/var/log/wherryd.log"
 
 
-def start_daemon(endpoint: Endpoint, err: TextIO) -> None:
+def start_daemon(
+    endpoint: Endpoint, *, command: Sequence[str] = (), log_path: str = LOG_PATH
+) -> None:
     """Start wherryd detached from this terminal, and wait until it answers.
 
-    Its output goes to a log file, because nobody holds its terminal any more.
+    Its output goes to a log file, because nobody holds its terminal any more. Another command
+    than wherryd's own is for tests.
 
     Raises: CommandFailed when it ends, or doesn't answer in time.
     """
-    command = _daemon_command()
+    command = command or _daemon_command()
     try:
-        with open(_LOG, "ab") as log:
+        with open(log_path, "ab") as log:
             daemon = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -42,10 +45,10 @@ def start_daemon(endpoint: Endpoint, err: TextIO) -> None:
             return
         if daemon.poll() is not None:
             raise CommandFailed(
-                f"wherryd ended at once with code {daemon.returncode}; {_LOG} says why"
+                f"wherryd ended at once with code {daemon.returncode}; {log_path} says why"
             )
         time.sleep(_BETWEEN_ATTEMPTS_S)
-    raise CommandFailed(f"wherryd doesn't answer after {PATIENCE_S:.0f} s; see {_LOG}")
+    raise CommandFailed(f"wherryd doesn't answer after {PATIENCE_S:.0f} s; see {log_path}")
 
 
 def _daemon_command() -> list[str]:

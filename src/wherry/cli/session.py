@@ -46,7 +46,7 @@ class Session:
                     raise
                 from wherry.cli.autostart import start_daemon
 
-                start_daemon(self.endpoint, self.err)
+                start_daemon(self.endpoint)
             self._client = client
         return self._client
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from wherry.cli.command import NONE, Command, CommandFailed
 from wherry.cli.entry import VERSION as CLIENT_VERSION
@@ -10,7 +11,9 @@ from wherry.cli.session import Session, explain
 from wherry.client.documents import Document, as_json, child, children, mapping, text
 from wherry.client.engine_client import NEWEST_VERSION
 from wherry.client.errors import ClientError
+from wherry.kit.timestamps import NANOSECONDS, parse_rfc3339
 
+_NAME_WIDTH = 20
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -53,11 +56,11 @@ def _show(session: Session, spoken: str, server: Document | None) -> None:
     client = client_version(spoken)
     api = spoken if spoken == NEWEST_VERSION else f"{spoken} (downgraded from {NEWEST_VERSION})"
     session.say("Client: Wherry")
-    _pair(session, 1, "Version", text(client, "Version"), 17)
-    _pair(session, 1, "API version", api, 17)
-    _pair(session, 1, "Python version", text(client, "GoVersion").removeprefix("python"), 17)
-    _pair(session, 1, "OS/Arch", f"{text(client, 'Os')}/{text(client, 'Arch')}", 17)
-    _pair(session, 1, "Context", "default", 17)
+    _pair(session, 1, "Version", text(client, "Version"))
+    _pair(session, 1, "API version", api)
+    _pair(session, 1, "Python version", text(client, "GoVersion").removeprefix("python"))
+    _pair(session, 1, "OS/Arch", f"{text(client, 'Os')}/{text(client, 'Arch')}")
+    _pair(session, 1, "Context", "default")
     if server is None:
         return
     session.say()
@@ -76,28 +79,38 @@ def _engine(server: Document) -> Document:
 def _show_component(session: Session, component: Document) -> None:
     details = mapping(component, "Details")
     session.say(f" {text(component, 'Name')}:")
-    _pair(session, 2, "Version", text(component, "Version"), 17)
+    _pair(session, 2, "Version", text(component, "Version"))
     if "ApiVersion" not in details:
         for key in sorted(details):
-            _pair(session, 2, key, details[key], 17)
+            _pair(session, 2, key, details[key])
         return
     least = details.get("MinAPIVersion", "")
     api = details["ApiVersion"] + (f" (minimum version {least})" if least else "")
-    _pair(session, 2, "API version", api, 17)
+    _pair(session, 2, "API version", api)
     for key, shown in (
         ("GoVersion", "Go version"), ("PythonVersion", "Python version"),
         ("GitCommit", "Git commit"), ("BuildTime", "Built"),
     ):  # fmt: skip
         if key in details:
-            _pair(session, 2, shown, details[key], 17)
+            value = details[key]
+            _pair(session, 2, shown, _built_at(value) if key == "BuildTime" else value)
     system = f"{details.get('Os', '')}/{details.get('Arch', '')}"
-    _pair(session, 2, "OS/Arch", system, 17)
+    _pair(session, 2, "OS/Arch", system)
     if "Experimental" in details:
-        _pair(session, 2, "Experimental", details["Experimental"], 17)
+        _pair(session, 2, "Experimental", details["Experimental"])
 
 
-def _pair(session: Session, indent: int, name: str, value: str, width: int) -> None:
-    session.say(" " * indent + f"{name}:".ljust(width) + " " + value)
+def _pair(session: Session, indent: int, name: str, value: str) -> None:
+    session.say(" " * indent + f"{name}:".ljust(_NAME_WIDTH - indent) + value)
+
+
+def _built_at(text_of_time: str) -> str:
+    """A build's time as people read it: `Fri May 30 12:07:14 2025`."""
+    try:
+        moment_ns = parse_rfc3339(text_of_time)
+    except ValueError:
+        return text_of_time
+    return time.asctime(time.gmtime(moment_ns // NANOSECONDS))
 
 
 def _show_formatted(
