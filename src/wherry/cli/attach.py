@@ -1,6 +1,7 @@
 """`attach`: this terminal's streams at a running container."""
 
-from wherry.cli.command import ONE, Command, CommandFailed
+from wherry.cli.command import ONE, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.interaction import (
     Interaction,

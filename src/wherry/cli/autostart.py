@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from wherry.cli.command import CommandFailed
+from wherry.cli.failures import CommandFailed
 from wherry.client.endpoint import Endpoint
 from wherry.client.engine_client import Client
 from wherry.client.errors import ClientError

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from wherry.cli.command import ONE_OR_MORE, TWO, Command, CommandFailed
+from wherry.cli.command import ONE_OR_MORE, TWO, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import INT, STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session, explain
 from wherry.client.errors import ApiError

@@ -1,6 +1,7 @@
 """`top` and `port`: one container, looked at from outside."""
 
-from wherry.cli.command import ONE_OR_MORE, Arguments, Command, CommandFailed
+from wherry.cli.command import ONE_OR_MORE, Arguments, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed, read_unsigned
 from wherry.cli.session import Session
 from wherry.cli.tables import table

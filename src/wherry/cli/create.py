@@ -3,7 +3,8 @@
 import os
 from typing import NamedTuple
 
-from wherry.cli.command import ONE_OR_MORE, Command, CommandFailed, UsageProblem
+from wherry.cli.command import ONE_OR_MORE, Command
+from wherry.cli.failures import CommandFailed, UsageProblem
 from wherry.cli.flags import Parsed
 from wherry.cli.options.container_config import create_request
 from wherry.cli.options.container_flags import CONTAINER_FLAGS
@@ -50,7 +51,7 @@ def check_image(parsed: Parsed) -> None:
 def create(session: Session, parsed: Parsed, request: Document) -> Created:
     """Create a container, pulling its image where the policy says so.
 
-    Raises: ApiError, CommandFailed, and as `Client.request`.
+    Raises: ApiError, CommandFailed, and as `Transport.request`.
     """
     policy = parsed.text("pull", "missing")
     cid_path = _checked_cid_path(parsed.text("cidfile"))

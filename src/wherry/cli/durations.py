@@ -44,6 +44,16 @@ def go_time(moment_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(moment_s))
 
 
+def local_time(moment_ns: int) -> str:
+    """RFC 3339 with nine digits, in the local zone: `2026-01-02T03:04:05.000000000+01:00`."""
+    seconds, fraction = divmod(moment_ns, NANOSECONDS)
+    moment = time.localtime(seconds)
+    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
+    sign = "-" if moment.tm_gmtoff < 0 else "+"
+    zone = f"{sign}{hours:02d}:{minutes:02d}" if moment.tm_gmtoff else "Z"
+    return time.strftime("%Y-%m-%dT%H:%M:%S", moment) + f".{fraction:09d}{zone}"
+
+
 def moment_query(text: str) -> str:
     """The API's form of `--since` and `--until`: seconds, with a fraction where there is one.
 

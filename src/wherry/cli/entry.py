@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from wherry.cli import catalogue
-from wherry.cli.command import NO_LIMIT, Command, CommandFailed, UsageProblem, count_problem
+from wherry.cli.command import NO_LIMIT, Command, count_problem
+from wherry.cli.failures import CommandFailed, UsageProblem
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, FlagError, HelpWanted, Parsed, parse
 from wherry.cli.session import Session, choose_endpoint, explain
 from wherry.client.errors import ClientError

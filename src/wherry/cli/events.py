@@ -1,11 +1,11 @@
 """`events`: what happens in the engine, as it happens."""
 
-from wherry.cli.command import NONE, Command, CommandFailed
-from wherry.cli.durations import moment_query
+from wherry.cli.command import NONE, Command
+from wherry.cli.durations import NANOSECONDS, local_time, moment_query
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import FILTER, STRING, Flag, Parsed, filters_of
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, mapping, number, text
-from wherry.kit.timestamps import NANOSECONDS, rfc3339_fixed
 
 
 def run(session: Session, parsed: Parsed) -> int:
@@ -60,7 +60,7 @@ def _plain(message: Document) -> str:
     actor = child(message, "Actor")
     line = " ".join(
         (
-            rfc3339_fixed(moment_ns),
+            local_time(moment_ns),
             text(message, "Type"),
             text(message, "Action"),
             text(actor, "ID"),

@@ -1,7 +1,8 @@
 """`exec`: another command in a running container."""
 
 from wherry.cli.attach import DETACH_KEYS
-from wherry.cli.command import TWO_OR_MORE, Command, CommandFailed
+from wherry.cli.command import TWO_OR_MORE, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed, repeated
 from wherry.cli.interaction import Interaction, Streams, check_terminal
 from wherry.cli.options.environment import EnvironmentFileError, environment, read_variable

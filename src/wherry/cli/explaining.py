@@ -2,7 +2,8 @@
 
 import sys
 
-from wherry.cli.command import ONE, Command, CommandFailed
+from wherry.cli.command import ONE, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, Flag, Parsed
 from wherry.cli.session import Session
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from wherry.cli.command import NONE, ONE_OR_MORE, Command, CommandFailed
+from wherry.cli.command import NONE, ONE_OR_MORE, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
 from wherry.cli.progress import show_progress
 from wherry.cli.references import parse_reference

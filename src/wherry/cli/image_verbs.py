@@ -1,6 +1,7 @@
 """`tag` and `rmi`."""
 
-from wherry.cli.command import ONE_OR_MORE, TWO, Command, CommandFailed
+from wherry.cli.command import ONE_OR_MORE, TWO, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import SWITCH, Flag, Parsed
 from wherry.cli.references import DEFAULT_TAG, parse_reference
 from wherry.cli.session import Session, explain

@@ -1,13 +1,14 @@
 """`info`: the engine and the machine it is on."""
 
-from wherry.cli.command import NONE, Command, CommandFailed
+from wherry.cli.command import NONE, Command
 from wherry.cli.entry import VERSION
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, Flag, Parsed
 from wherry.cli.session import Session, explain
 from wherry.cli.version import client_version
 from wherry.client.documents import Document, Json, child, flag, number, text, texts
-from wherry.client.engine_client import NEWEST_VERSION
 from wherry.client.errors import ClientError
+from wherry.client.transport import NEWEST_VERSION
 from wherry.kit.byte_sizes import binary_size
 
 

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from wherry.cli.command import ONE_OR_MORE, Command, CommandFailed
+from wherry.cli.command import ONE_OR_MORE, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session, explain
 from wherry.cli.templates.docker_types import type_named

@@ -2,13 +2,14 @@
 
 import sys
 
-from wherry.cli.command import ONE, Command, CommandFailed
+from wherry.cli.command import ONE, Command
 from wherry.cli.durations import moment_query
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.cli.streaming import OutputWriter
 from wherry.client.documents import child, flag
-from wherry.client.engine_client import switch_query
+from wherry.client.transport import switch_query
 
 
 def run(session: Session, parsed: Parsed) -> int:

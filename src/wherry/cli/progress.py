@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TextIO
 
-from wherry.cli.command import CommandFailed
+from wherry.cli.failures import CommandFailed
 from wherry.client.documents import Document, child, text
 
 

@@ -9,7 +9,7 @@ tuples, because making such a class generic costs two milliseconds.)
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from wherry.cli.command import CommandFailed
+from wherry.cli.failures import CommandFailed
 from wherry.cli.session import Session
 from wherry.cli.tables import align, table
 

@@ -14,8 +14,9 @@ import os
 from contextlib import suppress
 
 from wherry.cli.attach import DETACH_KEYS
-from wherry.cli.command import ONE_OR_MORE, Command, CommandFailed, UsageProblem
+from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.create import check_image, create
+from wherry.cli.failures import CommandFailed, UsageProblem
 from wherry.cli.flags import SWITCH, Flag, Kind, Parsed
 from wherry.cli.interaction import (
     Interaction,

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import TextIO
 
-from wherry.cli.command import CommandFailed
+from wherry.cli.failures import CommandFailed
 from wherry.client.documents import text
 from wherry.client.endpoint import Endpoint, default_endpoint, parse_endpoint
 from wherry.client.engine_client import Client

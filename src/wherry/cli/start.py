@@ -1,7 +1,8 @@
 """`start`, alone or with this terminal attached."""
 
 from wherry.cli.attach import DETACH_KEYS
-from wherry.cli.command import ONE_OR_MORE, Command, CommandFailed
+from wherry.cli.command import ONE_OR_MORE, Command
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import SWITCH, Flag, Parsed
 from wherry.cli.interaction import (
     Interaction,

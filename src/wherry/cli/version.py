@@ -4,13 +4,14 @@ import os
 import sys
 import time
 
-from wherry.cli.command import NONE, Command, CommandFailed
+from wherry.cli.command import NONE, Command
 from wherry.cli.entry import VERSION as CLIENT_VERSION
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, Flag, Parsed
 from wherry.cli.session import Session, explain
 from wherry.client.documents import Document, as_json, child, children, mapping, text
-from wherry.client.engine_client import NEWEST_VERSION
 from wherry.client.errors import ClientError
+from wherry.client.transport import NEWEST_VERSION
 from wherry.kit.timestamps import NANOSECONDS, parse_rfc3339
 
 _NAME_WIDTH = 20

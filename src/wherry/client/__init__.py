@@ -5,6 +5,6 @@ I never: print, read flags, decide what a person sees, or know how the engine wo
 On disk and in the kernel I leave: nothing; sockets close with the client.
 Called by: cli (blocking driver) and whoever drives an engine from an event loop (`client.aio`).
 
-The face is these modules: `endpoint`, `errors`, `documents`, `engine_client` and, for event
-loops, `aio`. Nothing is imported here, because `wherry ps` pays for every module.
+The face is these modules: `endpoint`, `errors`, `documents`, `transport`, `engine_client` and,
+for event loops, `aio`. Nothing is imported here, because `wherry ps` pays for every module.
 """

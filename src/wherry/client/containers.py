@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 from wherry.client.connection import Hijacked, Response
 from wherry.client.documents import Document, document, documents
-from wherry.client.engine_client import Client, Filters, filter_query, segment, switch_query
+from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
 
 Pairs = list[tuple[str, str]]
 Summaries = list[Document]  # Inside the class `list` is the method.
 
 
 class Containers:
-    """The endpoints below /containers. Every method raises as `Client.request`."""
+    """The endpoints below /containers. Every method raises as `Transport.request`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Transport) -> None:
         self._client = client
 
     def list(

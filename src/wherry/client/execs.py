@@ -2,13 +2,13 @@
 
 from wherry.client.connection import Hijacked
 from wherry.client.documents import Document, document, text
-from wherry.client.engine_client import Client, segment
+from wherry.client.transport import Transport, segment
 
 
 class Execs:
-    """The endpoints of exec. Every method raises as `Client.request`."""
+    """The endpoints of exec. Every method raises as `Transport.request`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Transport) -> None:
         self._client = client
 
     def create(self, container: str, config: Document) -> str:

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from wherry.client.documents import Document, document, documents, stream
-from wherry.client.engine_client import Client, Filters, filter_query, segment, switch_query
+from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
 
 Summaries = list[Document]  # Inside the class `list` is the method.
 
 
 class Images:
-    """The endpoints below /images. Every method raises as `Client.request`."""
+    """The endpoints below /images. Every method raises as `Transport.request`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Transport) -> None:
         self._client = client
 
     def list(self, *, all_layers: bool = False, filters: Filters | None = None) -> Summaries:

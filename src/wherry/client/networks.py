@@ -1,15 +1,15 @@
 """Networks, over the Engine API."""
 
 from wherry.client.documents import Document, document, documents
-from wherry.client.engine_client import Client, Filters, filter_query, segment, switch_query
+from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
 
 Summaries = list[Document]  # Inside the class `list` is the method.
 
 
 class Networks:
-    """The endpoints below /networks. Every method raises as `Client.request`."""
+    """The endpoints below /networks. Every method raises as `Transport.request`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Transport) -> None:
         self._client = client
 
     def list(self, filters: Filters | None = None) -> Summaries:

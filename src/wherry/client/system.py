@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from wherry.client.documents import Document, document, stream
-from wherry.client.engine_client import Client, Filters, filter_query
+from wherry.client.transport import Filters, Transport, filter_query
 
 
 class System:
-    """Version, info and events. Every method raises as `Client.request`."""
+    """Version, info and events. Every method raises as `Transport.request`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Transport) -> None:
         self._client = client
 
     def version(self) -> Document:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from wherry.client.documents import Document, stream
-from wherry.client.engine_client import Client, segment
+from wherry.client.transport import Transport, segment
 
 
 class Wherry:
-    """The endpoints below /wherry. Every method raises as `Client.request`."""
+    """The endpoints below /wherry. Every method raises as `Transport.request`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Transport) -> None:
         self._client = client
 
     def explain(self, container: str, *, form: str) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wherry.cli.autostart import start_daemon
-from wherry.cli.command import CommandFailed
+from wherry.cli.failures import CommandFailed
 from wherry.cli.session import Session, choose_endpoint
 from wherry.client.endpoint import Endpoint
 from wherry.client.engine_client import Client

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from wherry.cli.command import CommandFailed
+from wherry.cli.failures import CommandFailed
 from wherry.cli.progress import show_progress
 from wherry.client.documents import Document
 

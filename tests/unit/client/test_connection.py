@@ -11,8 +11,9 @@ from wherry.client.aio import AsyncClient
 from wherry.client.connection import Connection
 from wherry.client.documents import Document, stream
 from wherry.client.endpoint import Endpoint, parse_endpoint
-from wherry.client.engine_client import Client, filter_query
+from wherry.client.engine_client import Client
 from wherry.client.errors import ApiError, InvalidEndpoint, ProtocolError, Unreachable
+from wherry.client.transport import filter_query
 
 Answer = Callable[[socket.socket, bytes], None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nApi-Version: 1.44\r\n\r\n{}"
