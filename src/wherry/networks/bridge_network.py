@@ -32,6 +32,7 @@ from wherry.networks.name_files import write_private_files
 from wherry.networks.port_keeper import PortKeeper
 from wherry.networks.port_owner import describe_port_owner
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs
+from wherry.networks.uninterrupted import to_its_end
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, OperationFailed, Plan
 
@@ -59,6 +60,7 @@ class BridgeNetwork:
         self._endpoints: dict[ContainerId, EndpointStatus] = {}
         self._container_names: dict[ContainerId, str] = {}
         self._lingering: set[asyncio.Task[None]] = set()
+        self._packet_filter = -1
 
     # -- lifecycle ---------------------------------------------------------------------------
 
@@ -67,7 +69,8 @@ class BridgeNetwork:
 
         Raises: InvalidField; StepFailed; AddressPoolExhausted.
         """
-        self._packet_filter = nftables.open_filter_socket()
+        if self._packet_filter < 0:
+            self._packet_filter = nftables.open_filter_socket()
         self._settings = await self._bring_up(self._name)
         self._pool = AddressPool(self._settings.address)
         try:
@@ -82,7 +85,9 @@ class BridgeNetwork:
             task.cancel()
         await asyncio.gather(*self._lingering, return_exceptions=True)
         self._keeper.close()
-        os.close(self._packet_filter)
+        if self._packet_filter >= 0:
+            os.close(self._packet_filter)
+            self._packet_filter = -1
 
     async def remove(self) -> None:
         """Remove the table, netd, and the bridge if we made it. Raises: StepFailed."""
@@ -109,7 +114,7 @@ class BridgeNetwork:
         async with UndoStack() as undo:
             address = self._pool.lease()
             undo.push(self._give_back, request.container_id, address, has_ports=bool(wishes))
-            ports = await self._reserve(request, address, wishes) if wishes else []
+            ports = await to_its_end(self._reserve(request, address, wishes))
             endpoint = EndpointStatus(
                 endpoint_id=EndpointId(new_id()),
                 network_id=network.id,
@@ -125,7 +130,8 @@ class BridgeNetwork:
                 write_private_files, request, address=endpoint.address, gateway=endpoint.gateway
             )
             undo.push(self._disconnect, request.container_id, endpoint, namespace_path)
-            journal = await self._connect(namespace_path, self._plan(endpoint, namespace_path))
+            plan = self._plan(endpoint, namespace_path)
+            journal = await to_its_end(self._connect(namespace_path, plan))
             undo.keep()
         self._endpoints[request.container_id] = endpoint
         self._container_names[request.container_id] = request.container_name
@@ -134,6 +140,8 @@ class BridgeNetwork:
     async def _reserve(
         self, request: AttachRequest, address: IPv4Address, wishes: tuple[Wish, ...]
     ) -> list[int]:
+        if not wishes:
+            return []
         try:
             return await self._offload(
                 self._keeper.reserve, request.container_id, str(address), wishes
@@ -185,7 +193,7 @@ class BridgeNetwork:
                         raise connections.as_step_failed(failed) from failed
                     _log.warning("networks.table_missing")
                     await self._bring_up(self._settings.name)
-                    await self._reconcile_ports()
+                    await self._publish_missing()
                 else:
                     return journals.from_json(lines) + done
         finally:
@@ -264,11 +272,17 @@ class BridgeNetwork:
                     await self._offload(self._keeper.release, owner)
         except OSError as error:
             raise StepFailed(step="release host ports", cause=_words(error)) from error
-        await self._reconcile_ports()
-
-    async def _reconcile_ports(self) -> None:
         await self._offload(
-            connections.reconcile_ports,
+            connections.remove_stray_ports,
+            self._settings,
+            tuple(endpoint.address for endpoint in self._endpoints.values()),
+            packet_filter=self._packet_filter,
+        )
+        await self._publish_missing()
+
+    async def _publish_missing(self) -> None:
+        await self._offload(
+            connections.publish_missing_ports,
             self._settings,
             tuple(self._endpoints.values()),
             packet_filter=self._packet_filter,

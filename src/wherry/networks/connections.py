@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from ipaddress import IPv4Interface
 
 from wherry.linux import netlink
@@ -111,22 +112,32 @@ def publish_again(settings: BridgeSettings, endpoint: EndpointStatus) -> Publish
     )
 
 
-def reconcile_ports(
-    settings: BridgeSettings, endpoints: Iterable[EndpointStatus], *, packet_filter: int
+def remove_stray_ports(
+    settings: BridgeSettings, living: Iterable[str], *, packet_filter: int
 ) -> None:
-    """Have exactly these endpoints' ports lead somewhere. Raises: StepFailed."""
-    wanted = tuple(endpoints)
-    hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
+    """Have no port lead to an address that is not in use. Raises: StepFailed."""
     stray = RemoveStrayPorts(
         why="their containers ended while no daemon ran",
         table=settings.table,
-        living=tuple(endpoint.address for endpoint in wanted),
+        living=tuple(living),
     )
+    hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
     try:
         execute((stray,), hands, [])
-        for endpoint in wanted:
-            if endpoint.published:
-                _publish_missing(publish_again(settings, endpoint), hands)
+    except OperationFailed as failed:
+        raise as_step_failed(failed) from failed
+    finally:
+        hands.close()
+
+
+def publish_missing_ports(
+    settings: BridgeSettings, endpoints: Iterable[EndpointStatus], *, packet_filter: int
+) -> None:
+    """Publish what endpoints have and the packet filter has lost. Raises: StepFailed."""
+    hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
+    try:
+        for endpoint in endpoints:
+            _publish_missing(publish_again(settings, endpoint), hands)
     except OperationFailed as failed:
         raise as_step_failed(failed) from failed
     finally:
@@ -135,11 +146,8 @@ def reconcile_ports(
 
 def _publish_missing(operation: PublishPorts, hands: Hands) -> None:
     for port in operation.ports:
-        single = PublishPorts(
-            why=operation.why, table=operation.table, target=operation.target, ports=(port,)
-        )
         try:
-            execute((single,), hands, [])
+            execute((replace(operation, ports=(port,)),), hands, [])
         except OperationFailed as failed:
             if not _is_there_already(failed.cause):
                 raise

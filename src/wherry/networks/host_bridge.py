@@ -10,9 +10,9 @@ from wherry.networks.address_pools import choose_gateway
 from wherry.networks.connections import as_done, as_step_failed
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
-from wherry.operations.links import HOST_NETLINK, CreateBridge
+from wherry.operations.links import HOST_NETLINK, AssignAddress, CreateBridge
 from wherry.operations.packet_filter import InstallTable
-from wherry.operations.plan import Hands, Journal, OperationFailed, execute, undo
+from wherry.operations.plan import Hands, Operation, OperationFailed, execute, undo
 
 _CANDIDATES = ("docker0", *(f"wherry{number}" for number in range(10)))
 _IPV6_LOOPBACK = "00000000000000000000000000000001"
@@ -25,6 +25,8 @@ class _Found:
     settings: BridgeSettings
     exists: bool
     has_address: bool
+    stale: tuple[IPv4Interface, ...]
+    """Addresses that an earlier `--bip` gave to a bridge of ours."""
 
 
 def bring_up(*, name: str, bip: str, alias: str) -> BridgeSettings:
@@ -45,8 +47,8 @@ def bring_up(*, name: str, bip: str, alias: str) -> BridgeSettings:
             has_address=found.has_address,
             has_ipv6=os.path.isdir("/proc/sys/net/ipv6"),
         )
-        journal: Journal = []
-        execute(plan, hands, journal)
+        undo(as_done(_stale_addresses(found)), hands)
+        execute(plan, hands, [])
     except OperationFailed as failed:
         raise as_step_failed(failed) from failed
     finally:
@@ -82,15 +84,20 @@ def _look(route: netlink.NetlinkSocket, name: str, bip: str, alias: str) -> _Fou
         raise InvalidField("bridge", chosen, "is not a bridge")
     present = netlink.addresses(route, link.index) if link else []
     address = _address(route, link, bip, present)
-    if link is not None and link.alias == alias:
-        for other in present:
-            if bip and other != address:  # ours, from a run with another --bip
-                netlink.delete_address(route, link.index, other)
+    is_ours = link is not None and link.alias == alias
     return _Found(
         settings=BridgeSettings(name=chosen, address=address, alias=alias),
         exists=link is not None,
         has_address=address in present,
+        stale=tuple(each for each in present if bip and is_ours and each != address),
     )
+
+
+def _stale_addresses(found: _Found) -> list[Operation]:
+    return [
+        AssignAddress(why="an earlier --bip", interface=found.settings.name, address=str(each))
+        for each in found.stale
+    ]
 
 
 def _choose(

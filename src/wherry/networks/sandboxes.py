@@ -6,13 +6,14 @@ from typing import Protocol
 from wherry.model.containers import NetworkSpec
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus
+from wherry.operations import journal as journals
 from wherry.operations.plan import Journal
 
 
 class NamespaceJobs(Protocol):
     """Work inside network namespaces, done by somebody who may enter them."""
 
-    async def make_network_namespace(self, path: str) -> tuple[int, list[dict[str, object]]]:
+    async def make_network_namespace(self, path: str) -> tuple[int, list[journals.Line]]:
         """Make a namespace that stays at a path.
 
         Returns a NETLINK_ROUTE socket opened inside, which the caller closes, and the journal

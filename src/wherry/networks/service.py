@@ -25,6 +25,7 @@ from wherry.networks.name_files import (
 )
 from wherry.networks.port_keeper import PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
+from wherry.networks.uninterrupted import to_its_end
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, OperationFailed
 
@@ -195,19 +196,23 @@ class Networks:
         await self._offload(write_private_files, request, address="", gateway=self._gateway)
         async with UndoStack() as undo:
             undo.push(self._release_namespace, path)
-            container_netlink, lines = await self._jobs.make_network_namespace(path)
-            try:
-                done = await self._offload(
-                    connections.connect,
-                    (bridge_driver.loopback_up(path),),
-                    namespace_path=path,
-                    container_netlink=container_netlink,
-                )
-            except OperationFailed as failed:
-                raise connections.as_step_failed(failed) from failed
-            finally:
-                os.close(container_netlink)
+            journal = await to_its_end(self._make_empty_namespace(path))
             undo.keep()
+        return journal
+
+    async def _make_empty_namespace(self, path: str) -> Journal:
+        container_netlink, lines = await self._jobs.make_network_namespace(path)
+        try:
+            done = await self._offload(
+                connections.connect,
+                (bridge_driver.loopback_up(path),),
+                namespace_path=path,
+                container_netlink=container_netlink,
+            )
+        except OperationFailed as failed:
+            raise connections.as_step_failed(failed) from failed
+        finally:
+            os.close(container_netlink)
         return journals.from_json(lines) + done
 
     async def _release_namespace(self, path: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contract.networks.fake_port_keeper import FakePortKeeper
+from kernel.networks.private_host import netd_pid
 from support.waiting import wait_until
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.networks import NetdKeeper, PortKeeper
@@ -125,7 +126,7 @@ def test_netd_ends_when_its_directory_is_gone(tmp_path: Path) -> None:
     """Nobody could reach it any more: it must not stay."""
     keeper = NetdKeeper(exec_root=str(tmp_path), command=COMMAND)
     keeper.reserve("a", TARGET, [wish()])
-    pid = netd_pid(tmp_path)
+    pid = netd_pid(str(tmp_path))
     os.unlink(tmp_path / "netd.sock")
     wait_until("netd has ended", lambda: not os.path.exists(f"/proc/{pid}"), within_s=5)
     keeper.close()
@@ -136,13 +137,3 @@ def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "raise SystemExit('no luck')")
     with pytest.raises(OSError, match="netd did not start: no luck"):
         NetdKeeper(exec_root=str(tmp_path), command=command).open()
-
-
-def netd_pid(exec_root: Path) -> str:
-    """The process that serves an exec-root."""
-    return next(
-        name
-        for name in os.listdir("/proc")
-        if name.isdigit()
-        and str(exec_root).encode() in Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-    )

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
@@ -113,6 +113,15 @@ def enter(namespace: str) -> None:
     descriptor = os.open(namespace, os.O_RDONLY)
     setns(descriptor, CLONE_NEWNET)
     os.close(descriptor)
+
+
+def netd_pid(exec_root: str) -> int:
+    """The netd process that serves an exec-root."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
+            if exec_root.encode() in file.read().split(b"\0"):
+                return int(name)
+    raise AssertionError(f"no netd for {exec_root}")
 
 
 # -- the host --------------------------------------------------------------------------------
@@ -316,13 +325,3 @@ def _job(call: Callable[[], tuple[dict[str, object], int]], key: str) -> tuple[i
         entries = in_child(working)
         _data, descriptors, _flags, _address = socket.recv_fds(ours, 1, 1)
         return descriptors[0], entries
-
-
-@contextlib.contextmanager
-def timed(times: list[float]) -> Iterator[None]:
-    """Add how long the block took, in milliseconds."""
-    import time
-
-    begun = time.perf_counter()
-    yield
-    times.append((time.perf_counter() - begun) * 1000)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.networks.private_host import LAN, PrivateHost, run, shell
+from kernel.networks.private_host import LAN, PrivateHost, netd_pid, run, shell
 from support.waiting import wait_until
 from wherry.linux import netlink
 from wherry.model.containers import NetworkSpec
@@ -310,13 +310,7 @@ def test_a_killed_netd_is_replaced_with_all_it_held() -> None:
 
 def _kill_netd(host: PrivateHost) -> None:
     """SIGKILL to the netd of this host's engine."""
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            arguments = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            if host.exec_root.encode() in arguments:
-                os.kill(int(name), signal.SIGKILL)
-                return
-    raise AssertionError("no netd")
+    os.kill(netd_pid(host.exec_root), signal.SIGKILL)
 
 
 def test_the_bridge_gets_a_name_and_subnet_that_are_free() -> None:
@@ -361,6 +355,44 @@ def test_a_bridge_by_name_and_address() -> None:
         assert "mine" in {name for _index, name in socket.if_nameindex()}
         with pytest.raises(InvalidField):
             await host.networks(bridge="lan").open()
+
+    run(scenario)
+
+
+def test_another_bip_replaces_the_first() -> None:
+    """A bridge of ours moves to the new subnet."""
+
+    async def scenario(host: PrivateHost) -> None:
+        for bip in ("10.55.0.1/24", "10.56.0.1/24"):
+            networks = host.networks(bip=bip)
+            await networks.open()
+            await networks.close()
+        assert shell("ip -4 -o address show docker0").count("inet ") == 1
+        assert "10.56.0.1/24" in shell("ip -4 -o address show docker0")
+        last = host.networks(bip="10.56.0.1/24")
+        await last.open()
+        await last.remove_everything()
+
+    run(scenario)
+
+
+def test_a_cancelled_attach_leaves_nothing() -> None:
+    """At whichever moment the cancellation comes, the step under way ends before its reverse."""
+
+    async def scenario(host: PrivateHost) -> None:
+        networks = host.networks()
+        await networks.open()
+        idle = census()
+        for delay_ms in range(0, 24, 2):
+            attaching = asyncio.create_task(networks.attach(host.request("c", WEB)))
+            done, _pending = await asyncio.wait({attaching}, timeout=delay_ms / 1000)
+            attaching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await attaching
+            if done:
+                await networks.detach(ContainerId("c"))
+        await settled(idle)
+        await networks.remove_everything()
 
     run(scenario)
 
