@@ -5,7 +5,7 @@ import time
 import pytest
 
 from wherry.cli.container_list import container_columns, displayed_ports
-from wherry.cli.durations import human_duration, moment_query
+from wherry.cli.durations import human_duration, local_time, moment_query
 from wherry.cli.image_list import image_columns
 from wherry.cli.references import parse_reference, with_default_tag, without_digest
 from wherry.cli.rows import columns_used
@@ -100,3 +100,22 @@ def test_digests_are_hidden_behind_tags() -> None:
     """A reference with both shows its tag."""
     assert without_digest("x:1@sha256:" + "a" * 64) == "x:1"
     assert without_digest("not a reference") == "not a reference"
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("UTC", "2023-11-14T22:13:20.000000005Z"),
+        ("XXX-1:30", "2023-11-14T23:43:20.000000005+01:30"),
+        ("XXX+5", "2023-11-14T17:13:20.000000005-05:00"),
+    ],
+)
+def test_local_times(zone: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are stamped in the reader's zone."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert local_time(1_700_000_000_000_000_005) == shown
+    finally:
+        monkeypatch.undo()
+        time.tzset()
