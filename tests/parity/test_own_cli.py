@@ -108,8 +108,8 @@ def test_interactive(engine: Engine) -> None:
         shell.resize(40, 100)
         shell.type("sleep 0.2; stty size\n")
         shell.expect("40 100")
-        shell.type("sleep 1000\n")
-        shell.expect("sleep 1000\r\n")
+        shell.type("sh -c \"echo u''p; exec sleep 1000\"\n")
+        shell.expect("\r\nup\r\n")
         shell.type("\x10\x11")
         assert shell.wait() == 0
     assert engine.inspect("it")["State"]["Running"]

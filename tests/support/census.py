@@ -23,7 +23,8 @@ Fact = tuple[str, str]
 FD_SLACK = 4
 """How many more descriptors a daemon may hold: connections that clients keep open."""
 
-_IGNORED_FILES = ("-wal", "-shm", "-journal")
+_IGNORED_FILES = ("-wal", "-shm", "-journal", ".bpf")
+"""Parts of a database, and compiled filters, which are kept for the next container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

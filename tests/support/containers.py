@@ -161,6 +161,13 @@ class Box:
             work="work",
         )
 
+    def fresh_rootfs(self) -> RootfsMount:
+        """The same layers below an empty writable directory: for a second container."""
+        number = len(list(self.directory.iterdir()))
+        for each in ("upper", "work"):
+            (self.directory / f"{each}{number}").mkdir()
+        return replace(self.rootfs(), upper=f"upper{number}", work=f"work{number}")
+
     def runs(
         self,
         *args: str,

@@ -67,6 +67,9 @@ ip link set eth0 up
 ip link set eth0-peer up
 ip route add default via $WHERRY_GATEWAY
 mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/netns
+mount -t tmpfs tmpfs /run/netns
+mount --make-shared /run/netns
 hostname wherry-test
 echo ready
 exec 1>/dev/null

@@ -14,7 +14,7 @@ import socket
 from wherry.operations.plan import Journal
 from wherry.runtime.container import CreateFailed, CreateRequest
 from wherry.runtime.joining import JoinRequest
-from wherry.shim.faces import Init
+from wherry.shim.faces import Living
 from wherry.shim.spawner import Spawner
 
 
@@ -79,7 +79,10 @@ class PlainRuntime:
     def create(self, request: CreateRequest) -> PlainProcess:
         return PlainProcess(request.spec.process.args, request.spec.process.env, request.stdio)
 
-    def join(self, init: Init, request: JoinRequest) -> PlainProcess:
+    def enter_pid_namespace(self, init: Living) -> None:
+        return
+
+    def join(self, init: Living, cgroups: tuple[str, ...], request: JoinRequest) -> PlainProcess:
         joined = PlainProcess(request.process.args, request.process.env, request.stdio)
         joined.start()
         return joined
@@ -90,10 +93,10 @@ class PlainRuntime:
     def cgroup_directories(self, journal: Journal) -> tuple[str, ...]:
         return ()
 
-    def freeze(self, journal: Journal) -> None:
+    def freeze(self, cgroups: tuple[str, ...]) -> None:
         raise OSError("no freezer")
 
-    def thaw(self, journal: Journal) -> None:
+    def thaw(self, cgroups: tuple[str, ...]) -> None:
         raise OSError("no freezer")
 
 

@@ -4,21 +4,25 @@ import re
 
 _PATTERN = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s?([kKmMgGtTpP])?[iI]?[bB]?")
 _BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_DECIMAL = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 _DECIMAL_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
 
 def parse_size(text: str) -> int:
-    """Bytes in `64m`, `1.5GiB`, `1024`; a suffix counts in powers of 1024.
+    """Bytes in `64m`, `1.5GiB`, `1024`; a suffix counts in powers of 1024 (`RAMInBytes`).
 
     Raises: ValueError with go-units' text.
     """
-    match = _PATTERN.fullmatch(text)
-    if match is None:
-        raise ValueError(f"invalid size: '{text}'")
-    number, suffix = match.groups()
-    scale = _BINARY[suffix.lower()] if suffix else 1
-    return int(float(number) * scale) if "." in number else int(number) * scale
+    return _parse(text, _BINARY)
+
+
+def parse_decimal_size(text: str) -> int:
+    """The same for sizes of files: a suffix counts in powers of 1000 (`FromHumanSize`).
+
+    Raises: ValueError with go-units' text.
+    """
+    return _parse(text, _DECIMAL)
 
 
 def human_size(size_bytes: float) -> str:
@@ -34,6 +38,15 @@ def human_size_short(size_bytes: float) -> str:
 def binary_size(size_bytes: float) -> str:
     """Binary, four significant digits: 62.5MiB (go-units `BytesSize`)."""
     return _scaled(size_bytes, 1024.0, _BINARY_UNITS, "{:.4g}")
+
+
+def _parse(text: str, scales: dict[str, int]) -> int:
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"invalid size: '{text}'")
+    number, suffix = match.groups()
+    scale = scales[suffix.lower()] if suffix else 1
+    return int(float(number) * scale) if "." in number else int(number) * scale
 
 
 def _scaled(size: float, base: float, units: tuple[str, ...], number: str) -> str:

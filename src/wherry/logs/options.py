@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wherry.kit.byte_sizes import parse_size
+from wherry.kit.byte_sizes import parse_decimal_size
 from wherry.kit.numbers import parse_int
 
 DRIVERS = ("json-file", "none")
@@ -31,7 +31,7 @@ class Rotation:
         size_text, files_text = options.get("max-size"), options.get("max-file")
         file_bytes, files = DEFAULT_FILE_BYTES, DEFAULT_FILES
         if size_text is not None:
-            file_bytes = -1 if size_text == "-1" else parse_size(size_text)
+            file_bytes = -1 if size_text == "-1" else parse_decimal_size(size_text)
             if not file_bytes:
                 raise ValueError("max-size must be a positive number")
         if files_text is not None:
