@@ -156,7 +156,8 @@ def test_devices(engine: Engine) -> None:
         "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
         "stdout", "tty", "urandom", "zero",
     }  # fmt: skip
-    script = "cd /dev; stat -c '%n %a %t:%T' full null random tty urandom zero; readlink ptmx; readlink fd"
+    script = "cd /dev; stat -c '%n %a %t:%T' full null random tty urandom zero; "
+    script += "readlink ptmx; readlink fd"
     assert engine.docker_ok("run", "--rm", "busybox", "sh", "-c", script).splitlines() == [
         "full 666 1:7", "null 666 1:3", "random 666 1:8", "tty 666 5:0", "urandom 666 1:9",
         "zero 666 1:5", "pts/ptmx", "/proc/self/fd",

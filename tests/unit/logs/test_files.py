@@ -188,8 +188,8 @@ def test_what_can_not_be_done_is_refused(
 
 
 def test_sizes_are_read_as_docker_reads_them() -> None:
-    """`10m` is binary, -1 is no limit, nothing is 3 files of 20 MB."""
-    assert Rotation.from_options({"max-size": "10m", "max-file": "4"}) == Rotation(10 << 20, 4)
+    """`10m` is decimal, -1 is no limit, nothing is 3 files of 20 MB."""
+    assert Rotation.from_options({"max-size": "10m", "max-file": "4"}) == Rotation(10_000_000, 4)
     assert Rotation.from_options({"max-size": "-1"}) == Rotation(-1, 1)
     assert Rotation.from_options({}) == Rotation(20 << 20, 3)
 
