@@ -76,22 +76,26 @@ def in_child(call: Callable[[], T]) -> T:
 def run(scenario: Callable[["PrivateHost"], Awaitable[None]]) -> None:
     """Run a scenario on a private host; an assertion that fails there fails the test."""
 
+    # Made and removed outside, where what the scenario mounts is not seen.
+    directory = tempfile.mkdtemp(prefix="wherry-networks-")
+
     def on_the_host() -> str:
         _unshare(CLONE_NEWNET | _CLONE_NEWNS)
         _libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None)
         try:
-            asyncio.run(_run(scenario))
+            asyncio.run(_run(scenario, directory))
         except BaseException:
             return traceback.format_exc()
         return ""
 
     problem = in_child(on_the_host)
+    shutil.rmtree(directory)
     if problem:
         pytest.fail(problem, pytrace=False)
 
 
-async def _run(scenario: Callable[["PrivateHost"], Awaitable[None]]) -> None:
-    with PrivateHost() as host:
+async def _run(scenario: Callable[["PrivateHost"], Awaitable[None]], directory: str) -> None:
+    with PrivateHost(directory) as host:
         await scenario(host)
 
 
@@ -130,12 +134,12 @@ def netd_pid(exec_root: str) -> int:
 class PrivateHost:
     """The machine that a scenario runs on."""
 
-    def __init__(self) -> None:
-        self.directory = tempfile.mkdtemp(prefix="wherry-networks-")
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
         self.offload = OffloadPool(4)
         self._children: list[int] = []
         self._engines: list[Networks] = []
-        self.neighbour = self.namespace("neighbour")
+        self.neighbour = self.namespace()
 
     def __enter__(self) -> "PrivateHost":
         shell(
@@ -157,7 +161,6 @@ class PrivateHost:
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
     def exec_root(self) -> str:
@@ -166,10 +169,9 @@ class PrivateHost:
         os.makedirs(path, exist_ok=True)
         return path
 
-    def namespace(self, name: str) -> str:
+    def namespace(self) -> str:
         """A network namespace held by a child; the path of its file."""
         pid = self._fork(lambda: _unshare(CLONE_NEWNET))
-        del name
         return f"/proc/{pid}/ns/net"
 
     def _fork(self, prepare: Callable[[], None]) -> int:

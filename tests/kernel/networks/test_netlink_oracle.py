@@ -56,7 +56,7 @@ def test_links_addresses_and_routes() -> None:
     """What we make is what pyroute2 finds, on both sides of a pair; what it finds we do too."""
 
     async def scenario(host: PrivateHost) -> None:
-        inside = host.namespace("inside")
+        inside = host.namespace()
         namespace = os.open(inside, os.O_RDONLY)
         with route_socket() as route:
             netlink.create_bridge(route, "br0", mac_address="02:42:0a:00:00:01", alias="ours")

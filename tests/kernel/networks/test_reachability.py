@@ -124,7 +124,7 @@ def test_out_of_the_bridge_is_masqueraded() -> None:
         networks = host.networks()
         await networks.open()
         box = await networks.attach(host.request("box"))
-        by_hand = host.namespace("by-hand")
+        by_hand = host.namespace()
         pid = by_hand.split("/")[2]
         shell(
             f"""

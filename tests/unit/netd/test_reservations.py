@@ -102,7 +102,9 @@ def test_random_ports_differ_and_come_from_the_ephemeral_range(
 def test_a_range_gives_its_first_free_port(reservations: Reservations) -> None:
     """Taken ones are passed over; when none is left that is an error."""
     # Below the ephemeral range, where no client's port can come in between.
-    port = next(each for each in range(20000, 30000, 2) if can_listen(each) and can_listen(each + 1))
+    port = next(
+        each for each in range(20000, 30000, 2) if can_listen(each) and can_listen(each + 1)
+    )
     assert reservations.reserve("a", ONE, [wish(port, port + 1)]) == [port]
     assert reservations.reserve("b", ONE, [wish(port, port + 1)]) == [port + 1]
     with pytest.raises(PortTaken) as caught:
