@@ -63,6 +63,9 @@ class ArgCmp(ctypes.Structure):
 
 assert ctypes.sizeof(ArgCmp) == 24, "struct scmp_arg_cmp, seccomp.h"
 
+_CTL_OPTIMIZE, _BINARY_TREE = 8, 2
+"""SCMP_FLTATR_CTL_OPTIMIZE and its second level (seccomp_attr_set(3))."""
+
 FlatRule = tuple[str, int, tuple[ArgCmp, ...]]
 """A name, an action as the kernel writes it, and comparisons of different arguments."""
 
@@ -75,6 +78,7 @@ def _library() -> ctypes.CDLL:
         "seccomp_init": (context, (ctypes.c_uint32,)),
         "seccomp_release": (None, (context,)),
         "seccomp_merge": (ctypes.c_int, (context, context)),
+        "seccomp_attr_set": (ctypes.c_int, (context, ctypes.c_int, ctypes.c_uint32)),
         "seccomp_arch_native": (ctypes.c_uint32, ()),
         "seccomp_arch_add": (ctypes.c_int, (context, ctypes.c_uint32)),
         "seccomp_arch_remove": (ctypes.c_int, (context, ctypes.c_uint32)),
@@ -144,6 +148,15 @@ class Context:
                 self._handle, action, resolved, len(comparisons), array
             )
             self._check(added, "seccomp_rule_add_array", name)
+
+    def optimise_for_load(self) -> None:
+        """Sort the calls into a binary tree in place of a list. Raises: KernelError.
+
+        The kernel works every call's verdict out when a filter is loaded
+        (kernel/seccomp.c, seccomp_cache_prepare): with a list that costs a millisecond.
+        """
+        attribute_set = _library().seccomp_attr_set(self._handle, _CTL_OPTIMIZE, _BINARY_TREE)
+        self._check(attribute_set, "seccomp_attr_set")
 
     def merge(self, other: "Context") -> None:
         """Take over the rules of a context with other architectures. Raises: KernelError."""

@@ -156,6 +156,7 @@ def compile_filter(wanted: Filter) -> bytes:
         native_context.add(rules, newer)
         if others:
             native_context.merge(_context_of(others, native, default, rules))
+        native_context.optimise_for_load()
         program = native_context.export()
     finally:
         native_context.release()
