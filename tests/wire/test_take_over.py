@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from support.fake_services import FakeEngine, served
+from support.fake_services import FakeEngine, FakeStream, served
 from wherry.kit.streams import STDOUT, frame
+from wherry.model.errors import StepFailed
 
 UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 PATIENCE_S = 5
@@ -363,6 +364,29 @@ async def test_a_session_runs_once() -> None:
             "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
         )
         assert (await raw.head()).startswith("HTTP/1.1 409")
+
+
+class BrokenStream(FakeStream):
+    """Streams that break when they are read."""
+
+    async def read(self) -> bytes:
+        """No output, ever."""
+        raise StepFailed("read", "EIO")
+
+
+async def test_streams_that_break_close_the_connection() -> None:
+    """No answer in HTTP is written into what is a raw stream by then."""
+    engine = FakeEngine()
+    async with served(engine) as path, connected(path) as raw:
+        container_id = await create(raw)
+        engine.streams[container_id] = BrokenStream()
+        raw.send(attach_request(container_id))
+        await raw.head()
+        assert await raw.rest() == b""
+        assert engine.streams[container_id].is_closed.is_set()
+        async with connected(path) as other:
+            other.send("GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await other.head()).startswith("HTTP/1.1 200")
 
 
 # -- what is watched ends with the watcher ---------------------------------------------------

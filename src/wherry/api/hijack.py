@@ -271,6 +271,11 @@ class Connection(RequestHandler):
         """There is room again for bytes of the raw stream."""
         self._resume_reading()
 
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether the connection is raw, past any answer in HTTP."""
+        return self._raw is not None
+
     # -- inside ------------------------------------------------------------------------------
 
     @property

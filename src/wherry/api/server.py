@@ -80,7 +80,9 @@ class Api:
         return await handler(call)
 
     def _refuse(self, request: web.BaseRequest, error: Exception) -> web.StreamResponse:
-        if request.writer is not None and request.writer.output_size > 0:
+        connection = request.protocol
+        is_raw = isinstance(connection, Connection) and connection.is_taken_over
+        if is_raw or request.writer.output_size > 0:
             raise ConnectionResetError("the answer has begun; all that is left is to break off")
         answer = web.Response(
             body=encode(ErrorAnswer(message=message_of(error))),

@@ -84,21 +84,18 @@ async def _save(call: Call, references: list[str]) -> web.StreamResponse:
 
 async def stream_progress(call: Call, messages: AsyncIterator[Progress]) -> web.StreamResponse:
     """Send messages as they come; a failure after the first one is a message too."""
-    try:
-        first = await anext(messages, None)
-    except StopAsyncIteration:
-        first = None
+    first = await anext(messages, None)
     answer = await call.stream_answer()
-    if first is None:
-        return answer
-    await answer.write(encode(to_message(first)))
     try:
+        if first is not None:
+            await answer.write(encode(to_message(first)))
         async for message in messages:
             await answer.write(encode(to_message(message)))
-    except (WherryError, OSError) as error:
-        if isinstance(error, ConnectionError):
-            raise
-        _log.warning("stream.failed endpoint=%r error=%s", call.endpoint, error)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        if not isinstance(error, WherryError):
+            _log.exception("stream.failed endpoint=%r", call.endpoint)
         await answer.write(encode(to_message(Progress(error=message_of(error)))))
     return answer
 
