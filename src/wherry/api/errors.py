@@ -220,6 +220,15 @@ RULES: Mapping[type[WherryError], Rule] = {
 }
 
 
+def paused_before(verb: str) -> Mapping[type[WherryError], Sentence]:
+    """How a verb that needs a running container tells of a paused one; for `worded`."""
+    return {
+        kinds.ContainerPaused: lambda e: (
+            f"container {e.container} is paused, unpause the container before {verb}"
+        )
+    }
+
+
 def rule_of(error: WherryError) -> Rule:
     """The line for an error, of its own kind or of the nearest kind above it."""
     for kind in type(error).__mro__:

@@ -6,12 +6,12 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
-from wherry.api.errors import message_of, worded
+from wherry.api.errors import message_of, paused_before, worded
 from wherry.api.hijack import TakenOver, answer_head
 from wherry.api.relay import relay
 from wherry.kit.streams import STDERR, frame
 from wherry.kit.timestamps import rfc3339_fixed
-from wherry.model.errors import ContainerPaused, InvalidValue, WherryError
+from wherry.model.errors import InvalidValue, WherryError
 from wherry.model.queries import AttachRequest, LogLine, LogQuery
 from wherry.wire.media_types import MULTIPLEXED_STREAM, RAW_STREAM
 
@@ -29,13 +29,7 @@ async def attach(call: Call) -> web.StreamResponse:
     )
     containers = call.services.containers
     container = await containers.get(call.parameter)
-    with worded(
-        {
-            ContainerPaused: lambda e: (
-                f"container {e.container} is paused, unpause the container before attach"
-            )
-        }
-    ):
+    with worded(paused_before("attach")):
         stream = await containers.attach(call.parameter, request)
     has_terminal = container.spec.terminal.is_tty
     head = answer_head(
@@ -43,8 +37,13 @@ async def attach(call: Call) -> web.StreamResponse:
         content_type=stream_type(call, is_framed=not has_terminal),
         upgrades=upgrades(call),
     )
+    try:
+        client = call.connection.take_over(head)
+    except ConnectionResetError:
+        await stream.close()
+        raise
     await relay(
-        call.connection.take_over(head),
+        client,
         stream,
         passes_input=request.wants_stdin and container.spec.terminal.opens_stdin,
         detach_keys=detach_keys if has_terminal else b"",

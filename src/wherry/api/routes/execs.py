@@ -7,7 +7,7 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
-from wherry.api.errors import exec_refused, message_of, worded
+from wherry.api.errors import exec_refused, message_of, paused_before, worded
 from wherry.api.hijack import RawConnection, TakenOver, answer_head
 from wherry.api.relay import relay
 from wherry.api.routes.container_streams import stream_type, upgrades
@@ -44,13 +44,7 @@ async def create(call: Call) -> web.StreamResponse:
     spec = to_exec_spec(await call.json(_create_request), call.parameter)
     if spec.detach_keys:
         parse_detach_keys(spec.detach_keys)
-    with worded(
-        {
-            ContainerPaused: lambda e: (
-                f"container {e.container} is paused, unpause the container before exec"
-            )
-        }
-    ):
+    with worded(paused_before("exec")):
         exec_id = await call.services.execs.create(call.parameter, spec)
     return call.json_answer(ExecCreateAnswer(Id=exec_id), status=201)
 
