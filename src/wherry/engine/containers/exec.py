@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from wherry.engine.containers.assembly import SeccompPrograms
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.session_stream import SessionStream
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
@@ -68,7 +69,7 @@ class ExecSessions:
 
     async def start(
         self, exec_id: str, *, is_detached: bool, is_tty: bool, rows: int = 0, columns: int = 0
-    ) -> TaskStream | None:
+    ) -> SessionStream | None:
         """Run it; its streams, or None when detached. `is_tty` is what the client believes.
 
         Raises: ExecNotFound, ExecAlreadyStarted, ContainerNotRunning, ContainerPaused,
@@ -94,8 +95,8 @@ class ExecSessions:
         self._sessions[status.id] = started
         command = " ".join(status.spec.command)
         self._event("exec_start", container, status.id, f"exec_start: {command}")
-        self._watch(container, task, status.id)
-        return stream
+        recorded = self._watch(container, task, status.id)
+        return None if stream is None else SessionStream(stream, recorded)
 
     async def inspect(self, exec_id: str) -> ExecStatus:
         """What happened so far. Raises: ExecNotFound."""
@@ -170,10 +171,11 @@ class ExecSessions:
             ),
         )
 
-    def _watch(self, container: Container, task: Task, exec_id: ExecId) -> None:
+    def _watch(self, container: Container, task: Task, exec_id: ExecId) -> "asyncio.Task[None]":
         watching = asyncio.get_running_loop().create_task(self._record(container, task, exec_id))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
+        return watching
 
     async def _record(self, container: Container, task: Task, exec_id: ExecId) -> None:
         record = await task.wait(exec_id)
