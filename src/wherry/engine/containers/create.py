@@ -21,6 +21,7 @@ from wherry.model.containers import (
     ContainerSpec,
     ContainerStatus,
     LogSpec,
+    Namespaces,
     NetworkSpec,
 )
 from wherry.model.errors import (
@@ -88,7 +89,8 @@ class CreateContainer:
         """
         image = self._image_of(spec, platform)
         self._check_network(spec.network)
-        await self._offload(_check_bind_sources, spec)
+        if spec.mounts:
+            await self._offload(_check_bind_sources, spec)
         container_id = ContainerId(new_id())
         merged = self._with_engine_defaults(with_image_defaults(spec, image.config), container_id)
         if not merged.entrypoint and not merged.command:
@@ -140,15 +142,29 @@ class CreateContainer:
     def _with_engine_defaults(
         self, spec: ContainerSpec, container_id: ContainerId
     ) -> ContainerSpec:
-        shares_names = spec.network.mode.kind is NetworkModeKind.HOST
-        hostname = spec.hostname or (os.uname().nodename if shares_names else "")
         return replace(
             spec,
-            hostname=hostname or short_id(container_id),
+            hostname=spec.hostname or self._hostname(spec.network, container_id),
+            namespaces=self._namespaces(spec.namespaces),
             log=self._log_for(spec.log),
             runs_init=self._runs_init(spec.runs_init),
             shm_bytes=spec.shm_bytes or self._defaults.shm_bytes,
         )
+
+    def _hostname(self, network: NetworkSpec, container_id: ContainerId) -> str:
+        """A container that shares a network has the name of whoever has that network."""
+        match network.mode.kind:
+            case NetworkModeKind.HOST:
+                return os.uname().nodename
+            case NetworkModeKind.CONTAINER:
+                return self._records.find(network.mode.reference).spec.hostname
+            case _:
+                return short_id(container_id)
+
+    def _namespaces(self, wish: Namespaces) -> Namespaces:
+        """Docker's defaults: a cgroup namespace of its own only where cgroups are of version 2."""
+        cgroup = "host" if self._host.cgroup_version == 1 else "private"
+        return replace(wish, ipc=wish.ipc or "private", cgroup=wish.cgroup or cgroup)
 
     def _runs_init(self, wish: bool | None) -> bool | None:
         return True if wish is None and self._defaults.runs_init else wish
