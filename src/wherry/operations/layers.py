@@ -49,7 +49,7 @@ class _TreeWork(Operation):
 class PrepareSnapshot(_TreeWork):
     """Make the writable layer of a container: empty directories for overlayfs."""
 
-    kind: ClassVar[str] = "prepare_snapshot"
+    kind: ClassVar[str] = "prepare-snapshot"
 
     directory: str
     lower: str
@@ -86,7 +86,7 @@ class PrepareSnapshot(_TreeWork):
 class RemoveSnapshot(_TreeWork):
     """Remove the writable layer of a container. There is no way back."""
 
-    kind: ClassVar[str] = "remove_snapshot"
+    kind: ClassVar[str] = "remove-snapshot"
 
     directory: str
 
@@ -107,7 +107,7 @@ class RemoveSnapshot(_TreeWork):
 class ApplyLayer(_TreeWork):
     """Unpack a layer's tar into a directory of its own."""
 
-    kind: ClassVar[str] = "apply_layer"
+    kind: ClassVar[str] = "apply-layer"
 
     directory: str
     diff_id: str
@@ -134,7 +134,7 @@ class ApplyLayer(_TreeWork):
 class DiffLayer(_TreeWork):
     """Write a tree as a layer's tar. It only reads."""
 
-    kind: ClassVar[str] = "diff_layer"
+    kind: ClassVar[str] = "diff-layer"
 
     directory: str
 
@@ -151,7 +151,7 @@ class DiffLayer(_TreeWork):
 class RemoveLayer(_TreeWork):
     """Remove a committed layer that nothing stands on. There is no way back."""
 
-    kind: ClassVar[str] = "remove_layer"
+    kind: ClassVar[str] = "remove-layer"
 
     directory: str
 

@@ -48,7 +48,7 @@ def test_prepare_is_explained_and_can_be_undone(snapshots: Snapshots) -> None:
     """The journal has one entry, whose operation finds the snapshot and removes it."""
     journal = snapshots.prepare(KEY, one_layer(snapshots), why="a test wants it")
     operation = journal[0].operation
-    assert operation.kind == "prepare_snapshot"
+    assert operation.kind == "prepare-snapshot"
     assert operation.why == "a test wants it"
     assert operation.check(journal[0].evidence).verdict is Verdict.STILL_TRUE
     assert undo(journal, Hands()) == []
