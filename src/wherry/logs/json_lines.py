@@ -68,6 +68,15 @@ class LineEncoder:
             middle += f'"attrs":{json.dumps(dict(attributes), separators=(",", ":"))},'
         self._middle = middle.encode()
 
+    @property
+    def unfinished(self) -> bytes:
+        """The beginning of a line whose end has not been written yet."""
+        return self._carry
+
+    def resume(self, unfinished: bytes) -> None:
+        """Go on where another encoder of the same stream stopped."""
+        self._carry = unfinished
+
     def encode(self, data: bytes, at_ns: int) -> bytes:
         """The records that are complete with this data; an unfinished line waits."""
         block = self._carry + data if self._carry else data

@@ -29,6 +29,14 @@ class LogSink(Protocol):
         """Write the unfinished lines: there is no more output."""
         ...
 
+    def unfinished(self) -> dict[int, bytes]:
+        """By stream, the beginnings of lines whose ends have not been written yet."""
+        ...
+
+    def resume(self, unfinished: Mapping[int, bytes]) -> None:
+        """Go on where another sink of the same log stopped."""
+        ...
+
     def close(self) -> None:
         """Let go of the file."""
         ...
@@ -44,6 +52,13 @@ class NoSink:
 
     def finish(self, at_ns: int) -> None:
         """There is nothing to finish."""
+
+    def unfinished(self) -> dict[int, bytes]:
+        """Nothing is begun."""
+        return {}
+
+    def resume(self, unfinished: Mapping[int, bytes]) -> None:
+        """Nothing goes on."""
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -75,6 +90,15 @@ class JsonFileSink:
             rest = encoder.finish(at_ns)
             if rest:
                 self._append(rest)
+
+    def unfinished(self) -> dict[int, bytes]:
+        """By stream, the beginnings of lines."""
+        return {stream: encoder.unfinished for stream, encoder in self._encoders.items()}
+
+    def resume(self, unfinished: Mapping[int, bytes]) -> None:
+        """Go on with lines that another sink began."""
+        for stream, beginning in unfinished.items():
+            self._encoders[stream].resume(beginning)
 
     def close(self) -> None:
         """Close the file."""

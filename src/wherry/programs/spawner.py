@@ -3,15 +3,18 @@
 Thin: what is imported here is in the memory of every shim.
 """
 
+import os
 import socket
 
+from wherry.linux.mounts import closing
+from wherry.linux.process import CLONE_NEWPID, setns
 from wherry.oci import runtime_json
 from wherry.operations.plan import Journal
 from wherry.runtime import container, joining, signals
 from wherry.runtime.container import CreateRequest, InitProcess
 from wherry.runtime.joining import JoinedProcess, JoinRequest
 from wherry.runtime.preload import preload
-from wherry.shim.faces import Init
+from wherry.shim.faces import Living
 from wherry.shim.jobs import JOBS
 from wherry.shim.spawner import Spawner
 
@@ -30,10 +33,14 @@ class OciRuntime:
         """Raises: CreateFailed."""
         return container.create(request)
 
-    def join(self, init: Init, request: JoinRequest) -> JoinedProcess:
+    def enter_pid_namespace(self, init: Living) -> None:
+        """Raises: OSError."""
+        with closing(os.open(f"/proc/{init.pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)) as opened:
+            setns(opened, CLONE_NEWPID)
+
+    def join(self, init: Living, cgroups: tuple[str, ...], request: JoinRequest) -> JoinedProcess:
         """Raises: CreateFailed."""
-        directories = container.cgroup_directories(init.journal)
-        return joining.join(init.pid, init.pidfd, directories, request)
+        return joining.join(init.pid, init.pidfd, cgroups, request)
 
     def destroy(self, journal: Journal) -> list[str]:
         """Kill what is left and remove it."""
@@ -43,13 +50,13 @@ class OciRuntime:
         """The container's cgroups."""
         return container.cgroup_directories(journal)
 
-    def freeze(self, journal: Journal) -> None:
+    def freeze(self, cgroups: tuple[str, ...]) -> None:
         """Raises: OSError."""
-        signals.freeze(container.cgroup_directories(journal))
+        signals.freeze(cgroups)
 
-    def thaw(self, journal: Journal) -> None:
+    def thaw(self, cgroups: tuple[str, ...]) -> None:
         """Raises: OSError."""
-        signals.thaw(container.cgroup_directories(journal))
+        signals.thaw(cgroups)
 
 
 def main(channel: int) -> None:

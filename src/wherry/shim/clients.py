@@ -172,10 +172,13 @@ class Client:
                 self._on_room()
         if not self.is_open:
             return
-        if events & READABLE:
+        is_waiting = self.has_stdin and self._input_is_paused
+        if events & (READABLE | HANGUP) and self._reads and not is_waiting:
+            # Also for HANGUP alone: it may be news from before the input was resumed, and what
+            # the other side wrote before it went is still to be read.
             self._read()
-        elif events & HANGUP and self._reads and self.has_stdin and self._input_is_paused:
-            # It has gone, but what it wrote is still to be read: HANGUP would come for ever.
+        elif events & HANGUP and self._reads:
+            # It would be said again and again; `pause_input` watches again.
             self._loop.forget(self._stream)
             self._is_watched = False
         elif events & HANGUP:

@@ -13,20 +13,20 @@ The end, in this order, because each step makes the next one true:
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from wherry.kit.messages import Message
-from wherry.linux.process_title import set_title
 from wherry.logs.sinks import LogSink, open_sink
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RuntimeSpec
-from wherry.operations.journal_files import write_journal
+from wherry.operations.journal_files import UnknownJournal, read_journal, write_journal
 from wherry.operations.plan import Journal, explain_error
 from wherry.runtime.container import CreateFailed, CreateRequest
 from wherry.runtime.joining import JoinRequest
 from wherry.runtime.signals import kill
 from wherry.shim import oom, protocol, records
 from wherry.shim.event_loop import EventLoop
-from wherry.shim.faces import Init, Runtime
+from wherry.shim.faces import Living, Parked, Runtime
 from wherry.shim.protocol import INIT, Ending, ExecOrder, Refused, SpawnOrder
 from wherry.shim.session import Session
 
@@ -52,7 +52,14 @@ class SupervisedContainer:
         self._notify = notify
         self._on_change = on_change
         self._sink: LogSink | None = None
-        self._init: Init | None = None
+        self._init: Living | None = None
+        self._parked: Parked | None = None
+        """Init again, until it was started."""
+        self._journal: Journal | None = None
+        """None: on disk only, where another process of this shim left it."""
+        self._cgroups: tuple[str, ...] = ()
+        self._is_in_pid_namespace = True
+        self._is_journal_kept = False
         self._sessions: dict[str, Session] = {}
         self._processes: dict[int, Session] = {}
         self._pidfds: dict[str, int] = {}
@@ -78,20 +85,14 @@ class SupervisedContainer:
             )
         except (OSError, ValueError) as error:
             raise Refused("step", explain_error(error)) from error
-        session = Session(
-            self._loop,
-            name=INIT,
-            sink=self._sink,
-            closes_stdin_after_first=order.closes_stdin_after_first,
-            on_idle=self._on_change,
-        )
+        session = self._new_session(INIT)
         stdio = None
         if spec.process.terminal:
             session.use_terminal()
         else:
             stdio = session.open_pipes(opens_stdin=order.opens_stdin, outputs=frozenset({1, 2}))
         try:
-            self._init = init = self._runtime.create(
+            init = self._runtime.create(
                 CreateRequest(
                     container_id=order.container_id,
                     bundle=order.bundle,
@@ -110,6 +111,7 @@ class SupervisedContainer:
         finally:
             for descriptor in stdio or ():
                 os.close(descriptor)
+        self._init = self._parked = init
         if init.console is not None:
             session.take_console(init.console, opens_stdin=order.opens_stdin)
         self._adopt(session, init.pid, init.pidfd)
@@ -119,9 +121,9 @@ class SupervisedContainer:
 
     def start(self) -> None:
         """Let init run its program. Raises: Refused."""
-        init = self._parked_init()
+        parked = self._waiting_init()
         try:
-            init.start()
+            parked.start()
         except CreateFailed as error:
             self._keep_journal(error.journal)
             self._abandon()
@@ -130,22 +132,69 @@ class SupervisedContainer:
 
     def settle(self) -> None:
         """What a start needs that nobody waits for."""
-        init = self._init
-        if init is None or not self.has_started:
+        parked, self._parked = self._parked, None
+        if parked is None or not self.has_started:
             return
-        self._keep_journal(init.journal)
-        cgroups = self._runtime.cgroup_directories(init.journal)
-        self._memory_directory = oom.memory_directory(cgroups)
-        if self._memory_limit and self._memory_limit > 0 and self._memory_directory:
-            try:
-                self._watch = oom.OomWatch(self._loop, self._memory_directory, self._on_oom)
-            except OSError:
-                self._watch = None
+        self._journal = parked.journal
+        self._is_journal_kept = self._keep_journal(self._journal)
+        self._cgroups = self._runtime.cgroup_directories(self._journal)
+        self._memory_directory = oom.memory_directory(self._cgroups)
+        self._watch_memory()
 
     def discard(self) -> None:
         """Undo `create`. Raises: Refused when the container has started."""
-        self._parked_init().discard()
+        self._waiting_init().discard()
         self._abandon()
+
+    # -- from one process to another ---------------------------------------------------------
+
+    @property
+    def can_be_handed_over(self) -> bool:
+        """Whether init runs and nothing is under way that is not in the kernel's hands."""
+        session = self._sessions.get(INIT)
+        return (
+            len(self._sessions) == 1
+            and session is not None
+            and session.is_alive
+            and session.is_quiet
+            and self.has_started
+            and self._is_journal_kept
+        )
+
+    def hand_over(self, descriptors: list[int]) -> Message:
+        """What another process needs to supervise it; adds the descriptors that go with it."""
+        assert self._init is not None
+        assert self._sink is not None
+        descriptors.append(self._init.pidfd)
+        return {
+            "pid": self._init.pid,
+            "session": self._sessions[INIT].hand_over(descriptors),
+            "unfinished": {
+                str(stream): text.decode("latin-1")
+                for stream, text in self._sink.unfinished().items()
+            },
+            "cgroups": list(self._cgroups),
+            "memory_directory": self._memory_directory,
+            "memory_limit": self._memory_limit,
+        }
+
+    def take_over(self, state: Message, descriptors: list[int]) -> None:
+        """Go on where `hand_over` was called; takes its descriptors. Raises: OSError."""
+        log = self._order.log
+        self._sink = open_sink(log.driver, log.path, log.options, log.attributes)
+        self._sink.resume(
+            {int(stream): text.encode("latin-1") for stream, text in state["unfinished"].items()}
+        )
+        self._init = AdoptedInit(state["pid"], descriptors.pop(0))
+        self.has_started = self._is_journal_kept = True
+        self._is_in_pid_namespace = False
+        self._cgroups = tuple(state["cgroups"])
+        self._memory_directory = state["memory_directory"]
+        self._memory_limit = state["memory_limit"]
+        self._watch_memory()
+        session = self._new_session(INIT)
+        session.take_over(state["session"], descriptors)
+        self._adopt(session, self._init.pid, self._init.pidfd)
 
     # -- while it runs -----------------------------------------------------------------------
 
@@ -188,11 +237,13 @@ class SupervisedContainer:
 
     def pause(self) -> None:
         """Freeze every process. Raises: Refused; OSError."""
-        self._runtime.freeze(self._running_init().journal)
+        self._running_init()
+        self._runtime.freeze(self._cgroups)
 
     def resume(self) -> None:
         """Let them go on. Raises: Refused; OSError."""
-        self._runtime.thaw(self._running_init().journal)
+        self._running_init()
+        self._runtime.thaw(self._cgroups)
 
     def attach(self, name: str, stream: int, *, stdin: bool, stdout: bool, stderr: bool) -> None:
         """Add a client; an exec session that is not there yet is prepared for it.
@@ -227,8 +278,10 @@ class SupervisedContainer:
                 opens_stdin=order.opens_stdin, outputs=session.attached_outputs()
             )
         try:
+            self._enter_pid_namespace(init)
             joined = self._runtime.join(
                 init,
+                self._cgroups,
                 JoinRequest(
                     process=order.process,
                     user=order.user,
@@ -292,15 +345,13 @@ class SupervisedContainer:
     def _on_init_end(
         self, session: Session, exit_code: int, at_ns: int, *, is_drained: bool
     ) -> None:
-        init = self._init
-        assert init is not None
         if self._watch is not None:
             self._watch.close()
         was_oom_killed = oom.count_kills(self._memory_directory) > 0
         if not is_drained:
             # Somebody outlived init and holds its output: without a pid namespace of its own a
             # container ends with its init all the same.
-            self._runtime.destroy(init.journal)
+            self._destroy()
             session.drain()
         if self._sink is not None:
             self._sink.finish(at_ns)
@@ -309,7 +360,7 @@ class SupervisedContainer:
         session.finish(ending)
         self._write_end(ending)
         self._notify(protocol.exit_notice(INIT, ending))
-        self._runtime.destroy(init.journal)
+        self._destroy()
         self._on_change()
 
     def _write_end(self, ending: Ending) -> None:
@@ -353,26 +404,29 @@ class SupervisedContainer:
         if session is None:
             if name == INIT:
                 raise Refused("gone", "the container has no process")
-            session = Session(
-                self._loop,
-                name=name,
-                sink=None,
-                closes_stdin_after_first=True,
-                on_idle=self._on_change,
-            )
-            self._sessions[name] = session
+            session = self._sessions[name] = self._new_session(name)
         return session
+
+    def _new_session(self, name: str) -> Session:
+        is_init = name == INIT
+        return Session(
+            self._loop,
+            name=name,
+            sink=self._sink if is_init else None,
+            closes_stdin_after_first=not is_init or self._order.closes_stdin_after_first,
+            on_idle=self._on_change,
+        )
 
     def _forget_session(self, session: Session) -> None:
         session.abandon()
         self._sessions.pop(session.name, None)
 
-    def _parked_init(self) -> Init:
-        if self._init is None or self.has_started:
+    def _waiting_init(self) -> Parked:
+        if self._parked is None or self.has_started:
             raise Refused("refused", "the container is not waiting for its start")
-        return self._init
+        return self._parked
 
-    def _running_init(self) -> Init:
+    def _running_init(self) -> Living:
         if self._init is None or not self.has_started:
             raise Refused("refused", "the container has not started")
         if self.ending is not None:
@@ -388,20 +442,48 @@ class SupervisedContainer:
         if self._sink is not None:
             self._sink.close()
         self._sessions.clear()
-        self._init = None
+        self._init = self._parked = None
         self.is_durable = self.is_collected = True
 
-    def _keep_journal(self, journal: Journal) -> None:
+    def _watch_memory(self) -> None:
+        if self._memory_limit and self._memory_limit > 0 and self._memory_directory:
+            try:
+                self._watch = oom.OomWatch(self._loop, self._memory_directory, self._on_oom)
+            except OSError:
+                self._watch = None
+
+    def _enter_pid_namespace(self, init: Living) -> None:
+        """Once, in a process that took the container over: its own children were born outside."""
+        if not self._is_in_pid_namespace:
+            self._runtime.enter_pid_namespace(init)
+            self._is_in_pid_namespace = True
+
+    def _destroy(self) -> None:
+        if self._journal is None:
+            self._journal = self._read_journal()
+        self._runtime.destroy(self._journal)
+
+    def _read_journal(self) -> Journal:
+        try:
+            return read_journal(records.journal_path(self._order.record_directory)) or []
+        except (OSError, UnknownJournal):
+            return []
+
+    def _keep_journal(self, journal: Journal) -> bool:
+        """Whether it is on disk. Without it explanations are poorer; the container is not."""
         try:
             write_journal(records.journal_path(self._order.record_directory), journal)
         except OSError:
-            # Explanations are the poorer for it; the container is not.
-            return
+            return False
+        return True
 
 
-def show_in_ps(container_id: str) -> None:
-    """Name this process for those who look."""
-    set_title("wherry-shim", container_id[:12])
+@dataclass(frozen=True, slots=True)
+class AdoptedInit:
+    """A container's first process, made by another process of this shim."""
+
+    pid: int
+    pidfd: int
 
 
 def _read_program(path: str) -> bytes:

@@ -39,6 +39,7 @@ class Control:
         self._on_answered = on_answered
         self._on_alone = on_alone
         self._connections: list[socket.socket] = []
+        self._listener: socket.socket | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -56,6 +57,23 @@ class Control:
         finally:
             os.close(directory)
         listener.listen(_BACKLOG)
+        self._serve_listener(listener)
+
+    def hand_over(self, descriptors: list[int]) -> int:
+        """Add the listener and the connections to the descriptors; how many connections."""
+        assert self._listener is not None
+        descriptors.append(self._listener.fileno())
+        descriptors += [connection.fileno() for connection in self._connections]
+        return len(self._connections)
+
+    def take_over(self, count: int, descriptors: list[int]) -> None:
+        """Go on with the descriptors of `hand_over`, which are taken."""
+        self._serve_listener(socket.socket(fileno=descriptors.pop(0)))
+        for _ in range(count):
+            self.add(socket.socket(fileno=descriptors.pop(0)))
+
+    def _serve_listener(self, listener: socket.socket) -> None:
+        self._listener = listener
         self._loop.watch(listener.fileno(), READABLE, lambda _events: self._accept(listener))
 
     def add(self, connection: socket.socket) -> None:

@@ -41,10 +41,9 @@ class EventLoop:
         self._is_running = False
         self._on_children = on_children
         self._wakeup, wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # A handler, even one that does nothing, is what makes Python write to the wake-up
-        # descriptor; execve(2) resets it in the container's processes.
+        # Python writes to the wake-up descriptor for signals that have a handler of Python's;
+        # the spawner has set one for SIGCHLD, and execve(2) resets it in a container's process.
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         self.watch(self._wakeup, READABLE, self._on_wakeup)
 
     def watch(self, descriptor: int, events: int, ready: OnReady) -> None:

@@ -7,8 +7,8 @@ from wherry.runtime.container import CreateRequest
 from wherry.runtime.joining import JoinRequest
 
 
-class Joined(Protocol):
-    """A process that runs in the container; a child of ours."""
+class Living(Protocol):
+    """A process of a container; a child of ours."""
 
     @property
     def pid(self) -> int:
@@ -20,13 +20,17 @@ class Joined(Protocol):
         """Ours to close."""
         ...
 
+
+class Joined(Living, Protocol):
+    """A process that runs in the container."""
+
     @property
     def console(self) -> int | None:
         """The master of its terminal, ours to close; None without one."""
         ...
 
 
-class Init(Joined, Protocol):
+class Parked(Joined, Protocol):
     """A container's first process, parked until `start`."""
 
     @property
@@ -50,12 +54,16 @@ class Runtime(Protocol):
         """Import and warm up everything that is used after the fork."""
         ...
 
-    def create(self, request: CreateRequest) -> Init:
+    def create(self, request: CreateRequest) -> Parked:
         """Raises: CreateFailed."""
         ...
 
-    def join(self, init: Init, request: JoinRequest) -> Joined:
-        """Raises: CreateFailed."""
+    def enter_pid_namespace(self, init: Living) -> None:
+        """Have later children born in init's pid namespace, as `create` does. Raises: OSError."""
+        ...
+
+    def join(self, init: Living, cgroups: tuple[str, ...], request: JoinRequest) -> Joined:
+        """Run one more process. Raises: CreateFailed."""
         ...
 
     def destroy(self, journal: Journal) -> list[str]:
@@ -66,10 +74,10 @@ class Runtime(Protocol):
         """The container's cgroups."""
         ...
 
-    def freeze(self, journal: Journal) -> None:
+    def freeze(self, cgroups: tuple[str, ...]) -> None:
         """Stop every process. Raises: OSError."""
         ...
 
-    def thaw(self, journal: Journal) -> None:
+    def thaw(self, cgroups: tuple[str, ...]) -> None:
         """Let them go on. Raises: OSError."""
         ...

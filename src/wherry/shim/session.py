@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from wherry.kit.messages import Message
 from wherry.linux.terminals import set_window_size
 from wherry.logs.json_lines import STDERR, STDOUT
 from wherry.shim.clients import Client
@@ -92,6 +93,36 @@ class Session:
             self._stdin = Stdin(self._loop, os.dup(master), self._pause_input)
         if self._pending_size is not None:
             self.resize(*self._pending_size)
+
+    def hand_over(self, descriptors: list[int]) -> Message:
+        """What another process needs to go on with the streams; adds their descriptors.
+
+        Preconditions: `is_quiet`.
+        """
+        outputs = [(number, stream) for number, stream in self._outputs.items()]
+        descriptors += [number for number, _stream in outputs]
+        if self._stdin is not None and self._stdin.is_open:
+            descriptors.append(self._stdin.descriptor)
+        return {
+            "has_terminal": self.has_terminal,
+            "streams": [stream for _number, stream in outputs],
+            "has_stdin": self._stdin is not None and self._stdin.is_open,
+        }
+
+    def take_over(self, state: Message, descriptors: list[int]) -> None:
+        """Go on with the streams that `hand_over` described; takes its descriptors."""
+        self.has_terminal = state["has_terminal"]
+        for stream in state["streams"]:
+            self._outputs[descriptors.pop(0)] = stream
+        if self.has_terminal and self._outputs:
+            (self._console,) = self._outputs
+        if state["has_stdin"]:
+            self._stdin = Stdin(self._loop, descriptors.pop(0), self._pause_input)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way but what the kernel holds in pipes."""
+        return not self.clients and not self._input_is_paused and not self._is_hung_up
 
     def begin(self) -> None:
         """Read what the process writes."""

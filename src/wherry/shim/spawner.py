@@ -13,11 +13,11 @@ from typing import NoReturn
 
 from wherry.kit import messages
 from wherry.kit.messages import Message
-from wherry.linux.process_title import set_title
+from wherry.linux.process_title import argument_area, set_title
 from wherry.shim import protocol
 from wherry.shim.faces import Runtime
 from wherry.shim.main import run_shim
-from wherry.shim.protocol import Refused, SpawnOrder
+from wherry.shim.protocol import Refused
 
 Job = Callable[[Message], tuple[Message, int]]
 """Done in a forked child; returns the members of the answer and a descriptor to pass."""
@@ -33,15 +33,18 @@ class Spawner:
         self._poll = select.epoll()
         self._children: dict[int, tuple[int, int | None]] = {}
         """By pidfd: the pid, and for a job the serial of the request that it answers."""
+        self._arguments = argument_area()
 
     def run(self) -> None:
         """Until the channel is closed."""
         self._runtime.preload()
-        set_title("wherry-spawner")
+        set_title("wherry-spawner", "", self._arguments)
+        # Inherited by the shims. Not SIG_IGN: that would outlive execve(2), in containers.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, lambda _number, _frame: None)
         # What exists now is never garbage: not looking at it keeps its pages shared.
         gc.collect()
         gc.freeze()
-        signal.signal(signal.SIGINT, lambda _number, _frame: None)
         messages.send(self._channel, {"notice": protocol.READY_NOTICE})
         self._poll.register(self._channel.fileno(), select.EPOLLIN)
         while True:
@@ -76,12 +79,11 @@ class Spawner:
         return True
 
     def _spawn(self, message: Message, descriptors: list[int]) -> None:
-        order = SpawnOrder.from_message(message)
+        channel = descriptors[0]
         pid = os.fork()
         if pid == 0:
-            channel = socket.socket(fileno=descriptors[0])
             self._leave_behind()
-            run_shim(self._runtime, order, channel)
+            run_shim(self._runtime, message, channel, self._arguments)
         self._adopt(pid, None)
 
     def _start_job(self, job: Job, serial: int, message: Message) -> None:

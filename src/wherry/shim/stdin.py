@@ -21,6 +21,16 @@ class Stdin:
         self._waiting = b""
         self._is_ending = False
 
+    @property
+    def descriptor(self) -> int:
+        """The pipe."""
+        return self._pipe
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more can be written."""
+        return self._pipe >= 0 and not self._is_ending
+
     def write(self, data: bytes) -> None:
         """Pass bytes on; when the process has closed its stdin they are dropped."""
         if self._pipe < 0 or self._is_ending:

@@ -12,6 +12,7 @@ from wherry.model.errors import StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
+from wherry.operations import journal as journals
 from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, Refused
 from wherry.tasks import orphans
 from wherry.tasks.channel import Answer, ChannelLost
@@ -79,7 +80,6 @@ class Tasks:
             task.let_go()
             raise
         task.pid, task.shim_pid = answer.results["pid"], answer.results["shim_pid"]
-        task.arm()
         return task
 
     async def _bear(self, task: Task, request: SpawnRequest) -> Answer:
@@ -129,7 +129,7 @@ class Tasks:
 
     # -- jobs in namespaces ------------------------------------------------------------------
 
-    async def make_network_namespace(self, path: str) -> tuple[int, list[dict[str, object]]]:
+    async def make_network_namespace(self, path: str) -> tuple[int, list[journals.Line]]:
         """Make a network namespace that stays at a path; its directory exists.
 
         Returns a netlink socket inside it, which the caller closes, and the journal entries.

@@ -77,13 +77,14 @@ class Task:
         except Refused as refused:
             raise to_model_error(refused) from refused
         except ChannelLost as lost:
+            await self._on_shim_lost(self)
             raise StartFailed("the container's supervisor died") from lost
+        self.arm()
 
     async def discard(self) -> None:
         """Undo a spawn before `start`; does nothing when there is nothing left."""
         with suppress(Refused, ChannelLost):
             await self._ask("discard")
-        self._is_armed = False
         self._close()
 
     async def signal(self, number: int) -> None:

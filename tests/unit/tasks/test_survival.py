@@ -55,7 +55,9 @@ async def test_a_daemon_finds_its_containers_again(bench: TaskBench) -> None:
     assert (found.pid, found.shim_pid) == (task.pid, task.shim_pid)
     stream = await found.attach(stdin=True, stdout=True, stderr=True)
     await stream.write(b"two\n")
-    assert (await stream.read()).endswith(b"two\n")
+    seen = b""
+    while not seen.endswith(b"two\n"):
+        seen += await stream.read()
     log = str(bench.log_of(task))
     assert [line.content for line in read_lines(log)] == [b"one\n", b"two\n"]
     await found.signal(signal.SIGKILL)
