@@ -7,10 +7,10 @@ step of the container's own set-up, without a line of test code in the engine.
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
+from support.census import Census
 from support.daemon import Engine
 from support.tracing import traced
 
@@ -26,63 +26,64 @@ FLAGS = ("--name", "tried", "-p", "8080:80", "-m", "64m", "-u", "1000:1000", "-h
 
 
 @pytest.fixture
-def container(engine: Engine) -> Iterator[str]:
-    """A created container with a port, a limit and a user."""
-    yield engine.docker_ok("create", *FLAGS, "busybox", "sleep", "1000")
+def nothing(engine: Engine) -> Census:
+    """What there is when there is no container."""
     engine.remove_all_containers()
+    return engine.census()
 
 
 @pytest.mark.parametrize("call", DENIED)
-def test_denied_calls_of_the_spawner(engine: Engine, container: str, call: str) -> None:
+def test_denied_calls_of_the_spawner(engine: Engine, nothing: Census, call: str) -> None:
     """Each call of a start is denied in turn: first, middle, last."""
     count = calls_in_a_start(engine, call)
-    before = engine.census()
     for number in sorted({1, (count + 1) // 2, count} - {0}):
-        injection = f"inject={call}:error=EIO:when={number}"
-        with traced([engine.process_named("spawner")], (call,), "-e", injection):
-            answer = engine.api("POST", f"/containers/{container}/start", timeout_s=30)
-        if answer.status == 204:  # a step that may fail: the container runs without it
-            engine.api("POST", f"/containers/{container}/kill")
-            engine.api("POST", f"/containers/{container}/wait")
-        else:
-            assert answer.message, answer
-            state = engine.inspect(container)["State"]
-            assert (state["Running"], state["Pid"]) == (False, 0)
-        leaks = engine.leaks_since(before)
-        assert not leaks, f"after {call} number {number} was denied:\n" + "\n".join(leaks)
-    again = engine.api("POST", f"/containers/{container}/start")
-    assert again.status == 204, again
+        start_with_denial(engine, nothing, engine.process_named("spawner"), call, number)
+
+
+@pytest.mark.parametrize("call", ["mkdir", "rename", "fdatasync", "fsync", "unlink"])
+def test_denied_calls_of_the_daemon(engine: Engine, nothing: Census, call: str) -> None:
+    """The daemon's own files and database fail: the start fails, and later works."""
+    for number in (1, 2, 3):
+        start_with_denial(engine, nothing, engine.pid, call, number)
+
+
+def start_with_denial(engine: Engine, nothing: Census, pid: int, call: str, number: int) -> None:
+    """Start with one denied call; then what is left, another start, and removal."""
+    case = f"{call} number {number} of {pid} was denied"
+    engine.docker_ok("create", *FLAGS, "busybox", "sleep", "1000")
+    with traced([pid], (call,), "-e", f"inject={call}:error=EIO:when={number}"):
+        answer = engine.api("POST", "/containers/tried/start", timeout_s=30)
+    if answer.status == 204:  # a step that may fail, or was not reached: it runs without it
+        assert engine.inspect("tried")["State"]["Running"], case
+        engine.api("POST", "/containers/tried/kill")
+        engine.api("POST", "/containers/tried/wait")
+    else:
+        assert answer.message, case
+        state = engine.inspect("tried")["State"]
+        assert (state["Running"], state["Pid"]) == (False, 0), case
+    # The container is still there, and so are its files; of the kernel it has nothing.
+    leaks = engine.leaks_since(nothing, besides="file")
+    assert not leaks, f"{case}:\n" + "\n".join(leaks)
+    again = engine.api("POST", "/containers/tried/start")
+    assert again.status == 204, f"{case}: {again}"
+    engine.remove_all_containers()
+    leaks = engine.leaks_since(nothing)
+    assert not leaks, f"{case}, after removal:\n" + "\n".join(leaks)
 
 
 def calls_in_a_start(engine: Engine, call: str) -> int:
     """How often the busiest process of a start makes a call: the tracer counts per process."""
+    engine.docker_ok("create", *FLAGS, "busybox", "sleep", "1000")
     with traced([engine.process_named("spawner")], (call,)) as trace:
         assert engine.api("POST", "/containers/tried/start").status == 204
         counts = Counter(each.pid for each in trace.calls())
-    engine.api("POST", "/containers/tried/kill")
-    engine.api("POST", "/containers/tried/wait")
+    engine.remove_all_containers()
     return max(counts.values(), default=0)
 
 
-@pytest.mark.parametrize("call", ["mkdir", "rename", "fdatasync", "fsync", "unlink"])
-def test_denied_calls_of_the_daemon(engine: Engine, container: str, call: str) -> None:
-    """The daemon's own files and database fail: the start fails, and later works."""
-    before = engine.census()
-    for number in (1, 2, 3):
-        injection = f"inject={call}:error=EIO:when={number}"
-        with traced([engine.pid], (call,), "-e", injection):
-            answer = engine.api("POST", f"/containers/{container}/start", timeout_s=30)
-        if answer.status == 204:
-            engine.api("POST", f"/containers/{container}/kill")
-            engine.api("POST", f"/containers/{container}/wait")
-        leaks = engine.leaks_since(before)
-        assert not leaks, f"after {call} number {number} was denied:\n" + "\n".join(leaks)
-    assert engine.api("POST", f"/containers/{container}/start").status == 204
-
-
-def test_a_dead_spawner_is_replaced(engine: Engine, container: str) -> None:
+def test_a_dead_spawner_is_replaced(engine: Engine) -> None:
     """When the spawner is killed, running containers stay and new ones start."""
-    assert engine.api("POST", f"/containers/{container}/start").status == 204
+    container = engine.docker_ok("run", "-d", *FLAGS, "busybox", "sleep", "1000")
     pid = engine.inspect(container)["State"]["Pid"]
     os.kill(engine.process_named("spawner"), 9)
     assert engine.docker_ok("run", "--rm", "busybox", "echo", "new") == "new"
@@ -90,10 +91,8 @@ def test_a_dead_spawner_is_replaced(engine: Engine, container: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "rm", "create", "exec"])
-def test_the_daemon_dies_amid_a_verb(engine: Engine, verb: str) -> None:
+def test_the_daemon_dies_amid_a_verb(engine: Engine, nothing: Census, verb: str) -> None:
     """kill -9 while a verb is under way: afterwards the verb works and nothing is left over."""
-    engine.remove_all_containers()
-    before = engine.census()
     for delay_ms in (1, 3, 6, 10, 15, 25):
         engine.docker_ok("create", *FLAGS, "busybox", "sleep", "1000")
         if verb in ("stop", "exec", "rm"):
@@ -113,5 +112,5 @@ def test_the_daemon_dies_amid_a_verb(engine: Engine, verb: str) -> None:
         engine.start()
         engine.docker("start", "tried")
         engine.remove_all_containers()
-        leaks = engine.leaks_since(before)
+        leaks = engine.leaks_since(nothing)
         assert not leaks, f"killed {delay_ms} ms into {verb}:\n" + "\n".join(leaks)

@@ -37,6 +37,8 @@ OUR_OWN = {
     # what the line has in it: why it is about the supervisor and not about the container
     r"PR_SET_CHILD_SUBREAPER": "the shim adopts orphans of its container",
     r"shim\.sock": "the shim's own control socket",
+    r"umask\(0177\)|= 0177$": "while that socket is made, only root may have it",
+    r"/proc/self/(comm|mem)\"": "the shim's name and title, for ps",
     r"-json\.log": "the container's log, written by the shim",
     r"exit\.json": "the durable record of the exit",
     r"journal\.json": "this very journal",

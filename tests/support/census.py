@@ -61,13 +61,16 @@ def take(
     )
 
 
-def difference(before: Census, after: Census) -> list[str]:
-    """One readable line per thing that came or went; empty when nothing leaked."""
+def difference(before: Census, after: Census, *, besides: str = "") -> list[str]:
+    """One readable line per thing that came or went; empty when nothing leaked.
+
+    `besides` is a class of facts that is not looked at.
+    """
     old, new = dict(before.facts), dict(after.facts)
     lines = []
     for fact in sorted(old.keys() | new.keys()):
         change = new.get(fact, 0) - old.get(fact, 0)
-        if change:
+        if change and fact[0] != besides:
             word = "left behind" if change > 0 else "gone"
             lines.append(f"{fact[0]} {word} ({change:+d}): {fact[1]}")
     if before.daemon_fds is not None and after.daemon_fds is not None:
@@ -78,7 +81,11 @@ def difference(before: Census, after: Census) -> list[str]:
 
 
 def settled_difference(
-    before: Census, take_again: Callable[[], Census], *, within_s: float = 5
+    before: Census,
+    take_again: Callable[[], Census],
+    *,
+    within_s: float = 5,
+    besides: str = "",
 ) -> list[str]:
     """The difference once it is empty, or what is left of it when the time is over.
 
@@ -86,7 +93,7 @@ def settled_difference(
     """
     deadline = time.monotonic() + within_s
     while True:
-        lines = difference(before, take_again())
+        lines = difference(before, take_again(), besides=besides)
         if not lines or time.monotonic() > deadline:
             return lines
         time.sleep(0.05)  # polling the kernel: nothing tells when the last cgroup is gone

@@ -220,9 +220,9 @@ class Engine:
             directories=(self.data_root, self.exec_root),
         )
 
-    def leaks_since(self, before: Census, *, within_s: float = 5) -> list[str]:
+    def leaks_since(self, before: Census, *, within_s: float = 5, besides: str = "") -> list[str]:
         """What has come or gone since, once things have settled."""
-        return settled_difference(before, self.census, within_s=within_s)
+        return settled_difference(before, self.census, within_s=within_s, besides=besides)
 
     # -- looking inside ------------------------------------------------------------------
 
