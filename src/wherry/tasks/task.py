@@ -82,10 +82,20 @@ class Task:
         self.arm()
 
     async def discard(self) -> None:
-        """Undo a spawn before `start`; does nothing when there is nothing left."""
-        with suppress(Refused, ChannelLost):
+        """Undo a spawn, and a start that came after it; nothing happens when nothing is left."""
+        try:
             await self._ask("discard")
+        except Refused:  # It has started: whatever failed, failed after that.
+            await self._end_and_delete()
+        except ChannelLost:
+            pass
         self._close()
+
+    async def _end_and_delete(self) -> None:
+        with suppress(Refused, ChannelLost):
+            await self._ask("signal", number=int(signal.SIGKILL))
+            await self.wait()
+            await self._ask("delete")
 
     async def signal(self, number: int) -> None:
         """Send init a signal; nothing happens when it has ended. Raises: StepFailed."""
