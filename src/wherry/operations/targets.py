@@ -56,14 +56,7 @@ def open_file(root: int, path: str) -> tuple[int, int, bool]:
     except KernelError as error:
         if error.errno != errno.ENOENT:
             raise
-    parent, name, made = open_parent(root, path)
-    try:
-        created = os.open(
-            name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o755, dir_fd=parent
-        )
-        os.close(created)
-    finally:
-        os.close(parent)
+    made = _make_file(root, path, _MOST_LINKS)
     return open_in_root(root, path, os.O_PATH), made, True
 
 
@@ -121,6 +114,27 @@ def _is_procfs(source: str) -> bool:
         return False
 
 
+def _make_file(root: int, path: str, links_left: int) -> int:
+    """Make an empty file; a dangling link is followed inside the root. How many directories."""
+    if links_left == 0:
+        raise KernelError(errno.ELOOP, "openat", path)
+    parent, name, made = open_parent(root, path)
+    try:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        os.close(os.open(name, flags, 0o755, dir_fd=parent))
+    except FileExistsError:
+        return made + _make_file(root, _aim(parent, name, os.path.dirname(path)), links_left - 1)
+    finally:
+        os.close(parent)
+    return made
+
+
+def _aim(parent: int, name: str, parent_path: str) -> str:
+    """Where a link leads, as a path of the root."""
+    link = os.readlink(name, dir_fd=parent)
+    return link if link.startswith("/") else f"{parent_path}/{link}"
+
+
 def _make_directories(root: int, path: str, links_left: int) -> int:
     """Make what is missing of a path; a dangling link is followed inside the root."""
     if links_left == 0:
@@ -143,9 +157,7 @@ def _make_directories(root: int, path: str, links_left: int) -> int:
             os.mkdir(part, 0o755, dir_fd=parent)
             made += 1
         except FileExistsError:
-            link = os.readlink(part, dir_fd=parent)
-            aim = link if link.startswith("/") else f"{parent_path}/{link}"
-            made += _make_directories(root, aim, links_left - 1)
+            made += _make_directories(root, _aim(parent, part, parent_path), links_left - 1)
         finally:
             os.close(parent)
     return made
