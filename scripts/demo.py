@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY / ".work" / "demo"
-BRIDGE = ("--bridge", "wherry-demo", "--bip", "10.201.77.1/24")
+LOG = DATA / "wherryd.log"
+BRIDGE = "wherry-demo"
+VERSIONS = "client {{.Client.Version}}, server {{.Server.Version}}"
 PAGE = "<h1>Hello from a container that Wherry runs</h1>"
 SERVE = f"mkdir /www && echo '{PAGE}' > /www/index.html && exec httpd -f -p 80 -h /www"
 
@@ -30,44 +33,84 @@ def main() -> int:
         print("demo: a container engine needs root", file=sys.stderr)
         return 1
     begun = time.monotonic()
-    with _daemon() as socket:
-        _show("docker", "version", "--format", "{{.Client.Version}} talks to {{.Server.Version}}",
-              socket=socket)  # fmt: skip
-        if "busybox" not in _output(
-            "wherry", "images", "--format", "{{.Repository}}", socket=socket
-        ):
-            _show("wherry", "image", "bootstrap", "busybox", socket=socket)
-        _show("docker", "run", "-d", "--name", "web", "-p", "8088:80", "-m", "64m", "busybox", "sh",
-              "-c", SERVE, socket=socket)  # fmt: skip
+    with _daemon() as clients:
+        clients.show("docker", "version", "--format", VERSIONS)
+        if "busybox" not in clients.output("wherry", "images", "--format", "{{.Repository}}"):
+            clients.show("wherry", "image", "bootstrap", "busybox")
+        port = _free_port()
+        flags = ("-d", "--name", "web", "-p", f"{port}:80", "-m", "64m")
+        clients.show("docker", "run", *flags, "busybox", "sh", "-c", SERVE)
         try:
-            _show("docker", "ps", "--format", "table {{.Names}}\t{{.Status}}\t{{.Ports}}",
-                  socket=socket)  # fmt: skip
-            page = _fetch("http://127.0.0.1:8088/")
-            print(f"$ curl http://127.0.0.1:8088/\n{page}")
-            _show("wherry", "explain", "web", socket=socket)
+            clients.show("wherry", "explain", "web")
+            clients.show("docker", "ps", "--format", "table {{.Names}}\t{{.Status}}\t{{.Ports}}")
+            print(f"\n$ curl http://127.0.0.1:{port}/")
+            page = _fetch(f"http://127.0.0.1:{port}/")
+            print(page)
         finally:
-            _show("docker", "rm", "-f", "web", socket=socket)
-    print(f"done in {time.monotonic() - begun:.1f} s; nothing is left but the image in {DATA}")
+            clients.show("docker", "rm", "-f", "web")
+    print(f"\nThat took {time.monotonic() - begun:.1f} s. The image stays in {DATA} for the next.")
     return 0 if PAGE in page else 1
 
 
+class _Clients:
+    """Runs docker and wherry against the demonstration's daemon."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+
+    def show(self, *command: str) -> None:
+        """Run a command in sight. Exits when it fails."""
+        shown = " ".join(
+            f"'{word}'" if re.search(r"[\s{<>&|]", word) else word for word in command
+        )
+        if command[0] == "docker":
+            shown = shown.replace("docker ", f"docker -H unix://{self.socket} ", 1)
+        print(f"\n$ {shown}", flush=True)
+        done = subprocess.run(_argv(command), env=self._environment(), check=False)
+        if done.returncode:
+            sys.exit(f"demo: that failed with {done.returncode}")
+
+    def output(self, *command: str) -> str:
+        """What a command prints."""
+        return subprocess.run(
+            _argv(command), env=self._environment(), check=True, capture_output=True, text=True
+        ).stdout
+
+    def reach(self) -> bool:
+        """Whether the daemon answers."""
+        asking = [*_program("wherry"), "--no-autostart", "version"]
+        done = subprocess.run(asking, env=self._environment(), capture_output=True, check=False)
+        return done.returncode == 0
+
+    def _environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "WHERRY_"))}
+        config = str(DATA / "docker-config")
+        return {**kept, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": config}
+
+
 @contextlib.contextmanager
-def _daemon() -> Iterator[str]:
-    """A wherryd of the demonstration's own; yields its socket."""
+def _daemon() -> Iterator[_Clients]:
+    """A wherryd of the demonstration's own."""
     DATA.mkdir(parents=True, exist_ok=True)
     # Short, because a Unix socket's path has 107 bytes and container ids are long.
     run = Path(tempfile.mkdtemp(prefix="wherry-demo-"))
-    socket = run / "wherry.sock"
-    roots = ("--data-root", str(DATA / "data"), "--exec-root", str(run / "exec"))
-    with (DATA / "wherryd.log").open("wb") as log:
+    clients = _Clients(run / "wherry.sock")
+    flags = (
+        *("-H", f"unix://{clients.socket}", "--pidfile", str(run / "pid")),
+        *("--data-root", str(DATA / "data"), "--exec-root", str(run / "exec")),
+        *("--bridge", BRIDGE, "--bip", "10.201.77.1/24"),
+    )
+    with LOG.open("wb") as log:
         daemon = subprocess.Popen(
-            [*_program("wherryd"), "-H", f"unix://{socket}", *roots, "--pidfile", str(run / "pid"),
-             *BRIDGE],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
+            [*_program("wherryd"), *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
     try:
-        _wait_for(socket, daemon)
-        yield str(socket)
+        deadline = time.monotonic() + 20
+        while not clients.reach():
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"demo: wherryd did not come up:\n{LOG.read_text()[-3000:]}")
+            time.sleep(0.05)
+        yield clients
     finally:
         daemon.terminate()
         daemon.wait(timeout=30)
@@ -75,47 +118,8 @@ def _daemon() -> Iterator[str]:
         shutil.rmtree(run, ignore_errors=True)
 
 
-def _wait_for(socket: Path, daemon: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 20
-    while subprocess.run(
-        [*_program("wherry"), "version"], env=_environment(str(socket)), capture_output=True,
-        check=False,
-    ).returncode:  # fmt: skip
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            sys.exit(
-                f"demo: wherryd did not come up:\n{(DATA / 'wherryd.log').read_text()[-3000:]}"
-            )
-        time.sleep(0.05)
-
-
 def _program(name: str) -> list[str]:
     return [sys.executable, "-P", "-m", f"wherry.programs.{name}"]
-
-
-def _environment(socket: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "WHERRY_"))}
-    return {
-        **kept,
-        "DOCKER_HOST": f"unix://{socket}",
-        "DOCKER_CONFIG": str(DATA / "docker-config"),
-    }
-
-
-def _show(*command: str, socket: str) -> None:
-    """Run a client's command in sight. Exits when it fails."""
-    shown = " ".join(f"'{word}'" if re.search(r"[\s{<>&|]", word) else word for word in command)
-    if command[0] == "docker":
-        shown = shown.replace("docker ", f"docker -H unix://{socket} ", 1)
-    print(f"\n$ {shown}", flush=True)
-    done = subprocess.run(_argv(command), env=_environment(socket), check=False)
-    if done.returncode:
-        sys.exit(f"demo: that failed with {done.returncode}")
-
-
-def _output(*command: str, socket: str) -> str:
-    return subprocess.run(
-        _argv(command), env=_environment(socket), check=True, capture_output=True, text=True
-    ).stdout
 
 
 def _argv(command: tuple[str, ...]) -> list[str]:
@@ -135,9 +139,22 @@ def _fetch(url: str) -> str:
             time.sleep(0.05)
 
 
+def _free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    for port in range(8088, 8188):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("0.0.0.0", port))
+            return port
+    sys.exit("demo: no free port between 8088 and 8187")
+
+
 def _remove_network() -> None:
-    """An engine leaves its bridge for the next start; a demonstration does not."""
-    subprocess.run(["ip", "link", "delete", "wherry-demo"], capture_output=True, check=False)
+    """An engine keeps its bridge and its table for the next start; a demonstration does not."""
+    for command in (
+        ("ip", "link", "delete", BRIDGE),
+        ("nft", "delete", "table", "inet", f"wherry-{BRIDGE}"),
+    ):
+        subprocess.run(command, capture_output=True, check=False)
 
 
 if __name__ == "__main__":

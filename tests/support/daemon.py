@@ -20,6 +20,7 @@ from support.http_over_unix import Answer
 from support.machine import PrivateMachine
 from support.waiting import wait_until
 
+_PREFIX = "wh-"
 BUSYBOX = "busybox:latest"
 Ran = subprocess.CompletedProcess[str]
 
@@ -33,7 +34,8 @@ class Engine:
     def __init__(self, *flags: str, machine: PrivateMachine | None = None) -> None:
         self.machine = machine or PrivateMachine()
         # Short, because a Unix socket's path has 107 bytes and container ids are long.
-        self.root = Path(tempfile.mkdtemp(prefix="wh-"))
+        _remove_stale_roots()
+        self.root = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self.root.chmod(0o711)
         self.socket = str(self.root / "w.sock")
         self.data_root = self.root / "data"
@@ -247,6 +249,14 @@ class Engine:
         chosen = quote(json.dumps(filters))
         target = f"/events?since={since:.9f}&until={time.time():.9f}&filters={chosen}"
         return self.api("GET", target).lines
+
+
+def _remove_stale_roots() -> None:
+    """Remove what test runs left that were killed; the name says whose it was."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 live_engines: list[Engine] = []
