@@ -287,30 +287,12 @@ def _drained(console: int) -> str:
 
 def _in_a_process(work: Callable[[int], dict[str, Any]]) -> Outcome:
     """Run `work` in a fork; its argument is where the container writes to."""
-    answer_read, answer = os.pipe()
-    output_read, output = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            os.close(answer_read)
-            os.close(output_read)
-            said = json.dumps(work(output)).encode()
-            while said:
-                said = said[os.write(answer, said) :]
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-        finally:
-            os._exit(status)
-    os.close(answer)
-    os.close(output)
-    written = _read_all(output_read).decode(errors="replace")
-    said = _read_all(answer_read)
-    _, status = os.waitpid(pid, 0)
-    assert status == 0, "the process in the shim's place failed; its traceback is on stderr"
-    document = json.loads(said)
+    output = os.memfd_create("output")
+    try:
+        document = run_in_fork(lambda: work(output))
+        written = os.pread(output, 1 << 24, 0).decode(errors="replace")
+    finally:
+        os.close(output)
     failure = document.get("failure")
     return Outcome(
         status=document.get("status"),
@@ -323,9 +305,27 @@ def _in_a_process(work: Callable[[int], dict[str, Any]]) -> Outcome:
     )
 
 
-def _read_all(descriptor: int) -> bytes:
-    content = b""
-    while chunk := os.read(descriptor, 65536):
-        content += chunk
-    os.close(descriptor)
-    return content
+def run_in_fork(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run `work` in a process of its own, and return what it returns."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(read)
+            said = json.dumps(work()).encode()
+            while said:
+                said = said[os.write(write, said) :]
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+    os.close(write)
+    with open(read, "rb") as file:
+        answer = file.read()
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, "the process in the shim's place failed; its traceback is on stderr"
+    document: dict[str, Any] = json.loads(answer)
+    return document

@@ -1,0 +1,232 @@
+"""Plans are pure: golden files hold what would be done, step by step."""
+
+from dataclasses import replace
+
+import pytest
+
+from support.containers import default_spec
+from support.golden import assert_golden_json
+from wherry.linux.cgroups import CgroupLayout, Hierarchy
+from wherry.oci.runtime_spec import (
+    Capabilities,
+    Cpu,
+    Memory,
+    Mount,
+    Namespace,
+    Process,
+    Resources,
+    Rlimit,
+    RootfsMount,
+    RuntimeSpec,
+    User,
+)
+from wherry.operations.plan import Plan
+from wherry.runtime.accounts import Identity
+from wherry.runtime.join_plan import join_child_plan, join_parent_plan
+from wherry.runtime.machine import Machine
+from wherry.runtime.mount_options import PlanRefused
+from wherry.runtime.plan import child_plan, parent_plan
+from wherry.runtime.privilege_plan import execve_operation, last_plan
+from wherry.runtime.subject import Subject
+
+UNIFIED = Hierarchy(
+    version=2,
+    mount_point="/sys/fs/cgroup",
+    controllers=("cpuset", "cpu", "io", "memory", "hugetlb", "pids"),
+)
+HYBRID = CgroupLayout(
+    legacy=tuple(
+        Hierarchy(version=1, mount_point=f"/sys/fs/cgroup/{name}", controllers=controllers)
+        for name, controllers in (
+            ("cpu,cpuacct", ("cpu", "cpuacct")),
+            ("cpuset", ("cpuset",)),
+            ("memory", ("memory",)),
+            ("devices", ("devices",)),
+            ("pids", ("pids",)),
+            ("systemd", ("name=systemd",)),
+        )
+    ),
+    unified=replace(UNIFIED, mount_point="/sys/fs/cgroup/unified", controllers=()),
+)
+V1 = Machine(layout=HYBRID, last_capability=40, has_kcore=True)
+V2 = Machine(layout=CgroupLayout(unified=UNIFIED), last_capability=40)
+
+EVERYTHING = Resources(
+    devices=default_spec("x").linux.resources.devices,
+    memory=Memory(limit=64 << 20, swap=128 << 20, reservation=32 << 20, swappiness=10),
+    cpu=Cpu(shares=512, quota=50_000, period=100_000, cpus="0-1", mems="0"),
+    pids_limit=100,
+)
+
+
+def subject(spec: RuntimeSpec, **changes: object) -> Subject:
+    """A container on an overlay of two layers."""
+    values: dict[str, object] = {
+        "container_id": "c1",
+        "bundle": "/run/bundle",
+        "spec": spec,
+        "rootfs": RootfsMount(
+            type="overlay", directory="/data/overlay2", lower=("l/B", "l/A"), upper="u", work="w"
+        ),
+        "init_binary": "",
+        "seccomp_program": b"",
+        "makes_terminal": False,
+    }
+    return Subject(**(values | changes))  # type: ignore[arg-type]
+
+
+def told(plan: Plan) -> list[dict[str, object]]:
+    """A plan as its golden file shows it."""
+    return [
+        {
+            "aspect": each.aspect.value,
+            "describe": each.describe(),
+            "why": each.why,
+            "shell": each.shell(),
+        }
+        for each in plan
+    ]
+
+
+SPEC = default_spec("c1")
+LIMITED = replace(SPEC, linux=replace(SPEC.linux, resources=EVERYTHING))
+
+
+@pytest.mark.parametrize(("name", "machine"), [("v1", V1), ("v2", V2)])
+def test_default_container(name: str, machine: Machine) -> None:
+    """Both halves of a container with Docker's defaults, on either kind of cgroups."""
+    plans = {
+        "parent": told(parent_plan(subject(LIMITED), machine)),
+        "child": told(child_plan(subject(LIMITED), machine)),
+    }
+    assert_golden_json(f"runtime/default_{name}", plans)
+
+
+def test_container_with_many_options() -> None:
+    """Terminal, init, volumes, sysctls, joined namespaces, read-only root."""
+    spec = replace(
+        SPEC,
+        domainname="example.org",
+        root=replace(SPEC.root, readonly=True),
+        process=replace(
+            SPEC.process,
+            terminal=True,
+            console_height=24,
+            console_width=80,
+            oom_score_adj=500,
+            cwd="/srv",
+        ),
+        mounts=(
+            *SPEC.mounts,
+            Mount(destination="/data", source="/srv/data", options=("rbind", "rro", "rshared")),
+            Mount(destination="/t", type="tmpfs", source="tmpfs", options=("size=1m", "noexec")),
+        ),
+        linux=replace(
+            SPEC.linux,
+            rootfs_propagation="shared",
+            sysctl={"net.ipv4.ip_forward": "1"},
+            namespaces=(
+                Namespace(type="mount"),
+                Namespace(type="uts"),
+                Namespace(type="network", path="/run/netns/c1"),
+                Namespace(type="pid", path="/proc/77/ns/pid"),
+                Namespace(type="ipc", path="/proc/77/ns/ipc"),
+            ),
+        ),
+    )
+    made = subject(spec, init_binary="/usr/bin/tini-static", makes_terminal=True)
+    plans = {"parent": told(parent_plan(made, V1)), "child": told(child_plan(made, V1))}
+    assert_golden_json("runtime/many_options", plans)
+
+
+def test_privileges() -> None:
+    """The order in which a process gives up what it may do, with and without no_new_privs."""
+    sets = Capabilities(
+        bounding=("CAP_CHOWN", "CAP_KILL"),
+        effective=("CAP_CHOWN",),
+        permitted=("CAP_CHOWN",),
+        ambient=("CAP_CHOWN",),
+    )
+    process = Process(
+        args=("/app", "--flag"),
+        env=("PATH=/bin", "API_KEY=1"),
+        capabilities=sets,
+        rlimits=(Rlimit(type="RLIMIT_NOFILE", soft=1, hard=2),),
+        user=User(umask=0o27),
+    )
+    who = Identity(uid=7, gid=8, groups=(8, 9), home="/home/seven")
+    plans = {
+        "default": told(last_plan(process, who, b"program!", V1, terminal=False)),
+        "no-new-privileges": told(
+            last_plan(
+                replace(process, no_new_privileges=True), who, b"program!", V1, terminal=True
+            )
+        ),
+        "execve": told((execve_operation("/app", process.args, process.env, who.home),)),
+    }
+    assert_golden_json("runtime/privileges", plans)
+
+
+def test_exec() -> None:
+    """One more process: the cgroups, then the namespaces, then the directory."""
+    paths = ("/sys/fs/cgroup/memory/docker/c1", "/sys/fs/cgroup/unified/docker/c1")
+    process = Process(args=("ps",), cwd="/srv", terminal=True, oom_score_adj=1)
+    plans = {
+        "parent": told(join_parent_plan(paths, HYBRID)),
+        "child": told(join_child_plan(77, paths, HYBRID, process)),
+    }
+    assert_golden_json("runtime/exec", plans)
+
+
+def test_plans_are_values() -> None:
+    """The same specification gives equal plans: they can be compared and kept."""
+    assert child_plan(subject(SPEC), V1) == child_plan(subject(SPEC), V1)
+    assert parent_plan(subject(SPEC), V2) == parent_plan(subject(SPEC), V2)
+
+
+def test_a_kernel_without_time_namespaces() -> None:
+    """What the kernel lacks is left out of the plan."""
+    older = replace(V1, has_time_namespaces=False)
+    lines = [each.describe() for each in parent_plan(subject(SPEC), older)]
+    assert "make new namespaces for the next child: pid" in lines
+
+
+def test_the_hosts_dev_is_left_alone() -> None:
+    """With -v /dev:/dev no node or link is made in it."""
+    mounts = tuple(each for each in SPEC.mounts if each.destination != "/dev")
+    bind = Mount(destination="/dev", type="bind", source="/dev", options=("rbind",))
+    plan = child_plan(subject(replace(SPEC, mounts=(*mounts, bind))), V1)
+    assert not [each for each in plan if each.kind in ("make-device", "make-link")
+                and each.describe().count("/dev/")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sysctl": {"kernel.core_pattern": "x"}}, "not in a separate kernel namespace"),
+        ({"sysctl": {"kernel.shm_rmid_forced": "\0"}}, "must be plain text"),
+        ({"sysctl": {"a..b": "1"}}, "is not a kernel parameter"),
+        ({"namespaces": (Namespace(type="pid"),)}, "needs a mount namespace"),
+        (
+            {"namespaces": (Namespace(type="mount"), Namespace(type="user"))},
+            "namespaces of type user are not supported",
+        ),
+        ({"mount_label": "x"}, "SELinux labels of mounts are not supported"),
+        ({"cgroups_path": "/../.."}, "must not be the root"),
+    ],
+)
+def test_what_is_refused(changes: dict[str, object], sentence: str) -> None:
+    """A specification that asks for the impossible is refused before anything is done."""
+    spec = replace(SPEC, linux=replace(SPEC.linux, **changes))  # type: ignore[arg-type]
+    with pytest.raises(PlanRefused, match=sentence):
+        (parent_plan(subject(spec), V1), child_plan(subject(spec), V1))
+
+
+@pytest.mark.parametrize("field", ["apparmor_profile", "selinux_label"])
+def test_labels_are_not_promised(field: str) -> None:
+    """A security label that would not be set is refused, not ignored."""
+    spec = replace(SPEC, process=replace(SPEC.process, **{field: "x"}))
+    with pytest.raises(PlanRefused, match="not supported"):
+        child_plan(subject(spec), V1)
+    with pytest.raises(PlanRefused, match="not supported"):
+        join_child_plan(1, (), HYBRID, spec.process)
