@@ -99,7 +99,7 @@ def test_no_wildcard_imports() -> None:
 def test_text_names_no_private_place() -> None:
     """The repository names no package registry and no path of the machine it was written on."""
     hosts = ["pypi" + ".org", "python" + "hosted.org", "npmjs" + ".org", "deb.debian" + ".org"]
-    places = ["/work/" + "main", "/work/" + "shared", "/tmp/" + "plan", "/root/" + "."]
+    places = ["/work/" + "main", "/work/" + "shared", "/tmp/" + "plan", "/root/" + ".py"]
     found = []
     for path in _tracked_texts():
         text = path.read_text(errors="replace")
