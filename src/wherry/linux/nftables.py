@@ -17,13 +17,13 @@ elements are freed, which takes a grace period of RCU: 12 ms after each deletion
 (nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
 """
 
+import _thread
 import ctypes
 import errno
 import itertools
 import os
 import socket
 import struct
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -65,7 +65,7 @@ _GENERAL = _NFGENMSG.pack(NFPROTO_INET, 0, bytes(2))
 _RECEIVE_BYTES = 1 << 17
 _MOST_ELEMENTS = 1 << 16
 
-exchange = threading.Lock()
+exchange = _thread.allocate_lock()
 """Held for a request and its answers on a netfilter socket that threads share."""
 _sequences = itertools.count(0, _MOST_ELEMENTS)
 """Left-over answers of a failed batch never look like those of the next."""

@@ -65,6 +65,7 @@ class SupervisedContainer:
         self._pidfds: dict[str, int] = {}
         self._watch: oom.OomWatch | None = None
         self._memory_limit: int | None = None
+        self._has_pid_namespace = False
         self._memory_directory = ""
         self.has_started = False
         self.is_durable = False
@@ -117,6 +118,7 @@ class SupervisedContainer:
         self._adopt(session, init.pid, init.pidfd)
         limits = spec.linux.resources.memory
         self._memory_limit = None if limits is None else limits.limit
+        self._has_pid_namespace = any(each.type == "pid" for each in spec.linux.namespaces)
         return init.pid
 
     def start(self) -> None:
@@ -176,6 +178,9 @@ class SupervisedContainer:
             "cgroups": list(self._cgroups),
             "memory_directory": self._memory_directory,
             "memory_limit": self._memory_limit,
+            # Whether the descriptors alone tell when there is something to do: orphans that
+            # become ours and notices of the memory cgroup come by other ways.
+            "may_sleep": self._has_pid_namespace and self._watch is None,
         }
 
     def take_over(self, state: Message, descriptors: list[int]) -> None:

@@ -1,6 +1,6 @@
 """The life of a shim: from the spawner's fork to its own end.
 
-A shim is two processes for its first moments. Making a container touches four megabytes of an
+A shim is a pair of processes at first. Making a container touches four megabytes of an
 interpreter that are otherwise shared with the spawner; watching one touches less than half of
 that. So the *keeper*, which stays, forks a *maker* at once and sleeps. The maker makes the
 container, starts it and serves the daemon, until the container has run for a while and nothing
@@ -11,7 +11,10 @@ never needs the keeper.
     spawner            keeper              maker                          daemon
     fork ------------> own session,
                        subreaper
-                       fork -------------> listen on shim.sock
+                       fork -------------> wait for a request <---------- spawn
+    fork the next <----------------------- one pair more is wanted
+                       title <------------ the container's id
+                       |                   listen on shim.sock
                        |                   runtime.create: init is parked
                        |                   serial 0: pid ---------------> spawn is done
                        |                   execve <---------------------- start
@@ -23,15 +26,18 @@ never needs the keeper.
 
 A shim ends when its container has ended, that is on disk, and a daemon has taken note or none is
 connected. A container that was never started ends with the connection that asked for it. When
-one of the two processes is killed the other goes as well, and the daemon clears up.
+one of the pair is killed the other goes as well, and the daemon clears up.
 """
 
 import os
+import select
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import NoReturn
@@ -53,62 +59,150 @@ _HAND_OVER_AFTER_NS = 300_000_000
 """How long a container runs, or has been quiet, before the maker leaves it to the keeper."""
 _CRASH_NAME = "shim-crash.txt"
 
-Area = tuple[int, int]
-"""Where a process's arguments are in memory: start and length."""
+Job = Callable[[Message], tuple[Message, int]]
+"""Work that needs a process of its own; returns the members of the answer and a descriptor to
+pass. Raises: OSError, KeyError, ValueError."""
 
 
-def run_shim(runtime: Runtime, message: Message, channel: int, arguments: Area) -> NoReturn:
-    """Be the shim of one container; in a process that was just forked.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a pair needs while it waits for something to do."""
 
-    `message` is a `SpawnOrder` that has not been read yet: what the keeper doesn't touch stays
-    shared.
+    channel: socket.socket
+    """The daemon's requests to the spawner."""
+    wanted: int
+    """A byte written here asks the spawner for the next pair."""
+    runtime: Runtime
+    jobs: Mapping[str, Job]
+    arguments: tuple[int, int]
+    """Where a process's arguments are in memory: start and length."""
+
+
+def wait_as_pair(post: Post) -> NoReturn:
+    """Be a keeper with a maker; in a process that the spawner has just forked.
+
+    A keeper lives as long as its container, so it does as little as it can: each page that it
+    touches is one more per container. SIGCHLD has a handler already, imports are forbidden.
     """
     status = 1
     try:
-        become_shim(message["container_id"], arguments)
-        if not _make(runtime, message, channel):
-            status = 0
+        os.setsid()
+        set_child_subreaper()
+        keeper_end, maker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        keeper = os.getpid()
+        maker = os.fork()
+        if maker == 0:
+            keeper_end.close()
+            _die_with(keeper)
+            _make(post, maker_end)
+        else:
+            post.channel.close()
+            os.close(post.wanted)
+            maker_end.close()
+            _keep(post, maker, keeper_end)
+        status = 0
     except BaseException:
-        _leave_traceback(message["bundle"])
+        # Before there is a container there is nobody to tell but the spawner's stderr.
+        traceback.print_exc()
     finally:
         os._exit(status)
 
 
-def become_shim(container_id: str, arguments: Area) -> None:
-    """Stand on our own: no terminal, no parent's streams, no import from here on."""
-    os.setsid()
+def _die_with(keeper: int) -> None:
+    """Have the kernel kill this process when its keeper dies."""
+    set_parent_death_signal(signal.SIGKILL)
+    if os.getppid() != keeper:
+        os._exit(1)
+
+
+def _leave_standard_streams() -> None:
+    """The spawner's stderr is the daemon's: a shim outlives both."""
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     os.close(null)
-    os.chdir("/")
-    set_child_subreaper()
-    set_title("wherry-shim", container_id[:12], arguments)
-    forbid_imports()
 
 
-def _make(runtime: Runtime, message: Message, channel: int) -> bool:
-    """Fork the maker and keep what it hands over."""
-    keeper_end, maker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    keeper = os.getpid()
-    maker = os.fork()
-    if maker == 0:
-        keeper_end.close()
-        set_parent_death_signal(signal.SIGKILL)
-        if os.getppid() == keeper:
-            order = SpawnOrder.from_message(message)
-            Shim(runtime, order, keeper_end=maker_end).make(socket.socket(fileno=channel))
-        return False
-    os.close(channel)
+# -- the keeper ------------------------------------------------------------------------------
+
+
+def _keep(post: Post, maker: int, maker_end: socket.socket) -> None:
+    """Sleep until the maker has a container, and again until it hands it over."""
+    received = messages.receive(maker_end)
+    if received is None:
+        return
+    _leave_standard_streams()
+    set_title("wherry-shim", received[0]["container_id"][:12], post.arguments)
+    received = messages.receive(maker_end)
     maker_end.close()
-    received = messages.receive(keeper_end)
-    keeper_end.close()
     # Only when the maker has gone is init ours to reap.
     os.waitpid(maker, 0)
     if received is not None:
         state, descriptors = received
-        Shim(runtime, SpawnOrder.from_message(message)).keep(state, descriptors)
-    return False
+        if state["container"]["may_sleep"]:
+            _sleep_until_needed(descriptors)
+        order = SpawnOrder.from_message(state["order"])
+        with _crashes_are_told(order.bundle):
+            Shim(post.runtime, order).keep(state, descriptors)
+
+
+def _sleep_until_needed(descriptors: list[int]) -> None:
+    """Wait for the first request, output or end.
+
+    Many containers only wait, and so does their keeper, without having built what it takes to
+    serve them.
+    """
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    poll.poll()
+
+
+# -- the maker -------------------------------------------------------------------------------
+
+
+def _make(post: Post, keeper_end: socket.socket) -> None:
+    """Wait for a request and do it; the container it may make is then supervised here."""
+    received = _next_request(post)
+    if received is None:
+        return
+    os.write(post.wanted, b"n")
+    os.close(post.wanted)
+    message, descriptors = received
+    job = post.jobs.get(message["verb"])
+    if message["verb"] != "spawn":
+        _do_job(post.channel, job, message)
+        return
+    post.channel.close()
+    messages.send(keeper_end, {"container_id": message["container_id"]})
+    _leave_standard_streams()
+    set_title("wherry-shim", message["container_id"][:12], post.arguments)
+    with _crashes_are_told(message["bundle"]):
+        order = SpawnOrder.from_message(message)
+        shim = Shim(post.runtime, order, keeper_end=keeper_end)
+        shim.make(socket.socket(fileno=descriptors[0]))
+
+
+def _next_request(post: Post) -> tuple[Message, list[int]] | None:
+    """Wait for a request; None when the daemon or the spawner has gone."""
+    poll = select.poll()
+    poll.register(post.channel.fileno(), select.POLLIN)
+    # The writing end of a pipe is in error when its reader has gone (poll(2)).
+    poll.register(post.wanted, 0)
+    ready = dict(poll.poll())
+    return None if post.wanted in ready else messages.receive(post.channel)
+
+
+def _do_job(channel: socket.socket, job: Job | None, message: Message) -> None:
+    serial = message["serial"]
+    try:
+        if job is None:
+            raise ValueError(f"unknown verb {message['verb']!r}")
+        results, descriptor = job(message)
+    except (OSError, KeyError, ValueError) as error:
+        messages.send(channel, protocol.refusal(serial, Refused("step", str(error))))
+    else:
+        messages.send(channel, protocol.answer(serial, **results), (descriptor,))
 
 
 class _NoImports:
@@ -186,6 +280,8 @@ class Shim:
         state = {
             "connections": self._control.hand_over(descriptors),
             "container": self._container.hand_over(descriptors),
+            # The root is made: the keeper does without it.
+            "order": replace(self._order, rootfs=None).to_message(),
         }
         if len(descriptors) <= messages.MOST_DESCRIPTORS:
             messages.send(self._keeper_end, state, tuple(descriptors))
@@ -295,10 +391,11 @@ class Shim:
         return {}
 
 
-def _leave_traceback(bundle: str) -> None:
-    """Say in the bundle what went wrong; there is nobody else to tell."""
+@contextmanager
+def _crashes_are_told(bundle: str) -> Iterator[None]:
+    """Leave a traceback in the bundle; there is nobody else to tell."""
     try:
-        with open(f"{bundle}/{_CRASH_NAME}", "a", encoding="utf-8") as file:
+        yield
+    except Exception:
+        with suppress(OSError), open(f"{bundle}/{_CRASH_NAME}", "a", encoding="utf-8") as file:
             traceback.print_exc(file=file)
-    except OSError:
-        return

@@ -45,6 +45,32 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def below(ancestor: int) -> list[int]:
+    """The processes that descend from one."""
+    everyone = [int(each) for each in os.listdir("/proc") if each.isdigit()]
+    return [each for each in everyone if descends(each, ancestor)]
+
+
+def title_of(pid: int) -> str:
+    """What `ps` shows."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+    except FileNotFoundError:
+        return ""
+
+
+def descends(pid: int, ancestor: int) -> bool:
+    """Whether a process is below another one."""
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except FileNotFoundError:
+            return False
+        if pid == ancestor:
+            return True
+    return False
+
+
 async def test_a_daemon_finds_its_containers_again(bench: TaskBench) -> None:
     """After the daemon is gone the container runs on, writes its log, and is taken over."""
     task = await bench.run("sh", "-c", "echo one; read line; echo $line; exec sleep 1000",
@@ -140,11 +166,21 @@ async def test_a_killed_spawner_is_replaced(bench: TaskBench) -> None:
     first = await bench.run("sleep", "1000")
     spawner = bench.tasks.spawner_pid
     os.kill(spawner, signal.SIGKILL)
+    wait_until("the spawner is gone", lambda: not is_alive(spawner))
     second = await bench.run("true")
     assert (await second.wait()).exit_code == 0
     assert bench.tasks.spawner_pid != spawner
     await first.signal(signal.SIGTERM)
     assert (await first.wait()).exit_code == 143
+
+
+async def test_no_process_is_left_of_a_killed_spawner(bench: TaskBench) -> None:
+    """The pair that waits for the next request goes with it."""
+    spawner = bench.tasks.spawner_pid
+    pair = wait_until("a pair waits", lambda: below(spawner) if len(below(spawner)) == 2 else ())
+    assert all("wherry-spawner" in title_of(each) for each in pair)
+    os.kill(spawner, signal.SIGKILL)
+    wait_until("all are gone", lambda: not any(is_alive(each) for each in pair))
 
 
 async def test_a_parked_container_goes_with_its_daemon(bench: TaskBench) -> None:
