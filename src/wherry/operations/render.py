@@ -7,7 +7,6 @@ from wherry.operations.journal import to_json
 from wherry.operations.plan import (
     Aspect,
     Entry,
-    Evidence,
     Finding,
     Journal,
     Outcome,
@@ -18,6 +17,8 @@ from wherry.operations.plan import (
 _WIDTH = 96
 _ASPECT_WIDTH = max(len(aspect.value) for aspect in Aspect)
 _INDENT = " " * 8
+_UNTOLD = frozenset({"pid", "caller", "made", "created", "attributes_calls"})
+"""Evidence that only `undo`, `check` and `calls` need."""
 _MARKS = {
     Verdict.STILL_TRUE: "✔",
     Verdict.CHANGED: "✘ changed from outside:",
@@ -53,7 +54,7 @@ def render_text(
     end = max(entry.at_ns + entry.duration_ns for entry, _ in told)
     lines = [
         *([title, ""] if title else []),
-        f"{len(told)} steps in {_duration(end - begin)}",
+        f"{_steps(len(told))} in {_duration(end - begin)}",
         "",
     ]
     for number, (entry, finding) in enumerate(told, 1):
@@ -94,14 +95,14 @@ def _told(number: int, entry: Entry, offset_ns: int, finding: Finding | None) ->
         f"{operation.aspect.value:<{_ASPECT_WIDTH}}  {operation.describe()}"
     )
     lines = [head + _outcome(entry), *_wrapped("why", operation.why)]
-    seen = _evidence(entry.evidence)
+    seen = _evidence(entry)
     if seen:
         lines += _wrapped("saw", seen)
     if finding is not None:
         lines += _wrapped("now", f"{_MARKS[finding.verdict]} {finding.seen}".rstrip())
     shell = operation.shell()
     if not shell.startswith(f"# {operation.describe()}"):
-        lines.append(f"{_INDENT}  $  {shell}")
+        lines += _command(shell)
     return lines
 
 
@@ -127,12 +128,26 @@ def _wrapped(label: str, text: str) -> list[str]:
     return [*lines, line.rstrip()]
 
 
-def _evidence(evidence: Evidence) -> str:
-    """What is worth a reader's time of it: no flags that are off, no counts of nothing."""
+def _command(shell: str) -> list[str]:
+    """A command line, broken behind its `&&` and `||` when it is long."""
+    parts = [shell]
+    if len(shell) + len(_INDENT) > _WIDTH:
+        parts = shell.replace(" && ", " &&\n").replace(" || ", " ||\n").split("\n")
+    return [f"{_INDENT}  $  {parts[0]}", *(f"{_INDENT}     {part}" for part in parts[1:])]
+
+
+def _evidence(entry: Entry) -> str:
+    """What is worth a reader's time of the evidence.
+
+    No flags that are off, no counts of nothing, and nothing that the description has said.
+    """
+    told = entry.operation.describe()
     return " ".join(
         f"{name}={' '.join(str(value).split())}"
-        for name, value in evidence.items()
-        if value not in (None, False, 0, "") and name not in ("pid", "caller")
+        for name, value in entry.evidence.items()
+        if value not in (None, False, 0, "")
+        and name not in _UNTOLD
+        and not (isinstance(value, str) and value in told)
     )
 
 
@@ -143,9 +158,13 @@ def _totals(entries: Iterable[Entry]) -> list[str]:
         totals.setdefault(entry.operation.aspect, []).append(entry.duration_ns)
     ordered = sorted(totals.items(), key=lambda item: -sum(item[1]))
     return [
-        f"{aspect.value:>{_ASPECT_WIDTH + 6}}  {len(each):3} steps  {_duration(sum(each)):>8}"
+        f"{aspect.value:>{_ASPECT_WIDTH + 6}}  {_steps(len(each)):>9}  {_duration(sum(each)):>8}"
         for aspect, each in ordered
     ]
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def _milliseconds(duration_ns: int) -> str:

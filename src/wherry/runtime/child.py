@@ -46,6 +46,10 @@ class ChildWork:
             terminal=self.process.terminal,
         )
 
+    def operations(self, identity: Identity | None) -> Plan:
+        """All that a child does before it parks, as far as it can be known."""
+        return self.plan if identity is None else self.plan + self.last_plan(identity)
+
     def execve(self, identity: Identity, program: str) -> Operation:
         """The last step; the same in both processes."""
         args = self.process.args

@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from wherry.kit import messages
@@ -59,7 +61,7 @@ class ParkedProcess:
         pidfd: int,
         console: int | None,
         parents: Journal,
-        operations: tuple[Operation, ...],
+        operations: Callable[[], tuple[Operation, ...]],
         channel: socket.socket,
         execve: Operation,
     ) -> None:
@@ -84,7 +86,7 @@ class ParkedProcess:
         if not self._is_accounted:
             self._is_accounted = True
             account = self._take_account()
-            entries = handshake.read_account(account, self._operations, self.pid)
+            entries = handshake.read_account(account, self._operations(), self.pid)
             self._journal[self._childs_place : self._childs_place] = entries
         return self._journal
 
@@ -173,19 +175,18 @@ def park(
     except (OSError, ValueError) as error:
         report = handshake.broken_report(explain_error(error))
     _complete(journal, pid)
-    identity, operations = report.identity, work.plan
+    identity = report.identity
     if identity is not None and report.failure is None:
         return kind(
             pid=pid,
             pidfd=pidfd,
             console=report.console,
             parents=journal,
-            operations=operations + work.last_plan(identity),
+            operations=partial(work.operations, identity),
             channel=channel,
             execve=work.execve(identity, report.program),
         )
-    if identity is not None:
-        operations += work.last_plan(identity)
+    operations = work.operations(identity)
     raise _cleared_away(pid, pidfd, channel, operations, journal, report.failure)
 
 
