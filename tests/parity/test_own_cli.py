@@ -114,6 +114,7 @@ def test_interactive(engine: Engine) -> None:
         assert shell.wait() == 0
     assert engine.inspect("it")["State"]["Running"]
     with Terminal([*own, "attach", "it"], engine.environment) as again:
+        again.wait_until_raw()
         again.type("\x03")
         again.expect("/ # ")
         again.type("exit 5\n")

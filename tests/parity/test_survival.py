@@ -116,6 +116,7 @@ def test_everything_works_again(engine: Engine) -> None:
         True,
     )
     with Terminal(["docker", "attach", "old"], engine.environment) as terminal:
+        terminal.wait_until_raw()
         terminal.type("hello\n")
         terminal.expect("got hello")
     assert engine.docker_ok("exec", "old", "echo", "inside") == "inside"

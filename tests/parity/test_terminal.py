@@ -55,6 +55,7 @@ def test_detach_and_attach(shell: Terminal, engine: Engine) -> None:
     assert shell.wait() == 0
     assert engine.inspect("sh")["State"]["Running"]
     with Terminal(["docker", "attach", "sh"], engine.environment) as again:
+        again.wait_until_raw()
         again.type("echo $word\n")
         again.expect("kept\r\n")
         again.type("exit 0\n")

@@ -12,6 +12,8 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
+from support.waiting import wait_until
+
 
 class Terminal:
     """One program with a terminal of its own."""
@@ -38,6 +40,15 @@ class Terminal:
     def type(self, text: str) -> None:
         """Send keys."""
         os.write(self._master, text.encode())
+
+    def wait_until_raw(self) -> None:
+        """Wait until the program has taken the terminal over, so that keys are its own."""
+
+        def is_raw() -> bool:
+            local_modes = termios.tcgetattr(self._master)[3]
+            return not local_modes & termios.ICANON
+
+        wait_until("the terminal is raw", is_raw)
 
     def expect(self, pattern: str, *, within_s: float = 10) -> re.Match[str]:
         """Wait for a pattern in what has come since the last match. Raises: AssertionError."""

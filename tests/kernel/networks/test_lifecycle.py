@@ -187,7 +187,7 @@ def test_a_failing_step_undoes_the_others() -> None:
         os.mkdir(request.files_directory)
         stolen = Path(host.exec_root, "netns", "c")
         stolen.mkdir()
-        with pytest.raises(Exception, match="exists"):
+        with pytest.raises(Exception, match="is a directory"):
             await networks.attach(request)
         stolen.rmdir()
         await settled(idle)
