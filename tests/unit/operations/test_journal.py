@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import types
-from collections.abc import Callable
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
@@ -50,7 +49,7 @@ def _holds_values_only(kind: str) -> bool:
     made = CATALOGUE[kind]
     hints = get_type_hints(made)
     return isinstance(made, type) and all(
-        get_origin(hints[each.name]) is not Callable for each in dataclasses.fields(made)
+        "Callable" not in str(hints[each.name]) for each in dataclasses.fields(made)
     )
 
 
