@@ -67,7 +67,7 @@ def create(request: CreateRequest, machine: Machine | None = None) -> InitProces
     """
     machine = machine or this_machine()
     try:
-        subject = _subject(request)
+        subject = subject_of(request)
         parent, child = parent_plan(subject, machine), child_plan(subject, machine)
     except (PlanRefused, ValueError, OSError) as error:
         raise CreateFailed("step", str(error), "", []) from error
@@ -83,7 +83,7 @@ def create(request: CreateRequest, machine: Machine | None = None) -> InitProces
     return park(InitProcess, parent, work, request.stdio)
 
 
-def _subject(request: CreateRequest) -> Subject:
+def subject_of(request: CreateRequest) -> Subject:
     """What plans are made from. Raises: PlanRefused; ValueError; OSError."""
     process = request.spec.process
     if not process.args:

@@ -31,7 +31,7 @@ class _Broken(Operation):
 
 def test_a_failure_at_any_step_leaves_nothing(box: Box) -> None:
     """Each operation of both plans in turn is replaced by one that fails."""
-    subject = container._subject(_request(box))
+    subject = container.subject_of(_request(box))
     parents = len(parent_plan(subject, this_machine()))
     childs = len(child_plan(subject, this_machine()))
     assert parents > 10
