@@ -37,21 +37,23 @@ def test_denied_calls_of_the_spawner(engine: Engine, nothing: Census, call: str)
     """Each call of a start is denied in turn: first, middle, last."""
     count = calls_in_a_start(engine, call)
     for number in sorted({1, (count + 1) // 2, count} - {0}):
-        start_with_denial(engine, nothing, engine.process_named("spawner"), call, number)
+        start_with_denial(engine, nothing, engine.spawners(), call, number)
 
 
 @pytest.mark.parametrize("call", ["mkdir", "rename", "fdatasync", "fsync", "unlink"])
 def test_denied_calls_of_the_daemon(engine: Engine, nothing: Census, call: str) -> None:
     """The daemon's own files and database fail: the start fails, and later works."""
     for number in (1, 2, 3):
-        start_with_denial(engine, nothing, engine.pid, call, number)
+        start_with_denial(engine, nothing, [engine.pid], call, number)
 
 
-def start_with_denial(engine: Engine, nothing: Census, pid: int, call: str, number: int) -> None:
+def start_with_denial(
+    engine: Engine, nothing: Census, pids: list[int], call: str, number: int
+) -> None:
     """Start with one denied call; then what is left, another start, and removal."""
-    case = f"{call} number {number} of {pid} was denied"
+    case = f"{call} number {number} of {pids} was denied"
     engine.docker_ok("create", *FLAGS, "busybox", "sleep", "1000")
-    with traced([pid], (call,), "-e", f"inject={call}:error=EIO:when={number}"):
+    with traced(pids, (call,), "-e", f"inject={call}:error=EIO:when={number}"):
         answer = engine.api("POST", "/containers/tried/start", timeout_s=30)
     if answer.status == 204:  # a step that may fail, or was not reached: it runs without it
         assert engine.inspect("tried")["State"]["Running"], case
@@ -74,7 +76,7 @@ def start_with_denial(engine: Engine, nothing: Census, pid: int, call: str, numb
 def calls_in_a_start(engine: Engine, call: str) -> int:
     """How often the busiest process of a start makes a call: the tracer counts per process."""
     engine.docker_ok("create", *FLAGS, "busybox", "sleep", "1000")
-    with traced([engine.process_named("spawner")], (call,)) as trace:
+    with traced(engine.spawners(), (call,)) as trace:
         assert engine.api("POST", "/containers/tried/start").status == 204
         counts = Counter(each.pid for each in trace.calls())
     engine.remove_all_containers()
@@ -85,7 +87,7 @@ def test_a_dead_spawner_is_replaced(engine: Engine) -> None:
     """When the spawner is killed, running containers stay and new ones start."""
     container = engine.docker_ok("run", "-d", *FLAGS, "busybox", "sleep", "1000")
     pid = engine.inspect(container)["State"]["Pid"]
-    os.kill(engine.process_named("spawner"), 9)
+    os.kill(engine.spawners()[0], 9)
     assert engine.docker_ok("run", "--rm", "busybox", "echo", "new") == "new"
     assert engine.inspect(container)["State"]["Pid"] == pid
 

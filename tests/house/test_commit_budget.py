@@ -15,7 +15,7 @@ MOST_FILES = 1
 def test_flushes_of_a_start(engine: Engine) -> None:
     """A start makes at most three commits and flushes at most one other file."""
     engine.docker_ok("create", "--name", "counted", "-p", "8080:80", "busybox", "sleep", "1000")
-    processes = [engine.pid, engine.process_named("spawner")]
+    processes = [engine.pid, *engine.spawners()]
     with traced(processes, ("fsync", "fdatasync", "sync_file_range", "syncfs")) as trace:
         assert engine.api("POST", "/containers/counted/start").status == 204
         flushed = [re.search(r"<(.*)>", call.arguments) for call in trace.calls()]

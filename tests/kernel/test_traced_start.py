@@ -72,8 +72,7 @@ def test_every_change_is_in_the_journal(engine: Engine) -> None:
         "/made/here",
     )
     engine.docker_ok("create", *flags, "busybox", "sleep", "1000")
-    spawner = engine.process_named("spawner")
-    with traced([spawner], (*ALWAYS_CHANGING, *SOMETIMES_CHANGING)) as trace:
+    with traced(engine.spawners(), (*ALWAYS_CHANGING, *SOMETIMES_CHANGING)) as trace:
         assert engine.api("POST", "/containers/traced/start").status == 204
         seen = trace.calls()
     answer = engine.api("GET", "/wherry/containers/traced/explain?format=json")

@@ -244,6 +244,17 @@ class Engine:
         assert len(found) == 1, f"{len(found)} processes are called {word}"
         return found[0]
 
+    def spawners(self) -> list[int]:
+        """The spawner, and after it the pair of processes that waits for its next request."""
+        parents = {}
+        for pid in self.machine.processes():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"wherry-spawner\0"):
+                    status = Path(f"/proc/{pid}/stat").read_text()
+                    parents[pid] = int(status.rsplit(")", 1)[1].split()[1])
+        assert parents, "there is no spawner"
+        return sorted(parents, key=lambda pid: (parents[pid] in parents, pid))
+
     def events_since(self, since: float, **filters: list[str]) -> list[Any]:
         """Events from a time until now."""
         chosen = quote(json.dumps(filters))
