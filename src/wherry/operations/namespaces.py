@@ -9,8 +9,8 @@ from wherry.linux import process as kernel
 from wherry.linux.mounts import closing
 from wherry.operations.looking import (
     GONE,
-    namespace_finding,
     namespace_evidence,
+    namespace_finding,
     process_directory,
 )
 from wherry.operations.mounts import ROOT

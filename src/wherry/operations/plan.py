@@ -142,9 +142,7 @@ class Operation:
 
     def arguments(self) -> dict[str, Argument]:
         """The operands by name: all that is needed to make the value again."""
-        return {
-            each.name: getattr(self, each.name) for each in fields(self) if each.name != "why"
-        }
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "why"}
 
 
 Plan = tuple[Operation, ...]
