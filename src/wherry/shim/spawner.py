@@ -26,6 +26,8 @@ from wherry.shim.main import Job, Post, forbid_imports, wait_as_pair
 
 __all__ = ["Job", "Spawner"]
 
+_FORK_AGAIN_MS = 50
+
 
 class Spawner:
     """Keeps a pair waiting for the next request."""
@@ -64,7 +66,14 @@ class Spawner:
 
     def _keep_a_pair_waiting(self, poll: select.poll) -> bool:
         """Fork a pair; True once it has something to do, False when this is the end."""
-        pid = os.fork()
+        while True:
+            try:
+                pid = os.fork()
+                break
+            except OSError:
+                # The machine has no process or memory to spare: it may have soon.
+                if self._channel.fileno() in dict(poll.poll(_FORK_AGAIN_MS)):
+                    return False
         if pid == 0:
             os.close(self._wanted)
             wait_as_pair(self._post)

@@ -15,6 +15,9 @@ from wherry.tasks.channel import Answer, Channel, ChannelLost
 from wherry.tasks.interpreter import protected_interpreter
 
 _READY_WITHIN_S = 20
+_JOB_WITHIN_S = 60
+_SETTLED_AFTER_S = 1
+"""A spawner that dies sooner is not replaced until there is something to do."""
 _SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PROGRAM = "wherry.programs.spawner"
 _BOOT = (
@@ -56,16 +59,16 @@ class SpawnerProcess:
         """
         if self._channel is not None and self._channel.is_open:
             return self._channel
-        if self._starting is None:
-            self._starting = asyncio.ensure_future(self._start())
-            self._starting.add_done_callback(self._on_started)
-        return await asyncio.shield(self._starting)
+        return await asyncio.shield(self._begin_start())
 
     async def ask(self, verb: str, *descriptors: int, **operands: object) -> Answer:
         """Have a job done. Raises: StartFailed."""
         channel = await self.channel()
         try:
-            return await channel.ask(verb, *descriptors, **operands)
+            async with asyncio.timeout(_JOB_WITHIN_S):
+                return await channel.ask(verb, *descriptors, **operands)
+        except TimeoutError as error:
+            raise StartFailed(f"the spawner did not answer {verb}") from error
         except Refused as refused:
             raise StartFailed(refused.message) from refused
         except ChannelLost as lost:
@@ -97,10 +100,19 @@ class SpawnerProcess:
 
     # -- its life ----------------------------------------------------------------------------
 
+    def _begin_start(self) -> "asyncio.Task[Channel]":
+        """Start one, unless that is under way."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
+            self._starting.add_done_callback(self._on_started)
+        return self._starting
+
     async def _start(self) -> Channel:
         await self._bury()
         ours, theirs = messages.channel_pair()
-        ready = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        settled_at = loop.time() + _SETTLED_AFTER_S
 
         def on_notice(message: Message) -> None:
             if message["notice"] == READY_NOTICE and not ready.done():
@@ -109,6 +121,9 @@ class SpawnerProcess:
         def on_lost() -> None:
             if not ready.done():
                 ready.set_exception(StartFailed("the spawner ended before it was ready"))
+            elif not self._is_closed and loop.time() > settled_at:
+                # The next request should not have to wait for another one.
+                self._begin_start()
 
         with theirs:
             self._process = self._execute(theirs)
