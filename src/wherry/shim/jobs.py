@@ -1,22 +1,22 @@
-"""Short work inside other network namespaces, done in a forked child of the spawner.
+"""Short work inside other network namespaces, done by a maker that waits for a container.
 
-The child has one thread and ends right after its answer, so whatever it entered ends with it.
+It has one thread, so it can enter a namespace and come back. One that could not come back ends,
+and another takes its place.
 """
 
 import os
 
 from wherry.kit.messages import Message
 from wherry.linux.netlink import open_socket
-from wherry.linux.process import CLONE_NEWNET, setns
 from wherry.operations import journal as journals
 from wherry.operations.links import PinNetworkNamespace
-from wherry.operations.namespaces import Unshare
+from wherry.operations.namespaces import JoinNamespace, Unshare
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute
 from wherry.operations.sysctls import SetSysctl
 
 
 def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
-    """A network namespace of its own for a container, kept at a path."""
+    """A network namespace of its own for a container, kept at a path; entered by its maker."""
     unshare = Unshare(
         why="a container on a network has interfaces, addresses and ports of its own",
         namespaces=("net",),
@@ -32,27 +32,44 @@ def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
     return (unshare, no_ipv6, pin) if has_ipv6 else (unshare, pin)
 
 
+def way_back() -> Plan:
+    """Where the parent still is."""
+    return (
+        JoinNamespace(
+            why="the process that makes namespaces has other work to do",
+            namespace="net",
+            path=f"/proc/{os.getppid()}/ns/net",
+        ),
+    )
+
+
 def make_network_namespace(message: Message) -> tuple[Message, int]:
     """Make the namespace; answer the journal and a netlink socket inside. Raises: OSError."""
-    journal: Journal = []
-    try:
-        plan = network_namespace_plan(
-            message["path"], has_ipv6=os.path.isdir("/proc/sys/net/ipv6")
-        )
-        execute(plan, Hands(), journal)
-    except OperationFailed as failed:
-        raise OSError(str(failed)) from failed
-    return {"entries": journals.to_json(journal)}, open_socket()
+    plan = network_namespace_plan(message["path"], has_ipv6=os.path.isdir("/proc/sys/net/ipv6"))
+    journal, inside = _socket_inside(plan)
+    return {"entries": journals.to_json(journal)}, inside
 
 
 def open_netlink(message: Message) -> tuple[Message, int]:
     """A netlink socket inside the namespace of a path. Raises: OSError."""
-    namespace = os.open(message["path"], os.O_RDONLY | os.O_CLOEXEC)
+    enter = JoinNamespace(
+        why="a netlink socket speaks for the namespace that it was opened in",
+        namespace="net",
+        path=message["path"],
+    )
+    return {}, _socket_inside((enter,))[1]
+
+
+def _socket_inside(entering: Plan) -> tuple[Journal, int]:
+    """Enter, open a netlink socket, and come back. Raises: OSError."""
+    journal: Journal = []
     try:
-        setns(namespace, CLONE_NEWNET)
-    finally:
-        os.close(namespace)
-    return {}, open_socket()
+        execute(entering, Hands(), journal)
+        inside = open_socket()
+        execute(way_back(), Hands(), journal)
+    except OperationFailed as failed:
+        raise OSError(str(failed)) from failed
+    return journal, inside
 
 
 JOBS = {"network_namespace": make_network_namespace, "netlink": open_netlink}

@@ -60,8 +60,8 @@ _HAND_OVER_AFTER_NS = 300_000_000
 _CRASH_NAME = "shim-crash.txt"
 
 Job = Callable[[Message], tuple[Message, int]]
-"""Work that needs a process of its own; returns the members of the answer and a descriptor to
-pass. Raises: OSError, KeyError, ValueError."""
+"""Work that needs a process of one thread, which is afterwards where it was before; returns the
+members of the answer and a descriptor to pass. Raises: OSError, KeyError, ValueError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,17 +162,18 @@ def _sleep_until_needed(descriptors: list[int]) -> None:
 
 
 def _make(post: Post, keeper_end: socket.socket) -> None:
-    """Wait for a request and do it; the container it may make is then supervised here."""
+    """Do jobs until a container is asked for; make that one, and supervise it."""
     received = _next_request(post)
+    while received is not None and received[0]["verb"] != "spawn":
+        if not _do_job(post, received[0]):
+            os.write(post.wanted, b"n")
+            return
+        received = _next_request(post)
     if received is None:
         return
+    message, descriptors = received
     os.write(post.wanted, b"n")
     os.close(post.wanted)
-    message, descriptors = received
-    job = post.jobs.get(message["verb"])
-    if message["verb"] != "spawn":
-        _do_job(post.channel, job, message)
-        return
     post.channel.close()
     messages.send(keeper_end, {"container_id": message["container_id"]})
     _leave_standard_streams()
@@ -193,16 +194,19 @@ def _next_request(post: Post) -> tuple[Message, list[int]] | None:
     return None if post.wanted in ready else messages.receive(post.channel)
 
 
-def _do_job(channel: socket.socket, job: Job | None, message: Message) -> None:
-    serial = message["serial"]
+def _do_job(post: Post, message: Message) -> bool:
+    """Answer one job; False when it failed, and this process may not be where it was before."""
+    serial, job = message["serial"], post.jobs.get(message["verb"])
     try:
         if job is None:
             raise ValueError(f"unknown verb {message['verb']!r}")
         results, descriptor = job(message)
     except (OSError, KeyError, ValueError) as error:
-        messages.send(channel, protocol.refusal(serial, Refused("step", str(error))))
-    else:
-        messages.send(channel, protocol.answer(serial, **results), (descriptor,))
+        messages.send(post.channel, protocol.refusal(serial, Refused("step", str(error))))
+        return False
+    messages.send(post.channel, protocol.answer(serial, **results), (descriptor,))
+    os.close(descriptor)
+    return True
 
 
 class _NoImports:
