@@ -29,7 +29,13 @@ FLAGS = ("--name", "tried", "-p", "8080:80", "-m", "64m", "-u", "1000:1000", "-h
 def nothing(engine: Engine) -> Census:
     """What there is when there is no container."""
     engine.remove_all_containers()
+    revive_spawner(engine)
     return engine.census()
+
+
+def revive_spawner(engine: Engine) -> None:
+    """A spawner that was killed comes back with the next start."""
+    engine.docker_ok("run", "--rm", "busybox", "true")
 
 
 @pytest.mark.parametrize("call", DENIED)
@@ -63,6 +69,7 @@ def start_with_denial(
         assert answer.message, case
         state = engine.inspect("tried")["State"]
         assert (state["Running"], state["Pid"]) == (False, 0), case
+    revive_spawner(engine)
     # The container is still there, and so are its files; of the kernel it has nothing.
     leaks = engine.leaks_since(nothing, besides="file")
     assert not leaks, f"{case}:\n" + "\n".join(leaks)
