@@ -26,6 +26,7 @@ PYTHON
     echo "$bin/$1"
 }
 
+.venv/bin/python -m compileall -q src
 for name in wherry wherryd; do launcher $name wherry.programs.$name; done
 # The runtime as a command of its own, where this version has it.
 [ ! -f src/wherry/programs/wherry_runtime.py ] || launcher wherry-runtime wherry.programs.wherry_runtime

@@ -60,4 +60,6 @@ if ! .venv/bin/python -c pass 2>/dev/null || [ "$(cat $stamp 2>/dev/null | cut -
 fi
 echo "setup: installing Wherry and its tools into .venv"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+# A process that compiles as it imports keeps a sixth more memory for good.
+.venv/bin/python -m compileall -q src
 echo "$wanted $PWD" > $stamp
