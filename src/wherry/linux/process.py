@@ -32,6 +32,7 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 
 _SYS_PRCTL = number(157, 167)
+_SYS_RT_SIGACTION = number(13, 134)
 _SYS_SETHOSTNAME = number(170, 161)
 _SYS_SETDOMAINNAME = number(171, 162)
 _SYS_UNSHARE = number(272, 97)
@@ -121,6 +122,33 @@ def set_name(name: str) -> None:
 def set_child_subreaper() -> None:
     """Orphans below this process become its children (PR_SET_CHILD_SUBREAPER)."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+class _KernelSigaction(ctypes.Structure):
+    """struct kernel_sigaction, the one of the system call; zeroes are the default action."""
+
+    _fields_ = (
+        ("handler", ctypes.c_void_p),
+        ("flags", ctypes.c_ulong),
+        ("restorer", ctypes.c_void_p),
+        ("mask", ctypes.c_uint64),
+    )
+
+
+_DEFAULT_ACTION = _KernelSigaction()
+
+
+def reset_library_signals() -> None:
+    """Give the two signals that glibc keeps for itself, 32 and 33, their default action.
+
+    sigaction(3) refuses to touch them, yet a parent such as timeout(1) may have had them
+    ignored, which is inherited and survives execve(2). Raises: KernelError.
+    """
+    for kept in (32, 33):
+        syscall(
+            _SYS_RT_SIGACTION, kept, ctypes.byref(_DEFAULT_ACTION), None, 8,
+            name="rt_sigaction", operands=(kept,),
+        )  # fmt: skip
 
 
 def set_parent_death_signal(number_: int) -> None:

@@ -285,6 +285,7 @@ def reset_signals() -> None:
         # The function of C: the other one makes an enum member of each answer.
         if _signal.getsignal(number) == _signal.SIG_IGN and number != signal.SIGKILL:
             signal.signal(number, signal.SIG_DFL)
+    kernel.reset_library_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
