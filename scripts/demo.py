@@ -6,7 +6,7 @@ machine's busybox, one web server, one request, the explanation, and everything 
 
 import contextlib
 import os
-import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -24,7 +24,7 @@ LOG = DATA / "wherryd.log"
 BRIDGE = "wherry-demo"
 VERSIONS = "client {{.Client.Version}}, server {{.Server.Version}}"
 PAGE = "<h1>Hello from a container that Wherry runs</h1>"
-SERVE = f"mkdir /www && echo '{PAGE}' > /www/index.html && exec httpd -f -p 80 -h /www"
+SERVE = f'mkdir /www && echo "{PAGE}" > /www/index.html && exec httpd -f -p 80 -h /www'
 
 
 def main() -> int:
