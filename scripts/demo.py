@@ -60,9 +60,7 @@ class _Clients:
 
     def show(self, *command: str) -> None:
         """Run a command in sight. Exits when it fails."""
-        shown = " ".join(
-            f"'{word}'" if re.search(r"[\s{<>&|]", word) else word for word in command
-        )
+        shown = shlex.join(command)
         if command[0] == "docker":
             shown = shown.replace("docker ", f"docker -H unix://{self.socket} ", 1)
         print(f"\n$ {shown}", flush=True)
