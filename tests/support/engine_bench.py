@@ -1,0 +1,72 @@
+"""A whole engine on fake tasks and fake networks: verbs without processes and without root."""
+
+import contextlib
+import io
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.fake_networks import FakeNetworks
+from support.fake_tasks import FakeTasks
+from support.tar_archives import archive, directory
+from wherry.api.services import Services
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import MIGRATIONS
+from wherry.images import ImageStore
+from wherry.kit.aio import OffloadPool
+from wherry.kit.clock import SystemClock
+from wherry.programs import wiring
+from wherry.programs.settings import Settings
+from wherry.snapshots import Snapshots
+from wherry.specgen import read_host_facts
+from wherry.store import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineBench:
+    """The engine's services, and what a test does behind their back."""
+
+    services: Services
+    tasks: FakeTasks
+    networks: FakeNetworks
+    database: Database
+    root: Path
+
+    def left_behind(self) -> list[str]:
+        """What a container leaves below the roots: records, bundles, writable snapshots."""
+        places = ("data/containers/*", "exec/containers/*", "data/overlay2/" + "[0-9a-f]" * 64)
+        return sorted(str(path) for place in places for path in self.root.glob(place))
+
+
+@contextlib.asynccontextmanager
+async def engine_bench(root: Path) -> AsyncIterator[EngineBench]:
+    """An engine with one image, `busybox:latest`, whose programs are those of fake_tasks."""
+    for name in ("data/containers", "exec/containers"):
+        (root / name).mkdir(parents=True)
+    data_root, exec_root = str(root / "data"), str(root / "exec")
+    database = Database(
+        f"{data_root}/engine.db", (*MIGRATIONS, *Snapshots.MIGRATIONS, *ImageStore.MIGRATIONS)
+    )
+    images = ImageStore(data_root, database, Snapshots(data_root, database))
+    for _progress in images.import_archive(
+        io.BytesIO(archive(directory("bin"), directory("etc"))),
+        reference="busybox:latest",
+        changes=("CMD sleep 1000",),
+    ):
+        pass
+    ground = wiring._Ground(
+        settings=Settings(data_root=data_root, exec_root=exec_root),
+        paths=ContainerPaths(data_root=data_root, exec_root=exec_root),
+        database=database,
+        offload=OffloadPool(2),
+        clock=SystemClock(),
+        host=read_host_facts(),
+        engine_id="bench",
+    )
+    tasks, networks = FakeTasks(), FakeNetworks()
+    async with wiring._wired(ground, tasks, networks) as services:  # type: ignore[arg-type]
+        yield EngineBench(
+            services=services, tasks=tasks, networks=networks, database=database, root=root
+        )
+    ground.offload.close()
+    database.close()
