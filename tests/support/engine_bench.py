@@ -2,9 +2,10 @@
 
 import contextlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from support.fake_networks import FakeNetworks
 from support.fake_tasks import FakeTasks
@@ -20,6 +21,17 @@ from wherry.programs.settings import Settings
 from wherry.snapshots import Snapshots
 from wherry.specgen import read_host_facts
 from wherry.store import Database
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class NoThreads(OffloadPool):
+    """Blocking work done on the spot, so that the order of things is always the same."""
+
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return call(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +51,9 @@ class EngineBench:
 
 
 @contextlib.asynccontextmanager
-async def engine_bench(root: Path) -> AsyncIterator[EngineBench]:
+async def engine_bench(
+    root: Path, offload: OffloadPool | None = None
+) -> AsyncIterator[EngineBench]:
     """An engine with one image, `busybox:latest`, whose programs are those of fake_tasks."""
     for name in ("data/containers", "exec/containers"):
         (root / name).mkdir(parents=True)
@@ -58,7 +72,7 @@ async def engine_bench(root: Path) -> AsyncIterator[EngineBench]:
         settings=Settings(data_root=data_root, exec_root=exec_root),
         paths=ContainerPaths(data_root=data_root, exec_root=exec_root),
         database=database,
-        offload=OffloadPool(2),
+        offload=offload or OffloadPool(2),
         clock=SystemClock(),
         host=read_host_facts(),
         engine_id="bench",
