@@ -22,7 +22,6 @@ from wherry.snapshots import Snapshots
 from wherry.specgen import read_host_facts
 from wherry.store import Database
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

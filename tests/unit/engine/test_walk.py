@@ -29,7 +29,7 @@ class RoomTrace:
             return
         place, caller = _place(frame), _place(frame.f_back)
         name = frame.f_code.co_name
-        if place is None or place == caller or name.startswith("_") and name != "__call__":
+        if place is None or place == caller or (name.startswith("_") and name != "__call__"):
             return
         step = f"{place}.{name}" if name != "__call__" else f"{place}.{_class_of(frame)}"
         if not self.steps or self.steps[-1] != step:
