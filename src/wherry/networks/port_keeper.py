@@ -46,10 +46,11 @@ class PortKeeper(Protocol):
 
 
 class NetdKeeper:
-    """Talks to this engine's netd, and starts it when none answers.
+    """Talks to this engine's netd, and starts it with the first port that is to be held.
 
-    A netd that died is replaced at the next call, and everything that was held through this
-    object is held again; meanwhile the packet filter has gone on leading the ports.
+    An engine that publishes nothing has none. A netd that died is replaced at the next call, and
+    everything that was held through this object is held again; meanwhile the packet filter has
+    gone on leading the ports.
     """
 
     def __init__(self, *, exec_root: str, command: Sequence[str]) -> None:
@@ -61,9 +62,9 @@ class NetdKeeper:
         self._asked: dict[str, messages.Message] = {}
 
     def open(self) -> None:
-        """Connect, starting the process if need be. Raises: OSError."""
+        """Find the netd of an engine before us, if there is one."""
         with self._lock:
-            self._connected()
+            self._is_there()
 
     def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
         """Hold a port for each wish or none at all. Raises: PortTaken; OSError."""
@@ -87,22 +88,24 @@ class NetdKeeper:
         """Let go of all that an owner has. Raises: OSError."""
         with self._lock:
             self._asked.pop(owner, None)
-            self._ask({"request": protocol.RELEASE, "owner": owner})
+            if self._is_there():
+                self._ask({"request": protocol.RELEASE, "owner": owner})
 
     def owners(self) -> dict[str, tuple[Held, ...]]:
         """What each owner holds. Raises: OSError."""
         with self._lock:
+            if not (self._is_there() or self._asked):
+                return {}
             return protocol.owners_of(self._ask({"request": protocol.LIST}))
 
     def end(self) -> None:
         """Have the process end, if there is one."""
         with self._lock:
             self._asked.clear()
-            with contextlib.suppress(OSError):
-                if self._channel is None:
-                    self._channel = self._connect()
-                messages.send(self._channel, {"request": protocol.END})
-                messages.receive(self._channel)
+            if self._is_there() and self._channel is not None:
+                with contextlib.suppress(OSError):
+                    messages.send(self._channel, {"request": protocol.END})
+                    messages.receive(self._channel)
             self._disconnect()
 
     def close(self) -> None:
@@ -125,6 +128,13 @@ class NetdKeeper:
                 if attempt:
                     raise
         raise AssertionError("unreachable")
+
+    def _is_there(self) -> bool:
+        """Whether there is a netd to talk to; starts none."""
+        if self._channel is None:
+            with contextlib.suppress(OSError):
+                self._channel = self._connect()
+        return self._channel is not None
 
     def _connected(self) -> socket.socket:
         if self._channel is not None:

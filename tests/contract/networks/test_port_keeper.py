@@ -135,5 +135,15 @@ def test_netd_ends_when_its_directory_is_gone(tmp_path: Path) -> None:
 def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
     """The last line of what it said."""
     command = (sys.executable, "-c", "raise SystemExit('no luck')")
+    keeper = NetdKeeper(exec_root=str(tmp_path), command=command)
     with pytest.raises(OSError, match="netd did not start: no luck"):
-        NetdKeeper(exec_root=str(tmp_path), command=command).open()
+        keeper.reserve("a", TARGET, [wish()])
+
+
+def test_nothing_is_started_to_hold_nothing(tmp_path: Path) -> None:
+    """Opening, listing and releasing need no netd: the command would fail."""
+    keeper = NetdKeeper(exec_root=str(tmp_path), command=("false",))
+    keeper.open()
+    keeper.release("a")
+    assert keeper.owners() == {}
+    keeper.end()
