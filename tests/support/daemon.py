@@ -210,7 +210,8 @@ class Engine:
     def remove_all_containers(self) -> None:
         """Remove what tests made, running or not."""
         for each in self.api("GET", "/containers/json?all=1").json:
-            self.api("DELETE", f"/containers/{each['Id']}?force=1&v=1")
+            answer = self.api("DELETE", f"/containers/{each['Id']}?force=1&v=1")
+            assert answer.status in (204, 404), (each["Names"], answer, self.log_tail())
 
     # -- the census ----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from support.engine_bench import NoThreads, engine_bench
 from support.golden import GOLDEN_DIRECTORY, assert_golden
 from wherry.api.services import WaitCondition
 from wherry.model.containers import ContainerSpec
+from wherry.specgen import compiled_seccomp
 
 ROOMS_BELOW = ("images", "snapshots", "networks", "specgen", "tasks", "store")
 
@@ -73,6 +74,7 @@ def traced() -> Iterator[RoomTrace]:
 
 async def test_the_walk_of_a_start(tmp_path: Path) -> None:
     """Create, start and end go through the rooms as the walk says."""
+    compiled_seccomp.cache_clear()  # by tests before this one
     async with engine_bench(tmp_path, NoThreads(1)) as bench:
         containers = bench.services.containers
         with traced() as trace:

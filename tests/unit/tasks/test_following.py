@@ -21,8 +21,8 @@ def write_numbers(sink: JsonFileSink, numbers: range) -> None:
 
 @pytest.fixture
 def sink(tmp_path: Path) -> JsonFileSink:
-    """A log that rotates often."""
-    return JsonFileSink(str(tmp_path / "log"), Rotation(file_bytes=2000, files=50))
+    """A log that rotates often, and keeps more than a test writes."""
+    return JsonFileSink(str(tmp_path / "log"), Rotation(file_bytes=2000, files=200))
 
 
 async def test_what_is_written_later_arrives_in_order(sink: JsonFileSink, tmp_path: Path) -> None:
