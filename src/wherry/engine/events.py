@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from wherry.kit.clock import Clock
 from wherry.model.containers import Container
 from wherry.model.events import Event
+from wherry.model.ids import ContainerId
 from wherry.model.images import Image
-from wherry.model.networks import Network
+from wherry.model.networks import EndpointStatus
 
 KEPT_EVENTS = 1024
 MOST_QUEUED = 4096
@@ -71,13 +72,15 @@ class EventLog:
         labels = image.config.labels if image is not None else {}
         self.publish("image", action, image_id, {**labels, "name": name})
 
-    def network(self, action: str, network: Network, container_id: str) -> None:
-        """A container was connected to a network, or disconnected."""
+    def endpoint(
+        self, action: str, endpoint: EndpointStatus, driver: str, container_id: ContainerId
+    ) -> None:
+        """A container was connected to a network, or disconnected from it."""
         self.publish(
             "network",
             action,
-            network.id,
-            {"container": container_id, "name": network.name, "type": network.driver},
+            endpoint.network_id,
+            {"container": container_id, "name": endpoint.network_name, "type": driver},
         )
 
     async def subscribe(

@@ -12,6 +12,7 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container
+from wherry.model.errors import NetworkNotFound
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, next_state
 from wherry.model.networks import EndpointStatus
@@ -106,18 +107,17 @@ class ExitWatcher:
             execDuration=str(max(0, lived_ns) // NANOSECONDS),
             exitCode=str(record.exit_code),
         )
-        for endpoint in before.endpoints:
-            self._events.publish(
-                "network",
-                "disconnect",
-                endpoint.network_id,
-                {
-                    "container": ended.id,
-                    "name": endpoint.network_name,
-                    "type": endpoint.network_name,
-                },
-            )
+        self.announce_connections("disconnect", before)
         self._waiters.exited(ended.id, record)
+
+    def announce_connections(self, action: str, container: Container) -> None:
+        """A network event for each endpoint of a container."""
+        for endpoint in container.endpoints:
+            try:
+                driver = self._networks.get(endpoint.network_id).driver
+            except NetworkNotFound:
+                driver = ""  # the engine was restarted without that network
+            self._events.endpoint(action, endpoint, driver, container.id)
 
     def _note_oom(self, container_id: ContainerId) -> None:
         container = self._records.get(container_id)

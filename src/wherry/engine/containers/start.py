@@ -95,17 +95,7 @@ class StartContainer:
             self._live.enter(container.id, task, sandbox)
             self._exits.watch(container.id, task)
             undo.keep()
-        for endpoint in running.endpoints:
-            self._events.publish(
-                "network",
-                "connect",
-                endpoint.network_id,
-                {
-                    "container": container.id,
-                    "name": endpoint.network_name,
-                    "type": endpoint.network_name,
-                },
-            )
+        self._exits.announce_connections("connect", running)
         self._events.container("start", running)
 
     def _running(self, container: Container, task: Task, sandbox: Sandbox) -> Container:
