@@ -19,6 +19,7 @@ from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.model.containers import Container
+from wherry.model.errors import WherryError
 from wherry.model.ids import SnapshotKey
 from wherry.model.lifecycle import ContainerState
 from wherry.model.tasks import ExitRecord
@@ -65,12 +66,19 @@ class Boot:
         """Take over what lives, record what ended, sweep what is nobody's."""
         self._records.load()
         known = list(self._records.all())
-        await asyncio.gather(*(self._take_over(each) for each in known))
+        await asyncio.gather(*(self._take_over_or_tell(each) for each in known))
         await self._networks.sweep(self._live.ids())
         await self._offload(self._sweep_files)
         for container in list(self._records.all()):
             if container.spec.removes_itself and container.status.state is ContainerState.EXITED:
                 await self._remove.after_exit(container.id)
+
+    async def _take_over_or_tell(self, container: Container) -> None:
+        """One container that can't be taken over must not keep the others from being served."""
+        try:
+            await self._take_over(container)
+        except (OSError, WherryError):
+            _log.exception("boot.take_over_failed container=%s", container.id)
 
     async def _take_over(self, container: Container) -> None:
         found = await self._tasks.reattach(

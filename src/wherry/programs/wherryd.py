@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from wherry.api import serve
+from wherry.model.errors import WherryError
 from wherry.programs.listeners import close_listeners, open_listener
 from wherry.programs.pid_file import held_data_root, held_pid_file
 from wherry.programs.settings import Settings, SettingsError, parse_settings
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with held_pid_file(settings.pid_file), held_data_root(settings.data_root):
             _protect_from_oom()
             asyncio.run(_run(settings))
-    except SettingsError as error:
+    except (SettingsError, WherryError) as error:
         print(f"wherryd: {error}", file=sys.stderr)
         return 1
     return 0
