@@ -53,7 +53,10 @@ class EngineBench:
 async def engine_bench(
     root: Path, offload: OffloadPool | None = None
 ) -> AsyncIterator[EngineBench]:
-    """An engine with one image, `busybox:latest`, whose programs are those of fake_tasks."""
+    """An engine with `busybox:latest`, whose programs are those of fake_tasks.
+
+    `keeper:latest` is the same with a declared volume.
+    """
     for name in ("data/containers", "exec/containers"):
         (root / name).mkdir(parents=True)
     data_root, exec_root = str(root / "data"), str(root / "exec")
@@ -61,12 +64,13 @@ async def engine_bench(
         f"{data_root}/engine.db", (*MIGRATIONS, *Snapshots.MIGRATIONS, *ImageStore.MIGRATIONS)
     )
     images = ImageStore(data_root, database, Snapshots(data_root, database))
-    for _progress in images.import_archive(
-        io.BytesIO(archive(directory("bin"), directory("etc"))),
-        reference="busybox:latest",
-        changes=("CMD sleep 1000",),
+    for name, changes in (
+        ("busybox:latest", ("CMD sleep 1000",)),
+        ("keeper:latest", ("CMD sleep 1000", "VOLUME /var/lib/data")),
     ):
-        pass
+        tree = io.BytesIO(archive(directory("bin"), directory("etc")))
+        for _progress in images.import_archive(tree, reference=name, changes=changes):
+            pass
     ground = wiring._Ground(
         settings=Settings(data_root=data_root, exec_root=exec_root),
         paths=ContainerPaths(data_root=data_root, exec_root=exec_root),

@@ -96,6 +96,14 @@ async def test_names(bench: EngineBench) -> None:
         await created(bench, name="web\n")
 
 
+async def test_a_declared_volume_is_told(bench: EngineBench) -> None:
+    """An image's VOLUME, which is not there yet, is a warning and no secret."""
+    spec = ContainerSpec(image="keeper")
+    outcome = await bench.services.containers.create(spec, name="")
+    assert len(outcome.warnings) == 1
+    assert "/var/lib/data" in outcome.warnings[0]
+
+
 async def test_a_refused_create_leaves_nothing(bench: EngineBench) -> None:
     """Neither a missing image nor a taken name leaves a directory or a snapshot."""
     await created(bench, name="web")

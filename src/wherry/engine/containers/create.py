@@ -112,7 +112,7 @@ class CreateContainer:
             await self._records.add(container)
             undo.keep()
         self._events.container("create", container)
-        return CreateOutcome(container_id=container.id)
+        return CreateOutcome(container_id=container.id, warnings=_warnings(image.config))
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -262,6 +262,15 @@ def merge_environment(image: tuple[str, ...], user: tuple[str, ...]) -> tuple[st
             raise InvalidValue(f"invalid environment variable: {entry}")
     names = {entry.partition("=")[0] for entry in user}
     return user + tuple(entry for entry in image if entry.partition("=")[0] not in names)
+
+
+def _warnings(image: ImageConfig) -> tuple[str, ...]:
+    """What the image asks for and does not get."""
+    return tuple(
+        f"The image declares the volume {path}: volumes are not there yet, so what is written"
+        " to it stays in the container's own layer."
+        for path in image.volumes
+    )
 
 
 def _check_log(log: LogSpec) -> None:
