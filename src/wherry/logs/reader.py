@@ -16,6 +16,9 @@ from wherry.logs.json_lines import STDERR, STDOUT, Line, decode_line
 
 _BLOCK = 64 * 1024
 _MOST_FILES = 1000
+_WIDEST_GAP = 4
+"""How many names in a row may be missing before older files: a rotation that is under way leaves
+one empty, and another one may have come round when we look at the next."""
 _ALL_STREAMS = frozenset({STDOUT, STDERR})
 
 
@@ -90,14 +93,17 @@ class LogReader:
         """Open what is newer than the newest file that we know, oldest first; say if any is."""
         found: list[int] = []
         seen: set[tuple[int, int]] = set()
+        missing = 0
         for number in range(_MOST_FILES):
             name = f"{self._path}.{number}" if number else self._path
             try:
                 file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:
-                if number:
+                missing += 1
+                if missing > _WIDEST_GAP:
                     break
                 continue
+            missing = 0
             identity = _identity(file)
             if identity == self._identity:
                 os.close(file)

@@ -201,3 +201,17 @@ def test_the_driver_none_keeps_nothing(log: str) -> None:
     sink.write(1, b"gone\n", AT)
     assert isinstance(sink, NoSink)
     assert not os.path.exists(log)
+
+
+@pytest.mark.parametrize("gap", [1, 2, 3])
+def test_a_rotation_under_way_hides_no_file(log: str, gap: int) -> None:
+    """While files are renamed one name is empty; what is behind it is read all the same."""
+    sink = JsonFileSink(log, Rotation(file_bytes=1000, files=6))
+    write_numbers(sink, range(50))
+    sink.close()
+    before = texts(list(read_lines(log)))
+    for number in range(5, gap - 1, -1):
+        if os.path.exists(f"{log}.{number}"):
+            os.rename(f"{log}.{number}", f"{log}.{number + 1}")
+    assert not os.path.exists(f"{log}.{gap}")
+    assert texts(list(read_lines(log))) == before
