@@ -97,6 +97,14 @@ class Hijacked:
         self.socket.close()
 
 
+_REPEATABLE = ("GET", "HEAD")
+"""Methods that change nothing, so that asking twice is as good as once (RFC 9110, 9.2.2)."""
+
+
+class _NothingCame(ProtocolError):
+    """The connection ended in place of an answer."""
+
+
 class Connection:
     """One request at a time to one endpoint; the socket is kept for the next one."""
 
@@ -140,9 +148,19 @@ class Connection:
         elif method in ("POST", "PUT"):
             fields["Content-Length"] = "0"
         head = http1.request_bytes(method, target, fields)
+        may_repeat = method in _REPEATABLE and self._is_idle
         parser = http1.ResponseParser(method=method)
         self._send(head + (payload or b""), upload)
-        self._read_head(parser)
+        try:
+            self._read_head(parser)
+        except _NothingCame:
+            # The engine closed the idle connection while the request was on its way.
+            if not may_repeat:
+                raise
+            self.close()
+            parser = http1.ResponseParser(method=method)
+            self._send(head + (payload or b""), None)
+            self._read_head(parser)
         response = Response(self, parser)
         if response.status >= 400:
             raise _api_error(response)
@@ -203,10 +221,14 @@ class Connection:
 
     def _read_head(self, parser: http1.ResponseParser) -> None:
         try:
+            first = self.receive()
+            if not first:
+                raise _NothingCame("the engine closed the connection")
+            parser.feed(first)
             while parser.head is None:
                 parser.feed(self.receive())
         except ConnectionResetError as error:
-            raise ProtocolError("the engine closed the connection") from error
+            raise _NothingCame("the engine closed the connection") from error
 
 
 def _connect(endpoint: Endpoint) -> socket.socket:
