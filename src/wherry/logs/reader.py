@@ -19,6 +19,8 @@ _MOST_FILES = 1000
 _WIDEST_GAP = 4
 """How many names in a row may be missing before older files: a rotation that is under way leaves
 one empty, and another one may have come round when we look at the next."""
+_MOST_LOOKS = 100
+"""How often to look again when files were renamed while we looked."""
 _ALL_STREAMS = frozenset({STDOUT, STDERR})
 
 
@@ -91,6 +93,21 @@ class LogReader:
 
     def _open_newer(self) -> bool:
         """Open what is newer than the newest file that we know, oldest first; say if any is."""
+        found = self._look_for_newer()
+        for _ in range(_MOST_LOOKS):
+            if not found or _is_at(self._path, found[0]):
+                break
+            # The names moved on while we looked: a newer file may have come behind an older one.
+            for file in found:
+                os.close(file)
+            found = self._look_for_newer()
+        if found:
+            self._identity = _identity(found[0])
+            self._files.extend(reversed(found))
+        return bool(found)
+
+    def _look_for_newer(self) -> list[int]:
+        """Open the files under the names 0, 1, 2, ... down to the newest that we know."""
         found: list[int] = []
         seen: set[tuple[int, int]] = set()
         missing = 0
@@ -113,10 +130,7 @@ class LogReader:
                 continue
             seen.add(identity)
             found.append(file)
-        if found:
-            self._identity = _identity(found[0])
-            self._files.extend(reversed(found))
-        return bool(found)
+        return found
 
     def _skip_to_last(self, count: int) -> None:
         """Drop older files and move the first kept one so that `count` records remain."""
@@ -169,6 +183,15 @@ def read_lines(
         yield from reader.lines()
     finally:
         reader.close()
+
+
+def _is_at(path: str, file: int) -> bool:
+    """Whether a path leads to an open file now."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (status.st_dev, status.st_ino) == _identity(file)
 
 
 def _identity(file: int) -> tuple[int, int]:
