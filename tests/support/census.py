@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.machine import PrivateMachine
+from support.machine import PrivateMachine, mounts_of
 
 Fact = tuple[str, str]
 """The class of a thing that can leak, and which one it is."""
@@ -100,9 +100,10 @@ def settled_difference(
 
 
 def _mounts(machine: PrivateMachine) -> Iterator[str]:
-    for line in Path(f"/proc/{machine.pid}/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        yield f"{right.split()[0]} on {left.split()[4]}"
+    """Mounts that were made in the machine: those of the host come and go by other hands."""
+    for mount in mounts_of(machine.pid):
+        if mount not in machine.inherited_mounts:
+            yield mount
 
 
 def _links(machine: PrivateMachine) -> Iterator[str]:

@@ -87,6 +87,8 @@ class PrivateMachine:
         self._holder = self._start_holder()
         self.pid = _child_of(self._holder.pid)
         """Of pid 1 inside, as seen from outside."""
+        self.inherited_mounts = frozenset(mounts_of(self.pid))
+        """What was mounted from the beginning, as `mounts_of` says it."""
         self._namespaces = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def _start_holder(self) -> subprocess.Popen[str]:
@@ -223,6 +225,15 @@ class PrivateMachine:
             os.kill(self.pid, signal.SIGKILL)
         self._holder.communicate()
         _remove_cgroups(self._cgroups)
+
+
+def mounts_of(pid: int) -> list[str]:
+    """Type and place of every mount that a process sees."""
+    found = []
+    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        found.append(f"{right.split()[0]} on {left.split()[4]}")
+    return found
 
 
 def _call_in_namespace(namespace: int, call: Callable[[], T]) -> T:
