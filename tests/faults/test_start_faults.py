@@ -13,6 +13,7 @@ import pytest
 from support.census import Census
 from support.daemon import Engine
 from support.tracing import traced
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -30,12 +31,17 @@ def nothing(engine: Engine) -> Census:
     """What there is when there is no container."""
     engine.remove_all_containers()
     revive_spawner(engine)
-    return engine.census()
+    return engine.settled_census()
 
 
 def revive_spawner(engine: Engine) -> None:
-    """A spawner that was killed comes back with the next start."""
-    engine.docker_ok("run", "--rm", "busybox", "true")
+    """A spawner that was killed comes back with the next start.
+
+    The client of `run --rm` is told of the exit, not of the removal that follows it.
+    """
+    revived = engine.docker_ok("run", "-d", "--rm", "busybox", "true")
+    target = f"/containers/{revived}/json"
+    wait_until("it is removed", lambda: engine.api("GET", target).status == 404)
 
 
 @pytest.mark.parametrize("call", DENIED)

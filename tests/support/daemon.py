@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from support import http_over_unix
-from support.census import Census, settled_difference, take
+from support.census import Census, difference, settled_difference, take
 from support.http_over_unix import Answer
 from support.machine import PrivateMachine
 from support.waiting import wait_until
@@ -222,6 +222,16 @@ class Engine:
             daemon_pid=self.pid if self.is_running else None,
             directories=(self.data_root, self.exec_root),
         )
+
+    def settled_census(self) -> Census:
+        """The census once two in a row agree: a baseline with nobody's work under way."""
+        earlier = self.census()
+        while True:
+            time.sleep(0.1)
+            later = self.census()
+            if not difference(earlier, later):
+                return later
+            earlier = later
 
     def leaks_since(self, before: Census, *, within_s: float = 5, besides: str = "") -> list[str]:
         """What has come or gone since, once things have settled."""
