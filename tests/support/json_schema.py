@@ -38,8 +38,8 @@ class Schemas:
         if "$ref" in schema:
             target, name = self._resolve(schema["$ref"], document)
             found += self._check(value, target, name, place)
-        for each in schema.get("allOf", ()):
-            found += self._check(value, each, document, place)
+        if "allOf" in schema:
+            found += self._check(value, self._united(schema["allOf"], document), document, place)
         if "anyOf" in schema:
             tries = [self._check(value, each, document, place) for each in schema["anyOf"]]
             found += [] if any(not each for each in tries) else tries[0]
@@ -52,6 +52,18 @@ class Schemas:
             for index, item in enumerate(value):
                 found += self._check(item, schema.get("items", {}), document, f"{place}[{index}]")
         return found
+
+    def _united(self, parts: list[dict[str, Any]], document: str) -> dict[str, Any]:
+        """One schema of the members of several, all of one document."""
+        properties: dict[str, Any] = {}
+        required: list[str] = []
+        for part in parts:
+            if "$ref" in part:
+                part, name = self._resolve(part["$ref"], document)
+                assert name == document, "allOf over documents"
+            properties |= part.get("properties", {})
+            required += part.get("required", ())
+        return {"type": "object", "properties": properties, "required": required}
 
     def _scalar(self, value: Any, schema: dict[str, Any], place: str) -> list[str]:
         kind = schema.get("type")

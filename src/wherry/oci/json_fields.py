@@ -6,11 +6,16 @@ decoders, and of duplicate keys the last one counts.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 Parsed = str | int | float | bool | None | list["Parsed"] | dict[str, "Parsed"]
 """What `json` makes of a document."""
 
+Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+"""What a document is written from."""
+JsonObject = dict[str, Json]
+
+UINT16 = (0, (1 << 16) - 1)
 UINT32 = (0, (1 << 32) - 1)
 INT64 = (-(1 << 63), (1 << 63) - 1)
 UINT64 = (0, (1 << 64) - 1)
@@ -120,11 +125,22 @@ class Fields:
         value = self._members.get(name)
         return Fields({}, self.where(name)) if value is None else of(value, self.where(name))
 
+    def children_by_name(self, name: str) -> Iterator[tuple[str, "Fields"]]:
+        """The objects of an object, with their names. Raises: ValueError."""
+        members = self.child(name)
+        for key in members.names():
+            yield key, members.child(key)
+
     def children(self, name: str) -> Iterator["Fields"]:
         """The objects of an array. Raises: ValueError."""
         place = self.where(name)
         for index, item in enumerate(self.items(name)):
             yield of(item, f"{place}[{index}]")
+
+
+def present(**members: Json) -> JsonObject:
+    """The members that say something: not None."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def parse(document: bytes | str) -> Fields:

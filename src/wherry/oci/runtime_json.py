@@ -2,48 +2,57 @@
 
 `encode` writes what the specification's schema accepts, without members that say nothing.
 `decode` reads it back, and other people's files too: unknown members are ignored, as the
-specification demands, but members that it defines and that `RuntimeSpec` can't carry (hooks,
-user namespace mappings, ...) are refused rather than lost.
+specification demands, but members that it defines and that `RuntimeSpec` can't carry (Intel's
+cache allocation, ...) are refused rather than lost.
 """
 
 import json
-from collections.abc import Mapping, Sequence
 
 from wherry.oci import json_fields
-from wherry.oci.json_fields import INT64, UINT32, UINT64, Fields
+from wherry.oci.json_fields import (
+    INT64,
+    UINT32,
+    UINT64,
+    Fields,
+    JsonObject,
+    present,
+)
+from wherry.oci.resources_json import resources_from_json, resources_to_json
 from wherry.oci.runtime_spec import (
     Capabilities,
-    Cpu,
     Device,
-    DeviceRule,
+    ExecCpuAffinity,
+    Hook,
+    Hooks,
+    IdMapping,
+    IoPriority,
     Linux,
-    Memory,
     Mount,
     Namespace,
+    NetDevice,
+    Personality,
     Process,
-    Resources,
     Rlimit,
     Root,
     RootfsMount,
     RuntimeSpec,
-    Seccomp,
-    SeccompArgument,
-    SeccompRule,
+    Scheduler,
+    TimeOffset,
     User,
 )
-
-Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
-JsonObject = dict[str, Json]
+from wherry.oci.seccomp_json import seccomp_from_json, seccomp_to_json
 
 _PERMISSIONS = (0, 0o7777)
-_PROCESS_NOT_CARRIED = ("commandLine", "ioPriority", "scheduler", "execCPUAffinity")
-_LINUX_NOT_CARRIED = (
-    "uidMappings", "gidMappings", "netDevices", "intelRdt", "memoryPolicy", "personality",
-    "timeOffsets",
-)  # fmt: skip
-_RESOURCES_NOT_CARRIED = ("blockIO", "hugepageLimits", "network", "rdma")
-_MEMORY_NOT_CARRIED = ("kernel", "kernelTCP")
-_CPU_NOT_CARRIED = ("burst", "realtimePeriod", "realtimeRuntime", "idle")
+_INT32 = (-(1 << 31), (1 << 31) - 1)
+_LINUX_NOT_CARRIED = ("intelRdt", "memoryPolicy")
+_HOOK_KINDS = (
+    ("prestart", "prestart"),
+    ("create_runtime", "createRuntime"),
+    ("create_container", "createContainer"),
+    ("start_container", "startContainer"),
+    ("poststart", "poststart"),
+    ("poststop", "poststop"),
+)
 
 
 # -- whole documents -------------------------------------------------------------------------
@@ -61,7 +70,7 @@ def decode(data: bytes | str, *, with_seccomp: bool = True) -> RuntimeSpec:
     """
     top = json_fields.parse(data)
     top.require("ociVersion", "process")
-    top.refuse("hooks", "solaris", "windows", "vm", "zos", "freebsd")
+    top.refuse("solaris", "windows", "vm", "zos", "freebsd")
     root = top.child("root")
     if top.has("root"):
         root.require("path")
@@ -72,6 +81,7 @@ def decode(data: bytes | str, *, with_seccomp: bool = True) -> RuntimeSpec:
         hostname=top.text("hostname"),
         domainname=top.text("domainname"),
         mounts=tuple(_mount(each) for each in top.children("mounts")),
+        hooks=_hooks(top.child("hooks")),
         linux=_linux(top.child("linux"), with_seccomp=with_seccomp),
         annotations=top.texts_by_name("annotations"),
     )
@@ -86,7 +96,7 @@ def process_to_json(process: Process) -> JsonObject:
         "args": process.args,
         "cwd": process.cwd,
         "env": process.env,
-        "user": _present(
+        "user": present(
             uid=process.user.uid,
             gid=process.user.gid,
             umask=process.user.umask,
@@ -111,13 +121,35 @@ def process_to_json(process: Process) -> JsonObject:
         members["rlimits"] = [
             {"type": each.type, "hard": each.hard, "soft": each.soft} for each in process.rlimits
         ]
-    members |= _present(
+    members |= present(
         noNewPrivileges=process.no_new_privileges or None,
         oomScoreAdj=process.oom_score_adj,
         apparmorProfile=process.apparmor_profile or None,
         selinuxLabel=process.selinux_label or None,
     )
+    if process.io_priority is not None:
+        priority = process.io_priority
+        members["ioPriority"] = {"class": priority.class_, "priority": priority.priority}
+    if process.scheduler is not None:
+        members["scheduler"] = _scheduler_to_json(process.scheduler)
+    if process.exec_cpu_affinity is not None:
+        affinity = process.exec_cpu_affinity
+        members["execCPUAffinity"] = present(
+            initial=affinity.initial or None, final=affinity.final or None
+        )
     return members
+
+
+def _scheduler_to_json(scheduler: Scheduler) -> JsonObject:
+    return present(
+        policy=scheduler.policy,
+        nice=scheduler.nice or None,
+        priority=scheduler.priority or None,
+        flags=scheduler.flags or None,
+        runtime=scheduler.runtime or None,
+        deadline=scheduler.deadline or None,
+        period=scheduler.period or None,
+    )
 
 
 def process_from_json(value: object) -> Process:
@@ -154,37 +186,62 @@ def rootfs_from_json(value: object) -> RootfsMount:
 # -- writing ---------------------------------------------------------------------------------
 
 
-def _present(**members: Json) -> JsonObject:
-    return {name: value for name, value in members.items() if value is not None}
-
-
 def _spec_to_json(spec: RuntimeSpec) -> JsonObject:
     members: JsonObject = {
         "ociVersion": spec.oci_version,
         "process": process_to_json(spec.process),
         "root": {"path": spec.root.path, "readonly": spec.root.readonly},
         "mounts": [
-            _present(
+            present(
                 destination=each.destination,
                 type=each.type or None,
                 source=each.source or None,
                 options=each.options or None,
+                uidMappings=_mappings_to_json(each.uid_mappings),
+                gidMappings=_mappings_to_json(each.gid_mappings),
             )
             for each in spec.mounts
         ],
         "linux": _linux_to_json(spec.linux),
     }
-    members |= _present(
+    members |= present(
         hostname=spec.hostname or None,
         domainname=spec.domainname or None,
+        hooks=_hooks_to_json(spec.hooks) or None,
         annotations=spec.annotations or None,
     )
     return members
 
 
+def _hooks_to_json(hooks: Hooks) -> JsonObject:
+    kinds: dict[str, tuple[Hook, ...]] = {
+        name: getattr(hooks, attribute) for attribute, name in _HOOK_KINDS
+    }
+    return {
+        name: [
+            present(
+                path=each.path,
+                args=each.args or None,
+                env=each.env or None,
+                timeout=each.timeout_s,
+            )
+            for each in hooks_of_kind
+        ]
+        for name, hooks_of_kind in kinds.items()
+        if hooks_of_kind
+    }
+
+
+def _mappings_to_json(mappings: tuple[IdMapping, ...]) -> list[JsonObject] | None:
+    return [
+        {"containerID": each.container_id, "hostID": each.host_id, "size": each.size}
+        for each in mappings
+    ] or None
+
+
 def _linux_to_json(linux: Linux) -> JsonObject:
-    return _present(
-        namespaces=[_present(type=each.type, path=each.path or None) for each in linux.namespaces],
+    return present(
+        namespaces=[present(type=each.type, path=each.path or None) for each in linux.namespaces],
         devices=[
             {
                 "path": each.path,
@@ -198,77 +255,29 @@ def _linux_to_json(linux: Linux) -> JsonObject:
             for each in linux.devices
         ],
         cgroupsPath=linux.cgroups_path or None,
-        resources=_resources_to_json(linux.resources),
+        resources=resources_to_json(linux.resources),
         sysctl=linux.sysctl or None,
         seccomp=None if linux.seccomp is None else seccomp_to_json(linux.seccomp),
         rootfsPropagation=linux.rootfs_propagation or None,
         maskedPaths=linux.masked_paths or None,
         readonlyPaths=linux.readonly_paths or None,
         mountLabel=linux.mount_label or None,
+        uidMappings=_mappings_to_json(linux.uid_mappings),
+        gidMappings=_mappings_to_json(linux.gid_mappings),
+        timeOffsets={
+            clock: {"secs": each.secs, "nanosecs": each.nanosecs}
+            for clock, each in linux.time_offsets.items()
+        }
+        or None,
+        personality=None
+        if linux.personality is None
+        else present(domain=linux.personality.domain, flags=linux.personality.flags or None),
+        netDevices={
+            host_name: present(name=each.name or None)
+            for host_name, each in linux.net_devices.items()
+        }
+        or None,
     )
-
-
-def _resources_to_json(resources: Resources) -> JsonObject:
-    members: JsonObject = {"devices": [_rule_to_json(each) for each in resources.devices]}
-    if resources.memory is not None:
-        memory = resources.memory
-        members["memory"] = _present(
-            limit=memory.limit,
-            reservation=memory.reservation,
-            swap=memory.swap,
-            swappiness=memory.swappiness,
-            disableOOMKiller=memory.disable_oom_killer or None,
-        )
-    if resources.cpu is not None:
-        cpu = resources.cpu
-        members["cpu"] = _present(
-            shares=cpu.shares,
-            quota=cpu.quota,
-            period=cpu.period,
-            cpus=cpu.cpus or None,
-            mems=cpu.mems or None,
-        )
-    if resources.pids_limit is not None:
-        members["pids"] = {"limit": resources.pids_limit}
-    if resources.unified:
-        members["unified"] = resources.unified
-    return members
-
-
-def _rule_to_json(rule: DeviceRule) -> JsonObject:
-    return _present(
-        allow=rule.allow, type=rule.type, major=rule.major, minor=rule.minor, access=rule.access
-    )
-
-
-def seccomp_to_json(seccomp: Seccomp) -> JsonObject:
-    """A system call filter as a member of a larger document."""
-    return _present(
-        defaultAction=seccomp.default_action,
-        defaultErrnoRet=seccomp.default_errno_ret,
-        architectures=seccomp.architectures or None,
-        flags=seccomp.flags or None,
-        listenerPath=seccomp.listener_path or None,
-        listenerMetadata=seccomp.listener_metadata or None,
-        syscalls=[
-            _present(
-                names=rule.names,
-                action=rule.action,
-                errnoRet=rule.errno_ret,
-                args=[_argument_to_json(each) for each in rule.args] or None,
-            )
-            for rule in seccomp.syscalls
-        ],
-    )
-
-
-def _argument_to_json(argument: SeccompArgument) -> JsonObject:
-    return {
-        "index": argument.index,
-        "value": argument.value,
-        "valueTwo": argument.value_two,
-        "op": argument.op,
-    }
 
 
 # -- reading ---------------------------------------------------------------------------------
@@ -276,7 +285,7 @@ def _argument_to_json(argument: SeccompArgument) -> JsonObject:
 
 def _process(fields: Fields) -> Process:
     fields.require("cwd", "args")
-    fields.refuse(*_PROCESS_NOT_CARRIED)
+    fields.refuse("commandLine")
     user = fields.child("user")
     user.refuse("username")
     size = fields.child("consoleSize")
@@ -300,7 +309,34 @@ def _process(fields: Fields) -> Process:
         oom_score_adj=fields.number_or_none("oomScoreAdj", (-1000, 1000)),
         apparmor_profile=fields.text("apparmorProfile"),
         selinux_label=fields.text("selinuxLabel"),
+        io_priority=_io_priority(fields.child("ioPriority")) if fields.has("ioPriority") else None,
+        scheduler=_scheduler(fields.child("scheduler")) if fields.has("scheduler") else None,
+        exec_cpu_affinity=_exec_cpu_affinity(fields.child("execCPUAffinity"))
+        if fields.has("execCPUAffinity")
+        else None,
     )
+
+
+def _io_priority(fields: Fields) -> IoPriority:
+    fields.require("class")
+    return IoPriority(class_=fields.text("class"), priority=fields.number("priority", _INT32))
+
+
+def _scheduler(fields: Fields) -> Scheduler:
+    fields.require("policy")
+    return Scheduler(
+        policy=fields.text("policy"),
+        nice=fields.number("nice", _INT32),
+        priority=fields.number("priority", _INT32),
+        flags=fields.texts("flags"),
+        runtime=fields.number("runtime", UINT64),
+        deadline=fields.number("deadline", UINT64),
+        period=fields.number("period", UINT64),
+    )
+
+
+def _exec_cpu_affinity(fields: Fields) -> ExecCpuAffinity:
+    return ExecCpuAffinity(initial=fields.text("initial"), final=fields.text("final"))
 
 
 def _capabilities(fields: Fields) -> Capabilities:
@@ -324,12 +360,45 @@ def _rlimit(fields: Fields) -> Rlimit:
 
 def _mount(fields: Fields) -> Mount:
     fields.require("destination")
-    fields.refuse("uidMappings", "gidMappings")
     return Mount(
         destination=fields.text("destination"),
         type=fields.text("type"),
         source=fields.text("source"),
         options=fields.texts("options"),
+        uid_mappings=_mappings(fields, "uidMappings"),
+        gid_mappings=_mappings(fields, "gidMappings"),
+    )
+
+
+def _mappings(fields: Fields, name: str) -> tuple[IdMapping, ...]:
+    return tuple(_mapping(each) for each in fields.children(name))
+
+
+def _mapping(fields: Fields) -> IdMapping:
+    fields.require("containerID", "hostID", "size")
+    return IdMapping(
+        container_id=fields.number("containerID", UINT32),
+        host_id=fields.number("hostID", UINT32),
+        size=fields.number("size", UINT32),
+    )
+
+
+def _hooks(fields: Fields) -> Hooks:
+    return Hooks(
+        **{
+            attribute: tuple(_hook(each) for each in fields.children(name))
+            for attribute, name in _HOOK_KINDS
+        }
+    )
+
+
+def _hook(fields: Fields) -> Hook:
+    fields.require("path")
+    return Hook(
+        path=fields.text("path"),
+        args=fields.texts("args"),
+        env=fields.texts("env"),
+        timeout_s=fields.number_or_none("timeout", (1, INT64[1])),
     )
 
 
@@ -340,14 +409,34 @@ def _linux(fields: Fields, *, with_seccomp: bool) -> Linux:
         namespaces=tuple(_namespace(each) for each in fields.children("namespaces")),
         devices=tuple(_device(each) for each in fields.children("devices")),
         cgroups_path=fields.text("cgroupsPath"),
-        resources=_resources(fields.child("resources")),
+        resources=resources_from_json(fields.child("resources")),
         sysctl=fields.texts_by_name("sysctl"),
-        seccomp=_seccomp(fields.child("seccomp")) if reads_seccomp else None,
+        seccomp=seccomp_from_json(fields.child("seccomp")) if reads_seccomp else None,
         rootfs_propagation=fields.text("rootfsPropagation"),
         masked_paths=fields.texts("maskedPaths"),
         readonly_paths=fields.texts("readonlyPaths"),
         mount_label=fields.text("mountLabel"),
+        uid_mappings=_mappings(fields, "uidMappings"),
+        gid_mappings=_mappings(fields, "gidMappings"),
+        time_offsets={
+            clock: TimeOffset(
+                secs=each.number("secs", INT64), nanosecs=each.number("nanosecs", UINT32)
+            )
+            for clock, each in fields.children_by_name("timeOffsets")
+        },
+        personality=_personality(fields.child("personality"))
+        if fields.has("personality")
+        else None,
+        net_devices={
+            host_name: NetDevice(name=each.text("name"))
+            for host_name, each in fields.children_by_name("netDevices")
+        },
     )
+
+
+def _personality(fields: Fields) -> Personality:
+    fields.require("domain")
+    return Personality(domain=fields.text("domain"), flags=fields.texts("flags"))
 
 
 def _namespace(fields: Fields) -> Namespace:
@@ -365,81 +454,4 @@ def _device(fields: Fields) -> Device:
         file_mode=fields.number("fileMode", _PERMISSIONS, 0o666),
         uid=fields.number("uid", UINT32),
         gid=fields.number("gid", UINT32),
-    )
-
-
-def _resources(fields: Fields) -> Resources:
-    fields.refuse(*_RESOURCES_NOT_CARRIED)
-    return Resources(
-        devices=tuple(_device_rule(each) for each in fields.children("devices")),
-        memory=_memory(fields.child("memory")) if fields.has("memory") else None,
-        cpu=_cpu(fields.child("cpu")) if fields.has("cpu") else None,
-        pids_limit=fields.child("pids").number_or_none("limit", INT64),
-        unified=fields.texts_by_name("unified"),
-    )
-
-
-def _device_rule(fields: Fields) -> DeviceRule:
-    fields.require("allow")
-    return DeviceRule(
-        allow=fields.flag("allow"),
-        type=fields.text("type", "a"),
-        major=fields.number_or_none("major", INT64),
-        minor=fields.number_or_none("minor", INT64),
-        access=fields.text("access", "rwm"),
-    )
-
-
-def _memory(fields: Fields) -> Memory:
-    fields.refuse(*_MEMORY_NOT_CARRIED)
-    return Memory(
-        limit=fields.number_or_none("limit", INT64),
-        reservation=fields.number_or_none("reservation", INT64),
-        swap=fields.number_or_none("swap", INT64),
-        swappiness=fields.number_or_none("swappiness", UINT64),
-        disable_oom_killer=fields.flag("disableOOMKiller"),
-    )
-
-
-def _cpu(fields: Fields) -> Cpu:
-    fields.refuse(*_CPU_NOT_CARRIED)
-    return Cpu(
-        shares=fields.number_or_none("shares", UINT64),
-        quota=fields.number_or_none("quota", INT64),
-        period=fields.number_or_none("period", UINT64),
-        cpus=fields.text("cpus"),
-        mems=fields.text("mems"),
-    )
-
-
-def _seccomp(fields: Fields) -> Seccomp:
-    fields.require("defaultAction")
-    return Seccomp(
-        default_action=fields.text("defaultAction"),
-        default_errno_ret=fields.number_or_none("defaultErrnoRet", UINT32),
-        architectures=fields.texts("architectures"),
-        flags=fields.texts("flags"),
-        listener_path=fields.text("listenerPath"),
-        listener_metadata=fields.text("listenerMetadata"),
-        syscalls=tuple(_seccomp_rule(each) for each in fields.children("syscalls")),
-    )
-
-
-def _seccomp_rule(fields: Fields) -> SeccompRule:
-    fields.require("names", "action")
-    return SeccompRule(
-        names=fields.texts("names"),
-        action=fields.text("action"),
-        errno_ret=fields.number_or_none("errnoRet", UINT32),
-        args=tuple(_seccomp_argument(each) for each in fields.children("args")),
-    )
-
-
-def _seccomp_argument(fields: Fields) -> SeccompArgument:
-    fields.require("index", "value", "op")
-    return SeccompArgument(
-        index=fields.number("index", UINT32),
-        value=fields.number("value", UINT64),
-        op=fields.text("op"),
-        value_two=fields.number("valueTwo", UINT64),
     )

@@ -41,6 +41,7 @@ from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import PlanRefused, mount_words
 from wherry.runtime.mount_plan import mounts_of
 from wherry.runtime.privilege_plan import oom_score, refuse_labels
+from wherry.runtime.refusals import refuse_unbuilt
 from wherry.runtime.subject import Subject, cgroup_directories_of
 
 _NAMESPACE_FILES = {
@@ -153,6 +154,7 @@ def child_plan(subject: Subject, machine: Machine) -> Plan:
 
 def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]:
     spec = subject.spec
+    refuse_unbuilt(spec)
     refuse_labels(spec.process)
     if spec.linux.mount_label:
         raise PlanRefused("SELinux labels of mounts are not supported")

@@ -12,23 +12,39 @@ from hypothesis import strategies as st
 from support.json_schema import Schemas
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import (
+    BlockIo,
+    BlockThrottle,
+    BlockWeight,
     Capabilities,
     Cpu,
     Device,
     DeviceRule,
+    ExecCpuAffinity,
+    Hook,
+    Hooks,
+    HugepageLimit,
+    IdMapping,
+    InterfacePriority,
+    IoPriority,
     Linux,
     Memory,
     Mount,
     Namespace,
+    NetDevice,
+    NetworkClass,
+    Personality,
     Process,
+    RdmaLimit,
     Resources,
     Rlimit,
     Root,
     RootfsMount,
     RuntimeSpec,
+    Scheduler,
     Seccomp,
     SeccompArgument,
     SeccompRule,
+    TimeOffset,
     User,
 )
 
@@ -36,6 +52,7 @@ SCHEMAS = Schemas(Path(__file__).parent / "schemas")
 
 text = st.text(max_size=12)
 name = st.text(min_size=1, max_size=12)
+uint16 = st.integers(0, (1 << 16) - 1)
 uint32 = st.integers(0, (1 << 32) - 1)
 uint64 = st.integers(0, (1 << 64) - 1)
 int64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -48,6 +65,17 @@ def tuples(each: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
 
 texts = tuples(text)
 limits = st.none() | int64
+int32 = st.integers(-(1 << 31), (1 << 31) - 1)
+mappings = tuples(st.builds(IdMapping, container_id=uint32, host_id=uint32, size=uint32))
+device_numbers = st.integers(0, (1 << 20) - 1)
+throttles = tuples(
+    st.builds(BlockThrottle, major=device_numbers, minor=device_numbers, rate=uint64)
+)
+hooks = tuples(
+    st.builds(
+        Hook, path=name, args=texts, env=texts, timeout_s=st.none() | st.integers(1, 1 << 40)
+    )
+)
 actions = st.sampled_from(("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL"))
 
 processes = st.builds(
@@ -75,6 +103,25 @@ processes = st.builds(
     oom_score_adj=st.none() | st.integers(-1000, 1000),
     apparmor_profile=text,
     selinux_label=text,
+    io_priority=st.none()
+    | st.builds(IoPriority, class_=st.just("IOPRIO_CLASS_BE"), priority=int32),
+    scheduler=st.none()
+    | st.builds(
+        Scheduler,
+        policy=st.just("SCHED_DEADLINE"),
+        nice=int32,
+        priority=int32,
+        flags=tuples(st.just("SCHED_FLAG_RECLAIM")),
+        runtime=uint64,
+        deadline=uint64,
+        period=uint64,
+    ),
+    exec_cpu_affinity=st.none()
+    | st.builds(
+        ExecCpuAffinity,
+        initial=st.sampled_from(("", "0-3,7")),
+        final=st.sampled_from(("", "1")),
+    ),
 )
 filters = st.builds(
     Seccomp,
@@ -122,6 +169,10 @@ resources = st.builds(
         swap=limits,
         swappiness=st.none() | uint64,
         disable_oom_killer=st.booleans(),
+        kernel=limits,
+        kernel_tcp=limits,
+        use_hierarchy=st.booleans(),
+        check_before_update=st.booleans(),
     ),
     cpu=st.none()
     | st.builds(
@@ -131,8 +182,43 @@ resources = st.builds(
         period=st.none() | uint64,
         cpus=text,
         mems=text,
+        burst=st.none() | uint64,
+        realtime_period=st.none() | uint64,
+        realtime_runtime=limits,
+        idle=limits,
     ),
     pids_limit=limits,
+    block_io=st.none()
+    | st.builds(
+        BlockIo,
+        weight=st.none() | uint16,
+        leaf_weight=st.none() | uint16,
+        weight_devices=tuples(
+            st.builds(
+                BlockWeight,
+                major=device_numbers,
+                minor=device_numbers,
+                weight=st.none() | uint16,
+                leaf_weight=st.none() | uint16,
+            )
+        ),
+        read_bps=throttles,
+        write_bps=throttles,
+        read_iops=throttles,
+        write_iops=throttles,
+    ),
+    hugepage_limits=tuples(st.builds(HugepageLimit, page_size=st.just("2MB"), limit=uint64)),
+    network=st.none()
+    | st.builds(
+        NetworkClass,
+        class_id=st.none() | uint32,
+        priorities=tuples(st.builds(InterfacePriority, name=name, priority=uint32)),
+    ),
+    rdma=st.dictionaries(
+        name,
+        st.builds(RdmaLimit, hca_handles=st.none() | uint32, hca_objects=st.none() | uint32),
+        max_size=2,
+    ),
     unified=st.dictionaries(name, text, max_size=2),
 )
 linux = st.builds(
@@ -160,6 +246,14 @@ linux = st.builds(
     masked_paths=texts,
     readonly_paths=texts,
     mount_label=text,
+    uid_mappings=mappings,
+    gid_mappings=mappings,
+    time_offsets=st.dictionaries(
+        st.sampled_from(("monotonic", "boottime")),
+        st.builds(TimeOffset, secs=int64, nanosecs=uint32),
+    ),
+    personality=st.none() | st.builds(Personality, domain=st.sampled_from(("LINUX", "LINUX32"))),
+    net_devices=st.dictionaries(name, st.builds(NetDevice, name=text), max_size=2),
 )
 specs = st.builds(
     RuntimeSpec,
@@ -167,7 +261,26 @@ specs = st.builds(
     root=st.builds(Root, path=name, readonly=st.booleans()),
     hostname=text,
     domainname=text,
-    mounts=tuples(st.builds(Mount, destination=name, type=text, source=text, options=texts)),
+    mounts=tuples(
+        st.builds(
+            Mount,
+            destination=name,
+            type=text,
+            source=text,
+            options=texts,
+            uid_mappings=mappings,
+            gid_mappings=mappings,
+        )
+    ),
+    hooks=st.builds(
+        Hooks,
+        prestart=hooks,
+        create_runtime=hooks,
+        create_container=hooks,
+        start_container=hooks,
+        poststart=hooks,
+        poststop=hooks,
+    ),
     linux=linux,
     annotations=st.dictionaries(name, text, max_size=2),
 )
@@ -285,14 +398,25 @@ Damage = Callable[[dict[str, Any]], object]
             lambda d: d.update(linux={"sysctl": {"a": 1}}),
             "linux.sysctl.a: expected a string, not 1",
         ),
-        (lambda d: d.update(hooks={"prestart": [{}]}), "hooks: not supported"),
         (
-            lambda d: d.update(linux={"uidMappings": [{}]}),
-            "linux.uidMappings: not supported",
+            lambda d: d.update(hooks={"prestart": [{}]}),
+            r"hooks.prestart\[0\].path: missing",
         ),
         (
-            lambda d: d.update(linux={"resources": {"blockIO": {"weight": 10}}}),
-            "linux.resources.blockIO: not supported",
+            lambda d: d.update(hooks={"poststop": [{"path": "/x", "timeout": 0}]}),
+            r"hooks.poststop\[0\].timeout: 0 is not in 1\.\..*",
+        ),
+        (
+            lambda d: d.update(linux={"uidMappings": [{}]}),
+            r"linux.uidMappings\[0\].containerID: missing",
+        ),
+        (
+            lambda d: d.update(linux={"resources": {"blockIO": {"weight": -1}}}),
+            r"linux.resources.blockIO.weight: -1 is not in 0\.\.65535",
+        ),
+        (
+            lambda d: d.update(linux={"intelRdt": {"closID": "x"}}),
+            "linux.intelRdt: not supported",
         ),
     ],
 )
