@@ -106,21 +106,27 @@ class WriteCgroupFile(Operation):
     path: str
     value: str
     is_optional: bool = False
-    """Some kernels are built without it (swap accounting): then it is skipped."""
+    """Some kernels are built without it (swap accounting) or refuse it by now (limits of kernel
+    memory, since 5.16): then it is skipped."""
+    otherwise: tuple[str, ...] = ()
+    """The path and value to write where there is no such file: another scheduler's name for it."""
 
     def do(self, hands: Hands) -> Evidence:
+        path, value = self.path, self.value
+        if self.otherwise and not os.path.exists(path):
+            path, value = self.otherwise
         try:
-            _write(self.path, self.value)
-        except FileNotFoundError:
-            if not self.is_optional:
+            _write(path, value)
+        except OSError as error:
+            if not (self.is_optional and error.errno in (errno.ENOENT, errno.EOPNOTSUPP)):
                 raise
             return {"skipped": True}
-        return {"path": self.path, "seen": _read(self.path)}
+        return {"path": path, "seen": _read(path)}
 
     def check(self, evidence: Evidence) -> Finding:
         if evidence.get("skipped"):
             return Finding(Verdict.STILL_TRUE, "this kernel has no such file")
-        return file_finding(self.path, str(evidence["seen"]))
+        return file_finding(str(evidence["path"]), str(evidence["seen"]))
 
     def describe(self) -> str:
         return f"set {os.path.basename(self.path)} to {self.value}"
@@ -129,7 +135,9 @@ class WriteCgroupFile(Operation):
         return f"echo {self.value} > {self.path}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        return () if evidence.get("skipped") else (_opened_for_writing(self.path),)
+        if evidence.get("skipped"):
+            return ()
+        return (_opened_for_writing(str(evidence.get("path", self.path))),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

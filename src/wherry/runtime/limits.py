@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout
-from wherry.oci.runtime_spec import Cpu, DeviceRule, Memory, Resources
+from wherry.oci.runtime_spec import BlockIo, Cpu, DeviceRule, Memory, NetworkClass, Resources
 from wherry.operations.cgroups import (
     AttachDeviceFilter,
     SetDeviceRules,
-    WriteCgroupFile,
     device_rule_text,
 )
 from wherry.operations.plan import Operation
+from wherry.runtime.block_limits import legacy_block_io, unified_block_io
+from wherry.runtime.cgroup_settings import Setting, write_operation
 
 _RUNTIME_RULES = (
     DeviceRule(allow=True, type="c", access="m"),
@@ -33,20 +34,30 @@ _LEAST_WEIGHT, _MOST_WEIGHT = 1, 10000
 def limit_operations(
     resources: Resources, directories: dict[str, str], layout: CgroupLayout
 ) -> Iterator[Operation]:
-    """The writes that set a container's limits; `directories` are by controller."""
-    files = _unified_files if layout.is_unified else _legacy_files
-    for controller, file, value, option, is_optional in files(resources):
-        directory = directories.get(controller)
-        if directory is not None:
-            yield WriteCgroupFile(
-                path=f"{directory}/{file}", value=value, is_optional=is_optional, why=option
-            )
-    unified = directories.get("")
+    """The writes that set a container's limits; `directories` are by controller.
+
+    Raises: PlanRefused for a limit that no controller of this machine can keep.
+    """
+    for each in limit_settings(resources, layout):
+        yield write_operation(each, directories)
+
+
+def limit_settings(resources: Resources, layout: CgroupLayout) -> Iterator[Setting]:
+    """What the files of a container's cgroups are to hold, in the order of writing."""
+    if layout.is_unified:
+        yield from _unified_memory(resources.memory or Memory())
+        yield from _unified_cpu(resources.cpu or Cpu())
+        yield from unified_block_io(resources.block_io or BlockIo())
+    else:
+        yield from _legacy_memory(resources.memory or Memory())
+        yield from _legacy_cpu(resources.cpu or Cpu())
+        yield from legacy_block_io(resources.block_io or BlockIo())
+        yield from _legacy_network(resources.network or NetworkClass())
+    yield from _processes(resources)
+    yield from _hugepages(resources, is_unified=layout.is_unified)
+    yield from _rdma(resources)
     for file, value in sorted(resources.unified.items()):
-        if unified is not None:
-            yield WriteCgroupFile(
-                path=f"{unified}/{file}", value=value, why=f"resources.unified has {file}"
-            )
+        yield Setting(file.partition(".")[0], file, value, f"resources.unified has {file}")
 
 
 def device_operation(resources: Resources, directories: dict[str, str]) -> Operation | None:
@@ -76,78 +87,132 @@ def cpu_weight(shares: int) -> int:
     return _LEAST_WEIGHT + (shares - _LEAST_SHARES) * (_MOST_WEIGHT - _LEAST_WEIGHT) // span
 
 
-_File = tuple[str, str, str, str, bool]
-"""Controller, file, value, the option that asks for it, whether a kernel may lack it."""
+# -- version 1 -------------------------------------------------------------------------------
 
 
-def _legacy_files(resources: Resources) -> Iterator[_File]:
-    yield from _legacy_memory(resources.memory or Memory())
-    cpu = resources.cpu or Cpu()
-    if cpu.shares:
-        yield "cpu", "cpu.shares", str(cpu.shares), f"--cpu-shares {cpu.shares}", False
-    if cpu.period:
-        yield "cpu", "cpu.cfs_period_us", str(cpu.period), _cpus(cpu), False
-    if cpu.quota:
-        yield "cpu", "cpu.cfs_quota_us", str(cpu.quota), _cpus(cpu), False
-    yield from _cpuset(cpu)
-    if resources.pids_limit is not None and resources.pids_limit > 0:
-        limit = str(resources.pids_limit)
-        yield "pids", "pids.max", limit, f"--pids-limit {limit}", False
-
-
-def _legacy_memory(memory: Memory) -> Iterator[_File]:
+def _legacy_memory(memory: Memory) -> Iterator[Setting]:
     if memory.limit is not None:
-        value = str(memory.limit)
-        yield "memory", "memory.limit_in_bytes", value, f"--memory {_size(memory.limit)}", False
+        value, option = str(memory.limit), f"--memory {_size(memory.limit)}"
+        yield Setting("memory", "memory.limit_in_bytes", value, option)
     if memory.reservation is not None:
-        value, option = str(memory.reservation), "--memory-reservation"
-        yield "memory", "memory.soft_limit_in_bytes", value, option, False
+        value, option = str(memory.reservation), _reservation(memory.reservation)
+        yield Setting("memory", "memory.soft_limit_in_bytes", value, option)
     if memory.swap is not None:
         value, option = str(memory.swap), f"--memory-swap {_size(memory.swap)}"
-        yield "memory", "memory.memsw.limit_in_bytes", value, option, True
+        yield Setting("memory", "memory.memsw.limit_in_bytes", value, option, is_optional=True)
+    if memory.kernel is not None:
+        value, option = str(memory.kernel), f"--kernel-memory {_size(memory.kernel)}"
+        yield Setting("memory", "memory.kmem.limit_in_bytes", value, option, is_optional=True)
+    if memory.kernel_tcp is not None:
+        value = str(memory.kernel_tcp)
+        option = "resources.memory.kernelTCP"
+        yield Setting("memory", "memory.kmem.tcp.limit_in_bytes", value, option, is_optional=True)
     if memory.swappiness is not None:
         value = str(memory.swappiness)
-        yield "memory", "memory.swappiness", value, f"--memory-swappiness {value}", False
+        yield Setting("memory", "memory.swappiness", value, f"--memory-swappiness {value}")
     if memory.disable_oom_killer:
-        yield "memory", "memory.oom_control", "1", "--oom-kill-disable", False
+        yield Setting("memory", "memory.oom_control", "1", "--oom-kill-disable")
 
 
-def _unified_files(resources: Resources) -> Iterator[_File]:
-    memory, cpu = resources.memory or Memory(), resources.cpu or Cpu()
+def _legacy_cpu(cpu: Cpu) -> Iterator[Setting]:
+    if cpu.shares:
+        yield Setting("cpu", "cpu.shares", str(cpu.shares), f"--cpu-shares {cpu.shares}")
+    if cpu.period:
+        yield Setting("cpu", "cpu.cfs_period_us", str(cpu.period), _cpus(cpu))
+    if cpu.quota:
+        yield Setting("cpu", "cpu.cfs_quota_us", str(cpu.quota), _cpus(cpu))
+    if cpu.burst is not None:
+        yield Setting("cpu", "cpu.cfs_burst_us", str(cpu.burst), "resources.cpu.burst")
+    if cpu.realtime_period:
+        value = str(cpu.realtime_period)
+        yield Setting("cpu", "cpu.rt_period_us", value, f"--cpu-rt-period {value}")
+    if cpu.realtime_runtime:
+        value = str(cpu.realtime_runtime)
+        yield Setting("cpu", "cpu.rt_runtime_us", value, f"--cpu-rt-runtime {value}")
+    if cpu.idle is not None:
+        yield Setting("cpu", "cpu.idle", str(cpu.idle), "resources.cpu.idle")
+    yield from _cpuset(cpu)
+
+
+def _legacy_network(network: NetworkClass) -> Iterator[Setting]:
+    if network.class_id is not None:
+        value = str(network.class_id)
+        yield Setting("net_cls", "net_cls.classid", value, "resources.network.classID")
+    for each in network.priorities:
+        value = f"{each.name} {each.priority}"
+        yield Setting("net_prio", "net_prio.ifpriomap", value, "resources.network.priorities")
+
+
+# -- version 2 -------------------------------------------------------------------------------
+
+
+def _unified_memory(memory: Memory) -> Iterator[Setting]:
+    """Version 1's swappiness, out-of-memory switch and kernel limits have no counterpart."""
     if memory.limit is not None:
         option = f"--memory {_size(memory.limit)}"
-        yield "memory", "memory.max", _or_max(memory.limit), option, False
+        yield Setting("memory", "memory.max", _or_max(memory.limit), option)
     if memory.reservation is not None:
-        value = _or_max(memory.reservation)
-        yield "memory", "memory.low", value, "--memory-reservation", False
+        value, option = _or_max(memory.reservation), _reservation(memory.reservation)
+        yield Setting("memory", "memory.low", value, option)
     if memory.swap is not None:
         # Version 1 limits memory and swap together, version 2 swap by itself.
         own = memory.swap if memory.swap < 0 else memory.swap - (memory.limit or 0)
         option = f"--memory-swap {_size(memory.swap)}"
-        yield "memory", "memory.swap.max", _or_max(own), option, True
+        yield Setting("memory", "memory.swap.max", _or_max(own), option, is_optional=True)
+
+
+def _unified_cpu(cpu: Cpu) -> Iterator[Setting]:
     if cpu.shares:
         weight = str(cpu_weight(cpu.shares))
-        yield "cpu", "cpu.weight", weight, f"--cpu-shares {cpu.shares}", False
+        yield Setting("cpu", "cpu.weight", weight, f"--cpu-shares {cpu.shares}")
     if cpu.quota or cpu.period:
         value = f"{_or_max(cpu.quota or -1)} {cpu.period or 100_000}"
-        yield "cpu", "cpu.max", value, _cpus(cpu), False
+        yield Setting("cpu", "cpu.max", value, _cpus(cpu))
+    if cpu.burst is not None:
+        yield Setting("cpu", "cpu.max.burst", str(cpu.burst), "resources.cpu.burst")
+    if cpu.idle is not None:
+        yield Setting("cpu", "cpu.idle", str(cpu.idle), "resources.cpu.idle")
     yield from _cpuset(cpu)
-    if resources.pids_limit is not None and resources.pids_limit > 0:
-        limit = str(resources.pids_limit)
-        yield "pids", "pids.max", limit, f"--pids-limit {limit}", False
 
 
-def _cpuset(cpu: Cpu) -> Iterator[_File]:
+# -- both ------------------------------------------------------------------------------------
+
+
+def _processes(resources: Resources) -> Iterator[Setting]:
+    if resources.pids_limit:
+        limit = resources.pids_limit
+        yield Setting("pids", "pids.max", _or_max(limit), f"--pids-limit {limit}")
+
+
+def _hugepages(resources: Resources, *, is_unified: bool) -> Iterator[Setting]:
+    ending = "max" if is_unified else "limit_in_bytes"
+    for each in resources.hugepage_limits:
+        file = f"hugetlb.{each.page_size}.{ending}"
+        yield Setting("hugetlb", file, str(each.limit), "resources.hugepageLimits")
+
+
+def _rdma(resources: Resources) -> Iterator[Setting]:
+    for device, limit in resources.rdma.items():
+        parts = (("hca_handle", limit.hca_handles), ("hca_object", limit.hca_objects))
+        words = [f"{name}={'max' if most is None else most}" for name, most in parts]
+        yield Setting("rdma", "rdma.max", f"{device} {' '.join(words)}", "resources.rdma")
+
+
+def _cpuset(cpu: Cpu) -> Iterator[Setting]:
     if cpu.cpus:
-        yield "cpuset", "cpuset.cpus", cpu.cpus, f"--cpuset-cpus {cpu.cpus}", False
+        yield Setting("cpuset", "cpuset.cpus", cpu.cpus, f"--cpuset-cpus {cpu.cpus}")
     if cpu.mems:
-        yield "cpuset", "cpuset.mems", cpu.mems, f"--cpuset-mems {cpu.mems}", False
+        yield Setting("cpuset", "cpuset.mems", cpu.mems, f"--cpuset-mems {cpu.mems}")
 
 
 def _cpus(cpu: Cpu) -> str:
     if cpu.quota and cpu.quota > 0 and cpu.period:
         return f"--cpus {cpu.quota / cpu.period:g} (or --cpu-quota and --cpu-period)"
     return "--cpu-period and --cpu-quota"
+
+
+def _reservation(size_bytes: int) -> str:
+    return f"--memory-reservation {_size(size_bytes)}"
 
 
 def _or_max(value: int) -> str:

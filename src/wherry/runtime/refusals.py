@@ -14,7 +14,7 @@ def refuse_unbuilt(spec: RuntimeSpec) -> None:
 
 
 def _unbuilt(spec: RuntimeSpec) -> Iterator[tuple[str, bool]]:
-    process, linux, resources = spec.process, spec.linux, spec.linux.resources
+    process, linux = spec.process, spec.linux
     yield "process.ioPriority", process.io_priority is not None
     yield "process.scheduler", process.scheduler is not None
     yield "process.execCPUAffinity", process.exec_cpu_affinity is not None
@@ -24,7 +24,3 @@ def _unbuilt(spec: RuntimeSpec) -> Iterator[tuple[str, bool]]:
     yield "linux.personality", linux.personality is not None
     yield "linux.netDevices", bool(linux.net_devices)
     yield "mounts.uidMappings", any(each.uid_mappings for each in spec.mounts)
-    yield "linux.resources.blockIO", resources.block_io is not None
-    yield "linux.resources.hugepageLimits", bool(resources.hugepage_limits)
-    yield "linux.resources.network", resources.network is not None
-    yield "linux.resources.rdma", bool(resources.rdma)
