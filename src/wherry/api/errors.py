@@ -179,6 +179,10 @@ RULES: Mapping[type[WherryError], Rule] = {
         409,
         lambda e: f"container {e.container} is paused, unpause the container first",
     ),
+    kinds.ContainerRestarting: Rule(
+        409,
+        lambda e: f"Container {e.container} is restarting, wait until the container is running",
+    ),
     kinds.ContainerNotPaused: Rule(409, lambda e: f"Container {e.container} is not paused"),
     kinds.RemovalInProgress: Rule(
         409, lambda e: f"removal of container {e.container} is already in progress"

@@ -13,6 +13,7 @@ from dataclasses import replace
 from wherry.engine.containers.exits import ExitWatcher, with_exit
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.remove import RemoveContainer
+from wherry.engine.containers.restarts import Restarts
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
@@ -46,6 +47,7 @@ class Boot:
         images: ImageStore,
         exits: ExitWatcher,
         remove: RemoveContainer,
+        restarts: Restarts,
         paths: ContainerPaths,
         offload: OffloadPool,
         clock: Clock,
@@ -58,6 +60,7 @@ class Boot:
         self._images = images
         self._exits = exits
         self._remove = remove
+        self._restarts = restarts
         self._paths = paths
         self._offload = offload
         self._clock = clock
@@ -72,6 +75,7 @@ class Boot:
         for container in list(self._records.all()):
             if container.spec.removes_itself and container.status.state is ContainerState.EXITED:
                 await self._remove.after_exit(container.id)
+        await self._restarts.resume()
 
     async def _take_over_or_tell(self, container: Container) -> None:
         """One container that can't be taken over must not keep the others from being served."""
@@ -110,7 +114,7 @@ class Boot:
         self._exits.watch(container.id, task)
 
     async def _record_exit(self, container: Container, record: ExitRecord) -> None:
-        ended = with_exit(container, record)
+        ended = self._restarts.decided(with_exit(container, record))
         await self._records.replace(ended)
         self._exits.announce(container, ended, record)
 

@@ -142,7 +142,9 @@ class ImageVerbs:
     def _users_of(self, image_id: str) -> Sequence[tuple[str, bool]]:
         """Containers that need an image, and whether they run."""
         return [
-            (each.id, each.is_alive) for each in self._records.all() if each.image_id == image_id
+            (each.id, each.counts_as_running)
+            for each in self._records.all()
+            if each.image_id == image_id
         ]
 
     def _image_filter(self, filters: Filters) -> Callable[[Image], bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 import msgspec
 
@@ -102,6 +103,24 @@ class LogSpec:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+class RestartMode(Enum):
+    """When a container that has ended is started again. The values are Docker's words."""
+
+    NO = "no"
+    ALWAYS = "always"
+    UNLESS_STOPPED = "unless-stopped"
+    ON_FAILURE = "on-failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPolicy:
+    """What happens after the container's end."""
+
+    mode: RestartMode = RestartMode.NO
+    most_retries: int = 0
+    """With ON_FAILURE: how often; zero is without limit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
     """How the container is connected."""
@@ -171,6 +190,7 @@ class ContainerSpec:
     namespaces: Namespaces = field(default_factory=Namespaces)
     network: NetworkSpec = field(default_factory=NetworkSpec)
     log: LogSpec = field(default_factory=LogSpec)
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
 
 
 # -- what we know ----------------------------------------------------------------------------
@@ -189,6 +209,9 @@ class ContainerStatus:
     started_at_ns: int | None = None
     finished_at_ns: int | None = None
     restart_count: int = 0
+    """How often its policy has restarted it since a user started it."""
+    restart_delay_ns: int = 0
+    """How long after the last end its policy waited, or waits; zero: it did not restart it yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +234,11 @@ class Container:
     def is_alive(self) -> bool:
         """Whether it has processes: running or paused."""
         return self.status.state in (ContainerState.RUNNING, ContainerState.PAUSED)
+
+    @property
+    def counts_as_running(self) -> bool:
+        """Whether Docker calls it running: it has processes, or will have some again by itself."""
+        return self.is_alive or self.status.state is ContainerState.RESTARTING
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -173,6 +173,13 @@ class ContainerPaused(Conflict):
 
 
 @dataclass(eq=False)
+class ContainerRestarting(Conflict):
+    """The verb needs a running container, and this one waits for its next start."""
+
+    container: str
+
+
+@dataclass(eq=False)
 class ContainerNotPaused(Conflict):
     """Nothing to unpause."""
 

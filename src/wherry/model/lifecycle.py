@@ -9,6 +9,8 @@ class ContainerState(Enum):
     CREATED = "created"
     RUNNING = "running"
     PAUSED = "paused"
+    RESTARTING = "restarting"
+    """It has ended, and its restart policy will start it again after a delay."""
     EXITED = "exited"
     REMOVING = "removing"
     DEAD = "dead"
@@ -23,6 +25,8 @@ class ContainerEvent(Enum):
     PAUSED = "paused"
     UNPAUSED = "unpaused"
     EXITED = "exited"
+    RESTART_PLANNED = "planned to restart"
+    RESTART_CANCELLED = "left stopped"
     REMOVAL_BEGUN = "removal begun"
     REMOVAL_FAILED = "removal failed"
 
@@ -37,6 +41,10 @@ CONTAINER_TRANSITIONS: dict[tuple[ContainerState, ContainerEvent], ContainerStat
     (_S.RUNNING, _E.EXITED): _S.EXITED,
     (_S.PAUSED, _E.UNPAUSED): _S.RUNNING,
     (_S.PAUSED, _E.EXITED): _S.EXITED,
+    (_S.EXITED, _E.RESTART_PLANNED): _S.RESTARTING,
+    (_S.RESTARTING, _E.STARTED): _S.RUNNING,
+    (_S.RESTARTING, _E.START_FAILED): _S.EXITED,
+    (_S.RESTARTING, _E.RESTART_CANCELLED): _S.EXITED,
     (_S.EXITED, _E.STARTED): _S.RUNNING,
     (_S.EXITED, _E.START_FAILED): _S.EXITED,
     (_S.EXITED, _E.REMOVAL_BEGUN): _S.REMOVING,

@@ -19,6 +19,7 @@ from wherry.engine.containers.log_reading import ContainerLogs
 from wherry.engine.containers.query import ContainerQueries
 from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.rename import RenameContainer
+from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.verbs import ContainerVerbs
@@ -98,6 +99,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         init_binary=ground.settings.init_path,
         offload=ground.offload,
     )
+    restarts = Restarts(records=records, waiters=waiters, clock=ground.clock)
     exits = ExitWatcher(
         records=records,
         locks=locks,
@@ -105,6 +107,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         waiters=waiters,
         networks=networks,
         assembly=assembly,
+        restarts=restarts,
         events=events,
         offload=ground.offload,
     )
@@ -118,8 +121,15 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         events=events,
         clock=ground.clock,
     )
+    restarts.start_with(start.again)
     stop = StopContainer(
-        records=records, locks=locks, live=live, waiters=waiters, start=start, events=events
+        records=records,
+        locks=locks,
+        live=live,
+        waiters=waiters,
+        start=start,
+        restarts=restarts,
+        events=events,
     )
     execs = ExecSessions(
         records=records,
@@ -186,6 +196,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         images=images,
         exits=exits,
         remove=remove,
+        restarts=restarts,
         paths=ground.paths,
         offload=ground.offload,
         clock=ground.clock,
@@ -216,6 +227,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
             explanations=Explanations(records, ground.paths, ground.offload),
         )
     finally:
+        await restarts.close()
         await exits.close()
         await execs.close()
 

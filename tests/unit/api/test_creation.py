@@ -91,7 +91,6 @@ def test_everything_of_part_one() -> None:
         ({"Healthcheck": {"Test": ["CMD", "true"]}}, "Healthcheck"),
         ({"Volumes": {"/data": {}}}, "Config.Volumes"),
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
-        ({"HostConfig": {"RestartPolicy": {"Name": "always"}}}, "RestartPolicy"),
         ({"HostConfig": {"Links": ["a:b"]}}, "HostConfig.Links"),
         ({"HostConfig": {"VolumesFrom": ["a"]}}, "HostConfig.VolumesFrom"),
         ({"HostConfig": {"DeviceRequests": [{"Count": -1}]}}, "HostConfig.DeviceRequests"),

@@ -44,9 +44,11 @@ def test_status(status: ContainerStatus, text: str) -> None:
 
 @pytest.mark.parametrize("state", list(ContainerState))
 def test_booleans_are_computed(state: ContainerState) -> None:
-    """A paused container is running too; nothing else is two things."""
+    """A paused container is running too, and one between two runs; nothing else is two things."""
     shown = to_state(ContainerStatus(state=state))
-    assert shown.Running is (state in (ContainerState.RUNNING, ContainerState.PAUSED))
+    running = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+    assert shown.Running is (state in running)
+    assert shown.Restarting is (state is ContainerState.RESTARTING)
     assert shown.Paused is (state is ContainerState.PAUSED)
     assert shown.Dead is (state is ContainerState.DEAD)
     assert shown.Status == state.value

@@ -6,7 +6,7 @@ A field at its neutral value asks for nothing and passes.
 from msgspec import UNSET
 
 from wherry.model.errors import FeatureMissing, InvalidValue
-from wherry.wire.container_config import Config, HealthConfig, HostShape, RestartShape
+from wherry.wire.container_config import Config, HealthConfig, HostShape
 
 _NEUTRAL: tuple[object, ...] = (None, UNSET, "", 0, False, [], {})
 
@@ -58,28 +58,8 @@ def refuse_absent_features(config: Config, host: HostShape) -> None:
             f"invalid isolation: \"{host.Isolation}\" - linux only supports 'default'"
         )
     _refuse_health_checks(config.Healthcheck or None)
-    _refuse_restarts(host.RestartPolicy, removes_itself=host.AutoRemove)
 
 
 def _refuse_health_checks(health: HealthConfig | None) -> None:
     if isinstance(health, HealthConfig) and health.Test and health.Test != ["NONE"]:
         raise FeatureMissing("health checks (Config.Healthcheck)")
-
-
-def _refuse_restarts(policy: RestartShape, *, removes_itself: bool) -> None:
-    match policy.Name:
-        case "" | "no":
-            if policy.MaximumRetryCount:
-                raise InvalidValue(
-                    "invalid restart policy: maximum retry count can only be used with "
-                    "'on-failure'"
-                )
-        case "always" | "unless-stopped" | "on-failure":
-            if removes_itself:
-                raise InvalidValue("can't create 'AutoRemove' container with restart policy")
-            raise FeatureMissing(f"restart policies (HostConfig.RestartPolicy {policy.Name!r})")
-        case other:
-            raise InvalidValue(
-                f"invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', "
-                "'on-failure', or 'unless-stopped'"
-            )

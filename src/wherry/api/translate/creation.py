@@ -8,9 +8,10 @@ from msgspec import UNSET, structs
 from wherry.api.translate.absences import refuse_absent_features
 from wherry.api.translate.mounts import to_mounts
 from wherry.api.translate.networking import to_network_spec
+from wherry.api.translate.restarts import to_restart_policy
 from wherry.api.translate.security import to_namespaces, to_security
 from wherry.logs import options as log_options
-from wherry.model.containers import ContainerSpec, Limits, LogSpec, Terminal, Ulimit
+from wherry.model.containers import ContainerSpec, Limits, LogSpec, RestartMode, Terminal, Ulimit
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.signals import parse_signal
 from wherry.wire.container_config import Config, CreateRequest, HostShape, LogShape
@@ -35,6 +36,9 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
         raise InvalidValue("config cannot be empty in order to create a container")
     host = request.HostConfig or HostShape()
     refuse_absent_features(request, host)
+    restart = to_restart_policy(host.RestartPolicy)
+    if host.AutoRemove and restart.mode is not RestartMode.NO:
+        raise InvalidValue("can't create 'AutoRemove' container with restart policy")
     _check_plain_values(request, host)
     return ContainerSpec(
         image=request.Image,
@@ -65,6 +69,7 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
         namespaces=to_namespaces(host),
         network=to_network_spec(request, host),
         log=_log(host.LogConfig),
+        restart=restart,
     )
 
 

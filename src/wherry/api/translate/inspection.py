@@ -5,6 +5,7 @@ from msgspec import UNSET
 from wherry.api.translate.mounts import bind_texts, mount_objects, mount_points, tmpfs_texts
 from wherry.api.translate.networking import network_mode_text
 from wherry.api.translate.ports import binding_texts, exposed_texts, published_texts
+from wherry.api.translate.restarts import to_restart_shape
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus, Security
 from wherry.model.lifecycle import ContainerState
@@ -50,11 +51,12 @@ def to_inspect_answer(details: ContainerDetails) -> InspectAnswer:
 def to_state(status: ContainerStatus) -> State:
     """The state; Docker's booleans are computed from it."""
     is_paused = status.state is ContainerState.PAUSED
+    is_restarting = status.state is ContainerState.RESTARTING
     return State(
         Status=status.state.value,
-        Running=status.state is ContainerState.RUNNING or is_paused,
+        Running=status.state is ContainerState.RUNNING or is_paused or is_restarting,
         Paused=is_paused,
-        Restarting=False,
+        Restarting=is_restarting,
         OOMKilled=status.was_oom_killed,
         Dead=status.state is ContainerState.DEAD,
         Pid=status.pid,
@@ -104,6 +106,7 @@ def to_host_config(spec: ContainerSpec) -> shapes.HostShape:
         LogConfig=shapes.LogShape(Type=spec.log.driver, Config=dict(spec.log.options)),
         NetworkMode=network_mode_text(network.mode),
         PortBindings=binding_texts(network.bindings),
+        RestartPolicy=to_restart_shape(spec.restart),
         AutoRemove=spec.removes_itself,
         ConsoleSize=[spec.terminal.rows, spec.terminal.columns],
         Annotations=dict(spec.annotations) or UNSET,

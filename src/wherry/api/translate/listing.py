@@ -57,6 +57,9 @@ def status_text(status: ContainerStatus, *, now_ns: int) -> str:
             return f"Up {_since(status.started_at_ns, now_ns)}"
         case ContainerState.PAUSED:
             return f"Up {_since(status.started_at_ns, now_ns)} (Paused)"
+        case ContainerState.RESTARTING:
+            since = _since(status.finished_at_ns, now_ns)
+            return f"Restarting ({status.exit_code}) {since} ago"
         case ContainerState.EXITED:
             return f"Exited ({status.exit_code}) {_since(status.finished_at_ns, now_ns)} ago"
         case ContainerState.REMOVING:

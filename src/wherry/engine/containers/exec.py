@@ -17,6 +17,7 @@ from wherry.model.errors import (
     CommandNotFound,
     ContainerNotRunning,
     ContainerPaused,
+    ContainerRestarting,
     ExecAlreadyStarted,
     ExecNotFound,
     InvalidValue,
@@ -136,6 +137,8 @@ class ExecSessions:
         container = self._records.find(reference)
         if container.status.state is ContainerState.PAUSED:
             raise ContainerPaused(container.id)
+        if container.status.state is ContainerState.RESTARTING:
+            raise ContainerRestarting(container.id)
         if container.status.state is not ContainerState.RUNNING:
             raise ContainerNotRunning(container.id)
         return container

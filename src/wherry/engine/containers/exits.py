@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.live import LiveContainers, Waiters
+from wherry.engine.containers.restarts import Restarts
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
@@ -14,7 +15,7 @@ from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container
 from wherry.model.errors import NetworkNotFound
 from wherry.model.ids import ContainerId
-from wherry.model.lifecycle import ContainerEvent, next_state
+from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.networks import EndpointStatus
 from wherry.model.tasks import ExitRecord
 from wherry.networks import Networks
@@ -35,6 +36,7 @@ class ExitWatcher:
         waiters: Waiters,
         networks: Networks,
         assembly: ContainerAssembly,
+        restarts: Restarts,
         events: EventLog,
         offload: OffloadPool,
     ) -> None:
@@ -44,6 +46,7 @@ class ExitWatcher:
         self._waiters = waiters
         self._networks = networks
         self._assembly = assembly
+        self._restarts = restarts
         self._events = events
         self._offload = offload
         self._watching: set[asyncio.Task[None]] = set()
@@ -88,7 +91,7 @@ class ExitWatcher:
     ) -> None:
         """Give everything back, record the end, then tell those who wait."""
         container = self._records.find(container_id)
-        ended = with_exit(container, record)
+        ended = self._restarts.decided(with_exit(container, record))
         await asyncio.gather(
             self._networks.detach(container_id),
             self._records.replace(ended),
@@ -97,6 +100,8 @@ class ExitWatcher:
         await self._offload(self._assembly.erase_bundle, container_id)
         self._live.leave(container_id)
         self.announce(container, ended, record)
+        if ended.status.state is ContainerState.RESTARTING:
+            self._restarts.schedule(ended)
 
     def announce(self, before: Container, ended: Container, record: ExitRecord) -> None:
         """Events of an end, and the answer for everybody who waits for it."""

@@ -78,7 +78,7 @@ class ContainerQueries:
         found = [
             each
             for each in reversed(list(self._records.all()))
-            if (wants_stopped or each.is_alive) and match(each)
+            if (wants_stopped or each.counts_as_running) and match(each)
         ]
         return found[: query.limit] if query.limit > 0 else found
 
@@ -235,7 +235,7 @@ class _ContainerFilter:
                 return "default" in values
 
 
-_STATES = frozenset(state.value for state in ContainerState) | {"restarting"}
+_STATES = frozenset(state.value for state in ContainerState)
 
 
 def _exit_code(text: str) -> int:

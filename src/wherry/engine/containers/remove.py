@@ -59,7 +59,7 @@ class RemoveContainer:
         if removes_link:
             raise FeatureMissing("links between containers")
         container = self._records.find(reference)
-        if container.is_alive:
+        if container.counts_as_running:
             if not is_forced:
                 raise ContainerRunning(container.id, container.status.state.value)
             await self._end(container)
@@ -67,17 +67,17 @@ class RemoveContainer:
             current = self._records.get(container.id)
             if current is None:
                 return
-            if current.is_alive:
+            if current.counts_as_running:
                 raise ContainerRunning(current.id, current.status.state.value)
             await self._remove(current)
 
     async def after_exit(self, container_id: ContainerId) -> None:
         """Remove a container that asked for it; one that somebody removed first is fine."""
         container = self._records.get(container_id)
-        if container is not None and not container.is_alive:
+        if container is not None and not container.counts_as_running:
             async with self._locks.held(container_id):
                 current = self._records.get(container_id)
-                if current is not None and not current.is_alive:
+                if current is not None and not current.counts_as_running:
                     await self._remove(current)
 
     async def _end(self, container: Container) -> None:

@@ -20,6 +20,7 @@ from wherry.model.errors import (
     UserNotFound,
     WherryError,
 )
+from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.outcomes import StartOutcome
 from wherry.networks import Sandbox
@@ -68,9 +69,19 @@ class StartContainer:
             await self._exits.remove_if_asked(container_id)
             raise
 
+    async def again(self, container_id: ContainerId) -> None:
+        """The start that a restart policy planned, unless somebody decided otherwise meanwhile.
+
+        Raises: as a start by a user.
+        """
+        async with self._locks.held(container_id):
+            container = self._records.get(container_id)
+            if container is not None and container.status.state is ContainerState.RESTARTING:
+                await self._start_or_record(container)
+
     async def _start_unless_running(self, container: Container) -> StartOutcome:
         match container.status.state:
-            case ContainerState.RUNNING:
+            case ContainerState.RUNNING | ContainerState.RESTARTING:
                 return StartOutcome.ALREADY_RUNNING
             case ContainerState.PAUSED:
                 raise ContainerPaused(container.id)
@@ -78,12 +89,16 @@ class StartContainer:
                 raise RemovalInProgress(container.id)
             case _:
                 pass
+        fresh = replace(container.status, restart_count=0, restart_delay_ns=0)
+        await self._start_or_record(replace(container, status=fresh))
+        return StartOutcome.STARTED
+
+    async def _start_or_record(self, container: Container) -> None:
         try:
             await self._start(container)
         except WherryError as error:
             await self._record_failure(container, error)
             raise
-        return StartOutcome.STARTED
 
     async def _start(self, container: Container) -> None:
         async with UndoStack() as undo:
@@ -109,6 +124,7 @@ class StartContainer:
                 started_at_ns=self._clock.now_ns(),
                 finished_at_ns=container.status.finished_at_ns,
                 restart_count=container.status.restart_count,
+                restart_delay_ns=container.status.restart_delay_ns,
             ),
         )
 

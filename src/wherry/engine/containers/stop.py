@@ -7,15 +7,17 @@ import asyncio
 from dataclasses import replace
 
 from wherry.engine.containers.live import LiveContainers, Waiters
+from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock
-from wherry.model.containers import Container
+from wherry.model.containers import Container, RestartMode
 from wherry.model.errors import (
     ContainerNotPaused,
     ContainerNotRunning,
     ContainerPaused,
+    ContainerRestarting,
     NothingToKill,
 )
 from wherry.model.ids import ContainerId
@@ -40,6 +42,7 @@ class StopContainer:
         live: LiveContainers,
         waiters: Waiters,
         start: StartContainer,
+        restarts: Restarts,
         events: EventLog,
     ) -> None:
         self._records = records
@@ -47,6 +50,7 @@ class StopContainer:
         self._live = live
         self._waiters = waiters
         self._start = start
+        self._restarts = restarts
         self._events = events
 
     async def stop(
@@ -66,6 +70,9 @@ class StopContainer:
             timeout_s = spec.stop_timeout_s
         if timeout_s is None:
             timeout_s = DEFAULT_STOP_TIMEOUT_S
+        if await self._cancel_restart(container.id):
+            self._events.container("stop", container)
+            return StopOutcome.STOPPED
         ended = await self._signal(container.id, number, is_stop=True)
         if ended is None:
             return StopOutcome.ALREADY_STOPPED
@@ -86,7 +93,11 @@ class StopContainer:
         """
         container = self._records.find(reference)
         number = parse_signal(signal or "SIGKILL")
-        ended = await self._signal(container.id, number, is_stop=number == SIGKILL)
+        stop_signal = parse_signal(container.spec.stop_signal or DEFAULT_STOP_SIGNAL)
+        is_stop = number in (SIGKILL, stop_signal)
+        if is_stop and await self._cancel_restart(container.id):
+            return
+        ended = await self._signal(container.id, number, is_stop=is_stop)
         if ended is None:
             raise NothingToKill(reference, container.id)
         if number == SIGKILL:
@@ -100,10 +111,27 @@ class StopContainer:
         Raises: as `stop` and `StartContainer`.
         """
         container = self._records.find(reference)
-        if container.is_alive:
+        if container.counts_as_running:
             await self.stop(container.id, signal=signal, timeout_s=timeout_s)
         await self._start(container.id)
         self._events.container("restart", container)
+
+    async def _cancel_restart(self, container_id: ContainerId) -> bool:
+        """Leave a container stopped that waits for its next start; False for any other."""
+        async with self._locks.held(container_id):
+            container = self._records.find(container_id)
+            if container.status.state is not ContainerState.RESTARTING:
+                return False
+            await self._restarts.cancel(container)
+            return True
+
+    async def _remember_stop(self, container: Container) -> None:
+        """A policy must not undo a stop, even when the engine dies before the container does."""
+        stopped = replace(container, explicit_stop=True)
+        if container.spec.restart.mode is RestartMode.NO:
+            self._records.show(stopped)
+        else:
+            await self._records.replace(stopped)
 
     async def _signal(
         self, container_id: ContainerId, number: int, *, is_stop: bool
@@ -115,7 +143,7 @@ class StopContainer:
                 return None
             task = self._live.task(container_id)
             if is_stop:
-                self._records.show(replace(container, explicit_stop=True))
+                await self._remember_stop(container)
             ended = self._waiters.next_exit(container_id)
             await task.signal(number)
             self._events.container("kill", container, signal=str(number))
@@ -147,6 +175,8 @@ class PauseContainer:
             container = self._records.find(container_id)
             if container.status.state is ContainerState.PAUSED:
                 raise ContainerPaused(container_id)
+            if container.status.state is ContainerState.RESTARTING:
+                raise ContainerRestarting(container_id)
             if container.status.state is not ContainerState.RUNNING:
                 raise ContainerNotRunning(container_id)
             await self._live.task(container_id).pause()

@@ -92,7 +92,7 @@ class ContainerVerbs:
         """Begin to wait; the result is awaited for the end. Raises: ContainerNotFound."""
         container = await self.queries.get(reference)
         match condition:
-            case WaitCondition.NOT_RUNNING if not container.is_alive:
+            case WaitCondition.NOT_RUNNING if not container.counts_as_running:
                 over: asyncio.Future[ExitRecord] = asyncio.get_running_loop().create_future()
                 over.set_result(last_exit(container))
                 return over
