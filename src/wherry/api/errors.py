@@ -67,6 +67,21 @@ def _program_problem(error: WherryError) -> str:
             return message_of(error)
 
 
+def _repository_denied(error: kinds.RepositoryDenied) -> str:
+    return (
+        f"pull access denied for {error.repository}, repository does not exist or may require "
+        f"'docker login': {error.complaint}"
+    )
+
+
+def _manifest_unknown(error: kinds.ManifestUnknown) -> str:
+    colon = "@" if error.reference.startswith("sha256:") else ":"
+    return (
+        f"manifest for {error.repository}{colon}{error.reference} not found: manifest unknown: "
+        "manifest unknown"
+    )
+
+
 def _start_refused(error: WherryError) -> str:
     return f"{_CREATING}error during container init: {_program_problem(error)}: unknown"
 
@@ -216,6 +231,15 @@ RULES: Mapping[type[WherryError], Rule] = {
     kinds.DigestMismatch: Rule(
         400, lambda e: f"content has digest {e.actual}, expected {e.expected}"
     ),
+    kinds.RegistryUnreachable: Rule(
+        500, lambda e: f'{e.method.capitalize()} "{e.url}": {e.cause}'
+    ),
+    kinds.RegistryFailed: Rule(500, lambda e: e.complaint),
+    kinds.RegistryUnauthorized: Rule(401, lambda e: f'Get "{e.place}": {e.complaint}'),
+    kinds.RegistryRefused: Rule(500, lambda e: e.complaint),
+    kinds.RepositoryDenied: Rule(404, _repository_denied),
+    kinds.ManifestUnknown: Rule(404, _manifest_unknown),
+    kinds.ManifestRefused: Rule(400, lambda e: f"invalid manifest: {e.problem}"),
     kinds.NetworkNotFound: Rule(404, lambda e: f"network {e.reference} not found"),
     kinds.PortInUse: Rule(409, _port_in_use),
     kinds.AddressPoolExhausted: Rule(

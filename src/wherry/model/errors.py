@@ -305,6 +305,73 @@ class DigestMismatch(InvalidRequest):
     actual: str
 
 
+# -- registries ------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class RegistryUnreachable(Unavailable):
+    """A request that got no answer; `cause` is told in the words of Go's client."""
+
+    method: str
+    url: str
+    cause: str
+    is_not_tls: bool = False
+    """Whether a TLS handshake was answered in plain HTTP."""
+    may_pass: bool = True
+    """Whether another attempt makes sense."""
+
+
+@dataclass(eq=False)
+class RegistryFailed(Unavailable):
+    """The registry has a problem of its own (429, 5xx) that did not pass."""
+
+    method: str
+    url: str
+    status: int
+    complaint: str
+    retry_after: str = ""
+
+
+@dataclass(eq=False)
+class RegistryUnauthorized(Unauthorized):
+    """A registry or its token server does not take our credentials, or our lack of them."""
+
+    place: str
+    complaint: str
+
+
+@dataclass(eq=False)
+class RegistryRefused(Conflict):
+    """A registry understood a request and did not do it."""
+
+    action: str
+    complaint: str
+    status: int
+
+
+@dataclass(eq=False)
+class RepositoryDenied(NotFound):
+    """No such repository, or not for us: registries don't tell which."""
+
+    repository: str
+    complaint: str
+
+
+@dataclass(eq=False)
+class ManifestUnknown(NotFound):
+    """A repository that has no such tag or digest."""
+
+    repository: str
+    reference: str
+
+
+@dataclass(eq=False)
+class ManifestRefused(InvalidRequest):
+    """A manifest that is malformed, ambiguous or too large."""
+
+    problem: str
+
+
 # -- networks --------------------------------------------------------------------------------
 
 

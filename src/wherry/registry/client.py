@@ -1,0 +1,381 @@
+"""Reading from registries: manifests, blobs, tags, logins, searches."""
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from wherry.kit.clock import Clock, SystemClock
+from wherry.model.errors import (
+    DigestMismatch,
+    ManifestUnknown,
+    RegistryFailed,
+    RegistryRefused,
+    RegistryUnauthorized,
+    RegistryUnreachable,
+    RepositoryDenied,
+    WherryError,
+)
+from wherry.model.ids import Digest
+from wherry.oci.image_spec import Descriptor
+from wherry.registry.credentials import ANONYMOUS, Credentials
+from wherry.registry.exchange import Asker, Exchange, Sleep
+from wherry.registry.hosts import Capability, RegistryHost, RegistrySettings
+from wherry.registry.manifests import (
+    ACCEPTED,
+    LARGEST_MANIFEST,
+    FetchedManifest,
+    read_manifest,
+)
+from wherry.registry.scopes import NO_SCOPE, Scope, pulling
+from wherry.registry.transport import Answer, Incoming, Transport
+from wherry.registry.uploads import Uploads
+
+_ACCEPT = ("Accept", ", ".join(ACCEPTED))
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_LARGEST_PAGE = 8 << 20
+_MOST_PAGES = 1000
+_LINK = re.compile(r"<([^>]*)>\s*;.*rel=\"?next\"?")
+_MOST_HITS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A registry's name and a path on it: `docker.io`, `library/busybox`."""
+
+    domain: str
+    path: str
+
+    @property
+    def familiar(self) -> str:
+        """As people write it: `busybox`."""
+        if self.domain != "docker.io":
+            return f"{self.domain}/{self.path}"
+        return self.path.removeprefix("library/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """One repository that a search found."""
+
+    name: str
+    description: str
+    star_count: int
+    is_official: bool
+
+
+class RegistryClient:
+    """One user of registries. Every method is a coroutine; blobs come as asynchronous streams.
+
+    Raises everywhere: RegistryUnreachable and RegistryFailed for a network or server that does
+    not recover in five attempts, RegistryUnauthorized and RepositoryDenied for a lack of rights.
+    """
+
+    def __init__(
+        self,
+        settings: RegistrySettings,
+        *,
+        user_agent: str,
+        clock: Clock | None = None,
+        sleep: Sleep | None = None,
+    ) -> None:
+        self._settings = settings
+        self._transport = Transport(user_agent)
+        clock = clock or SystemClock()
+        self._exchange = (
+            Exchange(self._transport, clock, sleep=sleep)
+            if sleep is not None
+            else Exchange(self._transport, clock)
+        )
+        self.uploads = Uploads(self._exchange)
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> "RegistryClient":
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
+    # -- manifests ---------------------------------------------------------------------------
+
+    async def manifest(
+        self, repository: Repository, reference: str, credentials: Credentials = ANONYMOUS
+    ) -> FetchedManifest:
+        """The manifest or index of a tag or digest, from the first host that has it.
+
+        Raises: ManifestUnknown, ManifestRefused, DigestMismatch.
+        """
+        expected = Digest(reference) if _DIGEST.fullmatch(reference) else None
+        wanted = Capability.PULL if expected else Capability.RESOLVE
+        path = f"/{repository.path}/manifests/{quote(reference, safe=':')}"
+
+        async def read(asker: Asker) -> FetchedManifest:
+            answer = await self._exchange.ask(
+                asker, "GET", path, headers=(_ACCEPT,), limit_bytes=LARGEST_MANIFEST
+            )
+            if answer.status != 200:
+                raise _reading_refused(answer, repository, reference)
+            announced = answer.header("Docker-Content-Digest")
+            fetched = read_manifest(
+                answer.body, announced=answer.header("Content-Type"), expected=expected
+            )
+            if _DIGEST.fullmatch(announced) and announced != fetched.digest:
+                raise DigestMismatch(announced, fetched.digest)
+            return fetched
+
+        problem: WherryError | None = None
+        async for asker in self._askers(repository, wanted, credentials):
+            try:
+                return await read(asker)
+            except WherryError as error:
+                problem = problem if problem is not None and not asker.host.is_mirror else error
+                if not asker.host.is_mirror:
+                    raise
+        raise problem or ManifestUnknown(repository.familiar, reference)
+
+    # -- blobs -------------------------------------------------------------------------------
+
+    async def blob(
+        self,
+        repository: Repository,
+        descriptor: Descriptor,
+        credentials: Credentials = ANONYMOUS,
+    ) -> AsyncIterator[bytes]:
+        """The bytes of a blob, exactly as many as its descriptor says, verified at the end.
+
+        What breaks off is resumed where it broke, on the same host, by a range; a host that
+        ignores ranges is read over. A mirror that fails is left for the next host. Raises at
+        the end: DigestMismatch (the consumer keeps nothing until the stream has ended well).
+        """
+        received = _Received(descriptor)
+        problem: WherryError | None = None
+        async for asker in self._askers(repository, Capability.PULL, credentials):
+            try:
+                async for chunk in self._from_host(asker, repository, descriptor, received):
+                    yield chunk
+                received.verify()
+                return
+            except DigestMismatch:
+                raise
+            except WherryError as error:
+                problem = error
+                if not asker.host.is_mirror:
+                    raise
+        raise problem or ManifestUnknown(repository.familiar, descriptor.digest)
+
+    async def _from_host(
+        self,
+        asker: Asker,
+        repository: Repository,
+        descriptor: Descriptor,
+        received: "_Received",
+    ) -> AsyncIterator[bytes]:
+        patience = self._exchange.patience()
+        path = f"/{repository.path}/blobs/{descriptor.digest}"
+        while not received.is_whole:
+            start = received.count
+            ranged = (("Range", f"bytes={start}-"),) if start else ()
+            try:
+                async with self._exchange.asking(asker, "GET", path, headers=ranged) as incoming:
+                    if incoming.status not in (200, 206):
+                        answer = await incoming.answer(limit_bytes=1 << 16)
+                        raise _reading_refused(answer, repository, descriptor.digest)
+                    skipped = _skipped(incoming, start)
+                    async for chunk in incoming.chunks():
+                        fresh = chunk[skipped:]
+                        skipped = max(0, skipped - len(chunk))
+                        if fresh:
+                            received.add(fresh)
+                            patience.progress()
+                            yield fresh
+                if not received.is_whole:
+                    url = f"{asker.host.url}{path}"
+                    raise RegistryUnreachable("GET", url, "unexpected EOF")
+            except (RegistryUnreachable, RegistryFailed) as failure:
+                await patience.wait(failure)
+
+    # -- the rest ----------------------------------------------------------------------------
+
+    async def tags(
+        self, repository: Repository, credentials: Credentials = ANONYMOUS
+    ) -> Sequence[str]:
+        """Every tag of a repository, page by page. Raises: RepositoryDenied."""
+        async for asker in self._askers(repository, Capability.RESOLVE, credentials):
+            if not asker.host.is_mirror:
+                return await self._tags_of(asker, repository)
+        raise RepositoryDenied(repository.familiar, "no host")
+
+    async def _tags_of(self, asker: Asker, repository: Repository) -> Sequence[str]:
+        found: list[str] = []
+        path = f"/{repository.path}/tags/list"
+        for _page in range(_MOST_PAGES):
+            answer = await self._exchange.ask(asker, "GET", path, limit_bytes=_LARGEST_PAGE)
+            if answer.status != 200:
+                raise _reading_refused(answer, repository, "")
+            found += _texts(answer, "tags")
+            link = _LINK.match(answer.header("Link"))
+            if link is None:
+                return found
+            path = urljoin(answer.url, link.group(1))
+            if urlsplit(path).netloc != urlsplit(answer.url).netloc:
+                return found
+        return found
+
+    async def log_in(self, domain: str, credentials: Credentials) -> str:
+        """Check credentials with a registry; the identity token to keep, empty for none.
+
+        Raises: RegistryUnauthorized.
+        """
+        host = self._origin(domain)
+        asker = Asker(host=host, scopes=NO_SCOPE, credentials=credentials)
+        try:
+            answer = await self._exchange.ask(asker, "GET", "/")
+        except RegistryUnauthorized as error:
+            raise RegistryUnauthorized(f"{host.url}/", error.complaint) from None
+        if answer.status != 200:
+            raise RegistryFailed(
+                method="GET",
+                url=f"{host.url}/",
+                status=answer.status,
+                complaint=answer.complaint(),
+            )
+        if credentials.identity_token:
+            return credentials.identity_token
+        return await self._exchange.authorizer.identity_token(host, credentials)
+
+    async def search(
+        self, domain: str, term: str, *, limit: int, credentials: Credentials = ANONYMOUS
+    ) -> Sequence[SearchHit]:
+        """Repositories by the index API v1, the only search that there is.
+
+        Raises: RegistryRefused where the registry has none (distribution ones have not).
+        """
+        host = self._origin(domain)
+        asker = Asker(host=host, scopes=NO_SCOPE, credentials=credentials)
+        query = urlencode({"q": term, "n": min(limit, _MOST_HITS)})
+        base = host.url.removesuffix("/v2")
+        answer = await self._exchange.ask(
+            asker, "GET", f"{base}/v1/search?{query}", limit_bytes=_LARGEST_PAGE
+        )
+        if answer.status != 200:
+            raise RegistryRefused("search", f"{host.authority} has no search", answer.status)
+        return tuple(_hits(answer))
+
+    def writer(
+        self,
+        repository: Repository,
+        scopes: tuple[Scope, ...],
+        credentials: Credentials = ANONYMOUS,
+    ) -> Asker:
+        """The host that a repository is written to: never a mirror."""
+        host = next(
+            (
+                each
+                for each in self._settings.hosts(repository.domain)
+                if Capability.PUSH in each.capabilities
+            ),
+            None,
+        )
+        if host is None:
+            raise RepositoryDenied(repository.familiar, "no host of it takes a push")
+        return Asker(host=host, scopes=scopes, credentials=credentials)
+
+    def _origin(self, domain: str) -> RegistryHost:
+        return self._settings.hosts(domain)[-1]
+
+    async def _askers(
+        self, repository: Repository, wanted: Capability, credentials: Credentials
+    ) -> AsyncIterator[Asker]:
+        """The hosts to ask in turn; a mirror of another owner is asked anonymously."""
+        for host in self._settings.hosts(repository.domain):
+            if wanted in host.capabilities:
+                yield Asker(
+                    host=host,
+                    scopes=pulling(repository.path),
+                    credentials=ANONYMOUS if host.is_mirror else credentials,
+                )
+
+
+class _Received:
+    """What has come of a blob so far."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._descriptor = descriptor
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    @property
+    def is_whole(self) -> bool:
+        return self.count == self._descriptor.size
+
+    def add(self, chunk: bytes) -> None:
+        """Count and hash. Raises: DigestMismatch as soon as there is too much."""
+        self.count += len(chunk)
+        if self.count > self._descriptor.size:
+            raise DigestMismatch(
+                self._descriptor.digest, f"more than its {self._descriptor.size} bytes"
+            )
+        self._hash.update(chunk)
+
+    def verify(self) -> None:
+        """Compare with the digest that was promised. Raises: DigestMismatch."""
+        found = "sha256:" + self._hash.hexdigest()
+        if found != self._descriptor.digest:
+            raise DigestMismatch(self._descriptor.digest, found)
+
+
+def _skipped(incoming: Incoming, start: int) -> int:
+    """How many bytes of an answer are known already: all before `start` in a whole one."""
+    if not start:
+        return 0
+    if incoming.status == 200:
+        return start
+    first = re.match(r"bytes (\d{1,18})-", incoming.header("Content-Range"))
+    if first is None or int(first.group(1)) > start:
+        raise RegistryUnreachable("GET", "", "a range that was not asked for")
+    return start - int(first.group(1))
+
+
+def _reading_refused(answer: Answer, repository: Repository, reference: str) -> WherryError:
+    """Why something could not be read, in Docker's distinction of kinds."""
+    codes = {code for code, _message in answer.errors()}
+    if answer.status in (401, 403) or codes & {"denied", "unauthorized"}:
+        return RepositoryDenied(repository.familiar, answer.complaint())
+    if answer.status == 404 and "name unknown" in codes:
+        return RepositoryDenied(repository.familiar, answer.complaint())
+    if answer.status == 404:
+        return ManifestUnknown(repository.familiar, reference)
+    return RegistryRefused("read", answer.complaint(), answer.status)
+
+
+def _texts(answer: Answer, name: str) -> list[str]:
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(answer.body)
+        if isinstance(document, dict) and isinstance(document.get(name), list):
+            return [each for each in document[name] if isinstance(each, str)]
+    return []
+
+
+def _hits(answer: Answer) -> list[SearchHit]:
+    found = []
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(answer.body)
+        listed = document.get("results") if isinstance(document, dict) else None
+        for each in listed if isinstance(listed, list) else []:
+            if isinstance(each, dict) and isinstance(each.get("name"), str):
+                stars = each.get("star_count")
+                found.append(
+                    SearchHit(
+                        name=each["name"],
+                        description=str(each.get("description") or ""),
+                        star_count=stars if isinstance(stars, int) else 0,
+                        is_official=each.get("is_official") is True,
+                    )
+                )
+    return found
