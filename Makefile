@@ -5,6 +5,7 @@ PYTHON_VENV = .venv/bin/python
 help:
 	@echo "make demo      a container, started by docker, serves a page through a published port"
 	@echo "make test      every test there is (root; under half an hour on two cores)"
+	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (5 minutes)"
 	@echo "make check     format, types, floors, unit and house tests (no root, under a minute)"
 	@echo "make install   wherry, wherryd and wherry-runtime into $(DESTDIR)$(PREFIX)/bin"
 	@echo "make bench     the engine beside Debian's dockerd, in one run (BENCH='--quick' for short)"
@@ -21,6 +22,10 @@ demo: setup
 test: setup
 	$(PYTHON_VENV) -m pytest -q $(PYTEST)
 
+vm-test: setup
+	@scripts/prepare-vm.sh
+	WHERRY_VM=whole $(PYTHON_VENV) -m pytest -q -s tests/vm $(PYTEST)
+
 check: setup
 	@./dev check
 
@@ -35,4 +40,4 @@ clean:
 	rm -rf .venv .work build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test check install bench clean
+.PHONY: help setup demo test vm-test check install bench clean

@@ -18,7 +18,7 @@ from support import http_over_unix
 from support.census import Census, difference, settled_difference, take
 from support.http_over_unix import Answer
 from support.machine import PrivateMachine
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 _PREFIX = "wh-"
 BUSYBOX = "busybox:latest"
@@ -160,7 +160,7 @@ class Engine:
             input="" if stdin is None else stdin,
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=timeout_s * PATIENCE,
             check=False,
         )
 
@@ -183,7 +183,7 @@ class Engine:
         is_whole = path.startswith(("/v", "/_ping", "/wherry"))
         versioned = path if is_whole else self.api_prefix + path
         return http_over_unix.request(
-            self.socket, method, versioned, body, headers=headers, timeout_s=timeout_s
+            self.socket, method, versioned, body, headers=headers, timeout_s=timeout_s * PATIENCE
         )
 
     def inspect(self, container: str) -> Any:

@@ -59,6 +59,10 @@ if [ -n "$WHERRY_V1" ]; then
     done
 else
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    echo $$ > /sys/fs/cgroup/machine/cgroup.procs
+fi
+if [ -e /sys/module/apparmor ]; then
+    mount -t securityfs securityfs /sys/kernel/security
 fi
 ip link set lo up
 ip link add eth0 type veth peer name eth0-peer
@@ -104,8 +108,10 @@ class PrivateMachine:
             "WHERRY_ADDRESS": HOST_ADDRESS,
             "WHERRY_GATEWAY": _GATEWAY,
         }
+        # The namespace's root is the cgroup that its maker is in.
+        join = _lines_that_join(self._cgroups)
         holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "sh", "-c", f"{self._join}{unshare}"],
+            ["setpriv", "--pdeathsig", "KILL", "sh", "-c", f"{join}{unshare}"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -118,18 +124,24 @@ class PrivateMachine:
             _out, words = holder.communicate()
             _remove_cgroups(self._cgroups)
             raise RuntimeError(f"the private machine did not come up: {words}")
+        for leaf in self._leaves():
+            (leaf / "cgroup.procs").write_text(str(holder.pid))
         return holder
 
-    @property
-    def _join(self) -> str:
-        """Shell lines that move the shell into the machine's cgroups."""
-        return "set -e\n" + "".join(f"echo $$ > {path}/cgroup.procs\n" for path in self._cgroups)
+    def _leaves(self) -> list[Path]:
+        """Where the machine's own processes are.
+
+        A version 2 cgroup that passes controllers on holds no process itself (cgroups(7), "no
+        internal processes"), so they have one below the namespace's root.
+        """
+        return [path / "machine" if _is_unified(path) else path for path in self._cgroups]
 
     def command(self, *arguments: str, cwd: str | None = None) -> list[str]:
         """A command line that runs a program inside."""
         where = f" --wd={shlex.quote(cwd)}" if cwd else ""
         enter = f"exec nsenter -t {self.pid} -m -n -p -u -i -C{where} -- "
-        return ["sh", "-c", f"{self._join}{enter}{shlex.join(arguments)}"]
+        join = _lines_that_join(self._leaves())
+        return ["sh", "-c", f"{join}{enter}{shlex.join(arguments)}"]
 
     def run(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a program inside to its end; both streams are returned as text."""
@@ -267,12 +279,25 @@ def _hierarchies() -> list[Path]:
     return roots
 
 
+def _is_unified(path: Path) -> bool:
+    """Whether a machine's cgroup is of a tree that is version 2 alone."""
+    return path.parent.name == "cgroup"
+
+
+def _lines_that_join(cgroups: Sequence[Path]) -> str:
+    """Shell lines that move the shell into cgroups."""
+    return "set -e\n" + "".join(f"echo $$ > {path}/cgroup.procs\n" for path in cgroups)
+
+
 def _make_cgroups(name: str) -> list[Path]:
     made = []
     for root in _hierarchies():
         path = root / name
         path.mkdir()
         made.append(path)
+        if _is_unified(path):
+            (path / "machine").mkdir()
+            continue
         # A v1 cpuset takes no process before it has processors and memory (cpuset(7)).
         for setting in ("cpuset.cpus", "cpuset.mems"):
             inherited = root / setting

@@ -1,0 +1,53 @@
+"""What this machine's kernel lacks, in a virtual machine whose kernel has it.
+
+In `make test` the guest boots, starts the engine and one container under limits of version 2,
+confined by AppArmor. `make vm-test` (WHERRY_VM=whole) runs the part of the kernel suite in it
+that depends on the kernel.
+"""
+
+import os
+import shlex
+
+import pytest
+
+from support import vm
+
+IS_WHOLE = os.environ.get("WHERRY_VM") == "whole"
+SMOKE = "tests/kernel/cgroup2/test_unified.py::test_every_limit_is_where_the_kernel_keeps_it"
+WHOLE = (
+    "tests/kernel/cgroup2",
+    "tests/kernel/seccomp",
+    "tests/kernel/runtime/test_defaults.py",
+    "tests/kernel/runtime/test_hostile_images.py",
+    "tests/parity/test_profile.py",
+)
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(bool(vm.is_possible()), reason=vm.is_possible() or ""),
+    pytest.mark.timeout(1800),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared() -> None:
+    vm.prepare()
+
+
+def test_in_the_guest() -> None:
+    """The tests pass in the guest; what it said is shown when they fail."""
+    tests, timeout_s = (WHOLE, 1700) if IS_WHOLE else ((SMOKE,), 400)
+    words = ("-q", "--color=no", "-p", "no:cacheprovider", "--durations=5", *tests)
+    verdict = vm.run_in_vm(
+        f".venv/bin/python -m pytest {shlex.join(words)}", timeout_s=timeout_s, hears=print
+    )
+    assert verdict.status == 0, verdict.output[-20_000:]
+    assert " passed" in verdict.output
+
+
+def test_verdicts_are_read_from_the_serial_line() -> None:
+    """A guest that ends without a word has failed, whatever its output looks like."""
+    said = vm.verdict_of("GUEST: up after 2.50 s\r\n1 passed\r\nGUEST: RUN-RC 3\r\n")
+    assert (said.status, said.up_after_s) == (3, 2.5)
+    assert vm.verdict_of("1 passed\nGUEST: RUN-RC 0 and more\n").status is None
+    assert vm.verdict_of("").status is None
