@@ -603,12 +603,15 @@ class FakeExplanations:
 
     engine: FakeEngine
 
-    async def container_text(self, reference: str) -> str:
+    async def container_text(self, reference: str, *, live: bool = False) -> str:
         return f"1. nothing was done for {self.engine.find(reference).name}\n"
 
-    async def container_json(self, reference: str) -> bytes:
+    async def container_json(self, reference: str, *, live: bool = False) -> bytes:
         self.engine.find(reference)
         return b"[]"
+
+    async def container_script(self, reference: str) -> str:
+        return f"#!/bin/sh\n# {self.engine.find(reference).name}\n"
 
 
 @asynccontextmanager

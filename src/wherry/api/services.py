@@ -209,9 +209,13 @@ class Events(Protocol):
 class Explanations(Protocol):
     """What the engine did to the kernel."""
 
-    async def container_text(self, reference: str) -> str: ...
-    async def container_json(self, reference: str) -> bytes:
+    async def container_text(self, reference: str, *, live: bool = False) -> str: ...
+    async def container_json(self, reference: str, *, live: bool = False) -> bytes:
         """The journal as a JSON document."""
+        ...
+
+    async def container_script(self, reference: str) -> str:
+        """The last start as a shell script."""
         ...
 
 

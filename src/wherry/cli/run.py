@@ -83,6 +83,7 @@ def _run_detached(session: Session, parsed: Parsed, identifier: str) -> int:
     try:
         session.client.containers.start(identifier)
     except (ClientError, OSError) as problem:
+        _explain(session, parsed, identifier)
         session.say(identifier)
         raise _start_failure(problem) from None
     _explain(session, parsed, identifier)
@@ -111,6 +112,7 @@ def _run_attached(session: Session, parsed: Parsed, identifier: str, streams: St
             client.containers.start(identifier)
         except (ClientError, OSError) as problem:
             stream.close()
+            _explain(session, parsed, identifier)
             if parsed.is_on("rm"):
                 interaction.exit_code(waiting)  # It is gone before we say that it failed.
             raise _start_failure(problem) from None
@@ -150,8 +152,8 @@ def _start_failure(problem: ClientError | OSError) -> CommandFailed:
 
 
 def _read_form(text: str) -> str:
-    if text not in ("text", "json"):
-        raise ValueError("must be text or json")
+    if text not in ("text", "json", "shell"):
+        raise ValueError("must be text, json or shell")
     return text
 
 
@@ -167,7 +169,7 @@ RUN = Command(
         Flag(
             "explain",
             Kind("string", _read_form, without_value="text"),
-            "Say on STDERR what was done to the kernel (text or json)",
+            "Say on STDERR what was done to the kernel (text, json or shell)",
         ),
         Flag("sig-proxy", SWITCH, "Hand signals on to the process", default="true"),
     ),

@@ -12,10 +12,14 @@ class Wherry:
     def __init__(self, client: Transport) -> None:
         self._client = client
 
-    def explain(self, container: str, *, form: str) -> bytes:
-        """What the engine did to the kernel for a container; the form is `text` or `json`."""
+    def explain(self, container: str, *, form: str, live: bool = False) -> bytes:
+        """What the engine did to the kernel for a container.
+
+        The form is `text`, `json` or `shell`; `live` adds what the kernel says now.
+        """
         path = f"/wherry/containers/{segment(container)}/explain"
-        return self._client.request("GET", path, query=[("format", form)]).read()
+        query = [("format", form), *([("live", "1")] if live else [])]
+        return self._client.request("GET", path, query=query).read()
 
     def bootstrap(self, reference: str) -> Iterator[Document]:
         """Make a base image without a registry; a stream of progress messages."""

@@ -85,6 +85,8 @@ _ENOSYS = 38
 _MOST_ARGUMENTS = 6
 _MAGIC = b"bpf1"
 _HEADER = struct.Struct("<4sI")
+HEADER_BYTES = _HEADER.size
+"""Of a compiled filter: a mark, and the flags for seccomp(2)."""
 _INSTRUCTION = struct.Struct("=HBBI")
 _MOST_INSTRUCTIONS = 4096
 

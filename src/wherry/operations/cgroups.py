@@ -5,6 +5,7 @@ Version 1 and 2 differ in the names of files and in what they hold; the planner 
 
 import errno
 import os
+import shlex
 import time
 from dataclasses import dataclass
 from typing import ClassVar
@@ -78,7 +79,9 @@ class MakeCgroup(Operation):
         return f"make the cgroup {self.path}"
 
     def shell(self) -> str:
-        return f"mkdir -p {self.path}"
+        above = os.path.dirname(self.path)
+        filled = (f"cat {above}/{file} > {self.path}/{file}" for file in self.inherits)
+        return " && ".join((f"mkdir -p {self.path}", *filled))
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         above = tuple(
@@ -132,7 +135,7 @@ class WriteCgroupFile(Operation):
         return f"set {os.path.basename(self.path)} to {self.value}"
 
     def shell(self) -> str:
-        return f"echo {self.value} > {self.path}"
+        return f"echo {shlex.quote(self.value)} > {self.path}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         if evidence.get("skipped"):

@@ -1,6 +1,7 @@
 """Directories, device nodes and links, and the directory that a program starts in."""
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class MakeDirectory(Operation):
         return f"make the directory {self.path}"
 
     def shell(self) -> str:
-        return f"mkdir -m {self.mode:o} {self.path}"
+        return f"mkdir -p -m {self.mode:o} {self.path}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("mkdir", (f'"{self.path}"',)),)
@@ -98,7 +99,10 @@ class MakeDevice(Operation):
         return f"make the device {self.path} ({self.type} {self.major}:{self.minor})"
 
     def shell(self) -> str:
-        return f"mknod -m {self.mode:o} rootfs{self.path} {self.type} {self.major} {self.minor}"
+        place = shlex.quote(f"rootfs{self.path}")
+        line = f"mknod -m {self.mode:o} {place} {self.type} {self.major} {self.minor}"
+        owner = f" && chown {self.uid}:{self.gid} {place}" if self.uid or self.gid else ""
+        return line + owner
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         name = os.path.basename(self.path)
@@ -149,7 +153,7 @@ class MakeLink(Operation):
         return f"link {self.path} to {self.points_to}"
 
     def shell(self) -> str:
-        return f"ln -sf {self.points_to} rootfs{self.path}"
+        return f"ln -sfn {shlex.quote(self.points_to)} {shlex.quote(f'rootfs{self.path}')}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         name = os.path.basename(self.path)

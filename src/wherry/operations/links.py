@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import ClassVar
 
 from wherry.linux import mounts, netlink
+from wherry.operations import inside
 from wherry.operations.plan import (
     Aspect,
     Call,
@@ -30,8 +31,6 @@ from wherry.operations.plan import (
 HOST_NETLINK = "netlink"
 CONTAINER_NETLINK = "container-netlink"
 NAMESPACE = "network-namespace"
-
-_INSIDE = Finding(Verdict.UNKNOWN, "only visible from inside")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class PinNetworkNamespace(Operation):
         return f"keep the network namespace as {self.path}"
 
     def shell(self) -> str:
-        return f"touch {self.path}; mount --bind /proc/self/ns/net {self.path}"
+        return f"touch {self.path} && unshare --net={self.path} true"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("openat", (self.path, "O_CREAT")), Call("mount", (self.path, "MS_BIND")))
@@ -197,7 +196,7 @@ class BringUp(Operation):
 
     def check(self, evidence: Evidence) -> Finding:
         if self.namespace:
-            return _inside_finding(self.namespace)
+            return inside.link_finding(evidence, self.namespace, self.interface)
         with _route(Hands()) as route:
             found = netlink.find_link(route, self.interface)
         if found is None:
@@ -240,7 +239,8 @@ class AssignAddress(Operation):
 
     def check(self, evidence: Evidence) -> Finding:
         if self.namespace:
-            return _inside_finding(self.namespace)
+            address = IPv4Interface(self.address).ip
+            return inside.address_finding(evidence, self.namespace, address)
         with _route(Hands()) as route:
             found = netlink.find_link(route, self.interface)
             if found is None:
@@ -272,7 +272,7 @@ class AddDefaultRoute(Operation):
         return {}
 
     def check(self, evidence: Evidence) -> Finding:
-        return _inside_finding(self.namespace)
+        return inside.gateway_finding(evidence, self.namespace, IPv4Address(self.gateway))
 
     def describe(self) -> str:
         return f"route everything else via {self.gateway}{_where(self.namespace)}"
@@ -317,12 +317,6 @@ def _link_finding(name: str, evidence: Evidence) -> Finding:
     same = same and evidence.get("master") in (None, found.master)
     seen = f"{found.index}: {name} master {found.master}"
     return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, seen)
-
-
-def _inside_finding(namespace: str) -> Finding:
-    if os.path.exists(namespace):
-        return _INSIDE
-    return Finding(Verdict.GONE, f"no {namespace}")
 
 
 def _where(namespace: str) -> str:

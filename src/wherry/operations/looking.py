@@ -10,6 +10,10 @@ from wherry.linux import mountinfo
 from wherry.operations.plan import Evidence, Finding, Verdict
 
 GONE = Finding(Verdict.GONE, "the process has ended")
+PASSING = Finding(Verdict.UNKNOWN, "a process did it that was only passing")
+
+CONTAINER_PID = "container_pid"
+"""Added to evidence by whoever looks: a process to see the container's namespaces through."""
 
 
 def process_directory(evidence: Evidence) -> str | None:
@@ -35,6 +39,8 @@ def mount_finding(
 
 def namespace_finding(evidence: Evidence, names: tuple[str, ...]) -> Finding:
     """Whether the process is still in the namespaces that evidence has the inodes of."""
+    if "pid" not in evidence:
+        return PASSING
     directory = process_directory(evidence)
     if directory is None:
         return GONE

@@ -1,6 +1,7 @@
 """What a container must not see or change of the kernel: paths hidden or made read-only."""
 
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +12,7 @@ from wherry.linux.mounts import closing
 from wherry.linux.syscall import KernelError
 from wherry.operations import targets
 from wherry.operations.looking import GONE, mount_finding, process_directory
-from wherry.operations.mounts import ROOT, new_mount_calls
+from wherry.operations.mounts import ROOT, new_mount_calls, remount_line
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict
 
 _EMPTY = (("nr_inodes", "1"), ("mode", "755"))
@@ -63,9 +64,12 @@ class MaskPath(Operation):
         return f"hide {self.path}"
 
     def shell(self) -> str:
+        place = shlex.quote(f"rootfs{self.path}")
+        options = ",".join(f"{name}={value}" for name, value in _EMPTY)
         return (
-            f"[ -d rootfs{self.path} ] && mount -t tmpfs -o ro tmpfs rootfs{self.path}"
-            f" || mount --bind rootfs/dev/null rootfs{self.path}"
+            f"if [ -d {place} ]; then mount -t tmpfs -o {options} tmpfs {place}"
+            f" && {remount_line(place, ('ro',))};"
+            f" else mount --bind rootfs/dev/null {place}; fi"
         )
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
@@ -110,8 +114,8 @@ class ProtectPath(Operation):
         return f"make {self.path} read-only"
 
     def shell(self) -> str:
-        place = f"rootfs{self.path}"
-        return f"mount --rbind {place} {place} && mount -o remount,bind,ro {place}"
+        place = shlex.quote(f"rootfs{self.path}")
+        return f"mount --rbind {place} {place} && {remount_line(place, ('ro',))}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         if evidence.get("what") == "missing":

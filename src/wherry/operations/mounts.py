@@ -5,6 +5,7 @@ container's root under the name `root` in Hands.
 """
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,11 +105,13 @@ class MountFilesystem(Operation):
         return f"mount {self.filesystem} on {self.destination}{_shown(self._words())}"
 
     def shell(self) -> str:
-        words = self._words()
-        return (
-            f"mount -t {self.filesystem}{' -o ' + ','.join(words) if words else ''}"
-            f" {self.source or self.filesystem} rootfs{self.destination}"
-        )
+        place = shlex.quote(f"rootfs{self.destination}")
+        # mount(8)'s `ro` would make the file system read-only, not this mount of it alone.
+        words = tuple(word for word in self._words() if word != "ro")
+        options = f" -o {shlex.quote(','.join(words))}" if words else ""
+        source = shlex.quote(self.source or self.filesystem)
+        line = f"mount -t {self.filesystem}{options} {source} {place}"
+        return f"{line} && {remount_line(place, ('ro',))}" if "ro" in self.attributes else line
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (*_made(evidence), *new_mount_calls(self.filesystem, len(self.options)))
@@ -214,10 +217,17 @@ class BindMount(Operation):
 
     def shell(self) -> str:
         bind = "--rbind" if self.is_recursive else "--bind"
-        line = f"mount {bind} {self.source} rootfs{self.destination}"
+        place = shlex.quote(f"rootfs{self.destination}")
+        line = f"mount {bind} {shlex.quote(self.source)} {place}"
         if self.attributes:
-            options = ",".join(("remount", "bind", *self.attributes))
-            line += f" && mount -o {options} rootfs{self.destination}"
+            line += f" && {remount_line(place, self.attributes)}"
+        if self.recursive_attributes:
+            # mount(8) of Debian 12 sets attributes of one mount at a time.
+            below = f'findmnt -rnRo TARGET "$PWD"/{place} | while read -r each'
+            words = remount_line('"$each"', self.recursive_attributes)
+            line += f" && {below}; do {words} || exit; done"
+        if self.propagation:
+            line += f" && mount --make-{self.propagation} {place}"
         return line
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
@@ -252,10 +262,15 @@ class RemountReadOnly(Operation):
         return f"make {self.destination} read-only"
 
     def shell(self) -> str:
-        return f"mount -o remount,bind,ro rootfs{self.destination}"
+        return remount_line(shlex.quote(f"rootfs{self.destination}"), ("ro",))
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("mount_setattr", ("MOUNT_ATTR_RDONLY",)),)
+
+
+def remount_line(place: str, attributes: tuple[str, ...]) -> str:
+    """The command that gives one mount these attributes; the place is quoted already."""
+    return f"mount -o {','.join(('remount', 'bind', *attributes))} {place}"
 
 
 def _clone(source: str, *, recursive: bool) -> int:

@@ -1,6 +1,7 @@
 """Namespaces made and joined, and the names of a UTS namespace."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -58,7 +59,7 @@ class Unshare(Operation):
         return f"enter {plural}: {', '.join(self.namespaces)}"
 
     def shell(self) -> str:
-        return f"unshare {_options(self.namespaces)} -- ..."
+        return f"unshare {options_of(self.namespaces)} -- ..."
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("unshare", tuple(_FLAG_NAMES[name] for name in self.namespaces)),)
@@ -93,7 +94,7 @@ class UnshareForChildren(Operation):
         return f"make new namespaces for the next child: {', '.join(self.namespaces)}"
 
     def shell(self) -> str:
-        return f"unshare {_options(self.namespaces)} --fork -- ..."
+        return f"unshare {options_of(self.namespaces)} --fork -- ..."
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("unshare", tuple(_FLAG_NAMES[name] for name in self.namespaces)),)
@@ -157,7 +158,7 @@ class JoinContainer(Operation):
         return f"join the namespaces of process {self.init_pid}: {', '.join(self.namespaces)}"
 
     def shell(self) -> str:
-        return f"nsenter --target {self.init_pid} {_options(self.namespaces)} -- ..."
+        return f"nsenter --target {self.init_pid} {options_of(self.namespaces)} -- ..."
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("setns", tuple(_FLAG_NAMES[name] for name in self.namespaces)),)
@@ -186,7 +187,7 @@ class SetHostname(Operation):
         return f"set the host name to {self.name}"
 
     def shell(self) -> str:
-        return f"hostname {self.name}"
+        return f"hostname {shlex.quote(self.name)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("sethostname", (f'"{self.name}"',)),)
@@ -209,7 +210,7 @@ class SetDomainname(Operation):
         return f"set the domain name to {self.name}"
 
     def shell(self) -> str:
-        return f"domainname {self.name}"
+        return f"domainname {shlex.quote(self.name)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("setdomainname", (f'"{self.name}"',)),)
@@ -222,7 +223,8 @@ def _flags(names: tuple[str, ...]) -> int:
     return flags
 
 
-def _options(names: tuple[str, ...]) -> str:
+def options_of(names: tuple[str, ...]) -> str:
+    """The options of unshare(1) and nsenter(1) for namespaces."""
     return " ".join(f"--{_LONG_OPTIONS.get(name, name)}" for name in names)
 
 

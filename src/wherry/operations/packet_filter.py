@@ -122,13 +122,19 @@ class PublishPorts(Operation):
         return f"publish {shown}"
 
     def shell(self) -> str:
-        lines = []
+        return f"nft {shlex.quote('; '.join(self._commands('add')))}"
+
+    def undo_shell(self) -> str:
+        """The command line that takes it back."""
+        return f"nft {shlex.quote('; '.join(self._commands('delete', with_value=False)))}"
+
+    def _commands(self, verb: str, *, with_value: bool = True) -> Iterator[str]:
         for protocol, address, port, inner in self.ports:
             key = f"{address} . {port}" if address else str(port)
-            entry = f"{{ {key} : {self.target} . {inner} }}"
+            value = f" : {self.target} . {inner}" if with_value else ""
             scope = ADDRESSED if address else ANYWHERE
-            lines.append(f"add element {_FAMILY} {self.table} {protocol}-{scope} {entry}")
-        return f"nft {shlex.quote('; '.join(lines))}"
+            place = f"{_FAMILY} {self.table} {protocol}-{scope}"
+            yield f"{verb} element {place} {{ {key}{value} }}"
 
     def elements(self) -> tuple[nftables.Element, ...]:
         """The entries of the maps."""

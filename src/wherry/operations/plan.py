@@ -230,6 +230,16 @@ def undo(entries: Journal, hands: Hands) -> list[str]:
     return problems
 
 
+def journal_of(error: BaseException) -> Journal:
+    """What was done before an error, when a failed operation is at the root of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OperationFailed):
+            return cause.journal
+        cause = cause.__cause__
+    return []
+
+
 def explain_error(error: BaseException) -> str:
     """The kernel's words for an error, in Go's form: small letters, no number."""
     if isinstance(error, OSError) and error.strerror:

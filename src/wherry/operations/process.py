@@ -36,7 +36,8 @@ _SECRET = re.compile(
     r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|AUTH", re.IGNORECASE | re.ASCII
 )
 
-_MASK = "***"
+MASK = "***"
+"""What stands in a journal for a value that is a secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ class Fork(Operation):
         return f"fork a process{f' into {self.cgroup}' if self.cgroup else ''}"
 
     def shell(self) -> str:
-        return "# (the next lines happen in a new process)"
+        # It may be in a pid namespace of its own; the kernel understands its own number for it.
+        return f"echo $$ > {self.cgroup}/cgroup.procs" if self.cgroup else "# (in a new process)"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         if evidence.get("by") == "clone3":
@@ -161,7 +163,7 @@ class SetOomScore(Operation):
         return f"set oom_score_adj to {self.adjustment}"
 
     def shell(self) -> str:
-        return f"choom -n {self.adjustment} -p $$"
+        return f"echo {self.adjustment} > /proc/self/oom_score_adj"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("openat", ('"/proc/self/oom_score_adj"', "O_WRONLY")),)
@@ -273,7 +275,7 @@ class Execve(Operation):
 def masked_variable(variable: str) -> str:
     """`NAME=value`, without the value when the name sounds like a secret."""
     name, equals, _ = variable.partition("=")
-    return f"{name}={_MASK}" if equals and _SECRET.search(name) else variable
+    return f"{name}={MASK}" if equals and _SECRET.search(name) else variable
 
 
 def reset_signals() -> None:

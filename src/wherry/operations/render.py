@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from wherry.operations.journal import to_json
+from wherry.operations.looking import CONTAINER_PID
 from wherry.operations.plan import (
     Aspect,
     Entry,
+    Evidence,
     Finding,
     Journal,
     Outcome,
@@ -29,7 +31,9 @@ _MARKS = {
 
 def look(journal: Journal) -> list[Finding]:
     """Ask the kernel of each entry whether it still holds. Changes nothing."""
-    return [_finding(entry) for entry in journal]
+    pids = (entry.evidence["pid"] for entry in journal if "pid" in entry.evidence)
+    pid = next(pids, None)
+    return [_finding(entry, {CONTAINER_PID: pid} if pid else {}) for entry in journal]
 
 
 def render_text(
@@ -79,11 +83,11 @@ def render_json(
     return lines
 
 
-def _finding(entry: Entry) -> Finding:
+def _finding(entry: Entry, through: Evidence) -> Finding:
     if entry.outcome is not Outcome.DONE:
         return Finding(Verdict.GONE, entry.outcome.value)
     try:
-        return entry.operation.check(entry.evidence)
+        return entry.operation.check({**entry.evidence, **through})
     except (OSError, KeyError, ValueError) as error:
         return Finding(Verdict.UNKNOWN, explain_error(error))
 

@@ -1,6 +1,7 @@
 """A container's root: where mounts are seen, its layers, and the pivot."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -93,7 +94,10 @@ class MountOverlay(Operation):
         return f"mount {layers} and a writable directory as the root"
 
     def shell(self) -> str:
-        return f"cd {self.directory} && mount -t overlay overlay -o {self._data()} {self.target}"
+        return (
+            f"cd {shlex.quote(self.directory)} && mount -t overlay overlay"
+            f" -o {shlex.quote(self._data())} {shlex.quote(self.target)}"
+        )
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         entered = Call("chdir", (f'"{self.directory}"',))
@@ -127,7 +131,7 @@ class BindRoot(Operation):
         return f"bind {self.source} as the root"
 
     def shell(self) -> str:
-        return f"mount --rbind {self.source} {self.target}"
+        return f"mount --rbind {shlex.quote(self.source)} {shlex.quote(self.target)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("open_tree", (f'"{self.source}"',)), Call("move_mount"))

@@ -1,13 +1,14 @@
 """Kernel parameters, by /proc/sys."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
 from wherry.linux import mounts as kernel
 from wherry.linux.files import open_beneath
 from wherry.linux.mounts import closing
-from wherry.operations.looking import file_finding
+from wherry.operations.looking import file_finding, namespace_inode
 from wherry.operations.mounts import new_filesystem_calls
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict
 
@@ -77,7 +78,10 @@ class SetSysctl(Operation):
                 before = os.read(opened, 4096).decode("ascii", "replace").strip()
         with closing(open_beneath(proc, path, os.O_WRONLY)) as opened:
             os.write(opened, self.value.encode("ascii"))
-        return {"before": before} if self.restores else {}
+        seen: Evidence = {"before": before} if self.restores else {}
+        if path.startswith("sys/net/"):
+            seen["net_ns"] = namespace_inode("/proc/thread-self", "net")
+        return seen
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if not self.restores or evidence.get("before") in (None, self.value):
@@ -88,7 +92,8 @@ class SetSysctl(Operation):
                 os.write(opened, str(evidence["before"]).encode("ascii"))
 
     def check(self, evidence: Evidence) -> Finding:
-        if "pid" in evidence:
+        own = namespace_inode("/proc/thread-self", "net")
+        if "pid" in evidence or evidence.get("net_ns") not in (None, own):
             return Finding(Verdict.UNKNOWN, "only visible from inside the namespace")
         return file_finding(f"/proc/sys/{parameter_path(self.name)}", self.value)
 
@@ -96,7 +101,7 @@ class SetSysctl(Operation):
         return f"set {self.name} to {self.value}"
 
     def shell(self) -> str:
-        return f"sysctl -w {self.name}={self.value}"
+        return f"sysctl -w {shlex.quote(f'{self.name}={self.value}')}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("openat2", (f'"sys/{parameter_path(self.name)}"', "O_WRONLY")),)

@@ -40,7 +40,7 @@ from wherry.programs import netd as netd_program
 from wherry.programs.settings import Settings
 from wherry.programs.version import VERSION
 from wherry.snapshots import Snapshots
-from wherry.specgen import HostFacts, read_host_facts
+from wherry.specgen import HostFacts, container_seccomp, read_host_facts
 from wherry.store import Database
 from wherry.tasks import Tasks
 
@@ -224,7 +224,14 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
                 clock=ground.clock,
             ),
             events=events,
-            explanations=Explanations(records, ground.paths, ground.offload),
+            explanations=Explanations(
+                records,
+                ground.paths,
+                ground.offload,
+                lambda container: seccomp.path_of(
+                    container_seccomp(container.spec.security, ground.host)
+                ),
+            ),
         )
     finally:
         await restarts.close()

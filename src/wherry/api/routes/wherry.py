@@ -12,15 +12,22 @@ from wherry.model.errors import InvalidField
 async def explain_container(call: Call) -> web.StreamResponse:
     """`GET /wherry/containers/{id}/explain`: what was done to the kernel, and why."""
     form = call.text("format", "text")
+    live = call.flag("live")
     explanations = call.services.explanations
     match form:
         case "json":
-            return call.document_answer(await explanations.container_json(call.parameter))
+            return call.document_answer(
+                await explanations.container_json(call.parameter, live=live)
+            )
         case "text":
-            text = await explanations.container_text(call.parameter)
-            return call.document_answer(text.encode(), "text/plain; charset=utf-8")
+            text = await explanations.container_text(call.parameter, live=live)
+        case "shell":
+            if live:
+                raise InvalidField("format", form, "has no live findings: use text or json")
+            text = await explanations.container_script(call.parameter)
         case _:
-            raise InvalidField("format", form, "must be text or json")
+            raise InvalidField("format", form, "must be text, json or shell")
+    return call.document_answer(text.encode(), "text/plain; charset=utf-8")
 
 
 async def bootstrap_image(call: Call) -> web.StreamResponse:

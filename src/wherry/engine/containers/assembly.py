@@ -6,6 +6,7 @@ Each part is pushed on the caller's UndoStack as soon as it stands.
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.paths import ContainerPaths
@@ -13,12 +14,13 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.atomic_files import write_atomically
 from wherry.model.containers import BindMount, Container
-from wherry.model.errors import JoinedContainerNotRunning
+from wherry.model.errors import JoinedContainerNotRunning, WherryError
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
 from wherry.networks import AttachRequest, Networks, Sandbox
 from wherry.oci.runtime_spec import Seccomp
 from wherry.operations.journal_files import write_journal
+from wherry.operations.plan import journal_of
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
     HostFacts,
@@ -87,7 +89,11 @@ class ContainerAssembly:
         JoinedContainerNotRunning, AddressPoolExhausted, InvalidRequest kinds.
         """
         undo.push(self._networks.detach, container.id)
-        sandbox = await self._networks.attach(self._attach_request(container))
+        try:
+            sandbox = await self._networks.attach(self._attach_request(container))
+        except WherryError as error:
+            await self._offload(self._keep_failed_connection, container.id, error)
+            raise
         undo.push(self._offload, self.erase_bundle, container.id)
         request = await self._offload(self._spawn_request, container, sandbox)
         task = await self._tasks.spawn(request)
@@ -99,6 +105,15 @@ class ContainerAssembly:
         shutil.rmtree(self._paths.bundle(container_id), ignore_errors=True)
 
     # -- steps -------------------------------------------------------------------------------
+
+    def _keep_failed_connection(self, container_id: ContainerId, error: BaseException) -> None:
+        """Have `explain` tell of this start, as far as it came, and not of an earlier one."""
+        write_journal(self._paths.network_journal(container_id), journal_of(error))
+        self._forget_earlier_start(container_id)
+
+    def _forget_earlier_start(self, container_id: ContainerId) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._paths.journal(container_id))
 
     def _attach_request(self, container: Container) -> AttachRequest:
         network = container.spec.network
@@ -123,6 +138,7 @@ class ContainerAssembly:
         bundle = self._paths.bundle(container.id)
         os.makedirs(bundle, mode=0o700, exist_ok=True)
         write_journal(self._paths.network_journal(container.id), sandbox.journal)
+        self._forget_earlier_start(container.id)
         spec = runtime_spec(
             container,
             host=self._host,
