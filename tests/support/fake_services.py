@@ -54,6 +54,9 @@ from wherry.model.networks import EndpointStatus, Network, PublishedPort
 from wherry.model.outcomes import (
     CreateOutcome,
     Progress,
+    PrunedContainers,
+    PrunedImages,
+    PrunedNetworks,
     Removal,
     StartOutcome,
     StopOutcome,
@@ -63,8 +66,10 @@ from wherry.model.queries import (
     AttachRequest,
     ContainerDetails,
     ContainerQuery,
+    ContainerSizes,
     EngineInfo,
     Filters,
+    ImageSizes,
     LogLine,
     LogQuery,
     ProcessTable,
@@ -177,6 +182,8 @@ class FakeEngine:
             system=FakeSystem(self),
             events=FakeEvents(self),
             explanations=FakeExplanations(self),
+            prunes=FakePrunes(self),
+            disk_usage=FakeDiskUsage(self),
         )
 
     # -- for the services --------------------------------------------------------------------
@@ -484,9 +491,6 @@ class FakeImages:
     async def graph_data(self, image: Image) -> tuple[str, Mapping[str, str]]:
         return "overlay2", {"UpperDir": "/data/layer"}
 
-    async def containers_by_image(self) -> Mapping[str, int]:
-        return {IMAGE_ID: len(self.engine.containers)}
-
     async def tag(self, reference: str, *, repository: str, tag: str) -> None:
         image = await self.get(reference)
         self.engine.note("tag", reference, repository, tag)
@@ -612,6 +616,42 @@ class FakeExplanations:
 
     async def container_script(self, reference: str) -> str:
         return f"#!/bin/sh\n# {self.engine.find(reference).name}\n"
+
+
+@dataclass
+class FakePrunes:
+    """Says that it removed one of everything."""
+
+    engine: FakeEngine
+
+    async def containers(self, filters: Filters) -> PrunedContainers:
+        self.engine.note("prune containers", dict(filters))
+        return PrunedContainers(deleted=(ContainerId("c" * 64),), freed_bytes=5)
+
+    async def images(self, filters: Filters) -> PrunedImages:
+        self.engine.note("prune images", dict(filters))
+        return PrunedImages(removals=(Removal(untagged="a:1"),), freed_bytes=0)
+
+    async def networks(self, filters: Filters) -> PrunedNetworks:
+        self.engine.note("prune networks", dict(filters))
+        return PrunedNetworks(deleted=("gone",))
+
+
+@dataclass
+class FakeDiskUsage:
+    """Round figures."""
+
+    engine: FakeEngine
+
+    async def layers_bytes(self) -> int:
+        images = self.engine.images.values()
+        return sum({x.chain_id: x.size_bytes for each in images for x in each.layers}.values())
+
+    async def of_images(self) -> Mapping[ImageId, ImageSizes]:
+        return {IMAGE_ID: ImageSizes(shared_bytes=0, containers=len(self.engine.containers))}
+
+    async def of_containers(self, containers: Sequence[Container]) -> Sequence[ContainerSizes]:
+        return [ContainerSizes(written_bytes=12, total_bytes=4_000_012) for _each in containers]
 
 
 @asynccontextmanager

@@ -240,6 +240,7 @@ RULES: Mapping[type[WherryError], Rule] = {
     kinds.RepositoryDenied: Rule(404, _repository_denied),
     kinds.ManifestUnknown: Rule(404, _manifest_unknown),
     kinds.ManifestRefused: Rule(400, lambda e: f"invalid manifest: {e.problem}"),
+    kinds.PruneRunning: Rule(409, lambda e: "a prune operation is already running"),
     kinds.NetworkNotFound: Rule(404, lambda e: f"network {e.reference} not found"),
     kinds.PortInUse: Rule(409, _port_in_use),
     kinds.AddressPoolExhausted: Rule(

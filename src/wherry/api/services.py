@@ -11,12 +11,15 @@ from typing import Protocol
 
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
-from wherry.model.ids import ExecId
+from wherry.model.ids import ExecId, ImageId
 from wherry.model.images import Image
 from wherry.model.networks import Network
 from wherry.model.outcomes import (
     CreateOutcome,
     Progress,
+    PrunedContainers,
+    PrunedImages,
+    PrunedNetworks,
     Removal,
     StartOutcome,
     StopOutcome,
@@ -26,8 +29,10 @@ from wherry.model.queries import (
     AttachRequest,
     ContainerDetails,
     ContainerQuery,
+    ContainerSizes,
     EngineInfo,
     Filters,
+    ImageSizes,
     LogLine,
     LogQuery,
     ProcessTable,
@@ -159,10 +164,6 @@ class Images(Protocol):
         """Driver name and GraphDriver.Data."""
         ...
 
-    async def containers_by_image(self) -> Mapping[str, int]:
-        """Image id to how many containers use it."""
-        ...
-
     async def tag(self, reference: str, *, repository: str, tag: str) -> None: ...
     async def remove(
         self, reference: str, *, is_forced: bool = False, prunes_parents: bool = True
@@ -190,6 +191,22 @@ class Networks(Protocol):
     async def list(self, filters: Filters) -> Sequence[Network]: ...
     async def get(self, reference: str) -> Network: ...
     async def containers_on(self, network: Network) -> Sequence[Container]: ...
+
+
+class Prunes(Protocol):
+    """Removing what nobody uses."""
+
+    async def containers(self, filters: Filters) -> PrunedContainers: ...
+    async def images(self, filters: Filters) -> PrunedImages: ...
+    async def networks(self, filters: Filters) -> PrunedNetworks: ...
+
+
+class DiskUsage(Protocol):
+    """What takes space."""
+
+    async def layers_bytes(self) -> int: ...
+    async def of_images(self) -> Mapping[ImageId, ImageSizes]: ...
+    async def of_containers(self, containers: Sequence[Container]) -> Sequence[ContainerSizes]: ...
 
 
 class System(Protocol):
@@ -230,3 +247,5 @@ class Services:
     system: System
     events: Events
     explanations: Explanations
+    prunes: Prunes
+    disk_usage: DiskUsage

@@ -2,7 +2,7 @@
 
 import time
 
-from wherry.cli.flags import read_duration
+from wherry.kit.durations import read_duration
 
 NANOSECONDS = 1_000_000_000
 MINUTE, HOUR = 60, 3600

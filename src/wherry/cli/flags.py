@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from wherry.kit.byte_sizes import parse_size
+from wherry.kit.durations import read_duration
 
 
 class FlagError(Exception):
@@ -85,11 +86,6 @@ _TRUTHS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fr
 )
 _INTEGER = r"[+-]?[0-9]+"
 _PREFIXED = r"[+-]?0(?:[xX][0-9a-fA-F]+|[oO]?[0-7]+|[bB][01]+)"
-_DURATION_PART = r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)"
-_DURATION_UNITS = {
-    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
-    "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
-}  # fmt: skip
 
 
 def read_switch(text: str) -> bool:
@@ -125,25 +121,6 @@ def _ranged(text: str, function: str, lowest: int, highest: int) -> int:
     if not lowest <= value <= highest:
         raise ValueError(f'strconv.{function}: parsing "{text}": value out of range')
     return value
-
-
-def read_duration(text: str) -> int:
-    """Nanoseconds of Go's `1h30m`, `1.5s`. Raises: ValueError."""
-    unsigned = text[1:] if text[:1] in ("+", "-") else text
-    if unsigned == "0":
-        return 0
-    at, total = 0, 0.0
-    while at < len(unsigned):
-        match = re.match(_DURATION_PART, unsigned[at:])
-        if match is None or match.group(1) in ("", "."):
-            if re.fullmatch(r"[0-9]+(\.[0-9]*)?", unsigned[at:]):
-                raise ValueError(f'time: missing unit in duration "{text}"')
-            break
-        total += float(match.group(1)) * _DURATION_UNITS[match.group(2)]
-        at += match.end()
-    if not unsigned or at < len(unsigned):
-        raise ValueError(f'time: invalid duration "{text}"')
-    return int(-total if text.startswith("-") else total)
 
 
 def read_size(text: str) -> int:

@@ -1,21 +1,19 @@
 """Images as the API asks for them: the image store, and who uses an image."""
 
 import asyncio
-import fnmatch
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from wherry.engine.events import EventLog
+from wherry.engine.image_matching import matching_images
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.images import Progress as StoreProgress
 from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
-from wherry.model.errors import InvalidValue
+from wherry.kit.clock import Clock
 from wherry.model.images import Image
 from wherry.model.outcomes import Removal
 from wherry.model.queries import Filters
 from wherry.snapshots import Snapshots
-
-FILTER_KEYS = frozenset({"before", "dangling", "label", "reference", "since", "until"})
 
 
 class ImageVerbs:
@@ -29,18 +27,19 @@ class ImageVerbs:
         records: ContainerRecords,
         events: EventLog,
         offload: OffloadPool,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._snapshots = snapshots
         self._records = records
         self._events = events
         self._offload = offload
+        self._clock = clock
 
     async def list(self, filters: Filters, *, wants_all: bool = False) -> Sequence[Image]:
-        """Images that match, newest first. Raises: InvalidValue for an unknown key."""
-        passes = self._image_filter(filters)
-        found = [each for each in self._store.list() if passes(each)]
-        return sorted(found, key=lambda each: each.created_at_ns or 0, reverse=True)
+        """Images that match, newest first. Raises: InvalidValue, ImageNotFound."""
+        now_ns = self._clock.now_ns()
+        return matching_images(self._store, filters, now_ns=now_ns, wants_all=wants_all)
 
     async def get(self, reference: str) -> Image:
         """One image. Raises: ImageNotFound, InvalidReference, AmbiguousReference."""
@@ -50,13 +49,6 @@ class ImageVerbs:
         """The storage driver and where it keeps the image's layers."""
         chain = image.chain_id
         return self._snapshots.name, {} if chain is None else self._snapshots.graph_data(chain)
-
-    async def containers_by_image(self) -> Mapping[str, int]:
-        """How many containers use each image."""
-        counts: dict[str, int] = {}
-        for container in self._records.all():
-            counts[container.image_id] = counts.get(container.image_id, 0) + 1
-        return counts
 
     async def tag(self, reference: str, *, repository: str, tag: str) -> None:
         """Give an image another name. Raises: ImageNotFound, InvalidReference."""
@@ -146,59 +138,3 @@ class ImageVerbs:
             for each in self._records.all()
             if each.image_id == image_id
         ]
-
-    def _image_filter(self, filters: Filters) -> Callable[[Image], bool]:
-        unknown = {key for key in filters if key not in FILTER_KEYS}
-        if unknown:
-            raise InvalidValue(f"invalid filter '{min(unknown)}'")
-        moments = {
-            key: [self._created(value) for value in filters.get(key, ())]
-            for key in ("before", "since")
-        }
-
-        def passes(image: Image) -> bool:
-            return all(
-                _image_passes(image, key, values, moments)
-                for key, values in filters.items()
-                if values
-            )
-
-        return passes
-
-    def _created(self, reference: str) -> int:
-        return self._store.resolve(reference).created_at_ns or 0
-
-
-def _image_passes(
-    image: Image, key: str, values: Sequence[str], moments: Mapping[str, Sequence[int]]
-) -> bool:
-    created = image.created_at_ns or 0
-    match key:
-        case "before":
-            return any(created < moment for moment in moments["before"])
-        case "since":
-            return any(created > moment for moment in moments["since"])
-        case "dangling":
-            wanted = values[0].lower() in ("1", "t", "true")
-            return wanted is not bool(image.references)
-        case "label":
-            return all(_has_label(image.config.labels, value) for value in values)
-        case "reference":
-            return any(
-                _reference_matches(name, pattern)
-                for name in image.references
-                for pattern in values
-            )
-        case _:
-            return True
-
-
-def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
-    name, separator, value = wanted.partition("=")
-    return name in labels and (not separator or labels[name] == value)
-
-
-def _reference_matches(name: str, pattern: str) -> bool:
-    """Shell patterns over the familiar name, with or without its tag (Go's path.Match)."""
-    repository = name.rpartition(":")[0]
-    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(repository, pattern)

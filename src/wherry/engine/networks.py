@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from wherry.engine.filters import FilterReader
 from wherry.engine.records import ContainerRecords
 from wherry.model.containers import Container
 from wherry.model.errors import InvalidValue
@@ -20,11 +21,10 @@ class NetworkQueries:
         self._records = records
 
     async def list(self, filters: Filters) -> Sequence[Network]:
-        """Networks that match. Raises: InvalidValue for an unknown key."""
-        unknown = {key for key in filters if key not in FILTER_KEYS}
-        if unknown:
-            raise InvalidValue(f"invalid filter '{min(unknown)}'")
-        return [each for each in self._networks.list() if self._matches(each, filters)]
+        """Networks that match. Raises: InvalidValue."""
+        given = FilterReader(filters, FILTER_KEYS)
+        kinds = _kinds(given)
+        return [each for each in self._networks.list() if _passes(each, given, kinds)]
 
     async def get(self, reference: str) -> Network:
         """One network by name, id or prefix. Raises: NetworkNotFound."""
@@ -39,27 +39,27 @@ class NetworkQueries:
             and any(endpoint.network_id == network.id for endpoint in each.endpoints)
         ]
 
-    def _matches(self, network: Network, filters: Filters) -> bool:
-        return all(
-            any(self._passes(network, key, value) for value in values)
-            for key, values in filters.items()
-            if values
-        )
 
-    def _passes(self, network: Network, key: str, value: str) -> bool:
-        match key:
-            case "driver":
-                return network.driver == value
-            case "id":
-                return network.id.startswith(value)
-            case "name":
-                return value in network.name
-            case "scope":
-                return value == "local"
-            case "type":
-                return value == "builtin"
-            case "label":
-                name, separator, wanted = value.partition("=")
-                return name in network.labels and (not separator or network.labels[name] == wanted)
-            case _:
-                return value in ("false", "0")
+def _passes(network: Network, given: FilterReader, kinds: frozenset[str]) -> bool:
+    """Networks that exist are the engine's own: local, built in, and never dangling."""
+    return (
+        given.claim("dangling") is not True
+        and ("type" not in given or "builtin" in kinds)
+        and ("driver" not in given or network.driver in given.values("driver"))
+        and ("scope" not in given or "local" in given.values("scope"))
+        and ("id" not in given or _is_found(given, "id", network.id))
+        and ("name" not in given or _is_found(given, "name", network.name))
+        and given.labels_match(network.labels)
+    )
+
+
+def _is_found(given: FilterReader, key: str, text: str) -> bool:
+    return text in given.values(key) or any(each.search(text) for each in given.patterns(key))
+
+
+def _kinds(given: FilterReader) -> frozenset[str]:
+    """The values of `type`. Raises: InvalidValue."""
+    for kind in given.values("type"):
+        if kind not in ("builtin", "custom"):
+            raise InvalidValue(f"invalid filter: 'type'='{kind}'")
+    return frozenset(given.values("type"))

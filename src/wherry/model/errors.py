@@ -305,6 +305,13 @@ class DigestMismatch(InvalidRequest):
     actual: str
 
 
+@dataclass(eq=False)
+class PruneRunning(Conflict):
+    """Somebody else is pruning things of this kind."""
+
+    kind: str
+
+
 # -- registries ------------------------------------------------------------------------------
 
 

@@ -45,6 +45,29 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedContainers:
+    """Containers that went because nobody used them."""
+
+    deleted: tuple[ContainerId, ...]
+    freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedImages:
+    """Names, images and layers that went because nobody used them, in that order for each."""
+
+    removals: tuple[Removal, ...]
+    freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedNetworks:
+    """Networks, by name, that went because nobody was on them."""
+
+    deleted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """One message of a long answer; becomes a line of Docker's JSON stream."""
 

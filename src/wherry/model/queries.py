@@ -90,6 +90,26 @@ class ContainerDetails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSizes:
+    """The space of a container's files."""
+
+    written_bytes: int
+    """Its own, beyond its image's."""
+    total_bytes: int
+    """Together with the image's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSizes:
+    """What an image's own record does not say of the space it takes."""
+
+    shared_bytes: int
+    """Layers that other images have too."""
+    containers: int
+    """How many containers were made from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """Facts of this engine and host, for `info` and `version`."""
 

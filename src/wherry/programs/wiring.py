@@ -23,11 +23,13 @@ from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.verbs import ContainerVerbs
+from wherry.engine.disk_usage import DiskUsage
 from wherry.engine.events import EventLog
 from wherry.engine.explain import Explanations
 from wherry.engine.images import ImageVerbs
 from wherry.engine.networks import NetworkQueries
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.prune import Prunes
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
 from wherry.engine.records import ContainerRecords
 from wherry.engine.system import EngineIdentity, SystemQueries
@@ -187,6 +189,14 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         ),
         waiters=waiters,
     )
+    image_verbs = ImageVerbs(
+        store=images,
+        snapshots=snapshots,
+        records=records,
+        events=events,
+        offload=ground.offload,
+        clock=ground.clock,
+    )
     boot = Boot(
         records=records,
         live=live,
@@ -206,13 +216,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         yield Services(
             containers=containers,
             execs=execs,
-            images=ImageVerbs(
-                store=images,
-                snapshots=snapshots,
-                records=records,
-                events=events,
-                offload=ground.offload,
-            ),
+            images=image_verbs,
             networks=NetworkQueries(networks, records),
             system=SystemQueries(
                 identity=_identity(ground),
@@ -231,6 +235,19 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
                 lambda container: seccomp.path_of(
                     container_seccomp(container.spec.security, ground.host)
                 ),
+            ),
+            prunes=Prunes(
+                records=records,
+                removing=remove,
+                images=image_verbs,
+                store=images,
+                snapshots=snapshots,
+                events=events,
+                offload=ground.offload,
+                clock=ground.clock,
+            ),
+            disk_usage=DiskUsage(
+                records=records, images=images, snapshots=snapshots, offload=ground.offload
             ),
         )
     finally:

@@ -3,7 +3,7 @@
 from msgspec import UNSET, Struct, UnsetType, field
 
 from wherry.wire.containers import Summary
-from wherry.wire.images import ImageSummary
+from wherry.wire.images import Deletion, ImageSummary
 
 
 class ErrorAnswer(Struct):
@@ -169,13 +169,43 @@ class InfoAnswer(Struct, kw_only=True):
 
 
 class DiskUsageAnswer(Struct, kw_only=True):
-    """What takes space."""
+    """What takes space; null for kinds that were not asked for."""
 
-    LayersSize: int
-    Images: list[ImageSummary]
-    Containers: list[Summary]
-    Volumes: list[Struct]
-    BuildCache: list[Struct]
+    LayersSize: int = 0
+    Images: list[ImageSummary] | None = None
+    Containers: list[Summary] | None = None
+    Volumes: list[Struct] | None = None
+    BuildCache: list[Struct] | None = None
+
+
+# -- prunes ----------------------------------------------------------------------------------
+
+
+class ContainersPruned(Struct):
+    """Containers that went."""
+
+    ContainersDeleted: list[str] | None
+    SpaceReclaimed: int
+
+
+class ImagesPruned(Struct):
+    """Images that went, step by step."""
+
+    ImagesDeleted: list[Deletion] | None
+    SpaceReclaimed: int
+
+
+class NetworksPruned(Struct):
+    """Networks that went, by name."""
+
+    NetworksDeleted: list[str] | None
+
+
+class BuildCachePruned(Struct):
+    """Entries of the build cache that went."""
+
+    CachesDeleted: list[str] | None
+    SpaceReclaimed: int
 
 
 # -- events ----------------------------------------------------------------------------------

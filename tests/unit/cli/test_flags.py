@@ -17,8 +17,8 @@ from wherry.cli.flags import (
     filters_of,
     flag_lines,
     parse,
-    read_duration,
 )
+from wherry.kit.durations import read_duration
 
 FLAGS = (
     Flag("all", SWITCH, "All", short="a"),

@@ -1,6 +1,6 @@
 """Containers: creation, life and death, lists and inspection."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -10,7 +10,6 @@ from wherry.api.translate.creation import to_container_spec
 from wherry.api.translate.inspection import to_inspect_answer
 from wherry.api.translate.listing import to_summary
 from wherry.api.translate.networking import warnings_of
-from wherry.model.containers import Container
 from wherry.model.errors import (
     ContainerPaused,
     ContainerRunning,
@@ -18,7 +17,7 @@ from wherry.model.errors import (
     InvalidValue,
 )
 from wherry.model.outcomes import StartOutcome, StopOutcome, WaitCondition
-from wherry.model.queries import ContainerQuery
+from wherry.model.queries import ContainerQuery, ContainerSizes
 from wherry.wire import containers as shapes
 from wherry.wire.container_config import CreateRequest
 from wherry.wire.encoding import encode
@@ -150,19 +149,15 @@ async def list_containers(call: Call) -> web.StreamResponse:
         filters=call.filters(),
     )
     found = await call.services.containers.list(query)
+    sizes: Sequence[ContainerSizes | None] = [None] * len(found)
     if call.flag("size"):
-        return call.json_answer([await _measured(call, each) for each in found])
+        sizes = await call.services.disk_usage.of_containers(found)
     now_ns = call.clock.now_ns()
-    return call.json_answer([to_summary(each, now_ns=now_ns) for each in found])
-
-
-async def _measured(call: Call, container: Container) -> shapes.Summary:
-    details = await call.services.containers.inspect(container.id, wants_size=True)
-    return to_summary(
-        details.container,
-        now_ns=call.clock.now_ns(),
-        size_rw=details.size_rw_bytes,
-        size_rootfs=details.size_rootfs_bytes,
+    return call.json_answer(
+        [
+            to_summary(each, now_ns=now_ns, sizes=measured)
+            for each, measured in zip(found, sizes, strict=True)
+        ]
     )
 
 

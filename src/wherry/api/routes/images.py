@@ -1,21 +1,29 @@
 """Images: lists, inspection, names, removal."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.translate.images import to_history, to_image_answer, to_image_summary
-from wherry.wire.images import Deletion
+from wherry.api.translate.images import (
+    NOT_COUNTED,
+    to_deletions,
+    to_history,
+    to_image_answer,
+    to_image_summary,
+)
 
 
 async def list_images(call: Call) -> web.StreamResponse:
-    """`GET /images/json`; containers are not counted here, as in Docker (-1)."""
+    """`GET /images/json`; what is shared is measured only when asked for, as in Docker."""
     filters = dict(call.filters())
     if call.text("filter"):
         filters["reference"] = (*filters.get("reference", ()), call.text("filter"))
     images = await call.services.images.list(filters, wants_all=call.flag("all"))
-    return call.json_answer([to_image_summary(image, -1) for image in images])
+    sizes = await call.services.disk_usage.of_images() if call.flag("shared-size") else {}
+    shared = {image: replace(each, containers=NOT_COUNTED) for image, each in sizes.items()}
+    return call.json_answer([to_image_summary(each, shared.get(each.id)) for each in images])
 
 
 async def inspect(call: Call) -> web.StreamResponse:
@@ -43,9 +51,7 @@ async def remove(call: Call) -> web.StreamResponse:
     steps = await call.services.images.remove(
         call.parameter, is_forced=call.flag("force"), prunes_parents=not call.flag("noprune")
     )
-    return call.json_answer(
-        [Deletion(Untagged=step.untagged, Deleted=step.deleted) for step in steps]
-    )
+    return call.json_answer(to_deletions(steps))
 
 
 ROUTES: Mapping[tuple[str, str], Handler] = {

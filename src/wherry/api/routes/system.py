@@ -1,16 +1,12 @@
-"""The engine as a whole: ping, version, info, events, disk usage."""
+"""The engine as a whole: ping, version, info, events."""
 
 from collections.abc import Mapping
 
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.translate.images import to_image_summary
-from wherry.api.translate.listing import to_summary
 from wherry.api.translate.system import to_event_message, to_info_answer, to_version_answer
-from wherry.model.queries import ContainerQuery
 from wherry.wire.encoding import encode
-from wherry.wire.system import DiskUsageAnswer
 
 _PING_HEADERS = {
     "Builder-Version": "1",
@@ -50,30 +46,10 @@ async def events(call: Call) -> web.StreamResponse:
     return answer
 
 
-async def disk_usage(call: Call) -> web.StreamResponse:
-    """`GET /system/df`."""
-    services = call.services
-    images = await services.images.list({}, wants_all=True)
-    users = await services.images.containers_by_image()
-    containers = await services.containers.list(ContainerQuery(wants_all=True))
-    layers = {layer.chain_id: layer.size_bytes for image in images for layer in image.layers}
-    now_ns = call.clock.now_ns()
-    return call.json_answer(
-        DiskUsageAnswer(
-            LayersSize=sum(layers.values()),
-            Images=[to_image_summary(each, users.get(each.id, 0)) for each in images],
-            Containers=[to_summary(each, now_ns=now_ns) for each in containers],
-            Volumes=[],
-            BuildCache=[],
-        )
-    )
-
-
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/_ping"): ping,
     ("HEAD", "/_ping"): ping,
     ("GET", "/version"): version,
     ("GET", "/info"): info,
     ("GET", "/events"): events,
-    ("GET", "/system/df"): disk_usage,
 }

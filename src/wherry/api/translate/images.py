@@ -1,13 +1,14 @@
 """From an image to what Docker shows of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET
 
 from wherry.api.translate.ports import exposed_texts
 from wherry.kit.timestamps import NANOSECONDS, rfc3339_nano
 from wherry.model.images import Image, ImageConfig
-from wherry.model.outcomes import Progress
+from wherry.model.outcomes import Progress, Removal
+from wherry.model.queries import ImageSizes
 from wherry.wire import images as shapes
 from wherry.wire.container_config import Empty
 from wherry.wire.containers import GraphDriver
@@ -16,8 +17,12 @@ MISSING_LAYER_ID = "<missing>"
 """The id of history entries that have no image of their own."""
 
 
-def to_image_summary(image: Image, containers: int) -> shapes.ImageSummary:
-    """An image in a list; a negative count of containers means: not counted."""
+NOT_COUNTED = -1
+"""What Docker says of a size or a count that nobody asked for."""
+
+
+def to_image_summary(image: Image, sizes: ImageSizes | None) -> shapes.ImageSummary:
+    """An image in a list."""
     return shapes.ImageSummary(
         Id=image.id,
         ParentId=image.parent,
@@ -25,10 +30,15 @@ def to_image_summary(image: Image, containers: int) -> shapes.ImageSummary:
         RepoDigests=list(image.repo_digests),
         Created=(image.created_at_ns or 0) // NANOSECONDS,
         Size=image.size_bytes,
-        SharedSize=-1,
+        SharedSize=NOT_COUNTED if sizes is None else sizes.shared_bytes,
         Labels=dict(image.config.labels) or None,
-        Containers=containers,
+        Containers=NOT_COUNTED if sizes is None else sizes.containers,
     )
+
+
+def to_deletions(removals: Iterable[Removal]) -> list[shapes.Deletion]:
+    """The steps of a removal."""
+    return [shapes.Deletion(Untagged=step.untagged, Deleted=step.deleted) for step in removals]
 
 
 def to_image_answer(

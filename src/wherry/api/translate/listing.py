@@ -9,6 +9,7 @@ from wherry.api.translate.networking import network_mode_text
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container, ContainerStatus
 from wherry.model.lifecycle import ContainerState
+from wherry.model.queries import ContainerSizes
 from wherry.wire.containers import (
     Summary,
     SummaryHostConfig,
@@ -21,10 +22,9 @@ def to_summary(
     container: Container,
     *,
     now_ns: int,
-    size_rw: int | None = None,
-    size_rootfs: int | None = None,
+    sizes: ContainerSizes | None = None,
 ) -> Summary:
-    """One line of the list."""
+    """One line of the list; a container that wrote nothing has no SizeRw, as in Docker."""
     spec = container.spec
     return Summary(
         Id=container.id,
@@ -34,8 +34,8 @@ def to_summary(
         Command=command_line(container.arguments),
         Created=container.created_at_ns // NANOSECONDS,
         Ports=_ports(container),
-        SizeRw=size_rw or UNSET,
-        SizeRootFs=size_rootfs or UNSET,
+        SizeRw=(sizes and sizes.written_bytes) or UNSET,
+        SizeRootFs=(sizes and sizes.total_bytes) or UNSET,
         Labels=dict(spec.labels),
         State=container.status.state.value,
         Status=status_text(container.status, now_ns=now_ns),

@@ -2,44 +2,23 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.matching import ContainerMatcher
 from wherry.engine.containers.process_table import processes_of
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
-from wherry.kit.numbers import parse_int
-from wherry.model.containers import BindMount, Container, TmpfsMount
+from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotRunning, ImageNotFound, InvalidValue
 from wherry.model.ids import SnapshotKey
 from wherry.model.images import Image
-from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import NetworkModeKind
-from wherry.model.queries import ContainerDetails, ContainerQuery, Filters, ProcessTable
+from wherry.model.queries import ContainerDetails, ContainerQuery, ProcessTable
 from wherry.snapshots import Snapshots
-
-FILTER_KEYS = frozenset(
-    {
-        "ancestor",
-        "before",
-        "exited",
-        "expose",
-        "health",
-        "id",
-        "is-task",
-        "isolation",
-        "label",
-        "name",
-        "network",
-        "publish",
-        "since",
-        "status",
-        "volume",
-    }
-)
 
 
 class ContainerQueries:
@@ -73,12 +52,12 @@ class ContainerQueries:
 
         Raises: InvalidValue for a filter's value, ContainerNotFound for `before` and `since`.
         """
-        match = _ContainerFilter(query.filters, self._records, self._images)
-        wants_stopped = query.wants_all or query.limit > 0 or match.asks_for_stopped
+        matches = ContainerMatcher(query.filters, self._records, self._images)
+        wants_stopped = query.wants_all or query.limit > 0 or matches.wants_stopped
         found = [
             each
             for each in reversed(list(self._records.all()))
-            if (wants_stopped or each.counts_as_running) and match(each)
+            if (wants_stopped or each.counts_as_running) and matches(each)
         ]
         return found[: query.limit] if query.limit > 0 else found
 
@@ -163,130 +142,3 @@ def _parse_ps(output: str, wanted: frozenset[int]) -> ProcessTable:
         if len(cells) > column and cells[column].isdigit() and int(cells[column]) in wanted:
             rows.append(tuple(cells))
     return ProcessTable(titles=titles, rows=tuple(rows))
-
-
-class _ContainerFilter:
-    """The `filters` of a container list: all keys must match, any value of a key will do."""
-
-    def __init__(self, filters: Filters, records: ContainerRecords, images: ImageStore) -> None:
-        self._filters = {key: values for key, values in filters.items() if values}
-        unknown = self._filters.keys() - FILTER_KEYS
-        if unknown:
-            raise InvalidValue(f"invalid filter '{min(unknown)}'")
-        self._exit_codes = {_exit_code(each) for each in self._values("exited")}
-        for state in self._values("status"):
-            if state not in _STATES:
-                raise InvalidValue(f"invalid filter 'status={state}'")
-        self._before = [records.find(each).created_at_ns for each in self._values("before")]
-        self._since = [records.find(each).created_at_ns for each in self._values("since")]
-        self._ancestors = {
-            image for each in self._values("ancestor") for image in _ids(images, each)
-        }
-
-    @property
-    def asks_for_stopped(self) -> bool:
-        """Whether a key makes no sense without containers that don't run."""
-        return bool(self._filters.keys() & {"status", "exited", "before", "since"})
-
-    def __call__(self, container: Container) -> bool:
-        return all(self._passes(key, container) for key in self._filters)
-
-    def _values(self, key: str) -> tuple[str, ...]:
-        return self._filters.get(key, ())
-
-    def _passes(self, key: str, container: Container) -> bool:
-        values = self._filters[key]
-        match key:
-            case "id":
-                return any(container.id.startswith(value) for value in values)
-            case "name":
-                return any(_name_matches(container.name, value) for value in values)
-            case "status":
-                return container.status.state.value in values
-            case "exited":
-                return (
-                    container.status.state is ContainerState.EXITED
-                    and container.status.exit_code in self._exit_codes
-                )
-            case "label":
-                return all(_has_label(container, value) for value in values)
-            case "ancestor":
-                return container.image_id in self._ancestors
-            case "before":
-                return any(container.created_at_ns < moment for moment in self._before)
-            case "since":
-                return any(container.created_at_ns > moment for moment in self._since)
-            case "network":
-                return any(_is_on(container, value) for value in values)
-            case "expose":
-                ports = {str(port) for port in container.spec.network.exposed}
-                return any(_port(value) in ports for value in values)
-            case "publish":
-                published = {str(each.port) for each in container.spec.network.bindings}
-                return any(_port(value) in published for value in values)
-            case "volume":
-                targets = _mount_points(container)
-                return any(value in targets for value in values)
-            case "health":
-                return "none" in values
-            case "is-task":
-                return "false" in values
-            case _:
-                return "default" in values
-
-
-_STATES = frozenset(state.value for state in ContainerState)
-
-
-def _exit_code(text: str) -> int:
-    try:
-        return parse_int(text)
-    except ValueError:
-        raise InvalidValue(f"invalid filter 'exited={text}'") from None
-
-
-def _ids(images: ImageStore, reference: str) -> Iterable[str]:
-    try:
-        return (images.resolve(reference).id,)
-    except ImageNotFound:
-        return ()
-
-
-def _name_matches(name: str, wanted: str) -> bool:
-    """Docker matches by substring or regular expression on `/name`; plain text stays plain."""
-    plain = wanted.removeprefix("^").removesuffix("$").removeprefix("/")
-    if wanted.startswith("^") and wanted.endswith("$"):
-        return name == plain
-    if wanted.startswith("^"):
-        return name.startswith(plain)
-    if wanted.endswith("$"):
-        return name.endswith(plain)
-    return plain in name
-
-
-def _has_label(container: Container, wanted: str) -> bool:
-    key, separator, value = wanted.partition("=")
-    labels = container.spec.labels
-    return key in labels and (not separator or labels[key] == value)
-
-
-def _is_on(container: Container, network: str) -> bool:
-    return any(
-        network == each.network_name or each.network_id.startswith(network)
-        for each in container.endpoints
-    )
-
-
-def _port(text: str) -> str:
-    return text if "/" in text else f"{text}/tcp"
-
-
-def _mount_points(container: Container) -> set[str]:
-    points: set[str] = set()
-    for mount in container.spec.mounts:
-        match mount:
-            case BindMount():
-                points |= {mount.source, mount.target}
-            case TmpfsMount():
-                points.add(mount.target)
-    return points
