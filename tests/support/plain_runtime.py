@@ -93,6 +93,12 @@ class PlainRuntime:
     def cgroup_directories(self, journal: Journal) -> tuple[str, ...]:
         return ()
 
+    def group_parent(self, cgroups: tuple[str, ...]) -> str:
+        return ""
+
+    def kill_group(self, cgroup: str) -> None:
+        return
+
     def freeze(self, cgroups: tuple[str, ...]) -> None:
         raise OSError("no freezer")
 

@@ -11,6 +11,7 @@ import shutil
 from dataclasses import replace
 
 from wherry.engine.containers.exits import ExitWatcher, with_exit
+from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.restarts import Restarts
@@ -46,6 +47,7 @@ class Boot:
         snapshots: Snapshots,
         images: ImageStore,
         exits: ExitWatcher,
+        health: HealthMonitor,
         remove: RemoveContainer,
         restarts: Restarts,
         paths: ContainerPaths,
@@ -59,6 +61,7 @@ class Boot:
         self._snapshots = snapshots
         self._images = images
         self._exits = exits
+        self._health = health
         self._remove = remove
         self._restarts = restarts
         self._paths = paths
@@ -112,6 +115,7 @@ class Boot:
                 replace(container, status=replace(container.status, pid=task.pid))
             )
         self._exits.watch(container.id, task)
+        self._health.watch(container, task)
 
     async def _record_exit(self, container: Container, record: ExitRecord) -> None:
         ended = self._restarts.decided(with_exit(container, record))

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from wherry.images.documents import parse_exposed
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.images.healthcheck import parse_healthcheck
+from wherry.model.errors import InvalidValue
 from wherry.oci.image_spec import ExecutionDefaults
 
 
 def apply_changes(defaults: ExecutionDefaults, changes: Sequence[str]) -> ExecutionDefaults:
     """What an image says after some instructions, in order.
 
-    Raises: InvalidValue; FeatureMissing for HEALTHCHECK.
+    Raises: InvalidValue.
     """
     for change in changes:
         for line in filter(None, (each.strip() for each in change.splitlines())):
@@ -23,8 +24,6 @@ def apply_changes(defaults: ExecutionDefaults, changes: Sequence[str]) -> Execut
 
 
 def _apply(defaults: ExecutionDefaults, instruction: str, rest: str) -> ExecutionDefaults:
-    if instruction == "HEALTHCHECK":
-        raise FeatureMissing("HEALTHCHECK in --change")
     apply = _INSTRUCTIONS.get(instruction)
     if apply is None:
         raise InvalidValue(f"{instruction.lower()} is not a valid change command")
@@ -78,6 +77,10 @@ def _stop_signal(defaults: ExecutionDefaults, rest: str) -> ExecutionDefaults:
     return replace(defaults, stop_signal=rest)
 
 
+def _healthcheck(defaults: ExecutionDefaults, rest: str) -> ExecutionDefaults:
+    return replace(defaults, healthcheck=parse_healthcheck(rest))
+
+
 def _on_build(defaults: ExecutionDefaults, rest: str) -> ExecutionDefaults:
     return replace(defaults, on_build=(*defaults.on_build, rest))
 
@@ -87,6 +90,7 @@ _INSTRUCTIONS: Mapping[str, Callable[[ExecutionDefaults, str], ExecutionDefaults
     "ENTRYPOINT": _entrypoint,
     "ENV": _environment,
     "EXPOSE": _expose,
+    "HEALTHCHECK": _healthcheck,
     "LABEL": _labels,
     "ONBUILD": _on_build,
     "STOPSIGNAL": _stop_signal,

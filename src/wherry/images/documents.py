@@ -4,10 +4,11 @@ import re
 
 from wherry.kit.timestamps import parse_rfc3339
 from wherry.model.errors import ArchiveRefused
+from wherry.model.health import HealthCheck
 from wherry.model.images import HistoryEntry, ImageConfig
 from wherry.model.networks import Port
 from wherry.oci.image_json import decode_image
-from wherry.oci.image_spec import ExecutionDefaults, History, ImageDocument
+from wherry.oci.image_spec import ExecutionDefaults, Healthcheck, History, ImageDocument
 
 LARGEST_DOCUMENT = 4 << 20
 """Bytes that a manifest or a configuration may have."""
@@ -44,8 +45,22 @@ def image_config(defaults: ExecutionDefaults) -> ImageConfig:
         volumes=defaults.volumes,
         labels=defaults.labels,
         stop_signal=defaults.stop_signal,
+        health=_health(defaults.healthcheck),
         shell=defaults.shell,
         on_build=defaults.on_build,
+    )
+
+
+def _health(check: Healthcheck | None) -> HealthCheck | None:
+    if check is None:
+        return None
+    return HealthCheck(
+        test=check.test,
+        interval_ns=check.interval,
+        timeout_ns=check.timeout,
+        start_period_ns=check.start_period,
+        start_interval_ns=check.start_interval,
+        retries=check.retries,
     )
 
 

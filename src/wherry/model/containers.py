@@ -6,6 +6,7 @@ from enum import Enum
 
 import msgspec
 
+from wherry.model.health import Health, HealthCheck
 from wherry.model.ids import ContainerId, ExecId, ImageId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import EndpointStatus, NetworkMode, Port, PortBinding
@@ -191,6 +192,10 @@ class ContainerSpec:
     network: NetworkSpec = field(default_factory=NetworkSpec)
     log: LogSpec = field(default_factory=LogSpec)
     restart: RestartPolicy = field(default_factory=RestartPolicy)
+    health: HealthCheck | None = None
+    """None: the image's, if it has one."""
+    shell: tuple[str, ...] = ()
+    """The image's SHELL: it runs a health check that is one line of text."""
 
 
 # -- what we know ----------------------------------------------------------------------------
@@ -212,6 +217,8 @@ class ContainerStatus:
     """How often its policy has restarted it since a user started it."""
     restart_delay_ns: int = 0
     """How long after the last end its policy waited, or waits; zero: it did not restart it yet."""
+    health: Health | None = None
+    """None: nothing probes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wherry.model.health import HealthCheck
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
 from wherry.model.networks import Port
 
@@ -20,6 +21,7 @@ class ImageConfig:
     volumes: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     stop_signal: str = ""
+    health: HealthCheck | None = None
     shell: tuple[str, ...] = ()
     on_build: tuple[str, ...] = ()
 

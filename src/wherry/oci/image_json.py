@@ -15,6 +15,7 @@ from wherry.oci.image_spec import (
     MANIFEST,
     Descriptor,
     ExecutionDefaults,
+    Healthcheck,
     History,
     ImageDocument,
     Index,
@@ -25,6 +26,7 @@ from wherry.oci.json_fields import Fields
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST_BLOB = (0, (1 << 63) - 1)
+_DURATION = (0, (1 << 63) - 1)
 
 Json = str | int | bool | list["Json"] | dict[str, "Json"]
 
@@ -164,6 +166,21 @@ def _decode_defaults(fields: Fields) -> ExecutionDefaults:
         stop_signal=fields.text("StopSignal"),
         shell=fields.texts("Shell"),
         on_build=fields.texts("OnBuild"),
+        healthcheck=_decode_healthcheck(fields),
+    )
+
+
+def _decode_healthcheck(fields: Fields) -> Healthcheck | None:
+    if not fields.has("Healthcheck"):
+        return None
+    check = fields.child("Healthcheck")
+    return Healthcheck(
+        test=check.texts("Test"),
+        interval=check.number("Interval", _DURATION),
+        timeout=check.number("Timeout", _DURATION),
+        start_period=check.number("StartPeriod", _DURATION),
+        start_interval=check.number("StartInterval", _DURATION),
+        retries=check.number("Retries", _DURATION),
     )
 
 
@@ -184,7 +201,21 @@ def _encode_defaults(config: ExecutionDefaults) -> dict[str, Json]:
         present["Entrypoint"] = list(config.entrypoint)
     if config.cmd is not None:
         present["Cmd"] = list(config.cmd)
+    if config.healthcheck is not None:
+        present["Healthcheck"] = _encode_healthcheck(config.healthcheck)
     return present
+
+
+def _encode_healthcheck(check: Healthcheck) -> Json:
+    members: dict[str, Json] = {
+        "Test": list(check.test),
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+        "Retries": check.retries,
+    }
+    return {key: value for key, value in members.items() if value}
 
 
 def _decode_history(fields: Fields) -> History:

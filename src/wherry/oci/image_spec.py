@@ -1,8 +1,8 @@
 """Images as the OCI image specification v1.1 writes them, with Docker's additions.
 
 Docker's image configuration (v1.2) and OCI's are the same document; members that only Docker
-knows are marked. What is not here (Healthcheck, ArgsEscaped) stays in the blob, whose bytes are
-never rewritten.
+knows are marked. What is not here (ArgsEscaped) stays in the blob, whose bytes are never
+rewritten.
 """
 
 from collections.abc import Mapping
@@ -54,6 +54,18 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Healthcheck:
+    """Docker's: how a container's health is probed; times in nanoseconds."""
+
+    test: tuple[str, ...] = ()
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionDefaults:
     """The `config` member: how a container of the image runs by default."""
 
@@ -69,6 +81,8 @@ class ExecutionDefaults:
     shell: tuple[str, ...] = ()
     """Docker's."""
     on_build: tuple[str, ...] = ()
+    """Docker's."""
+    healthcheck: Healthcheck | None = None
     """Docker's."""
 
 

@@ -50,6 +50,14 @@ class OciRuntime:
         """The container's cgroups."""
         return container.cgroup_directories(journal)
 
+    def group_parent(self, cgroups: tuple[str, ...]) -> str:
+        """The one of a container's cgroups below which its processes can be grouped."""
+        return signals.group_parent(cgroups)
+
+    def kill_group(self, cgroup: str) -> None:
+        """Raises: OSError."""
+        signals.kill_group(cgroup)
+
     def freeze(self, cgroups: tuple[str, ...]) -> None:
         """Raises: OSError."""
         signals.freeze(cgroups)

@@ -13,6 +13,7 @@ from wherry.engine.containers.assembly import ContainerAssembly, SeccompPrograms
 from wherry.engine.containers.create import CreateContainer, CreateDefaults
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.exits import ExitWatcher
+from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments, ContainerStreams
 from wherry.engine.containers.live import LiveContainers, Waiters
 from wherry.engine.containers.log_reading import ContainerLogs
@@ -113,6 +114,16 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         events=events,
         offload=ground.offload,
     )
+    health = HealthMonitor(
+        records=records,
+        locks=locks,
+        live=live,
+        seccomp=seccomp,
+        events=events,
+        host=ground.host,
+        offload=ground.offload,
+        clock=ground.clock,
+    )
     start = StartContainer(
         records=records,
         locks=locks,
@@ -120,6 +131,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         live=live,
         attachments=attachments,
         exits=exits,
+        health=health,
         events=events,
         clock=ground.clock,
     )
@@ -205,6 +217,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         snapshots=snapshots,
         images=images,
         exits=exits,
+        health=health,
         remove=remove,
         restarts=restarts,
         paths=ground.paths,
@@ -252,6 +265,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         )
     finally:
         await restarts.close()
+        await health.close()
         await exits.close()
         await execs.close()
 

@@ -12,6 +12,7 @@ from wherry.linux import cgroups
 
 _LONGEST_WAIT_S = 5.0
 _KILL_ROUNDS = 1000
+_GROUP_ROUNDS = 20
 
 
 def kill(pidfd: int, signal_number: int) -> bool:
@@ -42,6 +43,33 @@ def kill_all(cgroup_paths: tuple[str, ...]) -> None:
         if not sum(_kill_tree(path) for path in cgroup_paths):
             return
         time.sleep(0.0005)
+
+
+def group_parent(cgroup_paths: tuple[str, ...]) -> str:
+    """The cgroup below which some processes of a container can be put together, to be killed.
+
+    In version 1 the one of `pids`, whose groups cost nothing and need no settings (a new one of
+    `cpuset` takes no process before it was given processors); else whichever there is.
+    """
+    for path in cgroup_paths:
+        if os.path.exists(f"{path}/cgroup.kill") or os.path.exists(f"{path}/pids.current"):
+            return path
+    return cgroup_paths[-1]
+
+
+def kill_group(cgroup_path: str) -> None:
+    """SIGKILL what is in a cgroup and below, in a few rounds: it may fork meanwhile.
+
+    What can't die now, in an uninterruptible sleep or frozen, is not waited for.
+    Raises: OSError.
+    """
+    try:
+        _write(f"{cgroup_path}/cgroup.kill", "1")
+    except FileNotFoundError:
+        for _ in range(_GROUP_ROUNDS):
+            if not _kill_tree(cgroup_path):
+                return
+            time.sleep(0.0005)
 
 
 def freeze(cgroup_paths: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ The end, in this order, because each step makes the next one true:
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wherry.kit.messages import Message
@@ -31,6 +32,7 @@ from wherry.shim.protocol import INIT, Ending, ExecOrder, Refused, SpawnOrder
 from wherry.shim.session import Session
 
 _RETRY_RECORD_NS = 1_000_000_000
+_GROUP_NAME_LENGTH = 16
 
 
 class SupervisedContainer:
@@ -63,6 +65,8 @@ class SupervisedContainer:
         self._sessions: dict[str, Session] = {}
         self._processes: dict[int, Session] = {}
         self._pidfds: dict[str, int] = {}
+        self._groups: dict[str, str] = {}
+        """The cgroups of exec sessions that have one of their own."""
         self._watch: oom.OomWatch | None = None
         self._memory_limit: int | None = None
         self._has_pid_namespace = False
@@ -286,7 +290,7 @@ class SupervisedContainer:
             self._enter_pid_namespace(init)
             joined = self._runtime.join(
                 init,
-                self._cgroups,
+                self._cgroups_of(order),
                 JoinRequest(
                     process=order.process,
                     user=order.user,
@@ -308,6 +312,13 @@ class SupervisedContainer:
             session.take_console(joined.console, opens_stdin=order.opens_stdin)
         self._adopt(session, joined.pid, joined.pidfd)
         return joined.pid
+
+    def end(self, name: str) -> None:
+        """Kill an exec session with all that it has started. Raises: Refused; OSError."""
+        group = self._groups.get(name)
+        if group is None:
+            raise Refused("gone", "no such session, or none that can be ended")
+        self._runtime.kill_group(group)
 
     def collect(self, name: str) -> None:
         """Forget how an exec session ended."""
@@ -344,6 +355,7 @@ class SupervisedContainer:
             self._on_init_end(session, exit_code, at_ns, is_drained=is_drained)
             return
         ending = Ending(exit_code=exit_code, exited_at_ns=at_ns)
+        self._leave_group(session.name)
         session.finish(ending)
         self._notify(protocol.exit_notice(session.name, ending))
 
@@ -404,6 +416,23 @@ class SupervisedContainer:
         self._pidfds[session.name] = pidfd
         session.begin()
 
+    def _cgroups_of(self, order: ExecOrder) -> tuple[str, ...]:
+        """Where an exec session's process goes. Raises: OSError."""
+        if not order.can_be_ended:
+            return self._cgroups
+        parent = self._runtime.group_parent(self._cgroups)
+        group = f"{parent}/{order.session[:_GROUP_NAME_LENGTH]}"
+        os.mkdir(group, 0o755)
+        self._groups[order.session] = group
+        return tuple(group if each == parent else each for each in self._cgroups)
+
+    def _leave_group(self, name: str) -> None:
+        """Remove an ended session's cgroup, unless it left something there that goes on."""
+        group = self._groups.pop(name, None)
+        if group is not None:
+            with suppress(OSError):
+                os.rmdir(group)
+
     def _session(self, name: str) -> Session:
         session = self._sessions.get(name)
         if session is None:
@@ -424,6 +453,7 @@ class SupervisedContainer:
 
     def _forget_session(self, session: Session) -> None:
         session.abandon()
+        self._leave_group(session.name)
         self._sessions.pop(session.name, None)
 
     def _waiting_init(self) -> Parked:

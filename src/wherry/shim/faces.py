@@ -74,6 +74,14 @@ class Runtime(Protocol):
         """The container's cgroups."""
         ...
 
+    def group_parent(self, cgroups: tuple[str, ...]) -> str:
+        """The one of a container's cgroups below which its processes can be grouped."""
+        ...
+
+    def kill_group(self, cgroup: str) -> None:
+        """Kill what is in a cgroup and below, also what forks meanwhile. Raises: OSError."""
+        ...
+
     def freeze(self, cgroups: tuple[str, ...]) -> None:
         """Stop every process. Raises: OSError."""
         ...

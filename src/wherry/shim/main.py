@@ -329,6 +329,7 @@ class Shim:
             "resize": self._resize,
             "attach": self._attach,
             "exec": self._exec,
+            "end": self._end,
             "state": self._state,
             "collect": self._collect,
             "delete": self._delete,
@@ -372,6 +373,10 @@ class Shim:
 
     def _exec(self, message: Message, _descriptors: list[int]) -> Message:
         return {"pid": self._container.exec(ExecOrder.from_message(message))}
+
+    def _end(self, message: Message, _descriptors: list[int]) -> Message:
+        self._container.end(message["session"])
+        return {}
 
     def _state(self, _message: Message, _descriptors: list[int]) -> Message:
         ending = self._container.ending

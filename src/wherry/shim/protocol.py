@@ -5,8 +5,8 @@ Messages are those of `kit.messages`: one packet each, with a version byte and d
     daemon to spawner  spawn + channel     -> nothing; the shim itself answers on the channel
                        network_namespace   -> journal + a netlink socket
                        netlink             -> a netlink socket
-    daemon to shim     start, signal, pause, resume, resize, attach + stream, exec, state,
-                       collect, discard, delete
+    daemon to shim     start, signal, pause, resume, resize, attach + stream, exec, end,
+                       state, collect, discard, delete
     shim to daemon     an answer to each request, by its serial number; the first message, with
                        serial 0, says that the container is parked (or why it could not be made)
                        exit and oom notices, without a serial
@@ -116,6 +116,9 @@ class ExecOrder:
     group_add: tuple[str, ...]
     seccomp_program: str
     opens_stdin: bool
+    can_be_ended: bool = False
+    """Whether it gets a cgroup of its own below the container's, by which `end` finds all that it
+    has started."""
 
     def to_message(self) -> Message:
         """As it crosses the channel."""
@@ -126,6 +129,7 @@ class ExecOrder:
             "group_add": list(self.group_add),
             "seccomp_program": self.seccomp_program,
             "opens_stdin": self.opens_stdin,
+            "can_be_ended": self.can_be_ended,
         }
 
     @staticmethod
@@ -138,6 +142,7 @@ class ExecOrder:
             group_add=tuple(message["group_add"]),
             seccomp_program=message["seccomp_program"],
             opens_stdin=message["opens_stdin"],
+            can_be_ended=message.get("can_be_ended", False),
         )
 
 

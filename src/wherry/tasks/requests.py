@@ -55,6 +55,8 @@ class ExecRequest:
     group_add: tuple[str, ...] = ()
     seccomp_program: str = ""
     opens_stdin: bool = False
+    can_be_ended: bool = False
+    """Whether `Task.end` will be able to kill it with all that it has started."""
 
     def to_order(self, session: str) -> ExecOrder:
         """What the shim is told."""
@@ -65,4 +67,5 @@ class ExecRequest:
             group_add=self.group_add,
             seccomp_program=self.seccomp_program,
             opens_stdin=self.opens_stdin,
+            can_be_ended=self.can_be_ended,
         )

@@ -162,6 +162,13 @@ class Task:
         pid: int = answer.results["pid"]
         return pid
 
+    async def end(self, session: str) -> None:
+        """Kill an exec session that `can_be_ended`, with all that it has started.
+
+        Raises: StepFailed.
+        """
+        await self._do("end", session=session)
+
     async def wait(self, session: str = INIT) -> ExitRecord:
         """How a process ended, when it has. Any number may wait; each may be cancelled.
 

@@ -12,6 +12,23 @@ class CreateAnswer(Struct):
     Warnings: list[str]
 
 
+class HealthResult(Struct):
+    """One probe."""
+
+    Start: str
+    End: str
+    ExitCode: int
+    Output: str
+
+
+class HealthShape(Struct):
+    """What the probes of a container said."""
+
+    Status: str
+    FailingStreak: int
+    Log: list[HealthResult]
+
+
 class State(Struct, kw_only=True):
     """Where a container is."""
 
@@ -26,6 +43,7 @@ class State(Struct, kw_only=True):
     Error: str
     StartedAt: str
     FinishedAt: str
+    Health: HealthShape | UnsetType = UNSET
 
 
 class MountPoint(Struct, kw_only=True):

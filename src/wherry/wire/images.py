@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
-from wherry.wire.container_config import Empty
+from wherry.wire.container_config import Empty, HealthConfig
 from wherry.wire.containers import GraphDriver
 
 
@@ -32,6 +32,7 @@ class ImageConfig(Struct, kw_only=True, omit_defaults=True):
     WorkingDir: str = ""
     Labels: dict[str, str] | None = None
     StopSignal: str = ""
+    Healthcheck: HealthConfig | None = None
     OnBuild: list[str] | None = None
     Shell: list[str] | None = None
 

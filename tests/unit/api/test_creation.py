@@ -88,7 +88,6 @@ def test_everything_of_part_one() -> None:
 @pytest.mark.parametrize(
     ("fields", "feature"),
     [
-        ({"Healthcheck": {"Test": ["CMD", "true"]}}, "Healthcheck"),
         ({"Volumes": {"/data": {}}}, "Config.Volumes"),
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
         ({"HostConfig": {"Links": ["a:b"]}}, "HostConfig.Links"),

@@ -3,8 +3,8 @@
 import pytest
 
 from wherry.images.changes import apply_changes
-from wherry.model.errors import FeatureMissing, InvalidValue
-from wherry.oci.image_spec import ExecutionDefaults
+from wherry.model.errors import InvalidValue
+from wherry.oci.image_spec import ExecutionDefaults, Healthcheck
 
 
 def changed(*changes: str) -> ExecutionDefaults:
@@ -61,7 +61,46 @@ def test_wrong_ones_are_refused(change: str, sentence: str) -> None:
     assert caught.value.sentence == sentence
 
 
-def test_what_is_not_built_is_said() -> None:
-    """An instruction of Docker's that isn't there is not ignored."""
-    with pytest.raises(FeatureMissing):
-        changed("HEALTHCHECK NONE")
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ("HEALTHCHECK NONE", Healthcheck(test=("NONE",))),
+        ("HEALTHCHECK CMD true || exit 1", Healthcheck(test=("CMD-SHELL", "true || exit 1"))),
+        (
+            'HEALTHCHECK --interval=1m30s --timeout=500ms --retries=2 CMD ["a", "b c"]',
+            Healthcheck(
+                test=("CMD", "a", "b c"),
+                interval=90_000_000_000,
+                timeout=500_000_000,
+                retries=2,
+            ),
+        ),
+        (
+            "HEALTHCHECK --start-period=5s --start-interval=1s CMD x",
+            Healthcheck(
+                test=("CMD-SHELL", "x"), start_period=5_000_000_000, start_interval=1_000_000_000
+            ),
+        ),
+    ],
+)
+def test_health_checks(change: str, check: Healthcheck) -> None:
+    """Both forms of the command, and each flag."""
+    assert changed(change).healthcheck == check
+
+
+@pytest.mark.parametrize(
+    ("change", "clause"),
+    [
+        ("HEALTHCHECK SOMETIMES x", "unknown type 'SOMETIMES' in HEALTHCHECK (try CMD)"),
+        ("HEALTHCHECK --often=1s CMD x", "unknown flag: --often"),
+        ("HEALTHCHECK --interval=x CMD x", 'time: invalid duration "x"'),
+        ("HEALTHCHECK --retries=-1 CMD x", "--retries must be a number of at least 0 (not -1)"),
+        ("HEALTHCHECK CMD", "missing command after HEALTHCHECK CMD"),
+        ("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"),
+    ],
+)
+def test_health_checks_that_are_none(change: str, clause: str) -> None:
+    """Each says what is wrong with it."""
+    with pytest.raises(InvalidValue) as caught:
+        changed(change)
+    assert clause in caught.value.sentence

@@ -6,7 +6,7 @@ A field at its neutral value asks for nothing and passes.
 from msgspec import UNSET
 
 from wherry.model.errors import FeatureMissing, InvalidValue
-from wherry.wire.container_config import Config, HealthConfig, HostShape
+from wherry.wire.container_config import Config, HostShape
 
 _NEUTRAL: tuple[object, ...] = (None, UNSET, "", 0, False, [], {})
 
@@ -57,9 +57,3 @@ def refuse_absent_features(config: Config, host: HostShape) -> None:
         raise InvalidValue(
             f"invalid isolation: \"{host.Isolation}\" - linux only supports 'default'"
         )
-    _refuse_health_checks(config.Healthcheck or None)
-
-
-def _refuse_health_checks(health: HealthConfig | None) -> None:
-    if isinstance(health, HealthConfig) and health.Test and health.Test != ["NONE"]:
-        raise FeatureMissing("health checks (Config.Healthcheck)")

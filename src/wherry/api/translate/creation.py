@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from msgspec import UNSET, structs
 
 from wherry.api.translate.absences import refuse_absent_features
+from wherry.api.translate.health import to_health_check
 from wherry.api.translate.mounts import to_mounts
 from wherry.api.translate.networking import to_network_spec
 from wherry.api.translate.restarts import to_restart_policy
@@ -70,6 +71,7 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
         network=to_network_spec(request, host),
         log=_log(host.LogConfig),
         restart=restart,
+        health=to_health_check(request.Healthcheck) if request.Healthcheck else None,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET
 
+from wherry.api.translate.health import to_health_config
 from wherry.api.translate.ports import exposed_texts
 from wherry.kit.timestamps import NANOSECONDS, rfc3339_nano
 from wherry.model.images import Image, ImageConfig
@@ -77,6 +78,7 @@ def _config(config: ImageConfig) -> shapes.ImageConfig:
         WorkingDir=config.working_directory,
         Labels=dict(config.labels) or None,
         StopSignal=config.stop_signal,
+        Healthcheck=None if config.health is None else to_health_config(config.health),
         OnBuild=list(config.on_build) or None,
         Shell=list(config.shell) or None,
     )

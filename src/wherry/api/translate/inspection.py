@@ -2,6 +2,7 @@
 
 from msgspec import UNSET
 
+from wherry.api.translate.health import to_health_config, to_health_shape
 from wherry.api.translate.mounts import bind_texts, mount_objects, mount_points, tmpfs_texts
 from wherry.api.translate.networking import network_mode_text
 from wherry.api.translate.ports import binding_texts, exposed_texts, published_texts
@@ -64,6 +65,7 @@ def to_state(status: ContainerStatus) -> State:
         Error=status.error,
         StartedAt=rfc3339_nano(status.started_at_ns),
         FinishedAt=rfc3339_nano(status.finished_at_ns),
+        Health=UNSET if status.health is None else to_health_shape(status.health),
     )
 
 
@@ -92,6 +94,7 @@ def to_config(spec: ContainerSpec) -> shapes.Config:
         NetworkDisabled=spec.network.is_disabled or UNSET,
         MacAddress=spec.network.mac_address or UNSET,
         Labels=dict(spec.labels),
+        Healthcheck=UNSET if spec.health is None else to_health_config(spec.health),
         StopSignal=spec.stop_signal or UNSET,
         StopTimeout=UNSET if spec.stop_timeout_s is None else spec.stop_timeout_s,
     )

@@ -8,6 +8,7 @@ from wherry.api.translate.mounts import mount_points
 from wherry.api.translate.networking import network_mode_text
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container, ContainerStatus
+from wherry.model.health import Health, HealthState
 from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import ContainerSizes
 from wherry.wire.containers import (
@@ -54,7 +55,7 @@ def status_text(status: ContainerStatus, *, now_ns: int) -> str:
         case ContainerState.CREATED:
             return "Created"
         case ContainerState.RUNNING:
-            return f"Up {_since(status.started_at_ns, now_ns)}"
+            return f"Up {_since(status.started_at_ns, now_ns)}{_health_text(status.health)}"
         case ContainerState.PAUSED:
             return f"Up {_since(status.started_at_ns, now_ns)} (Paused)"
         case ContainerState.RESTARTING:
@@ -66,6 +67,13 @@ def status_text(status: ContainerStatus, *, now_ns: int) -> str:
             return "Removal In Progress"
         case ContainerState.DEAD:
             return "Dead"
+
+
+def _health_text(health: Health | None) -> str:
+    if health is None:
+        return ""
+    is_open = health.state is HealthState.STARTING
+    return f" ({'health: ' * is_open}{health.state.value})"
 
 
 def _since(moment_ns: int | None, now_ns: int) -> str:

@@ -237,6 +237,8 @@ def with_image_defaults(spec: ContainerSpec, image: ImageConfig) -> ContainerSpe
         user=spec.user or image.user,
         labels={**image.labels, **spec.labels},
         stop_signal=spec.stop_signal or image.stop_signal,
+        health=image.health if spec.health is None else spec.health.completed_by(image.health),
+        shell=spec.shell or image.shell,
         network=replace(
             spec.network,
             exposed=tuple(

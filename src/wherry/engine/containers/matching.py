@@ -92,7 +92,12 @@ def _health_test(given: FilterReader, records: ContainerRecords, images: ImageSt
     for health in given.values("health"):
         if health not in _HEALTH:
             raise InvalidValue(f"unrecognised filter value for health: {health}")
-    return lambda container: "none" in given.values("health")
+    return lambda container: _health_word(container) in given.values("health")
+
+
+def _health_word(container: Container) -> str:
+    health = container.status.health
+    return "none" if health is None else health.state.value
 
 
 def _exited_test(given: FilterReader, records: ContainerRecords, images: ImageStore) -> Test:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.exits import ExitWatcher
+from wherry.engine.containers.failures import as_exit
+from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.events import EventLog
@@ -11,24 +13,13 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.clock import Clock
 from wherry.model.containers import Container, ContainerStatus
-from wherry.model.errors import (
-    CommandNotExecutable,
-    CommandNotFound,
-    ContainerPaused,
-    RemovalInProgress,
-    StartFailed,
-    UserNotFound,
-    WherryError,
-)
+from wherry.model.errors import ContainerPaused, RemovalInProgress, WherryError
+from wherry.model.health import first_health
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.outcomes import StartOutcome
 from wherry.networks import Sandbox
 from wherry.tasks import Task
-
-EXIT_NOT_FOUND = 127
-EXIT_NOT_EXECUTABLE = 126
-EXIT_START_FAILED = 128
 
 
 class StartContainer:
@@ -43,6 +34,7 @@ class StartContainer:
         live: LiveContainers,
         attachments: Attachments,
         exits: ExitWatcher,
+        health: HealthMonitor,
         events: EventLog,
         clock: Clock,
     ) -> None:
@@ -52,6 +44,7 @@ class StartContainer:
         self._live = live
         self._attachments = attachments
         self._exits = exits
+        self._health = health
         self._events = events
         self._clock = clock
 
@@ -109,6 +102,7 @@ class StartContainer:
             await self._records.replace(running)
             self._live.enter(container.id, task, sandbox)
             self._exits.watch(container.id, task)
+            self._health.watch(running, task)
             undo.keep()
         self._exits.announce_connections("connect", running)
         self._events.container("start", running)
@@ -125,11 +119,12 @@ class StartContainer:
                 finished_at_ns=container.status.finished_at_ns,
                 restart_count=container.status.restart_count,
                 restart_delay_ns=container.status.restart_delay_ns,
+                health=first_health(container.spec.health, container.spec.shell),
             ),
         )
 
     async def _record_failure(self, container: Container, error: WherryError) -> None:
-        exit_code, text = _as_exit(error)
+        exit_code, text = as_exit(error)
         failed = replace(
             container,
             status=replace(
@@ -141,21 +136,3 @@ class StartContainer:
         )
         self._attachments.drop(container.id)
         await self._records.replace(failed)
-
-
-def _as_exit(error: WherryError) -> tuple[int, str]:
-    """The exit code and text with which a failed start is remembered."""
-    match error:
-        case CommandNotFound(program=program, in_search_path=True):
-            return EXIT_NOT_FOUND, f'exec: "{program}": executable file not found in $PATH'
-        case CommandNotFound(program=program):
-            return EXIT_NOT_FOUND, f'exec: "{program}": stat {program}: no such file or directory'
-        case CommandNotExecutable(program=program, reason=reason):
-            return EXIT_NOT_EXECUTABLE, f'exec: "{program}": {reason}'
-        case UserNotFound(reference=reference, is_group=is_group):
-            kind = "group" if is_group else "user"
-            return EXIT_START_FAILED, f"unable to find {kind} {reference}"
-        case StartFailed(cause=cause):
-            return EXIT_START_FAILED, cause
-        case _:
-            return EXIT_START_FAILED, str(error)

@@ -1,0 +1,290 @@
+"""Health checks: a command that joins a container now and then, and what its ends say.
+
+Theory of operation. One coroutine per container that has a health check sleeps until the next
+probe is due, which is the same as waiting, with a time-out, for the container's end. The time is
+counted from the end of the last probe (as Docker does), by the time stamp of its process's end,
+so what we need for the bookkeeping does not add up. A probe has a cgroup of its own: when its time
+is over, everything in there is killed.
+
+Each result is shown at once, but only a change of the state is worth a commit.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from wherry.engine.containers.assembly import SeccompPrograms
+from wherry.engine.containers.failures import failure_text
+from wherry.engine.containers.live import LiveContainers
+from wherry.engine.events import EventLog
+from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.clock import Clock
+from wherry.kit.random_ids import new_id
+from wherry.kit.streams import Unframer
+from wherry.kit.timestamps import NANOSECONDS
+from wherry.model.containers import Container, ExecSpec
+from wherry.model.errors import WherryError
+from wherry.model.health import (
+    DEFAULT_TIMEOUT_NS,
+    KEPT_OUTPUT_BYTES,
+    NOT_RUN,
+    HealthCheck,
+    ProbeResult,
+    after_probe,
+    pause_before_probe_ns,
+)
+from wherry.model.ids import ContainerId
+from wherry.model.lifecycle import ContainerState
+from wherry.model.tasks import ExitRecord
+from wherry.specgen import HostFacts, container_seccomp, exec_process
+from wherry.tasks import ExecRequest, Task, TaskStream
+
+_KILLED_WITHIN_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class HealthMonitor:
+    """Probes every running container that asks for it."""
+
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        locks: KeyedLock,
+        live: LiveContainers,
+        seccomp: SeccompPrograms,
+        events: EventLog,
+        host: HostFacts,
+        offload: OffloadPool,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._locks = locks
+        self._live = live
+        self._seccomp = seccomp
+        self._events = events
+        self._host = host
+        self._offload = offload
+        self._clock = clock
+        self._watching: set[asyncio.Task[None]] = set()
+
+    def watch(self, container: Container, task: Task) -> None:
+        """Probe a container until it ends; nothing happens when it has no health check."""
+        check = container.spec.health
+        if check is None or container.status.health is None:
+            return
+        watching = asyncio.get_running_loop().create_task(self._watch(container, task, check))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+
+    async def close(self) -> None:
+        """Stop probing; the next engine goes on."""
+        for watching in tuple(self._watching):
+            watching.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+    # -- the rhythm --------------------------------------------------------------------------
+
+    async def _watch(self, container: Container, task: Task, check: HealthCheck) -> None:
+        ended = asyncio.ensure_future(task.wait())
+        probe = _Probe(
+            container=container,
+            task=task,
+            command=check.command(container.spec.shell),
+            timeout_ns=check.timeout_ns or DEFAULT_TIMEOUT_NS,
+            seccomp_program=await self._program(container),
+            host=self._host,
+            clock=self._clock,
+            events=self._events,
+        )
+        try:
+            while not await _ends_within(ended, self._seconds_to_probe(container.id, check)):
+                if self._is_running(container.id):
+                    await self._take(container.id, task, check, await probe.run())
+        except Exception:
+            _log.exception("health.not_probed container=%s", container.id)
+        finally:
+            ended.cancel()
+
+    async def _program(self, container: Container) -> str:
+        filter_ = container_seccomp(container.spec.security, self._host)
+        return await self._offload(self._seccomp.path_of, filter_)
+
+    def _is_running(self, container_id: ContainerId) -> bool:
+        """Whether it can be probed: neither paused nor gone."""
+        container = self._records.get(container_id)
+        return container is not None and container.status.state is ContainerState.RUNNING
+
+    def _seconds_to_probe(self, container_id: ContainerId, check: HealthCheck) -> float:
+        container = self._records.get(container_id)
+        if container is None or container.status.health is None:
+            return 0
+        health, now_ns = container.status.health, self._clock.now_ns()
+        started_at_ns = container.status.started_at_ns or now_ns
+        pause_ns = pause_before_probe_ns(health, check, container_age_ns=now_ns - started_at_ns)
+        counted_from_ns = max(health.log[-1].ended_at_ns if health.log else 0, started_at_ns)
+        # At most the whole pause, whatever the wall clock did meanwhile. What is overdue, because
+        # no engine was there or the container was paused, is made good once.
+        due_ns = min(counted_from_ns + pause_ns, now_ns + pause_ns)
+        if not self._is_running(container_id):
+            due_ns = now_ns + pause_ns
+        return max(0, due_ns - now_ns) / NANOSECONDS
+
+    async def _take(
+        self, container_id: ContainerId, task: Task, check: HealthCheck, result: ProbeResult
+    ) -> None:
+        """Add a result to the record."""
+        async with self._locks.held(container_id):
+            container = self._records.get(container_id)
+            if container is None or not container.is_alive or container.status.health is None:
+                return
+            if self._live.task(container_id) is not task:
+                return
+            before = container.status.health
+            started_at_ns = container.status.started_at_ns or result.started_at_ns
+            health = after_probe(before, result, check, container_started_at_ns=started_at_ns)
+            probed = replace(container, status=replace(container.status, health=health))
+            if health.state is before.state:
+                self._records.show(probed)
+                return
+            await self._records.replace(probed)
+        self._events.container(f"health_status: {health.state.value}", probed)
+
+
+async def _ends_within(ended: "asyncio.Future[ExitRecord]", seconds: float) -> bool:
+    done, _pending = await asyncio.wait((ended,), timeout=seconds)
+    return bool(done)
+
+
+# -- one probe -------------------------------------------------------------------------------
+
+
+class _Probe:
+    """Runs the command of a health check in its container."""
+
+    def __init__(
+        self,
+        *,
+        container: Container,
+        task: Task,
+        command: tuple[str, ...],
+        timeout_ns: int,
+        seccomp_program: str,
+        host: HostFacts,
+        clock: Clock,
+        events: EventLog,
+    ) -> None:
+        self._container = container
+        self._task = task
+        self._timeout_ns = timeout_ns
+        self._command = " ".join(command)
+        self._clock = clock
+        self._events = events
+        self._request = ExecRequest(
+            process=exec_process(
+                container, ExecSpec(container_id=container.id, command=command), host=host
+            ),
+            user=container.spec.user,
+            group_add=container.spec.security.group_add,
+            seccomp_program=seccomp_program,
+            opens_stdin=False,
+            can_be_ended=True,
+        )
+
+    async def run(self) -> ProbeResult:
+        """Run it once, and kill it with all that it has started when its time is over."""
+        started_at_ns = self._clock.now_ns()
+        session = new_id()
+        output = _Output()
+        try:
+            stream = await self._task.attach(
+                session=session, stdin=False, stdout=True, stderr=True
+            )
+        except WherryError as error:
+            return self._failed(started_at_ns, error)
+        reading = asyncio.ensure_future(output.read_from(stream))
+        try:
+            self._tell("exec_create", session)
+            await self._task.exec(session, self._request)
+            self._tell("exec_start", session)
+            return await self._result(session, started_at_ns, output, reading)
+        except WherryError as error:
+            return self._failed(started_at_ns, error)
+        finally:
+            reading.cancel()
+            await stream.close()
+
+    async def _result(
+        self, session: str, started_at_ns: int, output: "_Output", reading: "asyncio.Task[None]"
+    ) -> ProbeResult:
+        ended = asyncio.ensure_future(self._task.wait(session))
+        if not await _ends_within(ended, self._timeout_ns / NANOSECONDS):
+            await self._task.end(session)
+            if not await _ends_within(ended, _KILLED_WITHIN_S):
+                _log.warning("health.probe_lives_on container=%s", self._container.id)
+                ended.cancel()
+            said = f": {output.text}" if output.text else ""
+            text = f"Health check exceeded timeout ({_go_duration(self._timeout_ns)}){said}"
+            return ProbeResult(
+                started_at_ns=started_at_ns,
+                ended_at_ns=self._clock.now_ns(),
+                exit_code=NOT_RUN,
+                output=text,
+            )
+        record = await ended
+        # Its output ends with it; a child that it left behind may hold it open, though.
+        await asyncio.wait((reading,), timeout=_KILLED_WITHIN_S)
+        self._events.container(
+            "exec_die", self._container, execID=session, exitCode=str(record.exit_code)
+        )
+        return ProbeResult(
+            started_at_ns=started_at_ns,
+            ended_at_ns=max(record.exited_at_ns, started_at_ns),
+            exit_code=record.exit_code,
+            output=output.text,
+        )
+
+    def _failed(self, started_at_ns: int, error: WherryError) -> ProbeResult:
+        return ProbeResult(
+            started_at_ns=started_at_ns,
+            ended_at_ns=self._clock.now_ns(),
+            exit_code=NOT_RUN,
+            output="OCI runtime exec failed: exec failed: unable to start container process: "
+            f"{failure_text(error)}: unknown",
+        )
+
+    def _tell(self, action: str, session: str) -> None:
+        self._events.container(f"{action}: {self._command}", self._container, execID=session)
+
+
+class _Output:
+    """The beginning of what a probe said; the rest is read and dropped."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._is_cut = False
+
+    @property
+    def text(self) -> str:
+        """What was kept, with dots where there was more."""
+        return self._kept.decode("utf-8", "replace") + ("..." if self._is_cut else "")
+
+    async def read_from(self, stream: TaskStream) -> None:
+        """Until its end."""
+        unframer = Unframer()
+        while data := await stream.read():
+            for _number, payload in unframer.feed(data):
+                room = KEPT_OUTPUT_BYTES - len(self._kept)
+                self._kept += payload[:room]
+                self._is_cut = self._is_cut or len(payload) > room
+
+
+def _go_duration(duration_ns: int) -> str:
+    """`30s`, `1m30s`, `500ms`: as Go prints a duration."""
+    if duration_ns < NANOSECONDS:
+        return f"{duration_ns / 1e6:g}ms"
+    minutes, seconds = divmod(duration_ns / NANOSECONDS, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}h" * bool(hours) + f"{minutes}m" * bool(hours or minutes) + f"{seconds:g}s"
