@@ -6,37 +6,14 @@ from enum import Enum
 
 import msgspec
 
+from wherry.model.devices import DeviceSpec
 from wherry.model.health import Health, HealthCheck
 from wherry.model.ids import ContainerId, ExecId, ImageId
 from wherry.model.lifecycle import ContainerState
+from wherry.model.limits import Limits
 from wherry.model.networks import EndpointStatus, NetworkMode, Port, PortBinding
 
 # -- what the user asked ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ulimit:
-    """One resource limit of the container's processes (getrlimit(2)); -1 is unlimited."""
-
-    name: str
-    soft: int
-    hard: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a container may use. Zero or empty means: no limit of its own."""
-
-    memory_bytes: int = 0
-    memory_swap_bytes: int = 0
-    """Memory and swap together; -1 is unlimited swap, 0 twice the memory."""
-    cpu_nanos: int = 0
-    """Billionths of a processor: `--cpus 1.5` is 1_500_000_000."""
-    cpu_shares: int = 0
-    cpuset_cpus: str = ""
-    pids: int | None = None
-    """None or a value below one: unlimited."""
-    ulimits: tuple[Ulimit, ...] = ()
 
 
 class BindMount(msgspec.Struct, frozen=True, kw_only=True, tag="bind"):
@@ -184,9 +161,12 @@ class ContainerSpec:
     oom_score_adjust: int = 0
     cgroup_parent: str = ""
     runtime: str = ""
+    isolation: str = ""
+    """Windows has several; here it is `default`, or unsaid."""
     cid_file: str = ""
     mounts: tuple[MountSpec, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    devices: DeviceSpec = field(default_factory=DeviceSpec)
     security: Security = field(default_factory=Security)
     namespaces: Namespaces = field(default_factory=Namespaces)
     network: NetworkSpec = field(default_factory=NetworkSpec)

@@ -2,13 +2,16 @@
 
 I own: Docker's defaults (mounts, devices, masks, capabilities, seccomp) and the pure functions
 that turn a container and facts about the host into a `RuntimeSpec`.
-I never: change anything; the host is read in `host` alone.
+I never: change anything; the host is read in `host` and `host_devices` alone.
 On disk and in the kernel I leave: nothing.
 Called by: engine.
 """
 
 from wherry.specgen.defaults import MASKED_PATHS, READ_ONLY_PATHS
-from wherry.specgen.host import HostFacts, read_host_devices, read_host_facts
+from wherry.specgen.host import HostFacts, read_host_facts
+from wherry.specgen.host_devices import HostDevices, find_devices, read_host_devices
+from wherry.specgen.knobs import Knob
+from wherry.specgen.limit_rules import Admission, admitted
 from wherry.specgen.namespaces import JoinedPaths
 from wherry.specgen.process import exec_process
 from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
@@ -17,13 +20,18 @@ from wherry.specgen.seccomp_profile import compiled_seccomp, container_seccomp, 
 __all__ = [
     "MASKED_PATHS",
     "READ_ONLY_PATHS",
+    "Admission",
+    "HostDevices",
     "HostFacts",
     "JoinedPaths",
+    "Knob",
     "SandboxPaths",
+    "admitted",
     "check_spec",
     "compiled_seccomp",
     "container_seccomp",
     "exec_process",
+    "find_devices",
     "read_host_devices",
     "read_host_facts",
     "runtime_spec",

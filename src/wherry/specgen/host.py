@@ -5,11 +5,11 @@
 
 import os
 import platform
-import stat
 from dataclasses import dataclass, field
 
+from wherry.linux import cgroups
 from wherry.linux.capabilities import names_of
-from wherry.oci.runtime_spec import Device
+from wherry.specgen.knobs import Knob, offered_knobs
 
 DEFAULT_SYSCTLS = {
     "net.ipv4.ip_unprivileged_port_start": "0",
@@ -32,8 +32,6 @@ _GO_ARCHITECTURES = {
     "riscv64": "riscv64",
     "s390x": "s390x",
 }
-_UNSHARED_DIRECTORIES = frozenset({"pts", "shm", "fd", "mqueue", "hugepages"})
-"""Directories of /dev that every container has of its own, or that hold no devices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +44,16 @@ class HostFacts:
     """In Go's words, as seccomp profiles are written."""
     hostname: str = ""
     has_time_namespace: bool = True
-    counts_swap: bool = True
-    """Whether swap can be limited (CONFIG_MEMCG_V1, `swapaccount=`)."""
+    knobs: frozenset[Knob] = frozenset(Knob)
+    """What can be limited here."""
+    controllers: frozenset[str] = frozenset()
+    """The cgroup controllers that are mounted, of either version."""
     processors: int = 1
     """How many there are for `--cpus`."""
     cpuset_cpus: str = "0"
     """The processors that are online, as the kernel writes lists: `0-3,6`."""
+    cpuset_mems: str = "0"
+    """The memory nodes that are online."""
     thermal_throttle: tuple[str, ...] = ()
     """The existing per-processor directories that tell of the host's load."""
     capabilities: tuple[str, ...] = ()
@@ -62,15 +64,18 @@ class HostFacts:
 
 def read_host_facts() -> HostFacts:
     """Read the facts of this machine. Raises: OSError."""
+    layout = cgroups.discover()
     return HostFacts(
         cgroup_version=2 if os.path.exists(_CGROUP2_CONTROLLERS) else 1,
         kernel_version=parse_kernel_version(platform.release()),
         architecture=_GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
         hostname=platform.node(),
         has_time_namespace=os.path.exists("/proc/self/ns/time"),
-        counts_swap=_counts_swap(),
+        knobs=offered_knobs(layout),
+        controllers=frozenset(name for each in layout.hierarchies() for name in each.controllers),
         processors=os.cpu_count() or 1,
         cpuset_cpus=_read_text(f"{_CPU_DIRECTORY}/online"),
+        cpuset_mems=_memory_nodes(),
         thermal_throttle=_thermal_throttle_directories(),
         capabilities=names_of(_bounding_set()),
         sysctls=frozenset(name for name in DEFAULT_SYSCTLS if _has_sysctl(name)),
@@ -88,48 +93,6 @@ def parse_kernel_version(release: str) -> tuple[int, int]:
     if not (major.isascii() and major.isdigit() and minor):
         raise ValueError(f"not a kernel release: {release!r}")
     return int(major), int(minor)
-
-
-def read_host_devices(directory: str = "/dev") -> tuple[Device, ...]:
-    """Every device node of the host, for privileged containers; they come and go, so ask anew.
-
-    Raises: OSError when the directory can't be read.
-    """
-    found: list[Device] = []
-    with os.scandir(directory) as entries:
-        for entry in sorted(entries, key=lambda each: each.name):
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name not in _UNSHARED_DIRECTORIES and not entry.name.startswith("."):
-                    found += read_host_devices(entry.path)
-                continue
-            if entry.name == "console" or entry.is_symlink():
-                continue
-            device = _device(entry.path)
-            if device is not None:
-                found.append(device)
-    return tuple(found)
-
-
-def _device(path: str) -> Device | None:
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return None  # unplugged since the directory was read
-    if stat.S_ISCHR(status.st_mode):
-        kind = "c"
-    elif stat.S_ISBLK(status.st_mode):
-        kind = "b"
-    else:
-        return None
-    return Device(
-        path=path,
-        type=kind,
-        major=os.major(status.st_rdev),
-        minor=os.minor(status.st_rdev),
-        file_mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-    )
 
 
 def _thermal_throttle_directories() -> tuple[str, ...]:
@@ -151,10 +114,12 @@ def _bounding_set() -> int:
     return 0
 
 
-def _counts_swap() -> bool:
-    if os.path.exists(_CGROUP2_CONTROLLERS):
-        return os.path.exists("/proc/swaps")
-    return os.path.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
+def _memory_nodes() -> str:
+    """Kernels without NUMA have node 0 and don't say so."""
+    try:
+        return _read_text("/sys/devices/system/node/online")
+    except FileNotFoundError:
+        return "0"
 
 
 def _has_sysctl(name: str) -> bool:

@@ -1,71 +1,101 @@
 """Limits: what a container's cgroups and processes may use."""
 
-import re
+from collections.abc import Mapping
 
-from wherry.model.containers import Limits, Ulimit
 from wherry.model.errors import InvalidValue
-from wherry.oci.runtime_spec import Cpu, Memory, Rlimit
+from wherry.model.limits import BlockLimits, DeviceRate, Limits, Ulimit
+from wherry.oci.runtime_spec import (
+    BlockIo,
+    BlockThrottle,
+    BlockWeight,
+    Cpu,
+    Memory,
+    Resources,
+    Rlimit,
+)
 from wherry.specgen.host import HostFacts
+from wherry.specgen.knobs import Knob
 
-LEAST_MEMORY_BYTES = 6 << 20
 CPU_PERIOD_US = 100_000
 UNLIMITED = (1 << 64) - 1
 """RLIM_INFINITY (getrlimit(2))."""
 
+DeviceNumbers = Mapping[str, tuple[int, int]]
+"""Major and minor by the path of a block device."""
+
 _NANOS_PER_CPU = 1_000_000_000
-_MOST_CPUS = 8192
-"""The largest CONFIG_NR_CPUS; a list naming more can't be right."""
-_LONGEST_CPU_LIST = 4096
-_CPU_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _RLIMITS = frozenset({
     "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
     "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
 })  # fmt: skip
 
 
-def check_limits(limits: Limits, host: HostFacts) -> None:
-    """Refuse limits that make no sense or that this host can't give. Raises: InvalidValue."""
-    _check_memory(limits)
-    most_nanos = host.processors * _NANOS_PER_CPU
-    if not 0 <= limits.cpu_nanos <= most_nanos:
-        count = host.processors
-        raise InvalidValue(
-            f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
-        )
-    if limits.cpu_shares < 0:
-        raise InvalidValue(f"shares must be a positive number: {limits.cpu_shares}")
-    if limits.cpuset_cpus:
-        _check_cpuset(limits.cpuset_cpus, host)
-    for each in limits.ulimits:
-        _rlimit(each)
+def resources(limits: Limits, host: HostFacts, devices: DeviceNumbers) -> Resources:
+    """All that cgroups are told of limits; `devices` has every path of `limits.blocks`."""
+    return Resources(
+        memory=_memory(limits, host),
+        cpu=_cpu(limits),
+        block_io=_block_io(limits.blocks, devices),
+        pids_limit=limits.pids if limits.pids is not None and limits.pids > 0 else None,
+    )
 
 
-def memory(limits: Limits, host: HostFacts) -> Memory | None:
+def _memory(limits: Limits, host: HostFacts) -> Memory | None:
     """The memory limits; without a word about swap, as much swap as memory.
 
     A host that does not count swap limits memory alone.
     """
-    if not limits.memory_bytes and not limits.memory_swap_bytes:
-        return None
-    swap = limits.memory_swap_bytes or 2 * limits.memory_bytes
-    return Memory(limit=limits.memory_bytes or None, swap=swap if host.counts_swap else None)
-
-
-def cpu(limits: Limits) -> Cpu | None:
-    """The processor limits: shares, a quota per period, and which processors."""
-    if not (limits.cpu_nanos or limits.cpu_shares or limits.cpuset_cpus):
-        return None
-    return Cpu(
-        shares=limits.cpu_shares or None,
-        quota=limits.cpu_nanos * CPU_PERIOD_US // _NANOS_PER_CPU or None,
-        period=CPU_PERIOD_US if limits.cpu_nanos else None,
-        cpus=limits.cpuset_cpus,
+    wanted = Memory(
+        limit=limits.memory_bytes or None,
+        swap=(limits.memory_swap_bytes or 2 * limits.memory_bytes or None)
+        if Knob.SWAP in host.knobs
+        else None,
+        reservation=limits.memory_reservation_bytes or None,
+        swappiness=limits.memory_swappiness,
+        disable_oom_killer=bool(limits.disables_oom_killer),
     )
+    return None if wanted == Memory() else wanted
 
 
-def pids_limit(limits: Limits) -> int | None:
-    """The most processes and threads; None for any number."""
-    return limits.pids if limits.pids is not None and limits.pids > 0 else None
+def _cpu(limits: Limits) -> Cpu | None:
+    """Shares, a quota per period, real-time runtime, and which processors and nodes."""
+    nanos = limits.cpu_nanos
+    wanted = Cpu(
+        shares=limits.cpu_shares or None,
+        quota=nanos * CPU_PERIOD_US // _NANOS_PER_CPU or limits.cpu_quota_us or None,
+        period=CPU_PERIOD_US if nanos else limits.cpu_period_us or None,
+        realtime_period=limits.cpu_realtime_period_us or None,
+        realtime_runtime=limits.cpu_realtime_runtime_us or None,
+        cpus=limits.cpuset_cpus,
+        mems=limits.cpuset_mems,
+    )
+    return None if wanted == Cpu() else wanted
+
+
+def _block_io(blocks: BlockLimits, devices: DeviceNumbers) -> BlockIo | None:
+    def throttles(rates: tuple[DeviceRate, ...]) -> tuple[BlockThrottle, ...]:
+        return tuple(
+            BlockThrottle(major=devices[each.path][0], minor=devices[each.path][1], rate=each.rate)
+            for each in rates
+        )
+
+    wanted = BlockIo(
+        weight=blocks.weight or None,
+        weight_devices=tuple(
+            BlockWeight(
+                major=devices[each.path][0], minor=devices[each.path][1], weight=each.weight
+            )
+            for each in blocks.device_weights
+        ),
+        read_bps=throttles(blocks.read_bps),
+        write_bps=throttles(blocks.write_bps),
+        read_iops=throttles(blocks.read_iops),
+        write_iops=throttles(blocks.write_iops),
+    )
+    return None if wanted == BlockIo() else wanted
+
+
+# -- of processes ----------------------------------------------------------------------------
 
 
 def rlimits(ulimits: tuple[Ulimit, ...]) -> tuple[Rlimit, ...]:
@@ -94,47 +124,3 @@ def _resource(value: int) -> int:
     if not 0 <= value <= UNLIMITED:
         raise InvalidValue(f"invalid ulimit value: {value}")
     return value
-
-
-def _check_memory(limits: Limits) -> None:
-    if limits.memory_bytes and limits.memory_bytes < LEAST_MEMORY_BYTES:
-        raise InvalidValue("Minimum memory limit allowed is 6MB")
-    if 0 < limits.memory_swap_bytes < limits.memory_bytes:
-        raise InvalidValue(
-            "Minimum memoryswap limit should be larger than memory limit, see usage"
-        )
-    if not limits.memory_bytes and limits.memory_swap_bytes > 0:
-        raise InvalidValue(
-            "You should always set the Memory limit when using Memoryswap limit, see usage"
-        )
-    if limits.memory_swap_bytes < -1:
-        raise InvalidValue(f"invalid memory swap limit: {limits.memory_swap_bytes}")
-
-
-def _check_cpuset(text: str, host: HostFacts) -> None:
-    wanted = _parse_cpu_list(text)
-    if wanted is None:
-        shown = text if len(text) <= _LONGEST_CPU_LIST else f"{text[:64]}..."
-        raise InvalidValue(f"Invalid value {shown} for cpuset cpus")
-    available = _parse_cpu_list(host.cpuset_cpus) or 0
-    if wanted & ~available:
-        raise InvalidValue(
-            f"Requested CPUs are not available - requested {text}, available: {host.cpuset_cpus}"
-        )
-
-
-def _parse_cpu_list(text: str) -> int | None:
-    """A list such as `0-3,6` as a bit mask; None when it is none, or of absurd size."""
-    if len(text) > _LONGEST_CPU_LIST:
-        return None
-    mask = 0
-    for part in text.split(","):
-        match = _CPU_RANGE.fullmatch(part)
-        if match is None:
-            return None
-        first = int(match[1])
-        last = first if match[2] is None else int(match[2])
-        if not first <= last < _MOST_CPUS:
-            return None
-        mask |= (1 << last + 1) - (1 << first)
-    return mask

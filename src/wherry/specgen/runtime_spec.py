@@ -7,13 +7,12 @@ which is what the golden files of the tests hold on to.
 """
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wherry.model.containers import BindMount, Container, ContainerSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import NetworkModeKind
 from wherry.oci.runtime_spec import (
-    Device,
     DeviceRule,
     Linux,
     Resources,
@@ -21,7 +20,10 @@ from wherry.oci.runtime_spec import (
     RuntimeSpec,
 )
 from wherry.specgen import defaults, limits
+from wherry.specgen.cgroup_annotations import cgroup_files
+from wherry.specgen.device_rules import device_rules
 from wherry.specgen.host import HostFacts
+from wherry.specgen.host_devices import HostDevices
 from wherry.specgen.mounts import container_mounts, rootfs_propagation
 from wherry.specgen.namespaces import JoinedPaths, check_modes, container_namespaces
 from wherry.specgen.process import check_process, container_process, hostname
@@ -45,7 +47,8 @@ def check_spec(spec: ContainerSpec, *, host: HostFacts) -> None:
     """Refuse what could never start. Raises: InvalidValue with Docker's text."""
     check_process(spec)
     check_modes(spec)
-    limits.check_limits(spec.limits, host)
+    device_rules(spec)
+    cgroup_files(spec.annotations, host)
     if spec.shm_bytes < 0:
         raise InvalidValue("SHM size can not be less than 0")
     container_mounts(spec, (), "", host)
@@ -60,19 +63,20 @@ def runtime_spec(
     sandbox: SandboxPaths,
     joined: JoinedPaths | None = None,
     cgroup_parent: str = defaults.CGROUP_PARENT,
-    host_devices: tuple[Device, ...] = (),
+    devices: HostDevices | None = None,
 ) -> RuntimeSpec:
     """The configuration of a container that is about to start.
 
-    `joined` says where the namespaces of the modes `container:ID` are. `host_devices` are the
-    nodes that a privileged container gets (`host.read_host_devices`). The user's name, and
-    whether an init goes before the command, are the caller's to hand on beside this.
+    `joined` says where the namespaces of the modes `container:ID` are, `devices` what was found
+    of the devices that the container asks for (`find_devices`). The user's name, and whether an
+    init goes before the command, are the caller's to hand on beside this.
 
     Raises: InvalidValue with Docker's text.
     """
     spec = container.spec
     process = container_process(container, host)
     paths = joined or JoinedPaths()
+    found = devices or HostDevices()
     parent = spec.cgroup_parent or cgroup_parent
     owns_uts = spec.namespaces.uts != "host"
     return RuntimeSpec(
@@ -85,9 +89,9 @@ def runtime_spec(
             namespaces=container_namespaces(
                 spec, network_path=sandbox.namespace_path, joined=paths, host=host
             ),
-            devices=host_devices if spec.security.is_privileged else (),
+            devices=found.nodes,
             cgroups_path=posixpath.normpath(f"/{parent.lstrip('/')}/{container.id}"),
-            resources=_resources(spec, host),
+            resources=_resources(spec, host, found),
             sysctl=_sysctls(spec, host),
             seccomp=container_seccomp(spec.security, host),
             rootfs_propagation=rootfs_propagation(spec.mounts),
@@ -111,13 +115,15 @@ def _shm_source(spec: ContainerSpec, joined: JoinedPaths) -> str:
     return _HOST_SHM if spec.namespaces.ipc == "host" else joined.shm
 
 
-def _resources(spec: ContainerSpec, host: HostFacts) -> Resources:
-    allows_all = spec.security.is_privileged
-    return Resources(
-        devices=(DeviceRule(allow=True),) if allows_all else defaults.DEVICE_RULES,
-        memory=limits.memory(spec.limits, host),
-        cpu=limits.cpu(spec.limits),
-        pids_limit=limits.pids_limit(spec.limits),
+def _resources(spec: ContainerSpec, host: HostFacts, found: HostDevices) -> Resources:
+    if spec.security.is_privileged:
+        rules: tuple[DeviceRule, ...] = (DeviceRule(allow=True),)
+    else:
+        rules = (*defaults.DEVICE_RULES, *found.rules, *device_rules(spec))
+    return replace(
+        limits.resources(spec.limits, host, found.numbers),
+        devices=rules,
+        unified=cgroup_files(spec.annotations, host),
     )
 
 

@@ -117,6 +117,38 @@ class Mount(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ClusterOptions: dict[str, Any] | None = None
 
 
+class DeviceWeight(Struct, forbid_unknown_fields=True):
+    """A block device's share."""
+
+    Path: str = ""
+    Weight: Int64 = 0
+
+
+class DeviceRate(Struct, forbid_unknown_fields=True):
+    """The most that a block device does in a second."""
+
+    Path: str = ""
+    Rate: Int64 = 0
+
+
+class DeviceMapping(Struct, forbid_unknown_fields=True):
+    """A device of the host in the container."""
+
+    PathOnHost: str = ""
+    PathInContainer: str = ""
+    CgroupPermissions: str = ""
+
+
+class DeviceRequest(Struct, forbid_unknown_fields=True):
+    """Devices that a driver is to choose."""
+
+    Driver: str = ""
+    Count: Int64 = 0
+    DeviceIDs: list[str] | None = None
+    Capabilities: list[list[str]] | None = None
+    Options: dict[str, str] | None = None
+
+
 class HostShape(Struct, forbid_unknown_fields=True, kw_only=True):
     """The part of a container's configuration that depends on the host."""
 
@@ -161,20 +193,20 @@ class HostShape(Struct, forbid_unknown_fields=True, kw_only=True):
     NanoCpus: Int64 = 0
     CgroupParent: str = ""
     BlkioWeight: Int64 = 0
-    BlkioWeightDevice: list[Any] | None = field(default_factory=list)
-    BlkioDeviceReadBps: list[Any] | None = field(default_factory=list)
-    BlkioDeviceWriteBps: list[Any] | None = field(default_factory=list)
-    BlkioDeviceReadIOps: list[Any] | None = field(default_factory=list)
-    BlkioDeviceWriteIOps: list[Any] | None = field(default_factory=list)
+    BlkioWeightDevice: list[DeviceWeight] | None = field(default_factory=list)
+    BlkioDeviceReadBps: list[DeviceRate] | None = field(default_factory=list)
+    BlkioDeviceWriteBps: list[DeviceRate] | None = field(default_factory=list)
+    BlkioDeviceReadIOps: list[DeviceRate] | None = field(default_factory=list)
+    BlkioDeviceWriteIOps: list[DeviceRate] | None = field(default_factory=list)
     CpuPeriod: Int64 = 0
     CpuQuota: Int64 = 0
     CpuRealtimePeriod: Int64 = 0
     CpuRealtimeRuntime: Int64 = 0
     CpusetCpus: str = ""
     CpusetMems: str = ""
-    Devices: list[Any] | None = field(default_factory=list)
+    Devices: list[DeviceMapping] | None = field(default_factory=list)
     DeviceCgroupRules: list[str] | None = None
-    DeviceRequests: list[Any] | None = None
+    DeviceRequests: list[DeviceRequest] | None = None
     KernelMemory: Int64 | UnsetType = UNSET
     KernelMemoryTCP: Int64 | UnsetType = UNSET
     MemoryReservation: Int64 = 0

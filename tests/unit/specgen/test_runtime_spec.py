@@ -15,23 +15,25 @@ from wherry.model.containers import (
     ContainerSpec,
     ContainerStatus,
     ExecSpec,
-    Limits,
     Namespaces,
     NetworkSpec,
     Security,
     Terminal,
     TmpfsMount,
-    Ulimit,
 )
+from wherry.model.devices import DeviceMapping, DeviceSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.ids import ContainerId, ImageId
 from wherry.model.lifecycle import ContainerState
+from wherry.model.limits import Limits, Ulimit
 from wherry.model.networks import NetworkMode, NetworkModeKind
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import Device, Mount, RuntimeSpec, User
 from wherry.specgen import (
+    HostDevices,
     HostFacts,
     JoinedPaths,
+    Knob,
     SandboxPaths,
     check_spec,
     exec_process,
@@ -45,6 +47,7 @@ HOST = HostFacts(
     hostname="host.example",
     processors=4,
     cpuset_cpus="0-3",
+    controllers=frozenset({"memory", "cpu", "pids"}),
     thermal_throttle=("/sys/devices/system/cpu/cpu0/thermal_throttle",),
     capabilities=NAMES,
 )
@@ -159,7 +162,7 @@ def test_container_with_everything() -> None:
 def test_privileged_container() -> None:
     """All capabilities and devices, no masks, no filter, writable /sys and cgroups."""
     nodes = (Device(path="/dev/kmsg", type="c", major=1, minor=11, file_mode=0o644),)
-    spec = made(simple(security=Security(is_privileged=True)), host_devices=nodes)
+    spec = made(simple(security=Security(is_privileged=True)), devices=HostDevices(nodes=nodes))
     assert spec.linux.seccomp is None
     assert_golden_json("specgen/privileged", document(spec))
 
@@ -243,7 +246,10 @@ def test_swap(limits: Limits, limit: int, swap: int) -> None:
 
 def test_swap_that_nobody_counts() -> None:
     """Where the kernel can't limit swap, memory is limited alone."""
-    spec = made(simple(limits=Limits(memory_bytes=8 << 20)), host=replace(HOST, counts_swap=False))
+    spec = made(
+        simple(limits=Limits(memory_bytes=8 << 20)),
+        host=replace(HOST, knobs=HOST.knobs - {Knob.SWAP}),
+    )
     memory = spec.linux.resources.memory
     assert memory is not None
     assert (memory.limit, memory.swap) == (8 << 20, None)
@@ -416,6 +422,7 @@ def test_sysctl_defaults_need_the_kernels_help() -> None:
 
 # -- refusals --------------------------------------------------------------------------------
 
+_DEVICE_READ_TWICE = DeviceMapping(host_path="/d", container_path="/d", access="rr")
 REFUSALS = {
     "capability": (
         {"security": Security(capabilities_added=("FLY",))},
@@ -425,58 +432,37 @@ REFUSALS = {
         {"security": Security(capabilities_dropped=("cap_fly",))},
         'invalid CapDrop: unknown capability: "CAP_FLY"',
     ),
-    "ulimit": (
-        {"limits": Limits(ulimits=(Ulimit(name="patience", soft=1, hard=1),))},
-        "invalid ulimit type: patience",
+    "device rule": (
+        {"devices": DeviceSpec(rules=("c 1:3 rwx",))},
+        "invalid device cgroup rule format: 'c 1:3 rwx'",
     ),
-    "ulimit order": (
-        {"limits": Limits(ulimits=(Ulimit(name="nofile", soft=2, hard=1),))},
-        "ulimit soft limit must be less than or equal to hard limit: 2 > 1",
+    "device access": (
+        {
+            "devices": DeviceSpec(
+                mappings=(DeviceMapping(host_path="/d", container_path="/d", access="rr"),)
+            )
+        },
+        "bad mode specified: rr",
     ),
-    "unlimited soft": (
-        {"limits": Limits(ulimits=(Ulimit(name="nofile", soft=-1, hard=1),))},
-        "ulimit soft limit must be less than or equal to hard limit: -1 > 1",
+    "knob of no controller": (
+        {"annotations": {"wherry.cgroup.rdma.max": "1"}},
+        'invalid annotation "wherry.cgroup.rdma.max": this host has no rdma cgroup controller',
     ),
-    "memory": ({"limits": Limits(memory_bytes=1 << 20)}, "Minimum memory limit allowed is 6MB"),
-    "negative memory": (
-        {"limits": Limits(memory_bytes=-1)},
-        "Minimum memory limit allowed is 6MB",
+    "knob outside": (
+        {"annotations": {"wherry.cgroup.memory/../x": "1"}},
+        'invalid annotation "wherry.cgroup.memory/../x": "memory/../x" is no file of a cgroup',
     ),
-    "swap below memory": (
-        {"limits": Limits(memory_bytes=8 << 20, memory_swap_bytes=7 << 20)},
-        "Minimum memoryswap limit should be larger than memory limit, see usage",
+    "knob of the engine": (
+        {"annotations": {"wherry.cgroup.devices.allow": "a"}},
+        'invalid annotation "wherry.cgroup.devices.allow": devices.allow is the engine\'s own',
     ),
-    "swap without memory": (
-        {"limits": Limits(memory_swap_bytes=8 << 20)},
-        "You should always set the Memory limit when using Memoryswap limit, see usage",
+    "moving knob": (
+        {"annotations": {"wherry.cgroup.cgroup.procs": "1"}},
+        'invalid annotation "wherry.cgroup.cgroup.procs": cgroup.procs is the engine\'s own',
     ),
-    "processors": (
-        {"limits": Limits(cpu_nanos=4_000_000_001)},
-        "range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available",
-    ),
-    "negative processors": (
-        {"limits": Limits(cpu_nanos=-1)},
-        "range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available",
-    ),
-    "cpuset": (
-        {"limits": Limits(cpuset_cpus="2-4")},
-        "Requested CPUs are not available - requested 2-4, available: 0-3",
-    ),
-    "cpuset words": (
-        {"limits": Limits(cpuset_cpus="first")},
-        "Invalid value first for cpuset cpus",
-    ),
-    "huge cpuset": (
-        {"limits": Limits(cpuset_cpus="0-4294967295")},
-        "Invalid value 0-4294967295 for cpuset cpus",
-    ),
-    "backward cpuset": (
-        {"limits": Limits(cpuset_cpus="3-1")},
-        "Invalid value 3-1 for cpuset cpus",
-    ),
-    "unicode cpuset": (
-        {"limits": Limits(cpuset_cpus="\u0661")},
-        "Invalid value \u0661 for cpuset cpus",
+    "knob's value": (
+        {"annotations": {"wherry.cgroup.memory.high": "1\n2"}},
+        'invalid annotation "wherry.cgroup.memory.high": "1\n2" is no value of a cgroup file',
     ),
     "pid mode": ({"namespaces": Namespaces(pid="others")}, "invalid PID mode: others"),
     "joined nobody": (

@@ -8,6 +8,7 @@ from wherry.api.call import Call, Handler
 from wherry.api.errors import Refusal, running, worded
 from wherry.api.translate.creation import to_container_spec
 from wherry.api.translate.inspection import to_inspect_answer
+from wherry.api.translate.limits import discarded_limits
 from wherry.api.translate.listing import to_summary
 from wherry.api.translate.networking import warnings_of
 from wherry.model.errors import (
@@ -28,12 +29,14 @@ _create_request = Decoder(CreateRequest)
 
 async def create(call: Call) -> web.StreamResponse:
     """`POST /containers/create`."""
-    spec = to_container_spec(await call.json(_create_request))
+    request = await call.json(_create_request)
+    spec = to_container_spec(request)
     with worded({ImageNotFound: _image_missing}):
         outcome = await call.services.containers.create(
             spec, name=call.text("name"), platform=call.text("platform")
         )
-    warnings = [*outcome.warnings, *warnings_of(spec.network)]
+    discarded = discarded_limits(None if request is None else request.HostConfig)
+    warnings = [*outcome.warnings, *warnings_of(spec.network), *discarded]
     answer = shapes.CreateAnswer(Id=outcome.container_id, Warnings=warnings)
     return call.json_answer(answer, status=201)
 

@@ -17,26 +17,6 @@ _HOST_FIELDS = (
     "Cgroup",
     "Links",
     "StorageOpt",
-    "BlkioWeight",
-    "BlkioWeightDevice",
-    "BlkioDeviceReadBps",
-    "BlkioDeviceWriteBps",
-    "BlkioDeviceReadIOps",
-    "BlkioDeviceWriteIOps",
-    "CpuPeriod",
-    "CpuQuota",
-    "CpuRealtimePeriod",
-    "CpuRealtimeRuntime",
-    "CpusetMems",
-    "Devices",
-    "DeviceCgroupRules",
-    "DeviceRequests",
-    "MemoryReservation",
-    "OomKillDisable",
-    "CpuCount",
-    "CpuPercent",
-    "IOMaximumIOps",
-    "IOMaximumBandwidth",
 )
 """KernelMemory and KernelMemoryTCP are ignored by Docker too, since API 1.42."""
 
@@ -51,8 +31,6 @@ def refuse_absent_features(config: Config, host: HostShape) -> None:
             raise FeatureMissing(f"HostConfig.{name}")
     if config.Volumes:
         raise FeatureMissing(f"anonymous volumes (Config.Volumes {min(config.Volumes)!r})")
-    if host.MemorySwappiness not in (None, -1):
-        raise FeatureMissing("HostConfig.MemorySwappiness")
     if host.Isolation not in ("", "default"):
         raise InvalidValue(
             f"invalid isolation: \"{host.Isolation}\" - linux only supports 'default'"

@@ -7,12 +7,13 @@ from msgspec import UNSET, structs
 
 from wherry.api.translate.absences import refuse_absent_features
 from wherry.api.translate.health import to_health_check
+from wherry.api.translate.limits import to_devices, to_limits
 from wherry.api.translate.mounts import to_mounts
 from wherry.api.translate.networking import to_network_spec
 from wherry.api.translate.restarts import to_restart_policy
 from wherry.api.translate.security import to_namespaces, to_security
 from wherry.logs import options as log_options
-from wherry.model.containers import ContainerSpec, Limits, LogSpec, RestartMode, Terminal, Ulimit
+from wherry.model.containers import ContainerSpec, LogSpec, RestartMode, Terminal
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.signals import parse_signal
 from wherry.wire.container_config import Config, CreateRequest, HostShape, LogShape
@@ -63,9 +64,11 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
         oom_score_adjust=host.OomScoreAdj,
         cgroup_parent=host.CgroupParent,
         runtime=host.Runtime,
+        isolation=host.Isolation,
         cid_file=host.ContainerIDFile,
         mounts=to_mounts(host),
-        limits=_limits(host),
+        limits=to_limits(host),
+        devices=to_devices(host),
         security=to_security(host),
         namespaces=to_namespaces(host),
         network=to_network_spec(request, host),
@@ -128,20 +131,6 @@ def _check_plain_values(config: Config, host: HostShape) -> None:
         raise InvalidValue(
             f"Invalid value {host.OomScoreAdj}, range for oom score adj is [-1000, 1000]"
         )
-
-
-def _limits(host: HostShape) -> Limits:
-    return Limits(
-        memory_bytes=host.Memory,
-        memory_swap_bytes=host.MemorySwap,
-        cpu_nanos=host.NanoCpus,
-        cpu_shares=host.CpuShares,
-        cpuset_cpus=host.CpusetCpus,
-        pids=host.PidsLimit or None,
-        ulimits=tuple(
-            Ulimit(name=each.Name, soft=each.Soft, hard=each.Hard) for each in host.Ulimits or ()
-        ),
-    )
 
 
 def _log(wish: LogShape) -> LogSpec:

@@ -3,6 +3,7 @@
 from msgspec import UNSET
 
 from wherry.api.translate.health import to_health_config, to_health_shape
+from wherry.api.translate.limits import show_devices, show_limits
 from wherry.api.translate.mounts import bind_texts, mount_objects, mount_points, tmpfs_texts
 from wherry.api.translate.networking import network_mode_text
 from wherry.api.translate.ports import binding_texts, exposed_texts, published_texts
@@ -102,8 +103,8 @@ def to_config(spec: ContainerSpec) -> shapes.Config:
 
 def to_host_config(spec: ContainerSpec) -> shapes.HostShape:
     """The part that depends on the host."""
-    limits, security, network, names = spec.limits, spec.security, spec.network, spec.namespaces
-    return shapes.HostShape(
+    security, network, names = spec.security, spec.network, spec.namespaces
+    shape = shapes.HostShape(
         Binds=bind_texts(spec.mounts),
         ContainerIDFile=spec.cid_file,
         LogConfig=shapes.LogShape(Type=spec.log.driver, Config=dict(spec.log.options)),
@@ -134,22 +135,16 @@ def to_host_config(spec: ContainerSpec) -> shapes.HostShape:
         ShmSize=spec.shm_bytes,
         Sysctls=dict(spec.sysctls) or UNSET,
         Runtime=spec.runtime or DEFAULT_RUNTIME,
-        CpuShares=limits.cpu_shares,
-        Memory=limits.memory_bytes,
-        NanoCpus=limits.cpu_nanos,
+        Isolation=spec.isolation,
         CgroupParent=spec.cgroup_parent,
-        CpusetCpus=limits.cpuset_cpus,
-        MemorySwap=limits.memory_swap_bytes or 2 * limits.memory_bytes,
-        PidsLimit=limits.pids,
-        Ulimits=[
-            shapes.Ulimit(Name=each.name, Hard=each.hard, Soft=each.soft)
-            for each in limits.ulimits
-        ],
         Mounts=list(mount_objects(spec.mounts)) or UNSET,
         MaskedPaths=_paths(security, security.masked_paths, MASKED_PATHS),
         ReadonlyPaths=_paths(security, security.read_only_paths, READ_ONLY_PATHS),
         Init=UNSET if spec.runs_init is None else spec.runs_init,
     )
+    show_limits(spec.limits, shape)
+    show_devices(spec.devices, shape)
+    return shape
 
 
 def _paths(

@@ -27,7 +27,7 @@ from wherry.specgen import (
     JoinedPaths,
     SandboxPaths,
     compiled_seccomp,
-    read_host_devices,
+    find_devices,
     runtime_spec,
 )
 from wherry.tasks import LogTarget, SpawnRequest, Task, Tasks
@@ -144,7 +144,7 @@ class ContainerAssembly:
             host=self._host,
             sandbox=sandbox_paths(sandbox),
             joined=self._joined_paths(container),
-            host_devices=read_host_devices() if container.spec.security.is_privileged else (),
+            devices=find_devices(container.spec),
         )
         return SpawnRequest(
             container_id=container.id,

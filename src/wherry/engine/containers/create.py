@@ -37,7 +37,7 @@ from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks
 from wherry.operations.journal_files import write_journal
 from wherry.snapshots import Snapshots
-from wherry.specgen import HostFacts, check_spec
+from wherry.specgen import HostFacts, admitted, check_spec
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -96,13 +96,14 @@ class CreateContainer:
         if not merged.entrypoint and not merged.command:
             raise InvalidValue("no command specified")
         check_spec(merged, host=self._host)
+        admission = admitted(merged.limits, self._host)
         _check_log(merged.log)
         container = Container(
             id=container_id,
             name=self._name_for(name),
             created_at_ns=self._clock.now_ns(),
             image_id=image.id,
-            spec=merged,
+            spec=replace(merged, limits=admission.limits),
             status=ContainerStatus(state=ContainerState.CREATED),
             endpoints=self._planned_endpoints(merged.network),
         )
@@ -112,7 +113,8 @@ class CreateContainer:
             await self._records.add(container)
             undo.keep()
         self._events.container("create", container)
-        return CreateOutcome(container_id=container.id, warnings=_warnings(image.config))
+        warnings = (*admission.warnings, *_warnings(image.config))
+        return CreateOutcome(container_id=container.id, warnings=warnings)
 
     # -- steps -------------------------------------------------------------------------------
 
