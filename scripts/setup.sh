@@ -8,8 +8,10 @@ cd "$(dirname "$0")/.."
 # What the engine itself runs or loads at run time.
 engine="busybox-static tini nftables libnftables1 libseccomp2 debootstrap iproute2"
 # What the tests, the demonstration and the benchmark look through: a C compiler for the
-# static probes, strace for the traced start, nsenter and unshare for private machines.
-tests="strace gcc libc6-dev procps util-linux python3-venv"
+# static probes, strace for the traced start, nsenter and unshare for private machines,
+# openssl for certificates, sshd for engines far away, shells for their completion.
+tests="strace gcc libc6-dev procps util-linux python3-venv openssl openssh-server openssh-client"
+tests="$tests zsh fish"
 
 missing() {
     for package in "$@"; do

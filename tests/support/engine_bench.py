@@ -81,9 +81,9 @@ async def engine_bench(
         engine_id="bench",
     )
     tasks, networks = FakeTasks(), FakeNetworks()
-    async with wiring._wired(ground, tasks, networks) as services:  # type: ignore[arg-type]
+    async with wiring._wired(ground, tasks, networks) as running:  # type: ignore[arg-type]
         yield EngineBench(
-            services=services, tasks=tasks, networks=networks, database=database, root=root
+            services=running.services, tasks=tasks, networks=networks, database=database, root=root
         )
     ground.offload.close()
     database.close()

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -20,6 +21,9 @@ from wherry.wire.encoding import encode
 from wherry.wire.media_types import JSON
 from wherry.wire.system import ErrorAnswer
 from wherry.wire.versions import NEWEST, ApiVersion, looks_like_version
+
+if TYPE_CHECKING:
+    import ssl
 
 IDLE_TIMEOUT_S = 55.0
 """How long a connection may take for a request's head, the first or the next."""
@@ -127,8 +131,9 @@ async def serve(
     version: str = "0.1.0",
     clock: Clock | None = None,
     idle_timeout_s: float = IDLE_TIMEOUT_S,
+    tls: "Mapping[socket.socket, ssl.SSLContext] | None" = None,
 ) -> Listening:
-    """Serve the API on sockets that are bound and listening already.
+    """Serve the API on sockets that are bound and listening already, with TLS on some of them.
 
     A connection that has not sent a whole request head after `idle_timeout_s` is closed.
     """
@@ -144,7 +149,12 @@ async def serve(
     sockets = []
     for listener in listeners:
         listener.setblocking(False)
-        if listener.family == socket.AF_UNIX:
+        if tls and listener in tls:
+            from wherry.api.tls_relay import TlsRelay  # Most daemons serve no TLS.
+
+            relay = TlsRelay(tls[listener], server)
+            sockets.append(await asyncio.start_server(relay, sock=listener))
+        elif listener.family == socket.AF_UNIX:
             sockets.append(await loop.create_unix_server(server, sock=listener))
         else:
             sockets.append(await loop.create_server(server, sock=listener))

@@ -16,7 +16,7 @@ from wherry.specgen import HostFacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineIdentity:
-    """What does not change while the engine runs."""
+    """What changes at most when the engine's settings are read again."""
 
     engine_id: str
     version: str
@@ -30,6 +30,10 @@ class EngineIdentity:
     insecure_registries: tuple[str, ...]
     init_version: str
     components: tuple[tuple[str, str], ...]
+    is_experimental: bool = False
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
 
 
 class SystemQueries:
@@ -53,6 +57,10 @@ class SystemQueries:
         self._events = events
         self._host = host
         self._clock = clock
+
+    def use_identity(self, identity: EngineIdentity) -> None:
+        """The settings were read again."""
+        self._identity = identity
 
     async def info(self) -> EngineInfo:
         """Read it all now."""
@@ -108,6 +116,10 @@ class SystemQueries:
                 ("wherry-runtime", identity.version),
             ),
             init_version=identity.init_version,
+            is_experimental=identity.is_experimental,
+            http_proxy=identity.http_proxy,
+            https_proxy=identity.https_proxy,
+            no_proxy=identity.no_proxy,
         )
 
 

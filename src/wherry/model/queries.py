@@ -154,3 +154,7 @@ class EngineInfo:
     components: tuple[tuple[str, str], ...] = ()
     """Name and version of each part, such as the runtime."""
     init_version: str = ""
+    is_experimental: bool = False
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""

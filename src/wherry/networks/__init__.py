@@ -10,8 +10,17 @@ On disk and in the kernel I leave: the bridge, one nft table, `exec-root/netns/I
 Called by: engine, wired by programs.
 """
 
+from wherry.networks.name_files import HOST_GATEWAY
 from wherry.networks.port_keeper import NetdKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.service import Networks
 
-__all__ = ["AttachRequest", "NamespaceJobs", "NetdKeeper", "Networks", "PortKeeper", "Sandbox"]
+__all__ = [
+    "HOST_GATEWAY",
+    "AttachRequest",
+    "NamespaceJobs",
+    "NetdKeeper",
+    "Networks",
+    "PortKeeper",
+    "Sandbox",
+]

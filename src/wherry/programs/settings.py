@@ -1,25 +1,36 @@
-"""The daemon's settings: dockerd's flags, and the same words in a configuration file."""
+"""The daemon's settings: dockerd's flags, and the same words in a configuration file.
 
-import argparse
+`daemon_options` has the words. Flags are checked first, then the file; a word in both places is
+refused, as the operator can't have meant both. A file that is read again (SIGHUP) is checked
+against the flags of the start in the same way.
+"""
+
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from wherry.kit.byte_sizes import parse_size
+from wherry.cli.flags import STRING, SWITCH, Flag, FlagError, HelpWanted, flag_lines, parse
+from wherry.programs.daemon_options import BY_KEY, BY_NAME, OPTIONS, Option
+from wherry.programs.daemon_values import DEFAULT_LOG_OPTIONS, UlimitValue, check_choice
 
 DEFAULT_SOCKET = "unix:///run/wherry.sock"
 DOCKER_SOCKET = "unix:///var/run/docker.sock"
 DEFAULT_CONFIG_FILE = "/etc/wherry/daemon.json"
-DEFAULT_LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
-"""Three files of 20 MB: a forgotten container does not fill the disk."""
+DOCKER_CONFIG_FILE = "/etc/docker/daemon.json"
+DOCKER_PID_FILE = "/var/run/docker.pid"
 
 LOG_DRIVERS = ("json-file", "none")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+LOG_FORMATS = ("text", "json")
+SCHEMES = ("unix://", "tcp://", "fd://")
 
 
 class SettingsError(Exception):
     """A flag or a key of the configuration file that can't be used."""
+
+
+class Told(Exception):
+    """All that was asked for is a text: `--help`, `--version`, `--validate`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,190 +42,269 @@ class Settings:
     data_root: str = "/var/lib/wherry"
     exec_root: str = "/run/wherry"
     pid_file: str = "/run/wherry.pid"
+    oom_score_adjust: int = -500
+    uses_tls: bool | None = None
+    """None: nothing was said, so that TCP is for loopback addresses only."""
+    verifies_clients: bool | None = None
+    """None: as `uses_tls`."""
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
     bridge: str = ""
     bip: str = ""
+    dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    host_gateway: str = ""
+    """Empty: the gateway of the default bridge."""
     log_driver: str = "json-file"
     log_options: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_LOG_OPTIONS))
     storage_driver: str = "overlay2"
-    labels: tuple[str, ...] = ()
+    cgroup_parent: str = ""
+    exec_options: tuple[str, ...] = ()
+    cgroup_namespace: str = ""
+    """Empty: `private` on cgroup v2, `host` on v1."""
+    ipc_namespace: str = "private"
+    shm_bytes: int = 64 << 20
+    ulimits: tuple[UlimitValue, ...] = ()
     runs_init: bool = False
     init_path: str = "/usr/bin/tini-static"
-    shm_bytes: int = 64 << 20
+    no_new_privileges: bool = False
+    seccomp_profile: str = ""
+    """Empty or `builtin`: ours; `unconfined`; or the path of a profile."""
+    labels: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
+    concurrent_downloads: int = 3
+    concurrent_uploads: int = 5
+    download_attempts: int = 5
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
+    features: dict[str, bool] = field(default_factory=dict)
+    is_experimental: bool = False
+    shutdown_timeout_s: int = 15
+    """What was said, for the `reload` event: a daemon that stops leaves containers running."""
     log_level: str = "info"
+    log_format: str = "text"
     is_debug: bool = False
+    warnings: tuple[str, ...] = ()
+    """One line for each option that has no meaning here."""
+    config_file: str = DEFAULT_CONFIG_FILE
+    keys_in_file: frozenset[str] = frozenset()
+    """What the configuration file said something about."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Flag:
-    """One setting as dockerd spells it."""
-
-    name: str
-    """Of the flag, and with an `s` when it repeats, of the key in the file."""
-    field: str
-    help: str
-    short: str = ""
-    repeats: bool = False
-    is_switch: bool = False
-
-    @property
-    def key(self) -> str:
-        """Its name in the configuration file."""
-        plurals = {"host": "hosts", "label": "labels", "log-opt": "log-opts"}
-        plurals |= {"registry-mirror": "registry-mirrors"}
-        plurals |= {"insecure-registry": "insecure-registries"}
-        return plurals.get(self.name, self.name)
-
-
-FLAGS = (
-    _Flag("host", "hosts", "Daemon socket(s) to connect to", short="H", repeats=True),
-    _Flag("group", "group", "Group for the unix socket", short="G"),
-    _Flag("data-root", "data_root", "Root directory of persistent state"),
-    _Flag("exec-root", "exec_root", "Root directory for execution state files"),
-    _Flag("pidfile", "pid_file", "Path to use for daemon PID file", short="p"),
-    _Flag("bridge", "bridge", "Attach containers to a network bridge", short="b"),
-    _Flag("bip", "bip", "Specify network bridge IP"),
-    _Flag("log-driver", "log_driver", "Default driver for container logs"),
-    _Flag("log-opt", "log_options", "Default log driver options", repeats=True),
-    _Flag("storage-driver", "storage_driver", "Storage driver to use", short="s"),
-    _Flag("label", "labels", "Set key=value labels to the daemon", repeats=True),
-    _Flag("init", "runs_init", "Run an init in the container", is_switch=True),
-    _Flag("init-path", "init_path", "Path to the init binary"),
-    _Flag("default-shm-size", "shm_bytes", "Default shm size for containers"),
-    _Flag("registry-mirror", "registry_mirrors", "Preferred registry mirror", repeats=True),
-    _Flag(
-        "insecure-registry",
-        "insecure_registries",
-        "Enable insecure registry communication",
-        repeats=True,
-    ),
-    _Flag("log-level", "log_level", "Set the logging level", short="l"),
-    _Flag("debug", "is_debug", "Enable debug mode", short="D", is_switch=True),
+_OWN_FLAGS = (
+    Flag("config-file", STRING, "Daemon configuration file"),
+    Flag("docker-socket", SWITCH, f"Also serve {DOCKER_SOCKET}"),
+    Flag("validate", SWITCH, "Validate daemon configuration and exit"),
+    Flag("version", SWITCH, "Print version information and quit", short="v"),
 )
+_FLAGS = (*(option.flag for option in OPTIONS if option.name), *_OWN_FLAGS)
 
 
-def parse_settings(arguments: Sequence[str], version: str) -> Settings:
+def parse_settings(
+    arguments: Sequence[str], version: str, *, program: str = "wherryd"
+) -> Settings:
     """Settings of a command line and of the configuration file that it names.
 
-    Raises: SettingsError with one sentence. Exits for `--help` and `--version`.
+    Called `dockerd`, it has dockerd's socket, pid file and configuration file by default.
+
+    Raises: SettingsError with one sentence; Told for `--help`, `--version` and `--validate`.
     """
-    parser = _parser(version)
-    given = vars(parser.parse_args(list(arguments)))
-    path = given.pop("config_file") or DEFAULT_CONFIG_FILE
-    also_docker = given.pop("docker_socket")
-    from_flags = {name: value for name, value in given.items() if value is not None}
-    from_file = _read_file(path, must_exist=path != DEFAULT_CONFIG_FILE)
-    both = sorted(from_flags.keys() & from_file.keys())
-    if both:
-        keys = ", ".join(each.key for each in FLAGS if each.field in both)
-        raise SettingsError(
-            "the following directives are specified both as a flag and in the configuration"
-            f" file: {keys}"
-        )
-    settings = _settings({**from_file, **from_flags})
-    if also_docker:
-        return _with_host(settings, DOCKER_SOCKET)
+    try:
+        given = parse(arguments, _FLAGS)
+    except HelpWanted:
+        raise Told(_help(program)) from None
+    except FlagError as problem:
+        raise SettingsError(f"{problem}\nSee '{program} --help'.") from None
+    if given.is_on("version"):
+        raise Told(f"Wherry version {version}")
+    if given.arguments:
+        raise SettingsError(f"\"{program}\" accepts no arguments.\nSee '{program} --help'.")
+    is_dockerd = program == "dockerd"
+    default_path = DOCKER_CONFIG_FILE if is_dockerd else DEFAULT_CONFIG_FILE
+    path = given.text("config-file") or default_path
+    from_flags = {name: value for name, value in given.values.items() if name in BY_NAME}
+    from_file = _read_file(path, must_exist=given.was_given("config-file"))
+    _refuse_conflicts(from_flags, from_file)
+    base = Settings(config_file=path, keys_in_file=frozenset(from_file))
+    if is_dockerd:
+        base = replace(base, hosts=(DOCKER_SOCKET,), pid_file=DOCKER_PID_FILE)
+    settings = _settings(base, from_flags, from_file)
+    if given.is_on("docker-socket"):
+        settings = replace(settings, hosts=(*settings.hosts, DOCKER_SOCKET))
+    if given.is_on("validate"):
+        raise Told("configuration OK")
     return settings
 
 
-def _parser(version: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="wherryd", description="The engine of Wherry.", allow_abbrev=False
-    )
-    parser.add_argument("-v", "--version", action="version", version=f"Wherry version {version}")
-    parser.add_argument("--config-file", default="", help="Daemon configuration file")
-    parser.add_argument("--docker-socket", action="store_true", help=f"Also serve {DOCKER_SOCKET}")
-    for flag in FLAGS:
-        names = [f"--{flag.name}"] + ([f"-{flag.short}"] if flag.short else [])
-        if flag.is_switch:
-            parser.add_argument(
-                *names, dest=flag.field, action="store_true", default=None, help=flag.help
-            )
-        else:
-            action = "append" if flag.repeats else "store"
-            parser.add_argument(
-                *names, dest=flag.field, action=action, default=None, help=flag.help
-            )
-    return parser
+def _help(program: str) -> str:
+    head = (f"Usage:  {program} [OPTIONS]", "", "The engine of Wherry.", "", "Options:")
+    return "\n".join((*head, *flag_lines(_FLAGS, width=100)))
+
+
+# -- the file --------------------------------------------------------------------------------
 
 
 def _read_file(path: str, *, must_exist: bool) -> dict[str, object]:
-    """The keys of the configuration file, by field name."""
-    if not must_exist and not os.path.exists(path):
+    """The keys of the configuration file, each a known one. Raises: SettingsError."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read().removeprefix(b"\xef\xbb\xbf").strip()
+    except FileNotFoundError:
+        if not must_exist:
+            return {}
+        raise SettingsError(_unusable(path, "No such file or directory")) from None
+    except OSError as error:
+        raise SettingsError(_unusable(path, error.strerror or str(error))) from error
+    if not content:
         return {}
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except OSError as error:
-        raise SettingsError(f"configuration file {path}: {error.strerror}") from error
+        document = json.loads(content)
     except ValueError as error:
-        raise SettingsError(f"configuration file {path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"configuration file {path} must hold an object")
-    fields = {flag.key: flag.field for flag in FLAGS}
-    unknown = sorted(content.keys() - fields.keys())
+        raise SettingsError(_unusable(path, f"it is not JSON: {error}")) from error
+    if not isinstance(document, dict):
+        raise SettingsError(_unusable(path, f"it must hold an object, not {document!r:.40}"))
+    keys = _flattened(document)
+    unknown = sorted(keys.keys() - BY_KEY.keys())
     if unknown:
         raise SettingsError(
-            f"the following directives don't match any configuration option: {', '.join(unknown)}"
+            _unusable(
+                path,
+                "the following directives don't match any configuration option: "
+                + ", ".join(unknown),
+            )
         )
-    return {fields[key]: value for key, value in content.items()}
+    return keys
 
 
-def _settings(values: dict[str, object]) -> Settings:
-    """Settings of raw values, each checked and named when it is wrong."""
-    checked: dict[str, object] = {}
-    for flag in FLAGS:
-        if flag.field not in values:
-            continue
-        value = values[flag.field]
-        checked[flag.field] = _checked(flag, value)
-    settings = Settings(**checked)  # type: ignore[arg-type]
-    _check_choice("log-driver", settings.log_driver, LOG_DRIVERS)
-    _check_choice("log-level", settings.log_level, LOG_LEVELS)
-    _check_choice("storage-driver", settings.storage_driver, ("overlay2",))
-    for host in settings.hosts:
-        if not host.startswith(("unix://", "tcp://", "fd://")):
-            raise SettingsError(f"host {host!r} must start with unix:// or tcp://")
-    return settings
+def _unusable(path: str, reason: str) -> str:
+    return f"unable to configure the Wherry daemon with file {path}: {reason}"
 
 
-def _checked(flag: _Flag, value: object) -> object:
-    if flag.is_switch:
-        if not isinstance(value, bool):
-            raise SettingsError(f"{flag.key} must be true or false, not {value!r}")
-        return value
-    if flag.name == "log-opt":
-        pairs = value if isinstance(value, dict) else _pairs(flag, value)
-        return {**DEFAULT_LOG_OPTIONS, **pairs}
-    if flag.repeats:
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise SettingsError(f"{flag.key} must be a list of texts, not {value!r}")
-        return tuple(value)
-    if flag.name == "default-shm-size":
+def _flattened(document: Mapping[str, object]) -> dict[str, object]:
+    """`{"proxies": {"http-proxy": ...}}`, the one group of keys, taken apart."""
+    keys = dict(document)
+    proxies = keys.pop("proxies", None)
+    if isinstance(proxies, dict):
+        keys.update(proxies)
+    elif proxies is not None:
+        keys["proxies"] = proxies
+    return keys
+
+
+def _refuse_conflicts(flags: Mapping[str, object], file: Mapping[str, object]) -> None:
+    """Raises: SettingsError for what is both a flag and in the file; runtimes add up."""
+    both = [
+        f"{option.key}: (from flag: {_shown(flags[option.name])}, from file: "
+        f"{_shown(file[option.key])})"
+        for option in OPTIONS
+        if option.name in flags and option.key in file and option.key != "runtimes"
+    ]
+    if both:
+        raise SettingsError(
+            "the following directives are specified both as a flag and in the configuration"
+            f" file: {', '.join(both)}"
+        )
+
+
+def _shown(value: object) -> str:
+    """A value as Go prints it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case list():
+            return f"[{' '.join(_shown(each) for each in value)}]"
+        case dict():
+            inner = (f"{key}:{_shown(each)}" for key, each in sorted(value.items()))
+            return f"map[{' '.join(inner)}]"
+        case _:
+            return str(value)
+
+
+# -- from words to settings ------------------------------------------------------------------
+
+
+def _settings(base: Settings, flags: Mapping[str, object], file: Mapping[str, object]) -> Settings:
+    """Settings of raw values, each checked and named when it is wrong. Raises: SettingsError."""
+    values: dict[str, object] = {}
+    warnings: list[str] = []
+    said = [(BY_NAME[name], f"--{name}", value) for name, value in flags.items()]
+    said += [(BY_KEY[key], key, value) for key, value in file.items()]
+    for option, word, raw in said:
         try:
-            return parse_size(str(value))
+            value = option.read(option.key or option.name, raw)
         except ValueError as error:
-            raise SettingsError(f"{flag.key}: {error}") from error
-    if not isinstance(value, str):
-        raise SettingsError(f"{flag.key} must be a text, not {value!r}")
-    return value
+            raise SettingsError(str(error)) from error
+        if option.reason:
+            warnings.append(f"{word} has no meaning here: {option.reason}")
+        elif not option.field:
+            _refuse_absent(option, word, value)
+        if option.field:
+            values[option.field] = value
+    made = replace(base, warnings=tuple(warnings), **values)  # type: ignore[arg-type]
+    try:
+        return _checked(made)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
-def _pairs(flag: _Flag, value: object) -> dict[str, str]:
-    pairs = {}
-    for each in value if isinstance(value, list) else ():
-        name, separator, content = str(each).partition("=")
-        if not separator:
-            raise SettingsError(f"{flag.key}: {each!r} is not name=value")
-        pairs[name] = content
-    return pairs
+def _refuse_absent(option: Option, word: str, value: object) -> None:
+    if value in option.neutral or value in ("", (), []):
+        return
+    if option.name == "api-cors-header":
+        raise SettingsError(
+            f'DEPRECATED: "{word}" has been removed; use a reverse proxy if you need CORS headers'
+        )
+    raise SettingsError(f"{word} {_shown(value)} is not there yet: {option.usage}")
 
 
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{name} {value!r} is not there: choose from {', '.join(choices)}")
+def _checked(settings: Settings) -> Settings:
+    """What holds between settings, or of words out of a list. Raises: ValueError."""
+    check_choice("log-driver", settings.log_driver, LOG_DRIVERS)
+    if settings.log_level not in LOG_LEVELS:
+        raise ValueError(f"invalid logging level: {settings.log_level}")
+    if settings.log_format not in LOG_FORMATS:
+        raise ValueError(f"invalid log format: {settings.log_format}")
+    check_choice("storage-driver", settings.storage_driver, ("overlay2",))
+    if settings.ipc_namespace not in ("private", "shareable"):
+        raise ValueError(
+            f'IPC mode "{settings.ipc_namespace}" is not supported as default value;'
+            ' use "shareable" or "private"'
+        )
+    if settings.cgroup_namespace not in ("", "private", "host"):
+        raise ValueError(
+            f"invalid default cgroup namespace ({settings.cgroup_namespace}):"
+            ' use "host" or "private"'
+        )
+    if not -1000 <= settings.oom_score_adjust <= 1000:
+        raise ValueError(
+            f"oom-score-adjust {settings.oom_score_adjust} is not between -1000 and 1000"
+        )
+    if settings.shm_bytes <= 0:
+        raise ValueError(f"default-shm-size {settings.shm_bytes} is not a size")
+    seccomp_profile_text(settings)
+    for host in settings.hosts:
+        if not host.startswith(SCHEMES):
+            raise ValueError(f"host {host!r} must start with {', '.join(SCHEMES)}")
+    return settings if settings.hosts else replace(settings, hosts=(DEFAULT_SOCKET,))
 
 
-def _with_host(settings: Settings, host: str) -> Settings:
-    return replace(settings, hosts=(*settings.hosts, host))
+def seccomp_profile_text(settings: Settings) -> str:
+    """The default profile of containers, as `Security.seccomp` has it. Raises: ValueError."""
+    path = settings.seccomp_profile
+    if path in ("", "builtin"):
+        return ""
+    if path == "unconfined":
+        return path
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        json.loads(text)
+    except OSError as error:
+        raise ValueError(f"opening seccomp profile ({path}) failed: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"seccomp-profile {path} is not JSON: {error}") from error
+    return text

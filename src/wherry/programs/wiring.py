@@ -4,12 +4,16 @@ import contextlib
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from wherry.api.services import Services
 from wherry.engine.boot import Boot
-from wherry.engine.containers.assembly import ContainerAssembly, SeccompPrograms
+from wherry.engine.containers.assembly import (
+    ContainerAssembly,
+    SeccompPrograms,
+    StartDefaults,
+)
 from wherry.engine.containers.create import CreateContainer, CreateDefaults
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.exits import ExitWatcher
@@ -37,10 +41,11 @@ from wherry.engine.system import EngineIdentity, SystemQueries
 from wherry.images import ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.clock import SystemClock
-from wherry.model.containers import LogSpec
+from wherry.model.containers import LogSpec, Ulimit
 from wherry.networks import NetdKeeper, Networks
 from wherry.programs import netd as netd_program
-from wherry.programs.settings import Settings
+from wherry.programs.reloading import reload_attributes
+from wherry.programs.settings import Settings, seccomp_profile_text
 from wherry.programs.version import VERSION
 from wherry.snapshots import Snapshots
 from wherry.specgen import HostFacts, container_seccomp, read_host_facts
@@ -61,8 +66,17 @@ class _Ground:
     engine_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunningEngine:
+    """What the program needs of a booted engine."""
+
+    services: Services
+    reload: Callable[[Settings], None]
+    """Take over settings that differ in what may change while the engine runs."""
+
+
 @contextlib.asynccontextmanager
-async def running_engine(settings: Settings) -> AsyncIterator[Services]:
+async def running_engine(settings: Settings) -> AsyncIterator[RunningEngine]:
     """The engine, booted; leaving the block lets go of containers and leaves them running."""
     ground = _lay_ground(settings)
     tasks = Tasks(exec_root=settings.exec_root, offload=ground.offload, clock=ground.clock)
@@ -70,8 +84,8 @@ async def running_engine(settings: Settings) -> AsyncIterator[Services]:
     try:
         await tasks.open()
         await networks.open()
-        async with _wired(ground, tasks, networks) as services:
-            yield services
+        async with _wired(ground, tasks, networks) as running:
+            yield running
     finally:
         await networks.close()
         await tasks.close()
@@ -80,7 +94,9 @@ async def running_engine(settings: Settings) -> AsyncIterator[Services]:
 
 
 @contextlib.asynccontextmanager
-async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIterator[Services]:
+async def _wired(
+    ground: _Ground, tasks: Tasks, networks: Networks
+) -> AsyncIterator[RunningEngine]:
     records = ContainerRecords(ground.database, ground.offload)
     events = EventLog(ground.clock)
     locks = KeyedLock()
@@ -100,6 +116,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         paths=ground.paths,
         host=ground.host,
         init_binary=ground.settings.init_path,
+        defaults=_start_defaults(ground.settings),
         offload=ground.offload,
     )
     restarts = Restarts(records=records, waiters=waiters, clock=ground.clock)
@@ -168,19 +185,20 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
     logs = ContainerLogs(
         records=records, waiters=waiters, paths=ground.paths, offload=ground.offload
     )
+    create = CreateContainer(
+        records=records,
+        images=images,
+        snapshots=snapshots,
+        networks=networks,
+        events=events,
+        paths=ground.paths,
+        host=ground.host,
+        defaults=_create_defaults(ground.settings),
+        offload=ground.offload,
+        clock=ground.clock,
+    )
     containers = ContainerVerbs(
-        creating=CreateContainer(
-            records=records,
-            images=images,
-            snapshots=snapshots,
-            networks=networks,
-            events=events,
-            paths=ground.paths,
-            host=ground.host,
-            defaults=_create_defaults(ground.settings),
-            offload=ground.offload,
-            clock=ground.clock,
-        ),
+        creating=create,
         starting=start,
         stopping=stop,
         pausing=PauseContainer(records=records, locks=locks, live=live, events=events),
@@ -209,6 +227,15 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         offload=ground.offload,
         clock=ground.clock,
     )
+    system = SystemQueries(
+        identity=_identity(ground, ground.settings),
+        records=records,
+        images=images,
+        snapshots=snapshots,
+        events=events,
+        host=ground.host,
+        clock=ground.clock,
+    )
     boot = Boot(
         records=records,
         live=live,
@@ -225,21 +252,22 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
         clock=ground.clock,
     )
     await boot.reconcile()
+
+    def reload(settings: Settings) -> None:
+        create.use_defaults(_create_defaults(settings))
+        system.use_identity(_identity(ground, settings))
+        name = os.uname().nodename
+        events.publish(
+            "daemon", "reload", ground.engine_id, {**reload_attributes(settings), "name": name}
+        )
+
     try:
-        yield Services(
+        services = Services(
             containers=containers,
             execs=execs,
             images=image_verbs,
             networks=NetworkQueries(networks, records),
-            system=SystemQueries(
-                identity=_identity(ground),
-                records=records,
-                images=images,
-                snapshots=snapshots,
-                events=events,
-                host=ground.host,
-                clock=ground.clock,
-            ),
+            system=system,
             events=events,
             explanations=Explanations(
                 records,
@@ -263,6 +291,7 @@ async def _wired(ground: _Ground, tasks: Tasks, networks: Networks) -> AsyncIter
                 records=records, images=images, snapshots=snapshots, offload=ground.offload
             ),
         )
+        yield RunningEngine(services, reload)
     finally:
         await restarts.close()
         await health.close()
@@ -315,11 +344,27 @@ def _create_defaults(settings: Settings) -> CreateDefaults:
         log=LogSpec(driver=settings.log_driver, options=settings.log_options),
         runs_init=settings.runs_init,
         shm_bytes=settings.shm_bytes,
+        ipc=settings.ipc_namespace,
+        cgroup=settings.cgroup_namespace,
+        ulimits=tuple(
+            Ulimit(name=name, soft=soft, hard=hard) for name, soft, hard in settings.ulimits
+        ),
+        no_new_privileges=settings.no_new_privileges,
+        seccomp=seccomp_profile_text(settings),
     )
 
 
-def _identity(ground: _Ground) -> EngineIdentity:
-    settings = ground.settings
+def _start_defaults(settings: Settings) -> StartDefaults:
+    return StartDefaults(
+        dns=settings.dns,
+        dns_options=settings.dns_options,
+        dns_search=settings.dns_search,
+        host_gateway=settings.host_gateway,
+        cgroup_parent=settings.cgroup_parent,
+    )
+
+
+def _identity(ground: _Ground, settings: Settings) -> EngineIdentity:
     return EngineIdentity(
         engine_id=ground.engine_id,
         version=VERSION,
@@ -329,6 +374,10 @@ def _identity(ground: _Ground) -> EngineIdentity:
         log_driver=settings.log_driver,
         labels=settings.labels,
         is_debug=settings.is_debug,
+        is_experimental=settings.is_experimental,
+        http_proxy=settings.http_proxy,
+        https_proxy=settings.https_proxy,
+        no_proxy=settings.no_proxy,
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
         init_version="",

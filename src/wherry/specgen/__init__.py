@@ -7,7 +7,7 @@ On disk and in the kernel I leave: nothing.
 Called by: engine.
 """
 
-from wherry.specgen.defaults import MASKED_PATHS, READ_ONLY_PATHS
+from wherry.specgen.defaults import CGROUP_PARENT, MASKED_PATHS, READ_ONLY_PATHS
 from wherry.specgen.host import HostFacts, read_host_facts
 from wherry.specgen.host_devices import HostDevices, find_devices, read_host_devices
 from wherry.specgen.knobs import Knob
@@ -18,6 +18,7 @@ from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
 from wherry.specgen.seccomp_profile import compiled_seccomp, container_seccomp, seccomp_profile
 
 __all__ = [
+    "CGROUP_PARENT",
     "MASKED_PATHS",
     "READ_ONLY_PATHS",
     "Admission",

@@ -64,10 +64,21 @@ def to_info_answer(info: EngineInfo) -> shapes.InfoAnswer:
         ContainerdCommit=shapes.Commit(ID=""),
         RuncCommit=shapes.Commit(ID=""),
         InitCommit=shapes.Commit(ID=info.init_version),
+        HttpProxy=without_credentials(info.http_proxy),
+        HttpsProxy=without_credentials(info.https_proxy),
+        NoProxy=info.no_proxy,
+        ExperimentalBuild=info.is_experimental,
         SecurityOptions=list(info.security_options),
         FirewallBackend=shapes.FirewallBackend(Driver="nftables"),
         Warnings=list(info.warnings) or None,
     )
+
+
+def without_credentials(url: str) -> str:
+    """A proxy's URL as everybody may see it: name and password masked, as Docker does."""
+    scheme, separator, rest = url.partition("://")
+    authority, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}xxxxx:xxxxx@{host}" if authority or at else url
 
 
 def _registries(info: EngineInfo) -> shapes.RegistryConfig:
@@ -91,7 +102,7 @@ def to_version_answer(info: EngineInfo) -> shapes.VersionAnswer:
             "ApiVersion": str(NEWEST),
             "Arch": architecture,
             "BuildTime": info.build_time,
-            "Experimental": "false",
+            "Experimental": "true" if info.is_experimental else "false",
             "GitCommit": info.git_commit,
             "GoVersion": "",
             "KernelVersion": info.kernel_version,

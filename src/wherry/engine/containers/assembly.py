@@ -7,22 +7,24 @@ import hashlib
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.atomic_files import write_atomically
-from wherry.model.containers import BindMount, Container
+from wherry.model.containers import BindMount, Container, NetworkSpec
 from wherry.model.errors import JoinedContainerNotRunning, WherryError
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
-from wherry.networks import AttachRequest, Networks, Sandbox
+from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox
 from wherry.oci.runtime_spec import Seccomp
 from wherry.operations.journal_files import write_journal
 from wherry.operations.plan import journal_of
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
+    CGROUP_PARENT,
     HostFacts,
     JoinedPaths,
     SandboxPaths,
@@ -54,6 +56,37 @@ class SeccompPrograms:
         return path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartDefaults:
+    """What the engine's settings say at each start where the container says nothing."""
+
+    dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    host_gateway: str = ""
+    """The address behind `host-gateway`; empty: the gateway of the default bridge."""
+    cgroup_parent: str = ""
+    """Empty: Wherry's own."""
+
+    def completed(self, wish: NetworkSpec) -> NetworkSpec:
+        """The wish, completed."""
+        hosts = wish.extra_hosts
+        if self.host_gateway:
+            hosts = tuple(
+                f"{each.removesuffix(HOST_GATEWAY)}{self.host_gateway}"
+                if each.endswith(f":{HOST_GATEWAY}")
+                else each
+                for each in hosts
+            )
+        return replace(
+            wish,
+            dns=wish.dns or self.dns,
+            dns_options=wish.dns_options or self.dns_options,
+            dns_search=wish.dns_search or self.dns_search,
+            extra_hosts=hosts,
+        )
+
+
 class ContainerAssembly:
     """Makes what a start needs, up to a parked init."""
 
@@ -69,6 +102,7 @@ class ContainerAssembly:
         paths: ContainerPaths,
         host: HostFacts,
         init_binary: str,
+        defaults: StartDefaults,
         offload: OffloadPool,
     ) -> None:
         self._records = records
@@ -79,6 +113,7 @@ class ContainerAssembly:
         self._paths = paths
         self._host = host
         self._init_binary = init_binary
+        self._defaults = defaults
         self._offload = offload
         self._seccomp = seccomp
 
@@ -128,7 +163,7 @@ class ContainerAssembly:
             container_name=container.name,
             hostname=container.spec.hostname,
             domainname=container.spec.domainname,
-            network=network,
+            network=self._defaults.completed(network),
             files_directory=self._paths.record_directory(container.id),
             joined=joined,
         )
@@ -145,6 +180,7 @@ class ContainerAssembly:
             sandbox=sandbox_paths(sandbox),
             joined=self._joined_paths(container),
             devices=find_devices(container.spec),
+            cgroup_parent=self._defaults.cgroup_parent or CGROUP_PARENT,
         )
         return SpawnRequest(
             container_id=container.id,

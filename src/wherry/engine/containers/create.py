@@ -20,9 +20,12 @@ from wherry.model.containers import (
     Container,
     ContainerSpec,
     ContainerStatus,
+    Limits,
     LogSpec,
     Namespaces,
     NetworkSpec,
+    Security,
+    Ulimit,
 )
 from wherry.model.errors import (
     BindSourceMissing,
@@ -49,6 +52,13 @@ class CreateDefaults:
     log: LogSpec
     runs_init: bool = False
     shm_bytes: int = 64 << 20
+    ipc: str = "private"
+    cgroup: str = ""
+    """Namespace mode; empty: a namespace of its own only where cgroups are of version 2."""
+    ulimits: tuple[Ulimit, ...] = ()
+    no_new_privileges: bool = False
+    seccomp: str = ""
+    """As `Security.seccomp`."""
 
 
 class CreateContainer:
@@ -79,6 +89,10 @@ class CreateContainer:
         self._offload = offload
         self._clock = clock
         self._dice = random.Random()
+
+    def use_defaults(self, defaults: CreateDefaults) -> None:
+        """From now on; containers that exist keep what they were created with."""
+        self._defaults = defaults
 
     async def __call__(
         self, spec: ContainerSpec, *, name: str = "", platform: str = ""
@@ -148,6 +162,8 @@ class CreateContainer:
             spec,
             hostname=spec.hostname or self._hostname(spec.network, container_id),
             namespaces=self._namespaces(spec.namespaces),
+            limits=self._limits(spec.limits),
+            security=self._security(spec.security),
             log=self._log_for(spec.log),
             runs_init=self._runs_init(spec.runs_init),
             shm_bytes=spec.shm_bytes or self._defaults.shm_bytes,
@@ -164,9 +180,24 @@ class CreateContainer:
                 return short_id(container_id)
 
     def _namespaces(self, wish: Namespaces) -> Namespaces:
-        """Docker's defaults: a cgroup namespace of its own only where cgroups are of version 2."""
-        cgroup = "host" if self._host.cgroup_version == 1 else "private"
-        return replace(wish, ipc=wish.ipc or "private", cgroup=wish.cgroup or cgroup)
+        cgroup = self._defaults.cgroup or ("host" if self._host.cgroup_version == 1 else "private")
+        return replace(wish, ipc=wish.ipc or self._defaults.ipc, cgroup=wish.cgroup or cgroup)
+
+    def _limits(self, wish: Limits) -> Limits:
+        """The wish, and the engine's ulimits of other names."""
+        named = {each.name for each in wish.ulimits}
+        others = tuple(each for each in self._defaults.ulimits if each.name not in named)
+        return replace(wish, ulimits=wish.ulimits + others)
+
+    def _security(self, wish: Security) -> Security:
+        """What the user said nothing about is as the engine says; privileges stay whole."""
+        says_privileges = any(each.startswith("no-new-privileges") for each in wish.options)
+        return replace(
+            wish,
+            no_new_privileges=wish.no_new_privileges
+            or (self._defaults.no_new_privileges and not says_privileges),
+            seccomp=wish.seccomp or ("" if wish.is_privileged else self._defaults.seccomp),
+        )
 
     def _runs_init(self, wish: bool | None) -> bool | None:
         return True if wish is None and self._defaults.runs_init else wish

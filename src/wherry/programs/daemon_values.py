@@ -1,0 +1,204 @@
+"""Reading the values of the daemon's options, with dockerd's words for a wrong one.
+
+A value comes from a flag, already of the flag's kind, or from the configuration file, as JSON
+has it. Each reader takes the key that a complaint names. All raise ValueError.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from wherry.kit.byte_sizes import parse_size
+
+DEFAULT_LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
+"""Three files of 20 MB: a forgotten container does not fill the disk."""
+
+UlimitValue = tuple[str, int, int]
+"""Name, soft, hard; -1: unlimited."""
+
+
+def read_switch(key: str, value: object) -> bool:
+    """True or false."""
+    return value if isinstance(value, bool) else _refuse(key, "true or false", value)
+
+
+def read_text(key: str, value: object) -> str:
+    """A text."""
+    return value if isinstance(value, str) else _refuse(key, "a text", value)
+
+
+def read_number(key: str, value: object) -> int:
+    """A whole number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return _refuse(key, "a whole number", value)
+
+
+def read_counts(key: str, value: object) -> int:
+    """A number that is not negative, as of `max-concurrent-downloads`."""
+    number = read_number(key, value)
+    if number < 0:
+        raise ValueError(f"invalid {key.replace('-', ' ')}: {number}")
+    return number
+
+
+def read_bytes(key: str, value: object) -> int:
+    """A size: a number of bytes, or `64m`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        return parse_size(read_text(key, value))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+
+
+def read_texts(key: str, value: object) -> tuple[str, ...]:
+    """A list of texts."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return _refuse(key, "a list of texts", value)
+    return tuple(value)
+
+
+def read_address(key: str, value: object) -> str:
+    """An IP address."""
+    return _address(key, read_text(key, value))
+
+
+def read_addresses(key: str, value: object) -> tuple[str, ...]:
+    """A list of IP addresses."""
+    return tuple(_address(key, each) for each in read_texts(key, value))
+
+
+def _address(key: str, text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise ValueError(f"{key}: IP address is not correctly formatted: {text}") from None
+
+
+def read_labels(key: str, value: object) -> tuple[str, ...]:
+    """Labels; the same one may not have two values."""
+    found: dict[str, str] = {}
+    for label in read_texts(key, value):
+        name, equals, content = label.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"{key}: bad attribute format: {label}")
+        if found.setdefault(name, content) != content:
+            raise ValueError(f"conflict labels for {name}={content} and {name}={found[name]}")
+    return tuple(f"{name}={content}" for name, content in found.items())
+
+
+def read_log_options(key: str, value: object) -> dict[str, str]:
+    """Options of the default log driver, on top of our own defaults."""
+    return {**DEFAULT_LOG_OPTIONS, **_pairs(key, value)}
+
+
+def _pairs(key: str, value: object) -> dict[str, str]:
+    if isinstance(value, dict):
+        if not all(isinstance(each, str) for each in value.values()):
+            _refuse(key, "an object of texts", value)
+        return value
+    pairs = {}
+    for each in read_texts(key, value):
+        name, equals, content = each.partition("=")
+        if not equals:
+            raise ValueError(f"{key}: {each!r} is not name=value")
+        pairs[name] = content
+    return pairs
+
+
+def read_switches(key: str, value: object) -> dict[str, bool]:
+    """An object of names that are on or off."""
+    if not isinstance(value, dict):
+        return _refuse(key, "an object", value)
+    return {name: read_switch(f"{key}.{name}", each) for name, each in value.items()}
+
+
+def check_exec_options(key: str, value: object) -> tuple[str, ...]:
+    """`native.cgroupdriver=cgroupfs`, the only one that dockerd knows too."""
+    options = read_texts(key, value)
+    for option in options:
+        name, equals, content = (part.strip() for part in option.partition("="))
+        if not equals or not name or not content:
+            raise ValueError(f"invalid exec-opt ({option}): must be formatted 'opt=value'")
+        match name.lower():
+            case "native.cgroupdriver" if content == "cgroupfs":
+                pass
+            case "native.cgroupdriver" if content == "systemd":
+                raise ValueError(
+                    f"exec-opt {option} is not there yet: cgroups are made by way of cgroupfs"
+                )
+            case "native.cgroupdriver":
+                raise ValueError(f"invalid exec-opt ({option}): choose from cgroupfs, systemd")
+            case "isolation":
+                raise ValueError(
+                    f"invalid exec-opt ({option}): option 'isolation' is only supported on windows"
+                )
+            case unknown:
+                raise ValueError(f"invalid exec-opt ({option}): unknown option: '{unknown}'")
+    return options
+
+
+_RLIMITS = frozenset({
+    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
+    "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+})  # fmt: skip
+
+
+def read_ulimits(key: str, value: object) -> tuple[UlimitValue, ...]:
+    """`nofile=1024:2048` of flags; in the file an object of `{"Name", "Soft", "Hard"}`."""
+    if isinstance(value, Mapping):
+        return tuple(_ulimit_of_file(key, name, each) for name, each in value.items())
+    chosen = {each[0]: each for each in (_ulimit(key, t) for t in read_texts(key, value))}
+    return tuple(chosen.values())
+
+
+def _ulimit_of_file(key: str, name: str, value: object) -> UlimitValue:
+    place = f"{key}.{name}"
+    if not isinstance(value, dict):
+        _refuse(place, "an object with Name, Soft and Hard", value)
+    fields = {each.lower(): content for each, content in value.items()}
+    unknown = sorted(fields.keys() - {"name", "soft", "hard"})
+    if unknown:
+        raise ValueError(f"{place} has no field {unknown[0]}")
+    limit = read_text(f"{place}.Name", fields.get("name", name))
+    soft = read_number(f"{place}.Soft", fields.get("soft", 0))
+    hard = read_number(f"{place}.Hard", fields.get("hard", 0))
+    return _checked_ulimit(place, limit, soft, hard)
+
+
+def _ulimit(key: str, text: str) -> UlimitValue:
+    name, equals, numbers = text.partition("=")
+    if not equals:
+        raise ValueError(f"{key}: invalid ulimit argument: {text}")
+    parts = numbers.split(":")
+    if len(parts) > 2:
+        raise ValueError(f"{key}: too many limit value arguments - {numbers}, can only have up"
+                         " to two, `soft[:hard]`")  # fmt: skip
+    try:
+        soft = int(parts[0])
+        hard = int(parts[-1])
+    except ValueError:
+        raise ValueError(f"{key}: invalid ulimit argument: {text}") from None
+    return _checked_ulimit(key, name, soft, hard)
+
+
+def _checked_ulimit(key: str, name: str, soft: int, hard: int) -> UlimitValue:
+    if name not in _RLIMITS:
+        raise ValueError(f"{key}: invalid ulimit type: {name}")
+    if hard != -1 and (soft == -1 or soft > hard):
+        shown = "-1" if soft == -1 else str(soft)
+        raise ValueError(
+            f"{key}: ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}"
+        )
+    return name, soft, hard
+
+
+def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
+    """One of a few words."""
+    if value not in choices:
+        raise ValueError(f"{key} {value!r} is not there: choose from {', '.join(choices)}")
+
+
+def _refuse(key: str, wanted: str, value: object) -> NoReturn:
+    raise ValueError(f"{key} must be {wanted}, not {value!r}")
