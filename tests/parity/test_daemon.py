@@ -241,7 +241,8 @@ def test_called_dockerd(fresh_engine: Engine) -> None:
     fresh_engine.stop()
     launcher, log = place / "dockerd", place / "dockerd.log"
     launcher.write_text(
-        f"#!{sys.executable} -P\nfrom wherry.programs.wherryd import main\nraise SystemExit(main())"
+        f"#!{sys.executable} -P\nfrom wherry.programs.wherryd import main\n"
+        "raise SystemExit(main())\n"
     )
     launcher.chmod(0o755)
     script = (
