@@ -41,7 +41,8 @@ from wherry.engine.system import EngineIdentity, SystemQueries
 from wherry.images import ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.clock import SystemClock
-from wherry.model.containers import LogSpec, Ulimit
+from wherry.model.containers import LogSpec
+from wherry.model.limits import Ulimit
 from wherry.networks import NetdKeeper, Networks
 from wherry.programs import netd as netd_program
 from wherry.programs.reloading import reload_attributes

@@ -20,12 +20,10 @@ from wherry.model.containers import (
     Container,
     ContainerSpec,
     ContainerStatus,
-    Limits,
     LogSpec,
     Namespaces,
     NetworkSpec,
     Security,
-    Ulimit,
 )
 from wherry.model.errors import (
     BindSourceMissing,
@@ -35,6 +33,7 @@ from wherry.model.errors import (
 from wherry.model.ids import ContainerId, EndpointId, NetworkId, SnapshotKey
 from wherry.model.images import Image, ImageConfig
 from wherry.model.lifecycle import ContainerState
+from wherry.model.limits import Limits, Ulimit
 from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
 from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks
