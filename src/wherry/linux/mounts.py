@@ -32,6 +32,7 @@ MOUNT_ATTR_RELATIME = 0x00
 MOUNT_ATTR_NOATIME = 0x10
 MOUNT_ATTR_STRICTATIME = 0x20
 MOUNT_ATTR_NODIRATIME = 0x80
+MOUNT_ATTR_IDMAP = 0x100000
 MOUNT_ATTR_NOSYMFOLLOW = 0x200000
 
 AT_EMPTY_PATH = 0x1000
@@ -146,10 +147,21 @@ def move_mount(detached: int, target: int) -> None:
 
 
 def mount_setattr(
-    mounted: int, *, set_: int = 0, clear: int = 0, propagation: int = 0, recursive: bool = False
+    mounted: int,
+    *,
+    set_: int = 0,
+    clear: int = 0,
+    propagation: int = 0,
+    recursive: bool = False,
+    user_namespace: int = 0,
 ) -> None:
-    """mount_setattr(2) on a mount's descriptor (Linux 5.12). Raises: KernelError."""
-    attributes = _MountAttributes(set_, clear, propagation, 0)
+    """mount_setattr(2) on a mount's descriptor (Linux 5.12).
+
+    `user_namespace` is the descriptor whose map MOUNT_ATTR_IDMAP shows owners through.
+
+    Raises: KernelError.
+    """
+    attributes = _MountAttributes(set_, clear, propagation, user_namespace)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     syscall(
         _SYS_MOUNT_SETATTR, mounted, b"", flags, ctypes.byref(attributes),

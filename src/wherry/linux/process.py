@@ -19,6 +19,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 CLONE_PIDFD = 0x00001000
+CLONE_PARENT = 0x00008000
 CLONE_INTO_CGROUP = 0x200000000
 
 PR_SET_PDEATHSIG = 1
@@ -83,6 +84,22 @@ def fork_into_cgroup(cgroup: int) -> int:
     Raises: KernelError (ENOSYS or EINVAL before Linux 5.7).
     """
     arguments = _CloneArguments(flags=CLONE_INTO_CGROUP, exit_signal=signal.SIGCHLD, cgroup=cgroup)
+    return _clone3(arguments, "CLONE_INTO_CGROUP")
+
+
+def fork_beside(flags: int, cgroup: int | None = None) -> int:
+    """fork(2) of a sibling: its parent is the caller's own, which gets SIGCHLD for it.
+
+    `flags` are CLONE_NEW* for namespaces that it is born in. Raises: KernelError.
+    """
+    if cgroup is not None:
+        flags |= CLONE_INTO_CGROUP
+    arguments = _CloneArguments(flags=flags | CLONE_PARENT, cgroup=cgroup or 0)
+    return _clone3(arguments, f"CLONE_PARENT|{flags:#x}")
+
+
+def _clone3(arguments: _CloneArguments, shown: str) -> int:
+    """clone3(2) with the interpreter's own work around a fork. Raises: KernelError."""
     pointer, size = ctypes.byref(arguments), ctypes.c_long(ctypes.sizeof(arguments))
     _before_fork()
     pid: int = _fork_syscall(ctypes.c_long(_SYS_CLONE3), pointer, size)
@@ -92,7 +109,7 @@ def fork_into_cgroup(cgroup: int) -> int:
     code = ctypes.get_errno()
     _after_fork_parent()
     if pid < 0:
-        raise KernelError(code, "clone3", "CLONE_INTO_CGROUP")
+        raise KernelError(code, "clone3", shown)
     return pid
 
 

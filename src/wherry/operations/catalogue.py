@@ -4,6 +4,7 @@ from wherry.operations import (
     cgroups,
     files,
     foreign_trees,
+    held_mounts,
     identity,
     layers,
     links,
@@ -15,6 +16,7 @@ from wherry.operations import (
     roots,
     sysctls,
     terminals,
+    user_namespaces,
 )
 from wherry.operations.plan import Catalogue, Operation
 
@@ -30,6 +32,10 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     files.MakeDirectory,
     files.MakeLink,
     foreign_trees.CloneForeignTree,
+    held_mounts.AttachRoot,
+    held_mounts.HoldFilesystem,
+    held_mounts.HoldOverlay,
+    held_mounts.MapTree,
     identity.LimitBoundingSet,
     identity.LoadSeccomp,
     identity.SetCapabilities,
@@ -63,6 +69,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     namespaces.JoinNamespace,
     namespaces.SetDomainname,
     namespaces.SetHostname,
+    namespaces.SetTimeOffset,
     namespaces.Unshare,
     namespaces.UnshareForChildren,
     packet_filter.InstallTable,
@@ -81,6 +88,10 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     process.SetRlimit,
     sysctls.HoldProcfs,
     sysctls.SetSysctl,
+    user_namespaces.ForkInUserNamespace,
+    user_namespaces.MakeUserNamespace,
+    user_namespaces.OpenUserNamespace,
+    user_namespaces.RaiseHardLimit,
 )
 
 CATALOGUE: Catalogue = {each.kind: each for each in _OPERATIONS}

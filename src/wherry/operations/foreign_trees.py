@@ -2,7 +2,7 @@
 
 A mount can be cloned only from inside its own mount namespace (open_tree(2): EINVAL elsewhere),
 but the clone belongs to nobody until it is attached. So the starting process steps into the
-other's namespace, clones, and steps back; `BindMount` finds the clone by its source.
+other's namespace, clones, and steps back; `BindMount` finds the clone by its destination.
 """
 
 import os
@@ -13,6 +13,7 @@ from wherry.linux import mounts as kernel
 from wherry.linux.files import open_in_root
 from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWNS, setns
+from wherry.operations.mounts import held_tree
 from wherry.operations.plan import Aspect, Call, Evidence, Hands, Operation
 
 
@@ -31,11 +32,8 @@ class CloneForeignTree(Operation):
     """A process of the other container."""
     path: str
     """As that container sees it."""
-
-    @property
-    def source(self) -> str:
-        """The path as the host could look at it; the bind mount's name for it."""
-        return f"/proc/{self.pid}/root{self.path}"
+    destination: str
+    """Where the later bind puts it."""
 
     def do(self, hands: Hands) -> Evidence:
         with (
@@ -50,14 +48,16 @@ class CloneForeignTree(Operation):
                 tree = kernel.open_tree(directory, "", flags)
             finally:
                 setns(own, CLONE_NEWNS)
-        hands.hold(f"tree:{self.source}", tree)
+        hands.hold(held_tree(self.destination), tree)
         return {}
 
     def describe(self) -> str:
         return f"hold {self.path} of the container of process {self.pid}"
 
     def shell(self) -> str:
-        return f"# no command clones a mount of another namespace: {self.source}"
+        return (
+            f"# no command clones a mount of another namespace: /proc/{self.pid}/root{self.path}"
+        )
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (

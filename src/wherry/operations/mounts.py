@@ -20,6 +20,17 @@ from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Opera
 
 ROOT = "root"
 
+
+def held_tree(destination: str) -> str:
+    """The name in Hands of a bind mount that was cloned before."""
+    return f"tree:{destination}"
+
+
+def held_filesystem(kind: str) -> str:
+    """The name in Hands of a file system that was made before."""
+    return f"filesystem:{kind}"
+
+
 _SETS: Mapping[str, int] = {
     "ro": kernel.MOUNT_ATTR_RDONLY,
     "nosuid": kernel.MOUNT_ATTR_NOSUID,
@@ -91,12 +102,20 @@ class MountFilesystem(Operation):
             resolved = targets.resolved_name(root, target)
             targets.refuse_hiding_proc(self.destination, resolved, self.filesystem, "")
             flags, _ = attribute_masks(self.attributes)
-            detached = kernel.make_filesystem(
+            was_held = hands.holds(held_filesystem(self.filesystem))
+            with closing(self._detached(hands, flags)) as detached:
+                kernel.move_mount(detached, target)
+        return {"mount_point": resolved, "made": made, "was_held": was_held}
+
+    def _detached(self, hands: Hands, flags: int) -> int:
+        held = held_filesystem(self.filesystem)
+        if not hands.holds(held):
+            return kernel.make_filesystem(
                 self.filesystem, self.options, flags, self.source or self.filesystem
             )
-            with closing(detached):
-                kernel.move_mount(detached, target)
-        return {"mount_point": resolved, "made": made}
+        detached = hands.give(held)
+        kernel.mount_setattr(detached, set_=flags)
+        return detached
 
     def check(self, evidence: Evidence) -> Finding:
         return mount_finding(evidence, kind=self.filesystem, attributes=_visible(self.attributes))
@@ -114,6 +133,8 @@ class MountFilesystem(Operation):
         return f"{line} && {remount_line(place, ('ro',))}" if "ro" in self.attributes else line
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        if evidence.get("was_held"):
+            return (*_made(evidence), Call("mount_setattr"), Call("move_mount"))
         return (*_made(evidence), *new_mount_calls(self.filesystem, len(self.options)))
 
     def _words(self) -> tuple[str, ...]:
@@ -123,20 +144,23 @@ class MountFilesystem(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneTree(Operation):
-    """Hold a bind mount's source while it is still a peer of the host's mount."""
+    """Hold a bind mount's source for later: as the peer of the host's mount that it still is,
+    or with the host's rights, which will be gone."""
 
     kind: ClassVar[str] = "clone-tree"
     aspect: ClassVar[Aspect] = Aspect.MOUNT
 
     source: str
+    destination: str
     is_recursive: bool
 
     def do(self, hands: Hands) -> Evidence:
-        hands.hold(f"tree:{self.source}", _clone(self.source, recursive=self.is_recursive))
+        tree = _clone(self.source, recursive=self.is_recursive)
+        hands.hold(held_tree(self.destination), tree)
         return {}
 
     def describe(self) -> str:
-        return f"hold {self.source} before its mounts become slaves"
+        return f"hold {self.source} for {self.destination}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("open_tree", (f'"{self.source}"',)),)
@@ -158,7 +182,7 @@ class BindMount(Operation):
     propagation: str = ""
 
     def do(self, hands: Hands) -> Evidence:
-        root, held = hands.get(ROOT), f"tree:{self.source}"
+        root, held = hands.get(ROOT), held_tree(self.destination)
         was_held = hands.holds(held)
         if was_held:
             tree = hands.give(held)

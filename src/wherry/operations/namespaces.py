@@ -85,7 +85,7 @@ class UnshareForChildren(Operation):
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if evidence.get("caller") == os.getpid():
-            _come_back(self.namespaces)
+            come_back(self.namespaces)
 
     def check(self, evidence: Evidence) -> Finding:
         return namespace_finding(evidence, self.namespaces)
@@ -98,6 +98,37 @@ class UnshareForChildren(Operation):
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("unshare", tuple(_FLAG_NAMES[name] for name in self.namespaces)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTimeOffset(Operation):
+    """Set a clock of the time namespace that later children are born in.
+
+    Precondition: it is new, and nobody is in it yet (time_namespaces(7)).
+    """
+
+    kind: ClassVar[str] = "set-time-offset"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    clock: str
+    """`monotonic` or `boottime`."""
+    secs: int
+    nanosecs: int = 0
+
+    def do(self, hands: Hands) -> Evidence:
+        path = "/proc/self/timens_offsets"
+        with closing(os.open(path, os.O_WRONLY | os.O_CLOEXEC)) as opened:
+            os.write(opened, f"{self.clock} {self.secs} {self.nanosecs}\n".encode("ascii"))
+        return {}
+
+    def describe(self) -> str:
+        return f"set the {self.clock} clock {self.secs}.{self.nanosecs:09d} s ahead"
+
+    def shell(self) -> str:
+        return f"unshare --time --{self.clock} {self.secs} --fork -- ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("openat", ('"/proc/self/timens_offsets"', "O_WRONLY")),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +149,7 @@ class JoinNamespace(Operation):
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if self.namespace in _FOR_CHILDREN and evidence.get("caller") == os.getpid():
-            _come_back((self.namespace,))
+            come_back((self.namespace,))
 
     def check(self, evidence: Evidence) -> Finding:
         return namespace_finding(evidence, (self.namespace,))
@@ -228,7 +259,7 @@ def options_of(names: tuple[str, ...]) -> str:
     return " ".join(f"--{_LONG_OPTIONS.get(name, name)}" for name in names)
 
 
-def _come_back(names: tuple[str, ...]) -> None:
+def come_back(names: tuple[str, ...]) -> None:
     """Have children born in the caller's own namespaces again."""
     for name in names:
         with closing(os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)) as own:

@@ -84,6 +84,10 @@ class Hands:
         """Whether there is a descriptor of this name."""
         return name in self._descriptors
 
+    def everything(self) -> dict[str, int]:
+        """All descriptors by name; they stay here."""
+        return dict(self._descriptors)
+
     def give(self, name: str) -> int:
         """Hand a descriptor over: the caller closes it. Raises: KeyError."""
         return self._descriptors.pop(name)

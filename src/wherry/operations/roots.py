@@ -58,7 +58,7 @@ class MountOverlay(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         os.chdir(self.directory)
-        data = self._data()
+        data = overlay_data(self.lower, self.upper, self.work)
         if len(data) < _PAGE:
             kernel.mount("overlay", self.target, "overlay", 0, data)
             way = "mount"
@@ -67,13 +67,6 @@ class MountOverlay(Operation):
             way = "fsopen"
         hands.hold(ROOT, os.open(self.target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         return {"mount_point": "/", "layers": len(self.lower), "way": way}
-
-    def _data(self) -> str:
-        lower = ":".join(_escaped(each) for each in self.lower)
-        data = f"lowerdir={lower}"
-        if self.upper:
-            data += f",upperdir={_escaped(self.upper)},workdir={_escaped(self.work)}"
-        return data
 
     def _mount_long(self) -> None:
         """More layers than fit in the page of mount(2): one option each (Linux 6.8)."""
@@ -94,9 +87,10 @@ class MountOverlay(Operation):
         return f"mount {layers} and a writable directory as the root"
 
     def shell(self) -> str:
+        data = overlay_data(self.lower, self.upper, self.work)
         return (
             f"cd {shlex.quote(self.directory)} && mount -t overlay overlay"
-            f" -o {shlex.quote(self._data())} {shlex.quote(self.target)}"
+            f" -o {shlex.quote(data)} {shlex.quote(self.target)}"
         )
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
@@ -170,6 +164,14 @@ class PivotRoot(Operation):
             Call("umount2", ("MNT_DETACH",)),
             Call("chdir", ('"/"',)),
         )
+
+
+def overlay_data(lower: tuple[str, ...], upper: str, work: str) -> str:
+    """The option text of an overlay for mount(2)."""
+    data = f"lowerdir={':'.join(_escaped(each) for each in lower)}"
+    if upper:
+        data += f",upperdir={_escaped(upper)},workdir={_escaped(work)}"
+    return data
 
 
 def _escaped(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from wherry.oci.runtime_spec import Device, Process, RuntimeSpec
 from wherry.operations.files import MakeDevice, MakeLink
+from wherry.operations.mounts import BindMount
 from wherry.operations.plan import Operation
 from wherry.operations.sysctls import HoldProcfs, SetSysctl, parameter_path
 from wherry.operations.terminals import BindConsole, OpenTerminal
@@ -36,31 +37,45 @@ _IPC_SYSCTLS = frozenset(
 )  # fmt: skip
 
 
-def device_nodes(subject: Subject, machine: Machine) -> Iterator[Operation]:
-    """Nodes and links in /dev, unless it is the host's, and the terminal."""
+def device_nodes(subject: Subject, machine: Machine, *, makes_nodes: bool) -> Iterator[Operation]:
+    """Nodes and links in /dev, unless it is the host's, and the terminal.
+
+    `makes_nodes`: where mknod(2) is not allowed, the host's own nodes are bound.
+    """
     spec = subject.spec
     if not _has_host_dev(spec):
         devices = {each.path: each for each in (*_DEFAULT_DEVICES, *spec.linux.devices)}
         default = {each.path for each in _DEFAULT_DEVICES}
         for device in devices.values():
-            yield MakeDevice(
-                path=device.path,
-                type=device.type,
-                major=device.major,
-                minor=device.minor,
-                mode=device.file_mode,
-                uid=device.uid,
-                gid=device.gid,
-                why="default: every container has it"
-                if device.path in default
-                else f"--device {device.path} (or --privileged)",
+            is_default = device.path in default
+            why = (
+                "default: every container has it"
+                if is_default
+                else f"--device {device.path} (or --privileged)"
             )
+            if makes_nodes:
+                yield _node(device, why)
+            else:
+                yield BindMount(source=device.path, destination=device.path, why=why)
         core = (("/dev/core", "/proc/kcore"),) if machine.has_kcore else ()
         for path, points_to in (*_LINKS, *core):
             yield MakeLink(path=path, points_to=points_to, why="default: as on every Linux")
     if subject.makes_terminal:
         yield terminal_of(spec.process)
         yield BindConsole(why="--tty: messages for the console go to the terminal")
+
+
+def _node(device: Device, why: str) -> Operation:
+    return MakeDevice(
+        path=device.path,
+        type=device.type,
+        major=device.major,
+        minor=device.minor,
+        mode=device.file_mode,
+        uid=device.uid,
+        gid=device.gid,
+        why=why,
+    )
 
 
 def _has_host_dev(spec: RuntimeSpec) -> bool:
@@ -73,14 +88,43 @@ def terminal_of(process: Process) -> Operation:
     return OpenTerminal(rows=process.console_height, columns=process.console_width, why="--tty")
 
 
-def sysctls_of(spec: RuntimeSpec) -> Iterator[Operation]:
-    """Kernel parameters of the container's own namespaces. Raises: PlanRefused."""
-    if not spec.linux.sysctl:
+def sysctls_of(spec: RuntimeSpec, *, has_set_joined: bool = False) -> Iterator[Operation]:
+    """Kernel parameters of the container's namespaces. Raises: PlanRefused.
+
+    `has_set_joined`: those of namespaces that it joined have been set on the way.
+    """
+    own, joined = _owned_and_joined(spec)
+    wanted = [
+        (name, value)
+        for name, value in sorted(spec.linux.sysctl.items())
+        if not has_set_joined or _namespace_of(name) not in joined
+    ]
+    if not wanted:
         return
-    own = {each.type for each in spec.linux.namespaces if not each.path}
-    joined = {each.type for each in spec.linux.namespaces if each.path}
     yield HoldProcfs(why="--sysctl: no mount of the container can stand in its way")
-    for name, value in sorted(spec.linux.sysctl.items()):
+    yield from _settings(wanted, own, joined)
+
+
+def sysctls_of_joined(spec: RuntimeSpec) -> Iterator[Operation]:
+    """Kernel parameters of namespaces that are joined. Raises: PlanRefused."""
+    own, joined = _owned_and_joined(spec)
+    wanted = [
+        (name, value)
+        for name, value in sorted(spec.linux.sysctl.items())
+        if _namespace_of(name) in joined
+    ]
+    yield from _settings(wanted, own, joined)
+
+
+def _owned_and_joined(spec: RuntimeSpec) -> tuple[set[str], set[str]]:
+    own = {each.type for each in spec.linux.namespaces if not each.path}
+    return own, {each.type for each in spec.linux.namespaces if each.path}
+
+
+def _settings(
+    wanted: list[tuple[str, str]], own: set[str], joined: set[str]
+) -> Iterator[Operation]:
+    for name, value in wanted:
         _require_namespaced(name, own, joined)
         if not value.isascii() or "\0" in value:
             raise PlanRefused(f"sysctl {name}: the value must be plain text")
@@ -92,18 +136,22 @@ def _require_namespaced(name: str, own: set[str], joined: set[str]) -> None:
 
     Raises: PlanRefused.
     """
+    needed = _namespace_of(name)
+    if not needed:
+        raise PlanRefused(f"sysctl {name} is not in a separate kernel namespace")
+    if needed not in own | (joined if needed == "network" else set()):
+        raise PlanRefused(f"sysctl {name} is not allowed in the host's {needed} namespace")
+
+
+def _namespace_of(name: str) -> str:
+    """The namespace that a parameter belongs to; empty for the host's. Raises: PlanRefused."""
     try:
         words = parameter_path(name).split("/")
     except ValueError as error:
         raise PlanRefused(f"sysctl {name!r} is not a kernel parameter") from error
     dotted = ".".join(words)
     if words[0] == "net" and len(words) > 1:
-        needed = "network"
-    elif dotted in _IPC_SYSCTLS or dotted.startswith("fs.mqueue."):
-        needed = "ipc"
-    elif dotted == "kernel.domainname":
-        needed = "uts"
-    else:
-        raise PlanRefused(f"sysctl {name} is not in a separate kernel namespace")
-    if needed not in own | (joined if needed == "network" else set()):
-        raise PlanRefused(f"sysctl {name} is not allowed in the host's {needed} namespace")
+        return "network"
+    if dotted in _IPC_SYSCTLS or dotted.startswith("fs.mqueue."):
+        return "ipc"
+    return "uts" if dotted == "kernel.domainname" else ""

@@ -9,8 +9,10 @@ from wherry.operations.files import EnterDirectory
 from wherry.operations.namespaces import JoinContainer
 from wherry.operations.plan import Operation, Plan
 from wherry.operations.process import Fork, NewSession, SetDumpable
+from wherry.operations.user_namespaces import RaiseHardLimit
 from wherry.runtime.device_plan import terminal_of
 from wherry.runtime.privilege_plan import oom_score, refuse_labels
+from wherry.runtime.user_plan import become_its_root
 
 
 def join_parent_plan(cgroup_paths: tuple[str, ...], layout: CgroupLayout) -> Plan:
@@ -20,17 +22,26 @@ def join_parent_plan(cgroup_paths: tuple[str, ...], layout: CgroupLayout) -> Pla
 
 
 def join_child_plan(
-    init_pid: int, cgroup_paths: tuple[str, ...], layout: CgroupLayout, process: Process
+    init_pid: int,
+    cgroup_paths: tuple[str, ...],
+    layout: CgroupLayout,
+    process: Process,
+    *,
+    has_user_namespace: bool = False,
 ) -> Plan:
     """From a forked process to one in the container's cgroups and namespaces.
 
     Raises: PlanRefused.
     """
-    return tuple(_join_operations(init_pid, cgroup_paths, layout, process))
+    return tuple(_join_operations(init_pid, cgroup_paths, layout, process, has_user_namespace))
 
 
 def _join_operations(
-    init_pid: int, cgroup_paths: tuple[str, ...], layout: CgroupLayout, process: Process
+    init_pid: int,
+    cgroup_paths: tuple[str, ...],
+    layout: CgroupLayout,
+    process: Process,
+    has_user_namespace: bool,
 ) -> Iterator[Operation]:
     refuse_labels(process)
     yield SetDumpable(is_dumpable=False, why="processes of the container must not look into it")
@@ -40,11 +51,17 @@ def _join_operations(
     yield NewSession(why="the program leads a session of its own")
     if process.oom_score_adj is not None:
         yield oom_score(process.oom_score_adj)
+    if has_user_namespace:
+        for limit in process.rlimits:
+            yield RaiseHardLimit(name=limit.type, hard=limit.hard, why=f"--ulimit, {limit.type}")
+    user = ("user",) if has_user_namespace else ()
     yield JoinContainer(
         init_pid=init_pid,
-        namespaces=("cgroup", "ipc", "uts", "net", "mnt"),
+        namespaces=(*user, "cgroup", "ipc", "uts", "net", "mnt"),
         why="exec: inside the container (pid and time follow from the fork)",
     )
+    if has_user_namespace:
+        yield from become_its_root()
     if process.terminal:
         yield terminal_of(process)
     yield EnterDirectory(path=process.cwd, makes=False, why=f"--workdir or WORKDIR {process.cwd}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wherry.oci.runtime_spec import Process
+from wherry.operations.looking import namespace_inode
 from wherry.operations.namespaces import INIT
 from wherry.operations.plan import Journal
 from wherry.runtime.child import ChildWork
@@ -60,8 +61,14 @@ def join(
             raise PlanRefused("no command specified")
         if (request.stdio is None) != process.terminal:
             raise PlanRefused("a process has either a terminal or three descriptors")
-        plan = join_child_plan(init_pid, cgroup_paths, machine.layout, process)
-    except PlanRefused as error:
+        plan = join_child_plan(
+            init_pid,
+            cgroup_paths,
+            machine.layout,
+            process,
+            has_user_namespace=_is_elsewhere(init_pid, "user"),
+        )
+    except (PlanRefused, OSError) as error:
         raise CreateFailed("step", str(error), "", []) from error
     work = ChildWork(
         plan=plan,
@@ -83,3 +90,8 @@ def join(
     return JoinedProcess(
         pid=parked.pid, pidfd=parked.pidfd, console=parked.console, journal=parked.journal
     )
+
+
+def _is_elsewhere(pid: int, namespace: str) -> bool:
+    """Whether a process is in another namespace of a kind than we are. Raises: OSError."""
+    return namespace_inode(f"/proc/{pid}", namespace) != namespace_inode("/proc/self", namespace)

@@ -27,13 +27,17 @@ class MountWords:
     propagation: str
     options: tuple[tuple[str, str | None], ...]
     """Of the file system (`size=64m`)."""
+    id_map: str = ""
+    """`idmap`, `ridmap` for the mounts below as well, or empty: owners are shown as they are."""
 
 
 def mount_words(mount: Mount) -> MountWords:
     """Sort the options of a mount."""
     is_bind = mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options
     attributes, recursive, options = [], [], []
-    propagation = ""
+    propagation = id_map = ""
+    if mount.uid_mappings or mount.gid_mappings:
+        id_map = "idmap"
     for word in mount.options:
         if word in ATTRIBUTE_WORDS:
             attributes.append(word)
@@ -41,6 +45,8 @@ def mount_words(mount: Mount) -> MountWords:
             recursive.append(word[1:])
         elif word in _PROPAGATION_WORDS:
             propagation = word
+        elif word in ("idmap", "ridmap"):
+            id_map = word
         elif word not in ("bind", "rbind") and word not in _IGNORED:
             name, equals, value = word.partition("=")
             options.append((name, value if equals else None))
@@ -51,4 +57,5 @@ def mount_words(mount: Mount) -> MountWords:
         recursive_attributes=tuple(recursive),
         propagation=propagation,
         options=tuple(options),
+        id_map=id_map,
     )

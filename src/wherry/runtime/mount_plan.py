@@ -1,16 +1,21 @@
 """The mounts of a container, in the order of the specification."""
 
 import os
+import re
 from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout
 from wherry.oci.runtime_spec import Mount
 from wherry.operations.files import MakeLink
-from wherry.operations.mounts import BindMount, MountFilesystem, RemountReadOnly
+from wherry.operations.foreign_trees import CloneForeignTree
+from wherry.operations.mounts import BindMount, CloneTree, MountFilesystem, RemountReadOnly
 from wherry.operations.plan import Operation
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import mount_words
 from wherry.runtime.subject import Subject, cgroup_directories_of
+
+_FOREIGN_TREE = re.compile(r"/proc/([0-9]{1,10})/root(/.+)")
+"""How a bind mount's source names a directory of another container."""
 
 INIT_IN_CONTAINER = "/sbin/docker-init"
 """Where Docker shows `--init`'s program."""
@@ -31,6 +36,29 @@ def mounts_of(subject: Subject, machine: Machine) -> Iterator[Operation]:
             propagation="rprivate",
             why="--init",
         )
+
+
+def is_foreign(mount: Mount) -> bool:
+    """Whether a bind mount's source is a directory of another container."""
+    return _FOREIGN_TREE.fullmatch(mount.source) is not None
+
+
+def held_source(mount: Mount, why: str) -> Operation:
+    """Clone a bind mount's source ahead of its mount."""
+    foreign = _FOREIGN_TREE.fullmatch(mount.source)
+    if foreign is not None:
+        return CloneForeignTree(
+            pid=int(foreign[1]),
+            path=foreign[2],
+            destination=mount.destination,
+            why="--ipc container:... shares it",
+        )
+    return CloneTree(
+        source=mount.source,
+        destination=mount.destination,
+        is_recursive=mount_words(mount).is_recursive,
+        why=why,
+    )
 
 
 def _mount(mount: Mount) -> Operation:

@@ -163,13 +163,16 @@ def park(
     except OperationFailed as error:
         channel.close()
         childs_end.close()
+        hands.close()
         raise CreateFailed("step", str(error), "", journal) from error
     pid = int(str(journal[-1].evidence["pid"]))
     if pid == 0:
         channel.close()
-        become(work, childs_end, {**(held or {}), **dict(zip(STDIO, stdio or (), strict=False))})
+        given = {**hands.everything(), **(held or {})}
+        become(work, childs_end, {**given, **dict(zip(STDIO, stdio or (), strict=False))})
     childs_end.close()
     pidfd = hands.give(_PIDFD)
+    hands.close()
     try:
         report = handshake.receive_report(channel)
     except (OSError, ValueError) as error:

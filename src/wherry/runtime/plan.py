@@ -8,54 +8,46 @@ capabilities(7) and seccomp(2) require.
 """
 
 import os
-import re
 from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout, Hierarchy
-from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
+from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.cgroups import EnableControllers, EnterCgroups, MakeCgroup
 from wherry.operations.files import EnterDirectory, MakeDirectory
-from wherry.operations.foreign_trees import CloneForeignTree
-from wherry.operations.identity import (
-    SetUmask,
-)
+from wherry.operations.held_mounts import AttachRoot
+from wherry.operations.identity import SetUmask
 from wherry.operations.masks import MaskPath, ProtectPath
-from wherry.operations.mounts import CloneTree, RemountReadOnly
-from wherry.operations.namespaces import (
-    JoinNamespace,
-    SetDomainname,
-    SetHostname,
-    Unshare,
-    UnshareForChildren,
-)
+from wherry.operations.mounts import RemountReadOnly
 from wherry.operations.plan import Operation, Plan
-from wherry.operations.process import (
-    Fork,
-    NewSession,
-    SetDumpable,
-)
+from wherry.operations.process import Fork, NewSession, SetDumpable
 from wherry.operations.roots import BindRoot, MountOverlay, PivotRoot, SetPropagation
 from wherry.runtime.device_plan import device_nodes, sysctls_of
 from wherry.runtime.limits import device_operation, limit_operations
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import PlanRefused, mount_words
-from wherry.runtime.mount_plan import mounts_of
+from wherry.runtime.mount_plan import held_source, is_foreign, mounts_of
+from wherry.runtime.namespace_plan import (
+    check_namespaces,
+    namespaces_for_children,
+    own_namespaces,
+)
 from wherry.runtime.privilege_plan import oom_score, refuse_labels
 from wherry.runtime.refusals import refuse_unbuilt
-from wherry.runtime.subject import Subject, cgroup_directories_of
+from wherry.runtime.subject import (
+    Subject,
+    cgroup_directories_of,
+    root_source,
+    root_target,
+)
+from wherry.runtime.user_plan import (
+    become_its_root,
+    has_user_namespace,
+    held_mounts,
+    user_fork,
+    user_namespace,
+)
 
-_NAMESPACE_FILES = {
-    "mount": "mnt", "network": "net", "pid": "pid", "ipc": "ipc", "uts": "uts", "time": "time",
-    "cgroup": "cgroup", "user": "user",
-}  # fmt: skip
-
-_FOR_CHILDREN = ("pid", "time")
-
-_FOREIGN_TREE = re.compile(r"/proc/([0-9]{1,10})/root(/.+)")
-"""How a bind mount's source names a directory of another container."""
-
-
-_V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
+_V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb", "rdma")
 
 
 def parent_plan(subject: Subject, machine: Machine) -> Plan:
@@ -65,9 +57,11 @@ def parent_plan(subject: Subject, machine: Machine) -> Plan:
 
 def _parent_operations(subject: Subject, machine: Machine) -> Iterator[Operation]:
     spec, layout = subject.spec, machine.layout
-    yield MakeDirectory(
-        path=_root_target(subject), why="the root is mounted here, inside the namespace only"
-    )
+    check_namespaces(spec.linux)
+    if subject.rootfs is not None:
+        yield MakeDirectory(
+            path=root_target(subject), why="the root is mounted here, inside the namespace only"
+        )
     directories = cgroup_directories_of(subject, layout)
     if layout.is_unified and layout.unified is not None:
         yield from _enabled_controllers(subject, layout.unified)
@@ -82,7 +76,14 @@ def _parent_operations(subject: Subject, machine: Machine) -> Iterator[Operation
     devices = device_operation(spec.linux.resources, by_controller)
     if devices is not None:
         yield devices
-    yield from _namespaces_for_children(spec, machine)
+    is_remote = has_user_namespace(spec)
+    # Before the pid namespace, which would end with the first process that is born in it.
+    yield from user_namespace(spec.linux)
+    yield from held_mounts(subject)
+    yield from namespaces_for_children(spec, machine, is_born_elsewhere=is_remote)
+    if is_remote:
+        yield user_fork(subject, by_controller.get("", ""))
+        return
     yield Fork(
         cgroup=by_controller.get("", ""),
         why="the container's process 1 is a child of the shim, parked until start",
@@ -127,26 +128,6 @@ def _controllers(hierarchy: Hierarchy) -> str:
     return ", ".join(hierarchy.controllers)
 
 
-def _namespaces_for_children(spec: RuntimeSpec, machine: Machine) -> Iterator[Operation]:
-    made = []
-    for namespace in spec.linux.namespaces:
-        if namespace.type not in _FOR_CHILDREN:
-            continue
-        if namespace.path:
-            yield JoinNamespace(
-                namespace=namespace.type,
-                path=namespace.path,
-                why=f"--{namespace.type} container:... shares that namespace",
-            )
-        elif namespace.type != "time" or machine.has_time_namespaces:
-            made.append(namespace.type)
-    if made:
-        yield UnshareForChildren(
-            namespaces=tuple(made),
-            why=f"default: every container has its own {' and '.join(made)} namespace",
-        )
-
-
 def child_plan(subject: Subject, machine: Machine) -> Plan:
     """From a forked process to one that sees only the container. Raises: PlanRefused."""
     return tuple(_child_operations(subject, machine))
@@ -172,11 +153,14 @@ def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]
     yield NewSession(why="the program leads a session of its own")
     if spec.process.oom_score_adj is not None:
         yield oom_score(spec.process.oom_score_adj)
-    yield from _own_namespaces(spec)
-    yield from _root(subject)
+    is_remote = has_user_namespace(spec)
+    yield from own_namespaces(spec, has_joined=is_remote)
+    yield from _root(subject, is_remote=is_remote)
+    if is_remote:
+        yield from become_its_root()
     yield from mounts_of(subject, machine)
-    yield from device_nodes(subject, machine)
-    yield from sysctls_of(spec)
+    yield from device_nodes(subject, machine, makes_nodes=not is_remote)
+    yield from sysctls_of(spec, has_set_joined=is_remote)
     for path in spec.linux.masked_paths:
         yield MaskPath(path=path, why="default: it tells or controls too much of the host")
     for path in spec.linux.readonly_paths:
@@ -201,65 +185,23 @@ def _entered_files(subject: Subject, layout: CgroupLayout) -> tuple[str, ...]:
     )
 
 
-def _own_namespaces(spec: RuntimeSpec) -> Iterator[Operation]:
-    made = []
-    for namespace in spec.linux.namespaces:
-        file = _NAMESPACE_FILES.get(namespace.type)
-        if file is None or file == "user":
-            raise PlanRefused(f"namespaces of type {namespace.type} are not supported")
-        if file in _FOR_CHILDREN:
-            continue
-        if namespace.path:
-            yield JoinNamespace(namespace=file, path=namespace.path, why=_joins(namespace.type))
-        else:
-            made.append(file)
-    if "mnt" not in made:
-        raise PlanRefused("a container needs a mount namespace of its own")
-    yield Unshare(
-        namespaces=tuple(made),
-        why=f"default: every container has its own {', '.join(made)} namespaces",
-    )
-    if spec.hostname and "uts" in made:
-        yield SetHostname(name=spec.hostname, why="--hostname, or the short id of the container")
-    if spec.domainname and "uts" in made:
-        yield SetDomainname(name=spec.domainname, why="--domainname")
-
-
-def _joins(kind: str) -> str:
-    if kind == "network":
-        return "the engine made and connected this network namespace before"
-    return f"--{kind} container:... shares that namespace"
-
-
-def _root_target(subject: Subject) -> str:
-    return f"{subject.bundle}/rootfs"
-
-
-def _root(subject: Subject) -> Iterator[Operation]:
-    for mount in subject.spec.mounts:
-        words = mount_words(mount)
-        foreign = _FOREIGN_TREE.fullmatch(mount.source) if words.is_bind else None
-        if foreign is not None:
-            yield CloneForeignTree(
-                pid=int(foreign[1]), path=foreign[2], why="--ipc container:... shares it"
-            )
-        elif words.is_bind and words.propagation.endswith("shared"):
-            yield CloneTree(
-                source=mount.source,
-                is_recursive=words.is_recursive,
-                why=f"bind-propagation={words.propagation} of {mount.destination}",
-            )
+def _root(subject: Subject, *, is_remote: bool) -> Iterator[Operation]:
+    if not is_remote:
+        yield from _trees_held_by_the_child(subject)
     yield SetPropagation(
         path="/", propagation="rslave", why="mounts made in the container must not reach the host"
     )
-    rootfs, target = subject.rootfs, _root_target(subject)
+    rootfs, target = subject.rootfs, root_target(subject)
+    if is_remote:
+        yield AttachRoot(target=target, why="it was made with the host's rights")
+        return
     match rootfs:
         case None:
-            source = os.path.join(subject.bundle, subject.spec.root.path)
+            source = root_source(subject)
             yield BindRoot(source=source, target=target, why=f"root.path {source}")
         case RootfsMount(type="bind"):
             yield BindRoot(
-                source=os.path.join(rootfs.directory, rootfs.source),
+                source=root_source(subject),
                 target=target,
                 why="the snapshot driver has the whole root in one directory",
             )
@@ -274,3 +216,11 @@ def _root(subject: Subject) -> Iterator[Operation]:
             )
         case _:
             raise PlanRefused(f"a root of type {rootfs.type} can't be mounted")
+
+
+def _trees_held_by_the_child(subject: Subject) -> Iterator[Operation]:
+    for mount in subject.spec.mounts:
+        words = mount_words(mount)
+        is_peer = words.propagation.endswith("shared")
+        if words.is_bind and not words.id_map and (is_peer or is_foreign(mount)):
+            yield held_source(mount, f"bind-propagation={words.propagation} asks for it")

@@ -19,8 +19,5 @@ def _unbuilt(spec: RuntimeSpec) -> Iterator[tuple[str, bool]]:
     yield "process.scheduler", process.scheduler is not None
     yield "process.execCPUAffinity", process.exec_cpu_affinity is not None
     yield "hooks", spec.hooks != Hooks()
-    yield "linux.uidMappings", bool(linux.uid_mappings or linux.gid_mappings)
-    yield "linux.timeOffsets", bool(linux.time_offsets)
     yield "linux.personality", linux.personality is not None
     yield "linux.netDevices", bool(linux.net_devices)
-    yield "mounts.uidMappings", any(each.uid_mappings for each in spec.mounts)

@@ -32,3 +32,16 @@ def cgroup_directories_of(
     if path == "/":
         raise PlanRefused("cgroupsPath must not be the root of the hierarchies")
     return tuple((each, f"{each.mount_point}{path}") for each in layout.hierarchies())
+
+
+def root_source(subject: Subject) -> str:
+    """The directory that is the container's root, when it is not a stack of layers."""
+    rootfs = subject.rootfs
+    if rootfs is None:
+        return os.path.normpath(os.path.join(subject.bundle, subject.spec.root.path))
+    return os.path.join(rootfs.directory, rootfs.source)
+
+
+def root_target(subject: Subject) -> str:
+    """Where the root is mounted until it is `/`: a bundle's own root is bound onto itself."""
+    return root_source(subject) if subject.rootfs is None else f"{subject.bundle}/rootfs"

@@ -12,6 +12,7 @@ from wherry.linux import mounts as kernel
 from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWNS, unshare
 from wherry.operations.foreign_trees import CloneForeignTree
+from wherry.operations.mounts import held_tree
 from wherry.operations.plan import Hands
 
 pytestmark = pytest.mark.kernel
@@ -48,11 +49,13 @@ def _attach(donor: int, directory: Path) -> int:
     kernel.mount("", "/", "", kernel.MS_PRIVATE | kernel.MS_REC)
     own = os.readlink("/proc/self/ns/mnt")
     hands = Hands()
-    operation = CloneForeignTree(pid=donor, path=f"{directory}/shm", why="test")
+    operation = CloneForeignTree(
+        pid=donor, path=f"{directory}/shm", destination="/shm", why="test"
+    )
     operation.do(hands)
     if os.readlink("/proc/self/ns/mnt") != own or (directory / "shm" / "x").exists():
         return 1
     with closing(os.open(directory / "here", os.O_PATH | os.O_CLOEXEC)) as target:
-        kernel.move_mount(hands.get(f"tree:{operation.source}"), target)
+        kernel.move_mount(hands.get(held_tree("/shm")), target)
     hands.close()
     return 0 if (directory / "here" / "x").read_text() == "hello\n" else 2

@@ -10,8 +10,10 @@ import pytest
 from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.journal import ForgottenOperation, from_json, to_json
 from wherry.operations.plan import Entry, Operation, Outcome
+from wherry.operations.process import NewSession
 
 SAMPLES: dict[Any, Any] = {str: "text", int: 7, bool: True, bytes: b"bytes"}
+SAMPLES[Operation] = NewSession(why="a plan inside of an operation")
 
 
 def _sample(hint: Any) -> Any:

@@ -10,6 +10,7 @@ from wherry.linux.cgroups import CgroupLayout, Hierarchy
 from wherry.oci.runtime_spec import (
     Capabilities,
     Cpu,
+    IdMapping,
     Memory,
     Mount,
     Namespace,
@@ -18,6 +19,7 @@ from wherry.oci.runtime_spec import (
     Rlimit,
     RootfsMount,
     RuntimeSpec,
+    TimeOffset,
     User,
 )
 from wherry.operations.plan import Plan
@@ -139,6 +141,37 @@ def test_container_with_many_options() -> None:
     assert_golden_json("runtime/many_options", plans)
 
 
+def test_container_in_a_user_namespace() -> None:
+    """What the container's root may not do is done with the host's rights, before the fork."""
+    ids = (IdMapping(container_id=0, host_id=100_000, size=65_536),)
+    spec = replace(
+        SPEC,
+        process=replace(
+            SPEC.process, rlimits=(Rlimit(type="RLIMIT_NOFILE", soft=1024, hard=4096),)
+        ),
+        mounts=(
+            *SPEC.mounts,
+            Mount(destination="/data", source="/srv/data", options=("rbind", "ro")),
+            Mount(destination="/m", source="/srv/m", options=("bind", "ridmap")),
+        ),
+        linux=replace(
+            SPEC.linux,
+            namespaces=(
+                *(each for each in SPEC.linux.namespaces if each.type != "network"),
+                Namespace(type="network", path="/run/netns/c1"),
+                Namespace(type="user"),
+            ),
+            uid_mappings=ids,
+            gid_mappings=ids,
+            sysctl={"net.ipv4.ip_forward": "1", "kernel.shmmax": "1"},
+            time_offsets={"monotonic": TimeOffset(secs=7)},
+        ),
+    )
+    made = subject(spec, init_binary="/usr/bin/tini-static")
+    plans = {"parent": told(parent_plan(made, V2)), "child": told(child_plan(made, V2))}
+    assert_golden_json("runtime/user_namespace", plans)
+
+
 def test_privileges() -> None:
     """The order in which a process gives up what it may do, with and without no_new_privs."""
     sets = Capabilities(
@@ -209,7 +242,11 @@ def test_the_hosts_dev_is_left_alone() -> None:
         ({"namespaces": (Namespace(type="pid"),)}, "needs a mount namespace"),
         (
             {"namespaces": (Namespace(type="mount"), Namespace(type="user"))},
-            "namespaces of type user are not supported",
+            "user namespaces enabled, but no uid mapping found",
+        ),
+        (
+            {"namespaces": (Namespace(type="mount"), Namespace(type="mount"))},
+            "linux.namespaces has mount twice",
         ),
         ({"mount_label": "x"}, "SELinux labels of mounts are not supported"),
         ({"cgroups_path": "/../.."}, "must not be the root"),
