@@ -21,6 +21,7 @@ from wherry.programs.settings import Settings
 from wherry.snapshots import Snapshots
 from wherry.specgen import read_host_facts
 from wherry.store import Database
+from wherry.volumes import MIGRATIONS as VOLUME_MIGRATIONS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,7 +62,13 @@ async def engine_bench(
         (root / name).mkdir(parents=True)
     data_root, exec_root = str(root / "data"), str(root / "exec")
     database = Database(
-        f"{data_root}/engine.db", (*MIGRATIONS, *Snapshots.MIGRATIONS, *ImageStore.MIGRATIONS)
+        f"{data_root}/engine.db",
+        (
+            *MIGRATIONS,
+            *Snapshots.MIGRATIONS,
+            *ImageStore.MIGRATIONS,
+            *VOLUME_MIGRATIONS,
+        ),
     )
     images = ImageStore(data_root, database, Snapshots(data_root, database))
     for name, changes in (

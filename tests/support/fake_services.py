@@ -34,8 +34,10 @@ from wherry.model.errors import (
     ExecAlreadyStarted,
     ExecNotFound,
     ImageNotFound,
+    InvalidValue,
     NetworkNotFound,
     NothingToKill,
+    VolumeNotFound,
     WherryError,
 )
 from wherry.model.events import Event
@@ -75,6 +77,7 @@ from wherry.model.queries import (
     ProcessTable,
 )
 from wherry.model.tasks import ExitRecord
+from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
 
 SECOND = 1_000_000_000
 BRIDGE_ID = NetworkId("b" * 64)
@@ -179,6 +182,7 @@ class FakeEngine:
             execs=FakeExecs(self),
             images=FakeImages(self),
             networks=FakeNetworks(self),
+            volumes=FakeVolumes(),
             system=FakeSystem(self),
             events=FakeEvents(self),
             explanations=FakeExplanations(self),
@@ -557,6 +561,45 @@ class FakeNetworks:
 
     async def containers_on(self, network: Network) -> Sequence[Container]:
         return list(self.engine.containers.values())
+
+
+class FakeVolumes:
+    """Volumes in a dictionary; nobody ever uses one."""
+
+    def __init__(self) -> None:
+        self.volumes: dict[str, Volume] = {}
+
+    async def create(self, spec: VolumeSpec) -> Volume:
+        made = Volume(
+            name=spec.name or "0" * 64,
+            driver=spec.driver or "local",
+            mount_point=f"/var/lib/wherry/volumes/{spec.name}/_data",
+            created_at_ns=1_700_000_000 * SECOND,
+            options=spec.options,
+            labels=spec.labels,
+        )
+        return self.volumes.setdefault(made.name, made)
+
+    async def get(self, name: str) -> Volume:
+        if name not in self.volumes:
+            raise VolumeNotFound(name)
+        return self.volumes[name]
+
+    async def list(self, filters: Filters) -> Sequence[Volume]:
+        unknown = filters.keys() - {"dangling", "driver", "label", "name"}
+        if unknown:
+            raise InvalidValue(f"invalid filter '{min(unknown)}'")
+        return list(self.volumes.values())
+
+    async def remove(self, name: str, *, is_forced: bool = False) -> None:
+        if self.volumes.pop(name, None) is None and not is_forced:
+            raise VolumeNotFound(name)
+
+    async def prune(self, filters: Filters, *, takes_named: bool = False) -> VolumePrune:
+        return VolumePrune()
+
+    async def usage(self) -> Sequence[VolumeUsage]:
+        return [VolumeUsage(volume=each, size_bytes=0, users=()) for each in self.volumes.values()]
 
 
 @dataclass

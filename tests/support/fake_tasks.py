@@ -5,8 +5,10 @@ tests/contract/tasks runs against this and against real processes.
 """
 
 import asyncio
+import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wherry.kit.clock import Clock, SystemClock
@@ -235,6 +237,13 @@ class FakeTasks:
         self, container_id: ContainerId, bundle: str, record_directory: str
     ) -> FakeTask | ExitRecord | None:
         return self.living.get(container_id)
+
+    async def open_view(
+        self, root: object, mounts: Sequence[object] = (), *, writes: bool = False
+    ) -> int:
+        """A container's files: there are none."""
+        with tempfile.TemporaryDirectory() as empty:
+            return os.open(empty, os.O_RDONLY | os.O_DIRECTORY)
 
     def behaviour(self, args: tuple[str, ...]) -> Behaviour:
         """What a command line does. Raises: CommandNotFound."""

@@ -217,6 +217,27 @@ RULES: Mapping[type[WherryError], Rule] = {
             f'invalid mount config for type "bind": bind source path does not exist: {e.path}'
         ),
     ),
+    kinds.VolumeNotFound: Rule(404, lambda e: f"get {e.name}: no such volume"),
+    kinds.VolumeInUse: Rule(
+        409, lambda e: f"remove {e.name}: volume is in use - [{', '.join(e.containers)}]"
+    ),
+    kinds.VolumeNameTaken: Rule(
+        409,
+        lambda e: (
+            f"create {e.name}: driver '{e.driver}' already has volume '{e.name}': "
+            "volume name must be unique"
+        ),
+    ),
+    kinds.VolumeDriverNotFound: Rule(
+        404,
+        lambda e: (
+            f"create {e.name}: error looking up volume plugin {e.driver}: "
+            f'plugin "{e.driver}" not found'
+        ),
+    ),
+    kinds.PathNotFound: Rule(
+        404, lambda e: f"Could not find the file {e.path} in container {e.container}"
+    ),
     kinds.ImageNotFound: Rule(404, lambda e: f"No such image: {e.reference}"),
     kinds.ImageInUse: Rule(409, _image_in_use),
     kinds.ImageHasTags: Rule(

@@ -38,6 +38,7 @@ from wherry.model.queries import (
     ProcessTable,
 )
 from wherry.model.tasks import ExitRecord
+from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
 
 __all__ = [
     "AttachRequest",
@@ -63,6 +64,7 @@ __all__ = [
     "StartOutcome",
     "StopOutcome",
     "System",
+    "Volumes",
     "WaitCondition",
 ]
 
@@ -209,6 +211,17 @@ class DiskUsage(Protocol):
     async def of_containers(self, containers: Sequence[Container]) -> Sequence[ContainerSizes]: ...
 
 
+class Volumes(Protocol):
+    """Named and anonymous volumes."""
+
+    async def create(self, spec: VolumeSpec) -> Volume: ...
+    async def get(self, name: str) -> Volume: ...
+    async def list(self, filters: Filters) -> Sequence[Volume]: ...
+    async def remove(self, name: str, *, is_forced: bool = False) -> None: ...
+    async def prune(self, filters: Filters, *, takes_named: bool = False) -> VolumePrune: ...
+    async def usage(self) -> Sequence[VolumeUsage]: ...
+
+
 class System(Protocol):
     """The engine as a whole."""
 
@@ -244,6 +257,7 @@ class Services:
     execs: Execs
     images: Images
     networks: Networks
+    volumes: Volumes
     system: System
     events: Events
     explanations: Explanations

@@ -15,6 +15,7 @@ from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.restarts import Restarts
+from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
@@ -46,6 +47,7 @@ class Boot:
         networks: Networks,
         snapshots: Snapshots,
         images: ImageStore,
+        volumes: ContainerVolumes,
         exits: ExitWatcher,
         health: HealthMonitor,
         remove: RemoveContainer,
@@ -60,6 +62,7 @@ class Boot:
         self._networks = networks
         self._snapshots = snapshots
         self._images = images
+        self._volumes = volumes
         self._exits = exits
         self._health = health
         self._remove = remove
@@ -74,6 +77,7 @@ class Boot:
         known = list(self._records.all())
         await asyncio.gather(*(self._take_over_or_tell(each) for each in known))
         await self._networks.sweep(self._live.ids())
+        await self._volumes.take_over()
         await self._offload(self._sweep_files)
         for container in list(self._records.all()):
             if container.spec.removes_itself and container.status.state is ContainerState.EXITED:

@@ -28,6 +28,35 @@ class BindMount(msgspec.Struct, frozen=True, kw_only=True, tag="bind"):
     is_recursive: bool = True
     written_as: str | None = None
     """The `-v` text, where the mount came as one: inspect shows it again."""
+    is_inherited: bool = False
+    """It came by `--volumes-from`: the wish was another container's."""
+
+
+class VolumeMount(msgspec.Struct, frozen=True, kw_only=True, tag="volume"):
+    """A volume in the container; made when the container is, where it isn't there yet."""
+
+    name: str = ""
+    """Empty in a wish for an anonymous volume; creation makes a name up."""
+    target: str
+    source: str = ""
+    """The volume's directory on the host; creation fills it in."""
+    driver: str = ""
+    is_read_only: bool = False
+    is_anonymous: bool = False
+    """`rm -v` takes it along."""
+    copies_image: bool = True
+    """While the volume is empty, what the image has at the target is copied into it."""
+    subpath: str = ""
+    """The directory or file of the volume that is shown, instead of all of it."""
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """With `options`: what a volume is given that has to be made."""
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
+    propagation: str = ""
+    mode: str = ""
+    """The words behind the target in a `-v` text, or in `--volumes-from`."""
+    written_as: str | None = None
+    from_mount_flag: bool = False
+    """It came as `--mount`; neither this nor a text: by VOLUME, `-v /path`, or inherited."""
 
 
 class TmpfsMount(msgspec.Struct, frozen=True, kw_only=True, tag="tmpfs"):
@@ -41,7 +70,7 @@ class TmpfsMount(msgspec.Struct, frozen=True, kw_only=True, tag="tmpfs"):
     from_mount_flag: bool = False
 
 
-MountSpec = BindMount | TmpfsMount
+MountSpec = BindMount | VolumeMount | TmpfsMount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +194,12 @@ class ContainerSpec:
     """Windows has several; here it is `default`, or unsaid."""
     cid_file: str = ""
     mounts: tuple[MountSpec, ...] = ()
+    declared_volumes: tuple[str, ...] = ()
+    """Places that are volumes by `-v /path` or the image's VOLUME."""
+    volumes_from: tuple[str, ...] = ()
+    """Containers whose volumes this one has too, each with `:ro` or `:rw` at will."""
+    volume_driver: str = ""
+    """Of volumes that have to be made and don't say which."""
     limits: Limits = field(default_factory=Limits)
     devices: DeviceSpec = field(default_factory=DeviceSpec)
     security: Security = field(default_factory=Security)

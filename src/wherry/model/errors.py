@@ -256,6 +256,45 @@ class BindSourceMissing(InvalidRequest):
     path: str
 
 
+@dataclass(eq=False)
+class VolumeNotFound(NotFound):
+    """No volume has this name."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class VolumeInUse(Conflict):
+    """Containers have the volume, whether they run or not."""
+
+    name: str
+    containers: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class VolumeNameTaken(Conflict):
+    """Another driver has a volume of this name."""
+
+    name: str
+    driver: str
+
+
+@dataclass(eq=False)
+class VolumeDriverNotFound(NotFound):
+    """No driver or plugin of this name is here."""
+
+    name: str
+    driver: str
+
+
+@dataclass(eq=False)
+class PathNotFound(NotFound):
+    """Nothing is under this path in the container."""
+
+    container: str
+    path: str
+
+
 # -- images ----------------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from wherry.operations import (
     sysctls,
     terminals,
     user_namespaces,
+    views,
+    volumes,
 )
 from wherry.operations.plan import Catalogue, Operation
 
@@ -92,6 +94,15 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     user_namespaces.MakeUserNamespace,
     user_namespaces.OpenUserNamespace,
     user_namespaces.RaiseHardLimit,
+    views.AttachTree,
+    views.DetachTree,
+    views.MakeMountPoint,
+    views.UnmountRoot,
+    volumes.MakeVolume,
+    volumes.MountVolume,
+    volumes.PopulateVolume,
+    volumes.RemoveVolume,
+    volumes.UnmountVolume,
 )
 
 CATALOGUE: Catalogue = {each.kind: each for each in _OPERATIONS}

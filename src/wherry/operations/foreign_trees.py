@@ -19,7 +19,7 @@ from wherry.operations.plan import Aspect, Call, Evidence, Hands, Operation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneForeignTree(Operation):
-    """Hold a directory of another container, mount and all, for a later bind.
+    """Hold a directory or file of another container, mount and all, for a later bind.
 
     Preconditions: one thread, whose root and working directory are the namespace's root; both
     are that again afterwards.
@@ -34,18 +34,22 @@ class CloneForeignTree(Operation):
     """As that container sees it."""
     destination: str
     """Where the later bind puts it."""
+    is_recursive: bool = False
+    """With the mounts below it."""
 
     def do(self, hands: Hands) -> Evidence:
         with (
             closing(os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as own,
             closing(os.open(f"/proc/{self.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as other,
             closing(os.open(f"/proc/{self.pid}/root", os.O_PATH | os.O_CLOEXEC)) as root,
-            closing(open_in_root(root, self.path, os.O_PATH | os.O_DIRECTORY)) as directory,
+            closing(open_in_root(root, self.path, os.O_PATH)) as place,
         ):
             setns(other, CLONE_NEWNS)
             try:
                 flags = kernel.OPEN_TREE_CLONE | kernel.AT_EMPTY_PATH
-                tree = kernel.open_tree(directory, "", flags)
+                if self.is_recursive:
+                    flags |= kernel.AT_RECURSIVE
+                tree = kernel.open_tree(place, "", flags)
             finally:
                 setns(own, CLONE_NEWNS)
         hands.hold(held_tree(self.destination), tree)

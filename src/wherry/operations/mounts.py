@@ -153,9 +153,14 @@ class CloneTree(Operation):
     source: str
     destination: str
     is_recursive: bool
+    subpath: str = ""
+    """As `BindMount` has it."""
 
     def do(self, hands: Hands) -> Evidence:
-        tree = _clone(self.source, recursive=self.is_recursive)
+        if self.subpath:
+            tree = _clone_below(self.source, self.subpath, recursive=self.is_recursive)
+        else:
+            tree = _clone(self.source, recursive=self.is_recursive)
         hands.hold(held_tree(self.destination), tree)
         return {}
 
@@ -175,6 +180,8 @@ class BindMount(Operation):
 
     source: str
     destination: str
+    subpath: str = ""
+    """A place below the source, resolved inside of it: its links lead nowhere else."""
     is_recursive: bool = False
     attributes: tuple[str, ...] = ()
     recursive_attributes: tuple[str, ...] = ()
@@ -186,6 +193,8 @@ class BindMount(Operation):
         was_held = hands.holds(held)
         if was_held:
             tree = hands.give(held)
+        elif self.subpath:
+            tree = _clone_below(self.source, self.subpath, recursive=self.is_recursive)
         else:
             tree = _clone(self.source, recursive=self.is_recursive)
         with closing(tree):
@@ -237,12 +246,15 @@ class BindMount(Operation):
 
     def describe(self) -> str:
         words = (*self.attributes, *(f"r{each}" for each in self.recursive_attributes))
-        return f"bind {self.source} to {self.destination}{_shown((*words, self.propagation))}"
+        return f"bind {self._place()} to {self.destination}{_shown((*words, self.propagation))}"
+
+    def _place(self) -> str:
+        return f"{self.source}/{self.subpath}" if self.subpath else self.source
 
     def shell(self) -> str:
         bind = "--rbind" if self.is_recursive else "--bind"
         place = shlex.quote(f"rootfs{self.destination}")
-        line = f"mount {bind} {shlex.quote(self.source)} {place}"
+        line = f"mount {bind} {shlex.quote(self._place())} {place}"
         if self.attributes:
             line += f" && {remount_line(place, self.attributes)}"
         if self.recursive_attributes:
@@ -300,6 +312,15 @@ def remount_line(place: str, attributes: tuple[str, ...]) -> str:
 def _clone(source: str, *, recursive: bool) -> int:
     flags = kernel.OPEN_TREE_CLONE | (kernel.AT_RECURSIVE if recursive else 0)
     return kernel.open_tree(kernel.AT_FDCWD, source, flags)
+
+
+def _clone_below(source: str, subpath: str, *, recursive: bool) -> int:
+    flags = kernel.OPEN_TREE_CLONE | (kernel.AT_RECURSIVE if recursive else 0)
+    with (
+        closing(os.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as top,
+        closing(open_in_root(top, subpath, os.O_PATH)) as place,
+    ):
+        return kernel.open_tree(place, "", flags | kernel.AT_EMPTY_PATH)
 
 
 def _shown(words: tuple[str, ...]) -> str:

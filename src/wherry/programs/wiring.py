@@ -28,6 +28,7 @@ from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.verbs import ContainerVerbs
+from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.disk_usage import DiskUsage
 from wherry.engine.events import EventLog
 from wherry.engine.explain import Explanations
@@ -38,6 +39,7 @@ from wherry.engine.prune import Prunes
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
 from wherry.engine.records import ContainerRecords
 from wherry.engine.system import EngineIdentity, SystemQueries
+from wherry.engine.volumes import VolumeVerbs
 from wherry.images import ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.clock import SystemClock
@@ -52,6 +54,8 @@ from wherry.snapshots import Snapshots
 from wherry.specgen import HostFacts, container_seccomp, read_host_facts
 from wherry.store import Database
 from wherry.tasks import Tasks
+from wherry.volumes import MIGRATIONS as VOLUME_MIGRATIONS
+from wherry.volumes import Volumes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,14 @@ async def _wired(
     attachments = Attachments()
     snapshots = Snapshots(ground.settings.data_root, ground.database)
     images = ImageStore(ground.settings.data_root, ground.database, snapshots)
+    volumes = Volumes(ground.settings.data_root, ground.database, ground.clock)
+    container_volumes = ContainerVolumes(
+        records=records,
+        volumes=volumes,
+        tasks=tasks,
+        events=events,
+        offload=ground.offload,
+    )
     seccomp = SeccompPrograms(ground.paths)
     assembly = ContainerAssembly(
         records=records,
@@ -113,6 +125,7 @@ async def _wired(
         snapshots=snapshots,
         networks=networks,
         tasks=tasks,
+        volumes=container_volumes,
         seccomp=seccomp,
         paths=ground.paths,
         host=ground.host,
@@ -129,6 +142,7 @@ async def _wired(
         networks=networks,
         assembly=assembly,
         restarts=restarts,
+        volumes=container_volumes,
         events=events,
         offload=ground.offload,
     )
@@ -178,6 +192,7 @@ async def _wired(
         waiters=waiters,
         attachments=attachments,
         snapshots=snapshots,
+        volumes=container_volumes,
         events=events,
         paths=ground.paths,
         offload=ground.offload,
@@ -193,6 +208,7 @@ async def _wired(
         networks=networks,
         events=events,
         paths=ground.paths,
+        volumes=container_volumes,
         host=ground.host,
         defaults=_create_defaults(ground.settings),
         offload=ground.offload,
@@ -244,6 +260,7 @@ async def _wired(
         networks=networks,
         snapshots=snapshots,
         images=images,
+        volumes=container_volumes,
         exits=exits,
         health=health,
         remove=remove,
@@ -269,6 +286,9 @@ async def _wired(
             images=image_verbs,
             networks=NetworkQueries(networks, records),
             system=system,
+            volumes=VolumeVerbs(
+                volumes=volumes, users=container_volumes, events=events, offload=ground.offload
+            ),
             events=events,
             explanations=Explanations(
                 records,
@@ -314,7 +334,12 @@ def _lay_ground(settings: Settings) -> _Ground:
         paths=ContainerPaths(data_root=settings.data_root, exec_root=settings.exec_root),
         database=Database(
             f"{settings.data_root}/engine.db",
-            (*ENGINE_MIGRATIONS, *Snapshots.MIGRATIONS, *ImageStore.MIGRATIONS),
+            (
+                *ENGINE_MIGRATIONS,
+                *Snapshots.MIGRATIONS,
+                *ImageStore.MIGRATIONS,
+                *VOLUME_MIGRATIONS,
+            ),
         ),
         offload=OffloadPool(),
         clock=SystemClock(),

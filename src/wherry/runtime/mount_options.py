@@ -9,6 +9,9 @@ _PROPAGATION_WORDS = frozenset({*PROPAGATIONS, *(f"r{each}" for each in PROPAGAT
 _IGNORED = frozenset({"defaults", "async", "nouser", "auto", "noauto", "user"})
 """Words of fstab(5) that say nothing to the kernel."""
 
+SUBPATH = "x-wherry.subpath="
+"""A word of our own; those with `x-` are never the kernel's (mount(8))."""
+
 
 class PlanRefused(Exception):
     """The specification asks for what can't or must not be done; the text says what."""
@@ -29,13 +32,15 @@ class MountWords:
     """Of the file system (`size=64m`)."""
     id_map: str = ""
     """`idmap`, `ridmap` for the mounts below as well, or empty: owners are shown as they are."""
+    subpath: str = ""
+    """Of a bind: the place below its source that is meant."""
 
 
 def mount_words(mount: Mount) -> MountWords:
     """Sort the options of a mount."""
     is_bind = mount.type == "bind" or "bind" in mount.options or "rbind" in mount.options
     attributes, recursive, options = [], [], []
-    propagation = id_map = ""
+    propagation = id_map = subpath = ""
     if mount.uid_mappings or mount.gid_mappings:
         id_map = "idmap"
     for word in mount.options:
@@ -47,6 +52,8 @@ def mount_words(mount: Mount) -> MountWords:
             propagation = word
         elif word in ("idmap", "ridmap"):
             id_map = word
+        elif word.startswith(SUBPATH):
+            subpath = word.removeprefix(SUBPATH)
         elif word not in ("bind", "rbind") and word not in _IGNORED:
             name, equals, value = word.partition("=")
             options.append((name, value if equals else None))
@@ -58,4 +65,5 @@ def mount_words(mount: Mount) -> MountWords:
         propagation=propagation,
         options=tuple(options),
         id_map=id_map,
+        subpath=subpath,
     )

@@ -53,10 +53,12 @@ def held_source(mount: Mount, why: str) -> Operation:
             destination=mount.destination,
             why="--ipc container:... shares it",
         )
+    words = mount_words(mount)
     return CloneTree(
         source=mount.source,
         destination=mount.destination,
-        is_recursive=mount_words(mount).is_recursive,
+        is_recursive=words.is_recursive,
+        subpath=words.subpath,
         why=why,
     )
 
@@ -75,6 +77,7 @@ def _mount(mount: Mount) -> Operation:
     return BindMount(
         source=mount.source,
         destination=mount.destination,
+        subpath=words.subpath,
         is_recursive=words.is_recursive,
         attributes=words.attributes,
         recursive_attributes=words.recursive_attributes,

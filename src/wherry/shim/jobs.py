@@ -1,4 +1,4 @@
-"""Short work inside other network namespaces, done by a maker that waits for a container.
+"""Short work inside other namespaces, done by a maker that waits for a container.
 
 It has one thread, so it can enter a namespace and come back. One that could not come back ends,
 and another takes its place.
@@ -13,6 +13,7 @@ from wherry.operations.links import PinNetworkNamespace
 from wherry.operations.namespaces import JoinNamespace, Unshare
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute
 from wherry.operations.sysctls import SetSysctl
+from wherry.shim.views import open_view
 
 
 def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
@@ -72,5 +73,9 @@ def _socket_inside(entering: Plan) -> tuple[Journal, int]:
     return journal, inside
 
 
-JOBS = {"network_namespace": make_network_namespace, "netlink": open_netlink}
+JOBS = {
+    "network_namespace": make_network_namespace,
+    "netlink": open_netlink,
+    "view": open_view,
+}
 """The jobs by the verb that asks for them."""

@@ -5,6 +5,7 @@ Messages are those of `kit.messages`: one packet each, with a version byte and d
     daemon to spawner  spawn + channel     -> nothing; the shim itself answers on the channel
                        network_namespace   -> journal + a netlink socket
                        netlink             -> a netlink socket
+                       view                -> a descriptor of a container's files
     daemon to shim     start, signal, pause, resume, resize, attach + stream, exec, end,
                        state, collect, discard, delete
     shim to daemon     an answer to each request, by its serial number; the first message, with

@@ -12,6 +12,7 @@ Called by: images (layers), engine (snapshots of containers), build.
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.compression import Compression, compression_of, decompressed
 from wherry.snapshots.diff import Writable, diff_tar
+from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_store import LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
 from wherry.snapshots.overlay import Snapshots
@@ -49,6 +50,7 @@ __all__ = [
     "compression_of",
     "decompressed",
     "diff_tar",
+    "file_sizes",
     "tar_header",
     "tar_padding",
 ]

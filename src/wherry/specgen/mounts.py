@@ -9,7 +9,13 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from wherry.model.containers import BindMount, ContainerSpec, MountSpec, TmpfsMount
+from wherry.model.containers import (
+    BindMount,
+    ContainerSpec,
+    MountSpec,
+    TmpfsMount,
+    VolumeMount,
+)
 from wherry.model.errors import InvalidValue
 from wherry.oci.runtime_spec import Mount
 from wherry.specgen import defaults
@@ -120,6 +126,13 @@ def _mount(wanted: MountSpec, host: HostFacts) -> Mount:
                 source=wanted.source,
                 options=_bind_options(wanted, host),
             )
+        case VolumeMount():
+            return Mount(
+                destination=_clean(wanted.target),
+                type="bind",
+                source=wanted.source,
+                options=_volume_options(wanted, host),
+            )
         case TmpfsMount():
             return Mount(
                 destination=_clean(wanted.target),
@@ -139,10 +152,24 @@ def _bind_options(bind: BindMount, host: HostFacts) -> tuple[str, ...]:
         )
     options = ["rbind" if bind.is_recursive else "bind"]
     if bind.is_read_only:
-        reaches_submounts = host.kernel_version >= _RECURSIVE_READ_ONLY_SINCE
-        options.append("rro" if reaches_submounts and bind.is_recursive else "ro")
+        options.append(_read_only_word(host) if bind.is_recursive else "ro")
     options.append(propagation)
     return tuple(options)
+
+
+def _volume_options(volume: VolumeMount, host: HostFacts) -> tuple[str, ...]:
+    options = ["rbind"]
+    if volume.is_read_only:
+        options.append(_read_only_word(host))
+    options.append(volume.propagation or "rprivate")
+    if volume.subpath:
+        options.append(f"x-wherry.subpath={volume.subpath}")
+    return tuple(options)
+
+
+def _read_only_word(host: HostFacts) -> str:
+    """`rro` reaches the mounts below as well, where the kernel can."""
+    return "rro" if host.kernel_version >= _RECURSIVE_READ_ONLY_SINCE else "ro"
 
 
 # -- tmpfs -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Lock order: none is held across an await of another component.
 """
 
 from wherry.logs.options import LogTarget
+from wherry.shim.views import ViewMount
 from wherry.tasks.following import follow_log, read_log
 from wherry.tasks.requests import ExecRequest, SpawnRequest
 from wherry.tasks.service import Tasks
@@ -23,6 +24,7 @@ __all__ = [
     "Task",
     "TaskStream",
     "Tasks",
+    "ViewMount",
     "follow_log",
     "read_log",
 ]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Sequence
 
 from wherry.kit import messages
 from wherry.kit.aio import OffloadPool
@@ -12,8 +13,10 @@ from wherry.model.errors import StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
+from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations import journal as journals
 from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, Refused
+from wherry.shim.views import ViewMount
 from wherry.tasks import orphans
 from wherry.tasks.channel import Answer, ChannelLost
 from wherry.tasks.refusals import to_model_error
@@ -144,6 +147,38 @@ class Tasks:
         Raises: StartFailed.
         """
         answer = await self._spawner.ask("netlink", path=path)
+        return answer.descriptors[0]
+
+    async def open_view(
+        self,
+        root: RootfsMount | int,
+        mounts: Sequence[ViewMount] = (),
+        *,
+        writes: bool = False,
+    ) -> int:
+        """A descriptor of a container's files, which the caller closes.
+
+        `root` is how to mount it, or the first process of a container that runs. Names below
+        the descriptor are resolved with `linux.files.open_in_root`, as the container would.
+
+        Raises: StartFailed.
+        """
+        answer = await self._spawner.ask(
+            "view",
+            target=self._empty_directory,
+            pid=root if isinstance(root, int) else 0,
+            rootfs=None if isinstance(root, int) else runtime_json.rootfs_to_json(root),
+            mounts=[
+                {
+                    "source": each.source,
+                    "destination": each.destination,
+                    "subpath": each.subpath,
+                    "is_read_only": each.is_read_only,
+                }
+                for each in mounts
+            ],
+            writes=writes,
+        )
         return answer.descriptors[0]
 
     # -- small steps -------------------------------------------------------------------------

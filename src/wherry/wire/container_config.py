@@ -94,6 +94,22 @@ class BindShape(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ReadOnlyForceRecursive: bool = False
 
 
+class DriverShape(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The driver of a volume that has to be made."""
+
+    Name: str = ""
+    Options: dict[str, str] | None = None
+
+
+class VolumeShape(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Options of a volume."""
+
+    NoCopy: bool = False
+    Labels: dict[str, str] | None = None
+    Subpath: str = ""
+    DriverConfig: DriverShape | None = None
+
+
 class TmpfsShape(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Options of a temporary file system."""
 
@@ -111,7 +127,7 @@ class Mount(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ReadOnly: bool = False
     Consistency: str = ""
     BindOptions: BindShape | None = None
-    VolumeOptions: dict[str, Any] | None = None
+    VolumeOptions: VolumeShape | None = None
     ImageOptions: dict[str, Any] | None = None
     TmpfsOptions: TmpfsShape | None = None
     ClusterOptions: dict[str, Any] | None = None

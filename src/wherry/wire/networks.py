@@ -1,4 +1,4 @@
-"""Answers about networks and volumes."""
+"""Answers about networks."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -53,10 +53,3 @@ class NetworkAnswer(Struct, kw_only=True):
     Containers: dict[str, NetworkContainer]
     Options: dict[str, str]
     Labels: dict[str, str]
-
-
-class VolumesAnswer(Struct):
-    """The volumes."""
-
-    Volumes: list[Struct]
-    Warnings: list[str] | None

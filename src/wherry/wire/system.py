@@ -4,6 +4,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from wherry.wire.containers import Summary
 from wherry.wire.images import Deletion, ImageSummary
+from wherry.wire.volumes import VolumeAnswer
 
 
 class ErrorAnswer(Struct):
@@ -174,7 +175,7 @@ class DiskUsageAnswer(Struct, kw_only=True):
     LayersSize: int = 0
     Images: list[ImageSummary] | None = None
     Containers: list[Summary] | None = None
-    Volumes: list[Struct] | None = None
+    Volumes: list[VolumeAnswer] | None = None
     BuildCache: list[Struct] | None = None
 
 

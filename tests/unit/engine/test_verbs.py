@@ -26,6 +26,7 @@ from wherry.model.errors import (
     NothingToKill,
     PortInUse,
     StartFailed,
+    VolumeInUse,
 )
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerState
@@ -96,12 +97,18 @@ async def test_names(bench: EngineBench) -> None:
         await created(bench, name="web\n")
 
 
-async def test_a_declared_volume_is_told(bench: EngineBench) -> None:
-    """An image's VOLUME, which is not there yet, is a warning and no secret."""
-    spec = ContainerSpec(image="keeper")
+async def test_a_declared_volume_is_made(bench: EngineBench) -> None:
+    """An image's VOLUME becomes an anonymous volume, which `rm -v` takes along."""
+    spec = ContainerSpec(image="keeper", command=("sleep", "1000"))
     outcome = await bench.services.containers.create(spec, name="")
-    assert len(outcome.warnings) == 1
-    assert "/var/lib/data" in outcome.warnings[0]
+    container = await bench.services.containers.get(outcome.container_id)
+    (mount,) = container.spec.mounts
+    assert mount.target == "/var/lib/data"
+    assert (await bench.services.volumes.get(mount.name)).is_anonymous
+    with pytest.raises(VolumeInUse):
+        await bench.services.volumes.remove(mount.name)
+    await bench.services.containers.remove(container.id, removes_volumes=True)
+    assert await bench.services.volumes.list({}) == []
 
 
 async def test_a_refused_create_leaves_nothing(bench: EngineBench) -> None:

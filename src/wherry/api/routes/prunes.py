@@ -7,11 +7,13 @@ from aiohttp import web
 from wherry.api.call import Call, Handler
 from wherry.api.translate.images import to_deletions, to_image_summary
 from wherry.api.translate.listing import to_summary
+from wherry.api.translate.volumes import to_usage_answer
 from wherry.model.errors import InvalidValue
 from wherry.model.queries import ContainerQuery
 from wherry.wire import system as shapes
 from wherry.wire.containers import Summary
 from wherry.wire.images import ImageSummary
+from wherry.wire.volumes import VolumeAnswer
 
 _KINDS = ("container", "image", "volume", "build-cache")
 _BUILD_CACHE_FILTERS = frozenset(
@@ -31,7 +33,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
             LayersSize=await call.services.disk_usage.layers_bytes() if wants_images else 0,
             Images=await _images(call) if wants_images else None,
             Containers=await _containers(call) if "container" in kinds else None,
-            Volumes=[] if "volume" in kinds else None,
+            Volumes=await _volumes(call) if "volume" in kinds else None,
             BuildCache=[] if "build-cache" in kinds else None,
         )
     )
@@ -51,6 +53,10 @@ async def _containers(call: Call) -> list[Summary]:
         to_summary(each, now_ns=now_ns, sizes=measured)
         for each, measured in zip(containers, sizes, strict=True)
     ]
+
+
+async def _volumes(call: Call) -> list[VolumeAnswer]:
+    return [to_usage_answer(each) for each in await call.services.volumes.usage()]
 
 
 # -- prunes ----------------------------------------------------------------------------------

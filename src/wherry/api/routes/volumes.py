@@ -1,4 +1,4 @@
-"""Volumes and plugins: there are none, and that is the answer."""
+"""Volumes."""
 
 from collections.abc import Mapping
 
@@ -6,23 +6,55 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.errors import Refusal
-from wherry.model.errors import InvalidValue
-from wherry.wire.networks import VolumesAnswer
+from wherry.api.translate.volumes import to_volume_answer, to_volume_spec
+from wherry.wire.lenient import Decoder
+from wherry.wire.volumes import VolumeCreateRequest, VolumesAnswer, VolumesPruneAnswer
 
-_FILTERS = frozenset({"dangling", "driver", "label", "name"})
+_create_request = Decoder(VolumeCreateRequest)
+
+
+async def create(call: Call) -> web.StreamResponse:
+    """`POST /volumes/create`; a volume that is there already is the answer too."""
+    request = await call.json(_create_request) or VolumeCreateRequest()
+    volume = await call.services.volumes.create(to_volume_spec(request))
+    return call.json_answer(to_volume_answer(volume), status=201)
 
 
 async def list_volumes(call: Call) -> web.StreamResponse:
     """`GET /volumes`."""
-    for key in call.filters():
-        if key not in _FILTERS:
-            raise InvalidValue(f"invalid filter '{key}'")
-    return call.json_answer(VolumesAnswer(Volumes=[], Warnings=None))
+    found = await call.services.volumes.list(call.filters())
+    return call.json_answer(
+        VolumesAnswer(Volumes=[to_volume_answer(each) for each in found], Warnings=None)
+    )
 
 
-async def find_volume(call: Call) -> web.StreamResponse:
-    """`GET` and `DELETE /volumes/{name}`."""
-    raise Refusal(404, f"get {call.parameter}: no such volume")
+async def inspect(call: Call) -> web.StreamResponse:
+    """`GET /volumes/{name}`."""
+    return call.json_answer(to_volume_answer(await call.services.volumes.get(call.parameter)))
+
+
+async def update(call: Call) -> web.StreamResponse:
+    """`PUT /volumes/{name}`: there is nothing to change on a volume outside of a cluster."""
+    await call.services.volumes.get(call.parameter)
+    raise Refusal(503, "volume update only valid for cluster volumes, but swarm is unavailable")
+
+
+async def remove(call: Call) -> web.StreamResponse:
+    """`DELETE /volumes/{name}`."""
+    await call.services.volumes.remove(call.parameter, is_forced=call.flag("force"))
+    return call.empty_answer()
+
+
+async def prune(call: Call) -> web.StreamResponse:
+    """`POST /volumes/prune`."""
+    pruned = await call.services.volumes.prune(
+        call.filters(), takes_named=call.traits.prunes_named_volumes
+    )
+    return call.json_answer(
+        VolumesPruneAnswer(
+            VolumesDeleted=list(pruned.deleted) or None, SpaceReclaimed=pruned.reclaimed_bytes
+        )
+    )
 
 
 async def list_plugins(call: Call) -> web.StreamResponse:
@@ -37,8 +69,11 @@ async def find_plugin(call: Call) -> web.StreamResponse:
 
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/volumes"): list_volumes,
-    ("GET", "/volumes/{name}"): find_volume,
-    ("DELETE", "/volumes/{name}"): find_volume,
+    ("POST", "/volumes/create"): create,
+    ("POST", "/volumes/prune"): prune,
+    ("GET", "/volumes/{name}"): inspect,
+    ("PUT", "/volumes/{name}"): update,
+    ("DELETE", "/volumes/{name}"): remove,
     ("GET", "/plugins"): list_plugins,
     ("GET", "/plugins/{name...}/json"): find_plugin,
 }

@@ -12,8 +12,6 @@ _NEUTRAL: tuple[object, ...] = (None, UNSET, "", 0, False, [], {})
 
 _CONFIG_FIELDS = ("OnBuild", "Shell")
 _HOST_FIELDS = (
-    "VolumeDriver",
-    "VolumesFrom",
     "Cgroup",
     "Links",
     "StorageOpt",
@@ -29,8 +27,6 @@ def refuse_absent_features(config: Config, host: HostShape) -> None:
     for name in _HOST_FIELDS:
         if getattr(host, name) not in _NEUTRAL:
             raise FeatureMissing(f"HostConfig.{name}")
-    if config.Volumes:
-        raise FeatureMissing(f"anonymous volumes (Config.Volumes {min(config.Volumes)!r})")
     if host.Isolation not in ("", "default"):
         raise InvalidValue(
             f"invalid isolation: \"{host.Isolation}\" - linux only supports 'default'"

@@ -8,7 +8,7 @@ from msgspec import UNSET, structs
 from wherry.api.translate.absences import refuse_absent_features
 from wherry.api.translate.health import to_health_check
 from wherry.api.translate.limits import to_devices, to_limits
-from wherry.api.translate.mounts import to_mounts
+from wherry.api.translate.mounts import to_declared_volumes, to_mounts
 from wherry.api.translate.networking import to_network_spec
 from wherry.api.translate.restarts import to_restart_policy
 from wherry.api.translate.security import to_namespaces, to_security
@@ -69,6 +69,9 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
         mounts=to_mounts(host),
         limits=to_limits(host),
         devices=to_devices(host),
+        declared_volumes=to_declared_volumes(request),
+        volumes_from=tuple(host.VolumesFrom or ()),
+        volume_driver=host.VolumeDriver,
         security=to_security(host),
         namespaces=to_namespaces(host),
         network=to_network_spec(request, host),

@@ -1,15 +1,16 @@
 """Mounts: `-v` texts, `--mount` objects and `--tmpfs` options, both ways."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NoReturn, assert_never
+from typing import assert_never
 
-from wherry.model.containers import BindMount, MountSpec, TmpfsMount
+from wherry.model.containers import BindMount, MountSpec, TmpfsMount, VolumeMount
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.wire import container_config as shapes
 from wherry.wire.containers import MountPoint
 
 DEFAULT_PROPAGATION = "rprivate"
+_RELABELLED = "z"
+"""The mode that Docker shows of a volume that was named without one."""
 
 _ACCESS = frozenset({"ro", "rw"})
 _RELABELLING = frozenset({"z", "Z"})
@@ -19,8 +20,6 @@ _COPYING = frozenset({"nocopy"})
 _MODE_KINDS = (_ACCESS, _RELABELLING, _PROPAGATION, _CONSISTENCY, _COPYING)
 """Of each kind a mode names at most one. Relabelling and consistency do nothing here, as in
 Docker on a host without SELinux, and on Linux."""
-
-_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
 def to_mounts(host: shapes.HostShape) -> tuple[MountSpec, ...]:
@@ -38,12 +37,20 @@ def to_mounts(host: shapes.HostShape) -> tuple[MountSpec, ...]:
 # -- `-v` ------------------------------------------------------------------------------------
 
 
-def _from_text(text: str) -> BindMount:
+def to_declared_volumes(config: shapes.Config) -> tuple[str, ...]:
+    """The places of anonymous volumes (`-v /path`). Raises: InvalidValue."""
+    for target in config.Volumes or {}:
+        if problem := _target_problem(target):
+            raise _bad_text(target, f'invalid mount config for type "volume": {problem}')
+    return tuple(sorted(config.Volumes or {}))
+
+
+def _from_text(text: str) -> BindMount | VolumeMount:
     """`source:target[:mode]`, as docker's volume parser for Linux reads it."""
     source, target, mode = _split(text)
     words = _mode_words(mode)
     if not source.startswith("/"):
-        _refuse_volume(text, source, target)
+        return _volume_from_text(text, source, target, mode)
     if "nocopy" in words:
         raise _bad_text(text, 'invalid mount config for type "bind": '
                      "field VolumeOptions must not be specified")  # fmt: skip
@@ -91,17 +98,21 @@ def _mode_words(mode: str) -> list[str]:
     return mode.split(",") if mode else []
 
 
-def _refuse_volume(text: str, name: str, target: str) -> NoReturn:
+def _volume_from_text(text: str, name: str, target: str, mode: str) -> VolumeMount:
     problem = _target_problem(target)
     if problem:
         raise _bad_text(text, f'invalid mount config for type "volume": {problem}')
-    if name and not _VOLUME_NAME.fullmatch(name):
-        raise InvalidValue(
-            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
-            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, '
-            "use absolute path"
-        )
-    raise FeatureMissing(f"volumes ({text!r}); a bind mount begins with a slash")
+    words = _mode_words(mode)
+    if _PROPAGATION & set(words):
+        raise InvalidValue(f"invalid mode: {mode}")
+    return VolumeMount(
+        name=name,
+        target=target,
+        is_read_only="ro" in words,
+        copies_image="nocopy" not in words,
+        mode=mode or _RELABELLED,
+        written_as=text,
+    )
 
 
 def _bad_text(text: str, problem: str = "") -> InvalidValue:
@@ -124,14 +135,16 @@ def _target_problem(target: str) -> str:
 
 def _from_object(mount: shapes.Mount) -> MountSpec:
     problem = _target_problem(mount.Target)
-    if problem and mount.Type in ("bind", "tmpfs"):
+    if problem and mount.Type in ("bind", "tmpfs", "volume"):
         raise _bad_object(mount, problem)
     match mount.Type:
         case "bind":
             return _bind(mount)
         case "tmpfs":
             return _tmpfs(mount)
-        case "volume" | "image" | "cluster" | "npipe":
+        case "volume":
+            return _volume(mount)
+        case "image" | "cluster" | "npipe":
             raise FeatureMissing(f"mounts of type {mount.Type}")
         case _:
             raise _bad_object(mount, "mount type unknown")
@@ -158,6 +171,34 @@ def _bind(mount: shapes.Mount) -> BindMount:
         propagation=options.Propagation or DEFAULT_PROPAGATION,
         creates_source=options.CreateMountpoint,
         is_recursive=not options.NonRecursive,
+    )
+
+
+def _volume(mount: shapes.Mount) -> VolumeMount:
+    if mount.BindOptions is not None:
+        raise _bad_object(mount, "field BindOptions must not be specified")
+    if mount.TmpfsOptions is not None:
+        raise _bad_object(mount, "field TmpfsOptions must not be specified")
+    options = mount.VolumeOptions or shapes.VolumeShape()
+    driver = options.DriverConfig or shapes.DriverShape()
+    if not mount.Source and mount.ReadOnly:
+        raise _bad_object(mount, "must not set ReadOnly mode when using anonymous volumes")
+    if not mount.Source and options.Subpath:
+        raise _bad_object(mount, "must not set Subpath when using anonymous volumes")
+    if options.Subpath.startswith("/") or ".." in options.Subpath.split("/"):
+        raise _bad_object(mount, "subpath must be a relative path within the volume")
+    return VolumeMount(
+        name=mount.Source,
+        target=mount.Target,
+        driver=driver.Name,
+        is_read_only=mount.ReadOnly,
+        is_anonymous=not mount.Source,
+        copies_image=not options.NoCopy,
+        subpath=options.Subpath,
+        labels=options.Labels or {},
+        options=driver.Options or {},
+        mode=_RELABELLED,
+        from_mount_flag=True,
     )
 
 
@@ -195,7 +236,11 @@ def _from_tmpfs(target: str, options: str) -> TmpfsMount:
 
 def bind_texts(mounts: Iterable[MountSpec]) -> list[str] | None:
     """HostConfig.Binds."""
-    texts = [each.written_as for each in mounts if isinstance(each, BindMount) and each.written_as]
+    texts = [
+        each.written_as
+        for each in mounts
+        if isinstance(each, BindMount | VolumeMount) and each.written_as
+    ]
     return texts or None
 
 
@@ -213,8 +258,11 @@ def mount_objects(mounts: Iterable[MountSpec]) -> Iterator[shapes.Mount]:
     for mount in mounts:
         match mount:
             case BindMount():
-                if mount.written_as is None:
+                if mount.written_as is None and not mount.is_inherited:
                     yield _bind_object(mount)
+            case VolumeMount():
+                if mount.from_mount_flag:
+                    yield _volume_object(mount)
             case TmpfsMount():
                 if mount.from_mount_flag:
                     yield _tmpfs_object(mount)
@@ -234,6 +282,26 @@ def _bind_object(mount: BindMount) -> shapes.Mount:
         Target=mount.target,
         ReadOnly=mount.is_read_only,
         BindOptions=None if options == shapes.BindShape() else options,
+    )
+
+
+def _volume_object(mount: VolumeMount) -> shapes.Mount:
+    driver = shapes.DriverShape(
+        Name="" if not mount.options and mount.driver == "local" else mount.driver,
+        Options=dict(mount.options) or None,
+    )
+    options = shapes.VolumeShape(
+        NoCopy=not mount.copies_image,
+        Labels=dict(mount.labels) or None,
+        Subpath=mount.subpath,
+        DriverConfig=None if driver == shapes.DriverShape() else driver,
+    )
+    return shapes.Mount(
+        Type="volume",
+        Source="" if mount.is_anonymous else mount.name,
+        Target=mount.target,
+        ReadOnly=mount.is_read_only,
+        VolumeOptions=None if options == shapes.VolumeShape() else options,
     )
 
 
@@ -265,6 +333,17 @@ def _mount_point(mount: MountSpec) -> Iterator[MountPoint]:
                 Source=mount.source,
                 Destination=mount.target,
                 Mode=_mode_of(mount.written_as),
+                RW=not mount.is_read_only,
+                Propagation=mount.propagation,
+            )
+        case VolumeMount():
+            yield MountPoint(
+                Type="volume",
+                Name=mount.name,
+                Source=mount.source,
+                Destination=mount.target,
+                Driver=mount.driver,
+                Mode=mount.mode,
                 RW=not mount.is_read_only,
                 Propagation=mount.propagation,
             )

@@ -14,6 +14,8 @@ class Traits:
     names_multiplexed_streams: bool = True
     """Framed streams have a content type of their own."""
     stop_takes_signal: bool = True
+    prunes_named_volumes: bool = False
+    """A prune that says nothing of it takes volumes that somebody named, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,12 @@ from wherry.wire.versions import ApiVersion
 
 
 def _traits(traits: Traits) -> Traits:
-    return replace(traits, names_multiplexed_streams=False, stop_takes_signal=False)
+    return replace(
+        traits,
+        names_multiplexed_streams=False,
+        stop_takes_signal=False,
+        prunes_named_volumes=True,
+    )
 
 
 def _info(document: Document) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, UndoStack
@@ -98,6 +99,7 @@ class ContainerAssembly:
         snapshots: Snapshots,
         networks: Networks,
         tasks: Tasks,
+        volumes: ContainerVolumes,
         seccomp: SeccompPrograms,
         paths: ContainerPaths,
         host: HostFacts,
@@ -110,6 +112,7 @@ class ContainerAssembly:
         self._snapshots = snapshots
         self._networks = networks
         self._tasks = tasks
+        self._volumes = volumes
         self._paths = paths
         self._host = host
         self._init_binary = init_binary
@@ -121,8 +124,9 @@ class ContainerAssembly:
         """Everything up to the moment before execve.
 
         Raises: StartFailed, CommandNotFound, CommandNotExecutable, UserNotFound, PortInUse,
-        JoinedContainerNotRunning, AddressPoolExhausted, InvalidRequest kinds.
+        JoinedContainerNotRunning, AddressPoolExhausted, VolumeNotFound, InvalidRequest kinds.
         """
+        container = await self._volumes.hold(container, undo)
         undo.push(self._networks.detach, container.id)
         try:
             sandbox = await self._networks.attach(self._attach_request(container))

@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import dataclass, replace
 
+from wherry.engine.containers.volumes import ContainerVolumes, volume_names
 from wherry.engine.events import EventLog
 from wherry.engine.names import pick_name
 from wherry.engine.paths import ContainerPaths
@@ -72,6 +73,7 @@ class CreateContainer:
         networks: Networks,
         events: EventLog,
         paths: ContainerPaths,
+        volumes: ContainerVolumes,
         host: HostFacts,
         defaults: CreateDefaults,
         offload: OffloadPool,
@@ -83,6 +85,7 @@ class CreateContainer:
         self._networks = networks
         self._events = events
         self._paths = paths
+        self._volumes = volumes
         self._host = host
         self._defaults = defaults
         self._offload = offload
@@ -106,6 +109,7 @@ class CreateContainer:
             await self._offload(_check_bind_sources, spec)
         container_id = ContainerId(new_id())
         merged = self._with_engine_defaults(with_image_defaults(spec, image.config), container_id)
+        merged = self._volumes.planned(merged)
         if not merged.entrypoint and not merged.command:
             raise InvalidValue("no command specified")
         check_spec(merged, host=self._host)
@@ -123,11 +127,15 @@ class CreateContainer:
         async with UndoStack() as undo:
             undo.push(self._offload, self._erase_files, container_id)
             await self._offload(self._prepare_files, container_id, image)
+            if volume_names(merged.mounts):
+                rootfs = self._snapshots.rootfs(SnapshotKey(container_id))
+                given = await self._volumes.give(merged, rootfs, container_id, undo)
+                container = replace(container, spec=given)
             await self._records.add(container)
+            self._volumes.given(container.spec)
             undo.keep()
         self._events.container("create", container)
-        warnings = (*admission.warnings, *_warnings(image.config))
-        return CreateOutcome(container_id=container.id, warnings=warnings)
+        return CreateOutcome(container_id=container.id, warnings=admission.warnings)
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -271,6 +279,7 @@ def with_image_defaults(spec: ContainerSpec, image: ImageConfig) -> ContainerSpe
         stop_signal=spec.stop_signal or image.stop_signal,
         health=image.health if spec.health is None else spec.health.completed_by(image.health),
         shell=spec.shell or image.shell,
+        declared_volumes=tuple(sorted({*spec.declared_volumes, *image.volumes})),
         network=replace(
             spec.network,
             exposed=tuple(
@@ -296,15 +305,6 @@ def merge_environment(image: tuple[str, ...], user: tuple[str, ...]) -> tuple[st
             raise InvalidValue(f"invalid environment variable: {entry}")
     names = {entry.partition("=")[0] for entry in user}
     return user + tuple(entry for entry in image if entry.partition("=")[0] not in names)
-
-
-def _warnings(image: ImageConfig) -> tuple[str, ...]:
-    """What the image asks for and does not get."""
-    return tuple(
-        f"The image declares the volume {path}: volumes are not there yet, so what is written"
-        " to it stays in the container's own layer."
-        for path in image.volumes
-    )
 
 
 def _check_log(log: LogSpec) -> None:

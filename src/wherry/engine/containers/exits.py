@@ -8,6 +8,7 @@ from dataclasses import replace
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.live import LiveContainers, Waiters
 from wherry.engine.containers.restarts import Restarts
+from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
@@ -38,6 +39,7 @@ class ExitWatcher:
         networks: Networks,
         assembly: ContainerAssembly,
         restarts: Restarts,
+        volumes: ContainerVolumes,
         events: EventLog,
         offload: OffloadPool,
     ) -> None:
@@ -48,6 +50,7 @@ class ExitWatcher:
         self._networks = networks
         self._assembly = assembly
         self._restarts = restarts
+        self._volumes = volumes
         self._events = events
         self._offload = offload
         self._watching: set[asyncio.Task[None]] = set()
@@ -98,6 +101,7 @@ class ExitWatcher:
             self._records.replace(ended),
             task.delete(),
         )
+        await self._volumes.release(container)
         await self._offload(self._assembly.erase_bundle, container_id)
         self._live.leave(container_id)
         self.announce(container, ended, record)
@@ -114,6 +118,7 @@ class ExitWatcher:
             exitCode=str(record.exit_code),
         )
         self.announce_connections("disconnect", before)
+        self.announce_mounts("unmount", before)
         self._waiters.exited(ended.id, record)
 
     def announce_connections(self, action: str, container: Container) -> None:
@@ -124,6 +129,10 @@ class ExitWatcher:
             except NetworkNotFound:
                 driver = ""  # the engine was restarted without that network
             self._events.endpoint(action, endpoint, driver, container.id)
+
+    def announce_mounts(self, action: str, container: Container) -> None:
+        """A volume event for each volume of a container."""
+        self._volumes.announce(action, container)
 
     def _note_oom(self, container_id: ContainerId) -> None:
         container = self._records.get(container_id)

@@ -6,7 +6,7 @@ from wherry.engine.filters import FilterReader, invalid_value
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.numbers import parse_int, parse_unsigned
-from wherry.model.containers import BindMount, Container, TmpfsMount
+from wherry.model.containers import BindMount, Container, TmpfsMount, VolumeMount
 from wherry.model.errors import ImageNotFound, InvalidReference, InvalidValue
 from wherry.model.images import Image
 from wherry.model.lifecycle import ContainerState
@@ -182,6 +182,8 @@ def _mount_points(container: Container) -> set[str]:
         match mount:
             case BindMount():
                 points |= {mount.source, mount.target}
+            case VolumeMount():
+                points |= {mount.name, mount.target}
             case TmpfsMount():
                 points.add(mount.target)
     return points

@@ -6,6 +6,7 @@ from dataclasses import replace
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.live import Waiters
 from wherry.engine.containers.stop import StopContainer
+from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
@@ -35,6 +36,7 @@ class RemoveContainer:
         waiters: Waiters,
         attachments: Attachments,
         snapshots: Snapshots,
+        volumes: ContainerVolumes,
         events: EventLog,
         paths: ContainerPaths,
         offload: OffloadPool,
@@ -45,14 +47,22 @@ class RemoveContainer:
         self._waiters = waiters
         self._attachments = attachments
         self._snapshots = snapshots
+        self._volumes = volumes
         self._events = events
         self._paths = paths
         self._offload = offload
 
     async def __call__(
-        self, reference: str, *, is_forced: bool = False, removes_link: bool = False
+        self,
+        reference: str,
+        *,
+        is_forced: bool = False,
+        removes_volumes: bool = False,
+        removes_link: bool = False,
     ) -> None:
         """Remove a container that is not running; with `is_forced`, kill it before.
+
+        With `removes_volumes`, the anonymous ones that no other container has go as well.
 
         Raises: ContainerNotFound, ContainerRunning, RemovalInProgress, FeatureMissing.
         """
@@ -70,6 +80,8 @@ class RemoveContainer:
             if current.counts_as_running:
                 raise ContainerRunning(current.id, current.status.state.value)
             await self._remove(current)
+        if removes_volumes:
+            await self._volumes.remove_anonymous(current)
 
     async def after_exit(self, container_id: ContainerId) -> None:
         """Remove a container that asked for it; one that somebody removed first is fine."""
@@ -79,6 +91,7 @@ class RemoveContainer:
                 current = self._records.get(container_id)
                 if current is not None and not current.counts_as_running:
                     await self._remove(current)
+                    await self._volumes.remove_anonymous(current)
 
     async def _end(self, container: Container) -> None:
         try:

@@ -104,6 +104,7 @@ class StartContainer:
             self._exits.watch(container.id, task)
             self._health.watch(running, task)
             undo.keep()
+        self._exits.announce_mounts("mount", running)
         self._exits.announce_connections("connect", running)
         self._events.container("start", running)
 

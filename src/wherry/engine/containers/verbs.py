@@ -85,8 +85,13 @@ class ContainerVerbs:
         removes_volumes: bool = False,
         removes_link: bool = False,
     ) -> None:
-        """See `RemoveContainer`. There are no anonymous volumes yet for `removes_volumes`."""
-        await self.removing(reference, is_forced=is_forced, removes_link=removes_link)
+        """See `RemoveContainer`."""
+        await self.removing(
+            reference,
+            is_forced=is_forced,
+            removes_volumes=removes_volumes,
+            removes_link=removes_link,
+        )
 
     async def wait(self, reference: str, condition: WaitCondition) -> Awaitable[ExitRecord]:
         """Begin to wait; the result is awaited for the end. Raises: ContainerNotFound."""

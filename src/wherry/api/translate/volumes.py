@@ -1,0 +1,37 @@
+"""Volumes, both ways."""
+
+from wherry.kit.timestamps import NANOSECONDS, rfc3339_nano
+from wherry.model.errors import FeatureMissing
+from wherry.model.volumes import Volume, VolumeSpec, VolumeUsage
+from wherry.wire.volumes import UsageData, VolumeAnswer, VolumeCreateRequest
+
+
+def to_volume_spec(request: VolumeCreateRequest) -> VolumeSpec:
+    """What the user asked for. Raises: FeatureMissing."""
+    if request.ClusterVolumeSpec is not None:
+        raise FeatureMissing("cluster volumes (ClusterVolumeSpec)")
+    return VolumeSpec(
+        name=request.Name,
+        driver=request.Driver,
+        options=request.DriverOpts or {},
+        labels=request.Labels or {},
+    )
+
+
+def to_volume_answer(volume: Volume) -> VolumeAnswer:
+    """A volume as it is shown; times in whole seconds, as Docker reads them off the directory."""
+    return VolumeAnswer(
+        CreatedAt=rfc3339_nano(volume.created_at_ns // NANOSECONDS * NANOSECONDS),
+        Driver=volume.driver,
+        Labels=dict(volume.labels) or None,
+        Mountpoint=volume.mount_point,
+        Name=volume.name,
+        Options=dict(volume.options) or None,
+    )
+
+
+def to_usage_answer(usage: VolumeUsage) -> VolumeAnswer:
+    """The same with what it holds."""
+    answer = to_volume_answer(usage.volume)
+    answer.UsageData = UsageData(RefCount=len(usage.users), Size=usage.size_bytes)
+    return answer

@@ -1,0 +1,200 @@
+"""Every volume of an engine, whichever driver keeps it."""
+
+import errno
+import os
+import threading
+from collections.abc import Mapping, Sequence
+
+from wherry.kit.clock import Clock
+from wherry.kit.random_ids import new_id
+from wherry.linux.files import open_in_root
+from wherry.linux.syscall import KernelError
+from wherry.model.errors import (
+    InvalidValue,
+    StepFailed,
+    VolumeDriverNotFound,
+    VolumeNameTaken,
+    VolumeNotFound,
+)
+from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSpec
+from wherry.operations.plan import Hands, Journal, OperationFailed, execute
+from wherry.operations.volumes import PopulateVolume
+from wherry.snapshots import file_sizes
+from wherry.store import Database
+from wherry.volumes.driver import VolumeDriver
+from wherry.volumes.local import LocalDriver
+from wherry.volumes.volume_table import VolumeTable
+
+
+class Volumes:
+    """Makes, finds, mounts and removes volumes. Blocking; from any thread.
+
+    A volume is mounted while somebody holds it. Holders are containers that run; they are known
+    to this process only, and told again at boot.
+    """
+
+    def __init__(self, data_root: str, database: Database, clock: Clock) -> None:
+        """Take over `volumes` of the data root, which is made if missing."""
+        directory = f"{data_root}/volumes"
+        os.makedirs(directory, mode=0o701, exist_ok=True)
+        self._clock = clock
+        self._table = VolumeTable(database)
+        self._drivers: dict[str, VolumeDriver] = {LOCAL: LocalDriver(directory)}
+        self._holders: dict[str, set[str]] = {}
+        self._changing = threading.RLock()
+
+    # -- looking -----------------------------------------------------------------------------
+
+    def all(self) -> Sequence[Volume]:
+        """Every volume, by name."""
+        return [volume for _name, volume in sorted(self._table.all().items())]
+
+    def get(self, name: str) -> Volume:
+        """One volume. Raises: VolumeNotFound."""
+        volume = self._table.get(name)
+        if volume is None:
+            raise VolumeNotFound(name)
+        return volume
+
+    def drivers(self) -> Sequence[str]:
+        """The names of the drivers that are here."""
+        return tuple(sorted(self._drivers))
+
+    def size_of(self, volume: Volume) -> int:
+        """The bytes of its files, each inode once; -1 for one that isn't a plain directory."""
+        if volume.driver != LOCAL or volume.options:
+            return -1
+        return sum(file_sizes(volume.mount_point))
+
+    # -- changing ----------------------------------------------------------------------------
+
+    def check(self, spec: VolumeSpec) -> None:
+        """Refuse what `make` would refuse.
+
+        Raises: InvalidValue, VolumeNameTaken, VolumeDriverNotFound, HostLacks.
+        """
+        driver = self._driver(spec.name, spec.driver or LOCAL)
+        existing = self._table.get(spec.name)
+        if existing is None:
+            if spec.name:
+                driver.check(spec.name, spec.options)
+        elif spec.driver and spec.driver != existing.driver:
+            raise VolumeNameTaken(spec.name, existing.driver)
+
+    def make(self, spec: VolumeSpec) -> tuple[Volume, bool]:
+        """The volume of a name, made if it isn't there; and whether it was made.
+
+        Raises: as `check`, StepFailed.
+        """
+        with self._changing:
+            self.check(spec)
+            existing = self._table.get(spec.name)
+            if existing is not None:
+                return existing, False
+            name, labels = spec.name, dict(spec.labels)
+            if not name:
+                name = new_id()
+                labels[ANONYMOUS_LABEL] = ""
+            driver = self._driver(name, spec.driver or LOCAL)
+            driver.check(name, spec.options)
+            volume = Volume(
+                name=name,
+                driver=driver.name,
+                mount_point=driver.make(name, spec.options),
+                created_at_ns=self._clock.now_ns(),
+                options=dict(spec.options),
+                labels=labels,
+            )
+            self._table.add(volume)
+            return volume, True
+
+    def remove(self, name: str) -> Volume:
+        """Remove a volume and its files. Raises: VolumeNotFound, StepFailed."""
+        with self._changing:
+            volume = self.get(name)
+            self._table.remove(name)
+            self._driver(name, volume.driver).remove(volume)
+            return volume
+
+    # -- use ---------------------------------------------------------------------------------
+
+    def hold(self, name: str, holder: str) -> Journal:
+        """Have a volume mounted as long as the holder has it.
+
+        Raises: VolumeNotFound, StepFailed.
+        """
+        with self._changing:
+            volume = self.get(name)
+            done = self._driver(name, volume.driver).mount(volume)
+            self._holders.setdefault(name, set()).add(holder)
+            return done
+
+    def release(self, name: str, holder: str) -> None:
+        """Let go of a volume; the last one to do so unmounts it. Raises: StepFailed."""
+        with self._changing:
+            holders = self._holders.get(name, set())
+            holders.discard(holder)
+            volume = self._table.get(name)
+            if not holders:
+                self._holders.pop(name, None)
+                if volume is not None:
+                    self._driver(name, volume.driver).unmount(volume)
+
+    def take_over(self, held: Mapping[str, set[str]]) -> None:
+        """At boot: who holds which volume; what nobody holds is unmounted. Raises: StepFailed."""
+        with self._changing:
+            self._holders = {name: set(holders) for name, holders in held.items() if holders}
+            for volume in self.all():
+                if volume.name not in self._holders:
+                    self._driver(volume.name, volume.driver).unmount(volume)
+
+    def is_empty(self, volume: Volume) -> bool:
+        """Whether nothing was ever written to it."""
+        with os.scandir(volume.mount_point) as entries:
+            return next(entries, None) is None
+
+    def populate(self, volume: Volume, root: int, path: str) -> Journal:
+        """Copy what a container's root has at a path into an empty volume, owners and all.
+
+        `root` is a descriptor; the path is resolved inside of it, whatever links the image has
+        on the way (CVE-2022-23648). A place that is not there copies nothing.
+
+        Raises: InvalidValue when it is a file; StepFailed.
+        """
+        try:
+            source = open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
+        except KernelError as error:
+            if error.errno == errno.ENOTDIR:
+                raise InvalidValue(
+                    f"cannot mount volume over existing file, file exists {path}"
+                ) from error
+            return []
+        try:
+            return self._populate(volume, source, path)
+        finally:
+            os.close(source)
+
+    def _populate(self, volume: Volume, source: int, path: str) -> Journal:
+        from wherry.volumes.copy_up import copy_directory
+
+        target = os.open(volume.mount_point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        copying = PopulateVolume(
+            why=f"volume {volume.name} is empty, and the image has files there",
+            directory=volume.mount_point,
+            source=path,
+            work=lambda: copy_directory(source, target),
+        )
+        journal: Journal = []
+        try:
+            execute((copying,), Hands(), journal)
+        except OperationFailed as failed:
+            raise StepFailed(copying.describe(), failed.entry.error) from failed
+        finally:
+            os.close(target)
+        return journal
+
+    def _driver(self, volume: str, name: str) -> VolumeDriver:
+        driver = self._drivers.get(name)
+        if driver is None:
+            raise VolumeDriverNotFound(volume, name)
+        return driver
