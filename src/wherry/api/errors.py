@@ -181,6 +181,10 @@ RULES: Mapping[type[WherryError], Rule] = {
         400, lambda e: f"Multiple IDs found with provided prefix: {e.reference}"
     ),
     kinds.ContainerNameTaken: Rule(409, _name_taken),
+    kinds.InvalidContainerName: Rule(
+        400,
+        lambda e: f"Invalid container name ({e.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+    ),
     kinds.ContainerNotRunning: Rule(409, lambda e: f"container {e.container} is not running"),
     kinds.NothingToKill: Rule(
         409,

@@ -136,6 +136,13 @@ class ContainerNameTaken(Conflict):
 
 
 @dataclass(eq=False)
+class InvalidContainerName(InvalidRequest):
+    """A name that no container can have."""
+
+    name: str
+
+
+@dataclass(eq=False)
 class ContainerNotRunning(Conflict):
     """The verb needs a running container."""
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from wherry.api.errors import message_of
 from wherry.api.services import Services
 from wherry.engine.boot import Boot
 from wherry.engine.containers.assembly import (
@@ -165,6 +166,7 @@ async def _wired(
         exits=exits,
         health=health,
         events=events,
+        told_as=message_of,
         clock=ground.clock,
     )
     restarts.start_with(start.again)

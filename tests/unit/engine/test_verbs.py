@@ -21,6 +21,7 @@ from wherry.model.errors import (
     ContainerRunning,
     ExecAlreadyStarted,
     ImageNotFound,
+    InvalidContainerName,
     InvalidValue,
     JoinedContainerNotRunning,
     NothingToKill,
@@ -91,9 +92,9 @@ async def test_names(bench: EngineBench) -> None:
     assert caught.value.holder == holder
     made_up = await bench.services.containers.get(await created(bench))
     assert "_" in made_up.name
-    with pytest.raises(InvalidValue, match="Invalid container name"):
+    with pytest.raises(InvalidContainerName):
         await created(bench, name="a b")
-    with pytest.raises(InvalidValue, match="Invalid container name"):
+    with pytest.raises(InvalidContainerName):
         await created(bench, name="web\n")
 
 

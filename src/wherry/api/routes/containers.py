@@ -5,17 +5,21 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.errors import Refusal, running, worded
+from wherry.api.errors import Refusal, message_of, running, worded
 from wherry.api.translate.creation import to_container_spec
 from wherry.api.translate.inspection import to_inspect_answer
 from wherry.api.translate.limits import discarded_limits
 from wherry.api.translate.listing import to_summary
 from wherry.api.translate.networking import warnings_of
 from wherry.model.errors import (
+    ContainerNameTaken,
+    ContainerNotFound,
     ContainerPaused,
     ContainerRunning,
     ImageNotFound,
+    InvalidContainerName,
     InvalidValue,
+    WherryError,
 )
 from wherry.model.outcomes import StartOutcome, StopOutcome, WaitCondition
 from wherry.model.queries import ContainerQuery, ContainerSizes
@@ -78,8 +82,13 @@ def _stop_signal(call: Call) -> str:
 
 async def kill(call: Call) -> web.StreamResponse:
     """`POST /containers/{id}/kill`."""
-    await call.services.containers.kill(call.parameter, signal=call.text("signal"))
+    with worded({ContainerNotFound: _nobody_to_kill}):
+        await call.services.containers.kill(call.parameter, signal=call.text("signal"))
     return call.empty_answer()
+
+
+def _nobody_to_kill(error: ContainerNotFound) -> str:
+    return f"cannot kill container: {error.reference}: No such container: {error.reference}"
 
 
 async def pause(call: Call) -> web.StreamResponse:
@@ -100,8 +109,15 @@ async def rename(call: Call) -> web.StreamResponse:
     new_name = call.text("name")
     if not new_name:
         raise InvalidValue("Neither old nor new names may be empty")
-    await call.services.containers.rename(call.parameter, new_name)
+    with worded({ContainerNameTaken: _new_name_refused, InvalidContainerName: _new_name_refused}):
+        await call.services.containers.rename(call.parameter, new_name)
     return call.empty_answer()
+
+
+def _new_name_refused(error: WherryError) -> str:
+    if isinstance(error, InvalidContainerName):
+        error = InvalidContainerName(f"/{error.name.removeprefix('/')}")
+    return f"Error when allocating new name: {message_of(error)}"
 
 
 async def remove(call: Call) -> web.StreamResponse:

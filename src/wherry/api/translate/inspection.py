@@ -131,7 +131,7 @@ def to_host_config(spec: ContainerSpec) -> shapes.HostShape:
         Privileged=security.is_privileged,
         PublishAllPorts=network.publishes_all,
         ReadonlyRootfs=spec.is_rootfs_read_only,
-        SecurityOpt=list(security.options) or None,
+        SecurityOpt=list(security.options or _implied_options(spec)) or None,
         Tmpfs=dict(tmpfs_texts(spec.mounts)) or UNSET,
         UTSMode=names.uts,
         UsernsMode=names.user,
@@ -148,6 +148,15 @@ def to_host_config(spec: ContainerSpec) -> shapes.HostShape:
     show_limits(spec.limits, shape)
     show_devices(spec.devices, shape)
     return shape
+
+
+def _implied_options(spec: ContainerSpec) -> tuple[str, ...]:
+    """What Docker adds for containers that see the host's processes or devices."""
+    sees_the_host = spec.security.is_privileged or "host" in (
+        spec.namespaces.pid,
+        spec.namespaces.ipc,
+    )
+    return ("label=disable",) if sees_the_host else ()
 
 
 def _paths(

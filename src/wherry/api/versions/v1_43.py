@@ -27,7 +27,8 @@ def _containers(documents: list[Document]) -> None:
 
 
 def _disk_usage(document: Document) -> None:
-    _images(document["Images"])
+    _images(document["Images"] or [])
+    _containers(document["Containers"] or [])
 
 
 RUNG = Rung(

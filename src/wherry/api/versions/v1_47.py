@@ -26,6 +26,10 @@ def _containers(documents: list[Document]) -> None:
         _container(document)
 
 
+def _disk_usage(document: Document) -> None:
+    _containers(document["Containers"] or [])
+
+
 def _endpoints(container: Document) -> Iterator[Document]:
     yield from container["NetworkSettings"]["Networks"].values()
 
@@ -37,5 +41,6 @@ RUNG = Rung(
         "GET /networks/{id}": _network,
         "GET /containers/{id}/json": _container,
         "GET /containers/json": _containers,
+        "GET /system/df": _disk_usage,
     },
 )

@@ -7,6 +7,8 @@ from wherry.wire.versions import ApiVersion
 
 def _info(document: Document) -> None:
     del document["FirewallBackend"]
+    document["RegistryConfig"]["AllowNondistributableArtifactsCIDRs"] = []
+    document["RegistryConfig"]["AllowNondistributableArtifactsHostnames"] = []
     for name in ("ContainerdCommit", "RuncCommit", "InitCommit"):
         document[name]["Expected"] = document[name]["ID"]
 

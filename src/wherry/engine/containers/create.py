@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import dataclass, replace
 
+from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
 from wherry.engine.containers.volumes import ContainerVolumes, volume_names
 from wherry.engine.events import EventLog
 from wherry.engine.names import pick_name
@@ -29,13 +30,15 @@ from wherry.model.containers import (
 from wherry.model.errors import (
     BindSourceMissing,
     ImageNotFound,
+    InvalidContainerName,
     InvalidValue,
+    NetworkNotFound,
 )
 from wherry.model.ids import ContainerId, EndpointId, NetworkId, SnapshotKey
 from wherry.model.images import Image, ImageConfig
 from wherry.model.lifecycle import ContainerState
 from wherry.model.limits import Limits, Ulimit
-from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
+from wherry.model.networks import EndpointStatus, NetworkModeKind
 from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks
 from wherry.operations.journal_files import write_journal
@@ -104,7 +107,6 @@ class CreateContainer:
         Raises: ImageNotFound, ContainerNameTaken, InvalidRequest kinds.
         """
         image = self._image_of(spec, platform)
-        self._check_network(spec.network)
         if spec.mounts:
             await self._offload(_check_bind_sources, spec)
         container_id = ContainerId(new_id())
@@ -147,16 +149,6 @@ class CreateContainer:
             raise ImageNotFound(spec.image)
         return image
 
-    def _check_network(self, network: NetworkSpec) -> None:
-        """A named network and a container to join must exist already."""
-        match network.mode.kind:
-            case NetworkModeKind.CONTAINER:
-                self._records.find(network.mode.reference)
-            case NetworkModeKind.NETWORK:
-                self._networks.get(network.mode.reference)
-            case _:
-                pass
-
     def _name_for(self, wish: str) -> str:
         if not wish:
             return pick_name(self._records.name_is_free, self._dice)
@@ -171,6 +163,9 @@ class CreateContainer:
             namespaces=self._namespaces(spec.namespaces),
             limits=self._limits(spec.limits),
             security=self._security(spec.security),
+            network=replace(
+                spec.network, mode=network_mode_by_id(spec.network.mode, self._records)
+            ),
             log=self._log_for(spec.log),
             runs_init=self._runs_init(spec.runs_init),
             shm_bytes=spec.shm_bytes or self._defaults.shm_bytes,
@@ -182,13 +177,19 @@ class CreateContainer:
             case NetworkModeKind.HOST:
                 return os.uname().nodename
             case NetworkModeKind.CONTAINER:
-                return self._records.find(network.mode.reference).spec.hostname
+                joined = joined_container(network.mode.reference, self._records)
+                return joined.spec.hostname if joined else short_id(container_id)
             case _:
                 return short_id(container_id)
 
     def _namespaces(self, wish: Namespaces) -> Namespaces:
         cgroup = self._defaults.cgroup or ("host" if self._host.cgroup_version == 1 else "private")
-        return replace(wish, ipc=wish.ipc or self._defaults.ipc, cgroup=wish.cgroup or cgroup)
+        return replace(
+            wish,
+            pid=mode_by_id(wish.pid, self._records),
+            ipc=mode_by_id(wish.ipc or self._defaults.ipc, self._records),
+            cgroup=wish.cgroup or cgroup,
+        )
 
     def _limits(self, wish: Limits) -> Limits:
         """The wish, and the engine's ulimits of other names."""
@@ -216,23 +217,17 @@ class CreateContainer:
         return LogSpec(driver=default.driver, options={**default.options, **wish.options})
 
     def _planned_endpoints(self, network: NetworkSpec) -> tuple[EndpointStatus, ...]:
-        planned = self._network_of(network)
-        if planned is None:
-            return ()
-        return (
-            EndpointStatus(
-                endpoint_id=EndpointId(""),
-                network_id=NetworkId(planned.id),
-                network_name=planned.name,
-            ),
-        )
-
-    def _network_of(self, network: NetworkSpec) -> Network | None:
+        """Where it will be connected; a network that is not there yet may come before a start."""
         kind = network.mode.kind
         if network.is_disabled or kind is NetworkModeKind.CONTAINER:
-            return None
+            return ()
         name = network.mode.reference if kind is NetworkModeKind.NETWORK else kind.value
-        return self._networks.get("bridge" if kind is NetworkModeKind.DEFAULT else name)
+        name = "bridge" if kind is NetworkModeKind.DEFAULT else name
+        try:
+            planned = self._networks.get(name)
+        except NetworkNotFound:
+            return (_unconnected(NetworkId(""), name),)
+        return (_unconnected(NetworkId(planned.id), planned.name),)
 
     def _prepare_files(self, container_id: ContainerId, image: Image) -> None:
         os.makedirs(self._paths.record_directory(container_id), mode=0o700)
@@ -244,13 +239,15 @@ class CreateContainer:
         shutil.rmtree(self._paths.record_directory(container_id), ignore_errors=True)
 
 
+def _unconnected(network_id: NetworkId, name: str) -> EndpointStatus:
+    return EndpointStatus(endpoint_id=EndpointId(""), network_id=network_id, network_name=name)
+
+
 def checked_name(wish: str) -> str:
-    """A container's name, without the slash that Docker's JSON has. Raises: InvalidValue."""
+    """A name without the slash that Docker's JSON has. Raises: InvalidContainerName."""
     name = wish.removeprefix("/")
     if not _NAME.fullmatch(name):
-        raise InvalidValue(
-            f"Invalid container name ({wish}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-        )
+        raise InvalidContainerName(wish)
     return name
 
 

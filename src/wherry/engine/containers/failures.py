@@ -13,24 +13,30 @@ EXIT_NOT_EXECUTABLE = 126
 EXIT_START_FAILED = 128
 
 
+def exit_code_of(error: WherryError) -> int:
+    """The exit code with which a failed start is remembered."""
+    match error:
+        case CommandNotFound():
+            return EXIT_NOT_FOUND
+        case CommandNotExecutable():
+            return EXIT_NOT_EXECUTABLE
+        case _:
+            return EXIT_START_FAILED
+
+
 def failure_text(error: WherryError) -> str:
     """Why a program could not be run, in Docker's words."""
-    return as_exit(error)[1]
-
-
-def as_exit(error: WherryError) -> tuple[int, str]:
-    """The exit code and text with which a failed start is remembered."""
     match error:
         case CommandNotFound(program=program, in_search_path=True):
-            return EXIT_NOT_FOUND, f'exec: "{program}": executable file not found in $PATH'
+            return f'exec: "{program}": executable file not found in $PATH'
         case CommandNotFound(program=program):
-            return EXIT_NOT_FOUND, f'exec: "{program}": stat {program}: no such file or directory'
+            return f'exec: "{program}": stat {program}: no such file or directory'
         case CommandNotExecutable(program=program, reason=reason):
-            return EXIT_NOT_EXECUTABLE, f'exec: "{program}": {reason}'
+            return f'exec: "{program}": {reason}'
         case UserNotFound(reference=reference, is_group=is_group):
             kind = "group" if is_group else "user"
-            return EXIT_START_FAILED, f"unable to find {kind} {reference}"
+            return f"unable to find {kind} {reference}"
         case StartFailed(cause=cause):
-            return EXIT_START_FAILED, cause
+            return cause
         case _:
-            return EXIT_START_FAILED, str(error)
+            return str(error)

@@ -1,10 +1,11 @@
 """From a record to a running process; every step is undone when a later one fails."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.exits import ExitWatcher
-from wherry.engine.containers.failures import as_exit
+from wherry.engine.containers.failures import exit_code_of
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.live import LiveContainers
@@ -36,8 +37,10 @@ class StartContainer:
         exits: ExitWatcher,
         health: HealthMonitor,
         events: EventLog,
+        told_as: Callable[[WherryError], str],
         clock: Clock,
     ) -> None:
+        """`told_as` is how a user is told of a failure: the words to remember it by."""
         self._records = records
         self._locks = locks
         self._assembly = assembly
@@ -46,6 +49,7 @@ class StartContainer:
         self._exits = exits
         self._health = health
         self._events = events
+        self._told_as = told_as
         self._clock = clock
 
     async def __call__(self, reference: str) -> StartOutcome:
@@ -125,14 +129,13 @@ class StartContainer:
         )
 
     async def _record_failure(self, container: Container, error: WherryError) -> None:
-        exit_code, text = as_exit(error)
         failed = replace(
             container,
             status=replace(
                 container.status,
                 state=next_state(container.status.state, ContainerEvent.START_FAILED),
-                exit_code=exit_code,
-                error=text,
+                exit_code=exit_code_of(error),
+                error=self._told_as(error),
             ),
         )
         self._attachments.drop(container.id)
