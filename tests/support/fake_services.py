@@ -37,6 +37,7 @@ from wherry.model.errors import (
     InvalidValue,
     NetworkNotFound,
     NothingToKill,
+    UpdateRefused,
     VolumeNotFound,
     WherryError,
 )
@@ -77,6 +78,7 @@ from wherry.model.queries import (
     ProcessTable,
 )
 from wherry.model.tasks import ExitRecord
+from wherry.model.updates import ContainerChanges, changed_limits
 from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
 
 SECOND = 1_000_000_000
@@ -328,6 +330,15 @@ class FakeContainers:
         if container.status.state is not ContainerState.PAUSED:
             raise ContainerNotPaused(container.id)
         self.engine.set_state(container, state=ContainerState.RUNNING)
+
+    async def update(self, reference: str, changes: ContainerChanges) -> tuple[str, ...]:
+        container = self.engine.find(reference)
+        problem, limits = changed_limits(container.spec.limits, changes)
+        if problem:
+            raise UpdateRefused(container.id, problem)
+        spec = replace(container.spec, limits=limits)
+        self.engine.containers[container.id] = replace(container, spec=spec)
+        return ()
 
     async def rename(self, reference: str, new_name: str) -> None:
         container = self.engine.find(reference)

@@ -194,6 +194,9 @@ RULES: Mapping[type[WherryError], Rule] = {
         409, lambda e: f"cannot join network of a non running container: {e.container}"
     ),
     kinds.ContainerRunning: Rule(409, lambda e: running(e.container, e.state)),
+    kinds.UpdateRefused: Rule(
+        409, lambda e: f"Cannot update container {e.container}: {e.problem}"
+    ),
     kinds.ContainerPaused: Rule(
         409,
         lambda e: f"container {e.container} is paused, unpause the container first",

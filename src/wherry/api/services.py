@@ -38,6 +38,7 @@ from wherry.model.queries import (
     ProcessTable,
 )
 from wherry.model.tasks import ExitRecord
+from wherry.model.updates import ContainerChanges
 from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
 
 __all__ = [
@@ -114,6 +115,10 @@ class Containers(Protocol):
     async def kill(self, reference: str, *, signal: str = "") -> None: ...
     async def pause(self, reference: str) -> None: ...
     async def unpause(self, reference: str) -> None: ...
+    async def update(self, reference: str, changes: ContainerChanges) -> tuple[str, ...]:
+        """The warnings."""
+        ...
+
     async def rename(self, reference: str, new_name: str) -> None: ...
     async def remove(
         self,

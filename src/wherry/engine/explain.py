@@ -11,6 +11,7 @@ from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container
 from wherry.model.errors import StateUnreadable
 from wherry.model.ids import ContainerId
+from wherry.operations.cgroup_changes import with_changes
 from wherry.operations.journal_files import UnknownJournal, read_journal
 from wherry.operations.plan import Journal
 from wherry.operations.render import look, render_json, render_text
@@ -75,15 +76,21 @@ class Explanations:
         )
 
     def _journal(self, container_id: ContainerId) -> Journal:
-        """The journals of create, connect and start, in the order of time."""
+        """The journals of create, connect and start in the order of time, and the updates."""
         entries: Journal = []
         for path in (
             self._paths.snapshot_journal(container_id),
             self._paths.network_journal(container_id),
             self._paths.journal(container_id),
         ):
-            try:
-                entries += read_journal(path) or []
-            except (OSError, UnknownJournal) as error:
-                raise StateUnreadable(path, str(error)) from error
-        return sorted(entries, key=lambda entry: entry.at_ns)
+            entries += _read(path)
+        entries.sort(key=lambda entry: entry.at_ns)
+        return with_changes(entries, _read(self._paths.update_journal(container_id)))
+
+
+def _read(path: str) -> Journal:
+    """Raises: StateUnreadable."""
+    try:
+        return read_journal(path) or []
+    except (OSError, UnknownJournal) as error:
+        raise StateUnreadable(path, str(error)) from error

@@ -39,6 +39,10 @@ class ContainerPaths:
         """What the shim did in the last start."""
         return f"{self.record_directory(container_id)}/journal.json"
 
+    def update_journal(self, container_id: ContainerId) -> str:
+        """What was changed since, by `update`."""
+        return f"{self.record_directory(container_id)}/update-journal.json"
+
     def seccomp_program(self, digest: str) -> str:
         """A compiled system call filter."""
         return f"{self.exec_root}/seccomp/{digest}.bpf"

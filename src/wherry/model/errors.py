@@ -173,6 +173,14 @@ class ContainerRunning(Conflict):
 
 
 @dataclass(eq=False)
+class UpdateRefused(Conflict):
+    """The wished change contradicts what the container has; `problem` is a sentence."""
+
+    container: str
+    problem: str
+
+
+@dataclass(eq=False)
 class ContainerPaused(Conflict):
     """The verb can't work on a paused container."""
 

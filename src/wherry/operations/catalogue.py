@@ -1,6 +1,7 @@
 """Every operation by its kind, so that a journal can be read back."""
 
 from wherry.operations import (
+    cgroup_changes,
     cgroups,
     files,
     foreign_trees,
@@ -25,6 +26,7 @@ from wherry.operations.plan import Catalogue, Operation
 _OPERATIONS: tuple[type[Operation], ...] = (
     cgroups.AttachDeviceFilter,
     cgroups.EnableControllers,
+    cgroup_changes.ChangeCgroupFile,
     cgroups.EnterCgroups,
     cgroups.MakeCgroup,
     cgroups.SetDeviceRules,

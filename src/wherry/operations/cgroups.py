@@ -121,9 +121,11 @@ class WriteCgroupFile(Operation):
         try:
             _write(path, value)
         except OSError as error:
-            if not (self.is_optional and error.errno in (errno.ENOENT, errno.EOPNOTSUPP)):
-                raise
-            return {"skipped": True}
+            if self.is_optional and error.errno in (errno.ENOENT, errno.EOPNOTSUPP):
+                return {"skipped": True}
+            if error.errno == errno.ENOENT and os.path.isdir(os.path.dirname(path)):
+                raise OSError(errno.ENOTSUP, "this kernel's controller has no such file") from None
+            raise
         return {"path": path, "seen": _read(path)}
 
     def check(self, evidence: Evidence) -> Finding:

@@ -28,6 +28,7 @@ from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stop import PauseContainer, StopContainer
+from wherry.engine.containers.update import UpdateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.disk_usage import DiskUsage
@@ -44,6 +45,7 @@ from wherry.engine.volumes import VolumeVerbs
 from wherry.images import ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.clock import SystemClock
+from wherry.linux import cgroups
 from wherry.model.containers import LogSpec
 from wherry.model.limits import Ulimit
 from wherry.networks import NetdKeeper, Networks
@@ -221,6 +223,15 @@ async def _wired(
         starting=start,
         stopping=stop,
         pausing=PauseContainer(records=records, locks=locks, live=live, events=events),
+        updating=UpdateContainer(
+            records=records,
+            locks=locks,
+            events=events,
+            paths=ground.paths,
+            host=ground.host,
+            layout=cgroups.discover(),
+            offload=ground.offload,
+        ),
         renaming=RenameContainer(records=records, locks=locks, events=events),
         removing=remove,
         streams=ContainerStreams(

@@ -9,9 +9,15 @@ Called by: engine.
 
 from wherry.specgen.defaults import CGROUP_PARENT, MASKED_PATHS, READ_ONLY_PATHS
 from wherry.specgen.host import HostFacts, read_host_facts
-from wherry.specgen.host_devices import HostDevices, find_devices, read_host_devices
+from wherry.specgen.host_devices import (
+    HostDevices,
+    find_block_devices,
+    find_devices,
+    read_host_devices,
+)
 from wherry.specgen.knobs import Knob
 from wherry.specgen.limit_rules import Admission, admitted
+from wherry.specgen.limits import resources as limit_resources
 from wherry.specgen.namespaces import JoinedPaths
 from wherry.specgen.process import exec_process
 from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
@@ -32,7 +38,9 @@ __all__ = [
     "compiled_seccomp",
     "container_seccomp",
     "exec_process",
+    "find_block_devices",
     "find_devices",
+    "limit_resources",
     "read_host_devices",
     "read_host_facts",
     "runtime_spec",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from wherry.model.containers import ContainerSpec
 from wherry.model.devices import DeviceMapping, DeviceRequest
 from wherry.model.errors import InvalidValue
+from wherry.model.limits import Limits
 from wherry.oci.runtime_spec import Device, DeviceRule
 from wherry.operations.plan import explain_error
 
@@ -48,8 +49,13 @@ def find_devices(spec: ContainerSpec) -> HostDevices:
     return HostDevices(
         nodes=tuple(nodes),
         rules=tuple(rules),
-        numbers={path: _numbers(path) for path in sorted(spec.limits.blocks.paths)},
+        numbers=find_block_devices(spec.limits),
     )
+
+
+def find_block_devices(limits: Limits) -> Mapping[str, tuple[int, int]]:
+    """Major and minor of the devices whose use is limited. Raises: InvalidValue."""
+    return {path: _numbers(path) for path in sorted(limits.blocks.paths)}
 
 
 def _unanswerable(request: DeviceRequest) -> str:

@@ -275,3 +275,18 @@ class CreateRequest(Config, forbid_unknown_fields=True, kw_only=True):
 
     HostConfig: HostShape | None = None
     NetworkingConfig: NetworkingShape | None = None
+
+
+# -- changes ---------------------------------------------------------------------------------
+
+
+class UpdateRequest(HostShape, forbid_unknown_fields=True, kw_only=True):
+    """The body of `POST /containers/{id}/update`: limits, and a policy that has a name."""
+
+    RestartPolicy: RestartShape = field(default_factory=lambda: RestartShape(Name=""))
+
+
+class UpdateAnswer(Struct):
+    """What could not hold; null when all does."""
+
+    Warnings: list[str] | None = None

@@ -19,6 +19,7 @@ from wherry.api.routes import (
     prunes,
     swarm,
     system,
+    updates,
     volumes,
     wherry,
 )
@@ -34,6 +35,7 @@ _SERVED: Mapping[Endpoint, Handler] = {
     **image_streams.ROUTES,
     **networks.ROUTES,
     **prunes.ROUTES,
+    **updates.ROUTES,
     **volumes.ROUTES,
     **swarm.ROUTES,
     **wherry.ROUTES,

@@ -11,7 +11,6 @@ _FEATURES: Mapping[tuple[str, str], str] = {
     ("GET", "/containers/{id}/changes"): "the changes of a container (docker diff)",
     ("GET", "/containers/{id}/export"): "the export of a container (docker export)",
     ("GET", "/containers/{id}/stats"): "statistics of a container (docker stats)",
-    ("POST", "/containers/{id}/update"): "the update of a container (docker update)",
     ("GET", "/containers/{id}/attach/ws"): "attaching by WebSocket",
     ("HEAD", "/containers/{id}/archive"): "copying files (docker cp)",
     ("GET", "/containers/{id}/archive"): "copying files (docker cp)",

@@ -3,6 +3,7 @@
 Each part is pushed on the caller's UndoStack as soon as it stands.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -177,6 +178,8 @@ class ContainerAssembly:
         bundle = self._paths.bundle(container.id)
         os.makedirs(bundle, mode=0o700, exist_ok=True)
         write_journal(self._paths.network_journal(container.id), sandbox.journal)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._paths.update_journal(container.id))
         self._forget_earlier_start(container.id)
         spec = runtime_spec(
             container,

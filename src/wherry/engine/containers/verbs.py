@@ -13,6 +13,7 @@ from wherry.engine.containers.remove import RemoveContainer, last_exit
 from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stop import PauseContainer, StopContainer
+from wherry.engine.containers.update import UpdateContainer
 from wherry.model.containers import Container, ContainerSpec
 from wherry.model.outcomes import CreateOutcome, StartOutcome, StopOutcome, WaitCondition
 from wherry.model.queries import (
@@ -24,6 +25,7 @@ from wherry.model.queries import (
     ProcessTable,
 )
 from wherry.model.tasks import ExitRecord
+from wherry.model.updates import ContainerChanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class ContainerVerbs:
     starting: StartContainer
     stopping: StopContainer
     pausing: PauseContainer
+    updating: UpdateContainer
     renaming: RenameContainer
     removing: RemoveContainer
     streams: ContainerStreams
@@ -72,6 +75,10 @@ class ContainerVerbs:
     async def unpause(self, reference: str) -> None:
         """See `PauseContainer.unpause`."""
         await self.pausing.unpause(reference)
+
+    async def update(self, reference: str, changes: ContainerChanges) -> tuple[str, ...]:
+        """See `UpdateContainer`."""
+        return await self.updating(reference, changes)
 
     async def rename(self, reference: str, new_name: str) -> None:
         """See `RenameContainer`."""
