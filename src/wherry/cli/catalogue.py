@@ -64,6 +64,18 @@ _LIST_IMAGES = Entry("image_list", "LIST", "List images")
 _INFO = Entry("info", "INFO", "Display system-wide information")
 _EVENTS = Entry("events", "EVENTS", "Get real time events from the engine")
 
+_CONTEXT = {
+    "context create": Entry("contexts", "CREATE", "Create a context"),
+    "context export": Entry("contexts", "EXPORT", "Export a context to a tar archive"),
+    "context import": Entry("contexts", "IMPORT", "Import a context from a tar or zip file"),
+    "context inspect": Entry("contexts", "INSPECT", "Show all about one or more contexts"),
+    "context ls": Entry("contexts", "LIST", "List contexts"),
+    "context rm": Entry("contexts", "REMOVE", "Remove one or more contexts"),
+    "context show": Entry("contexts", "SHOW", "Print the name of the current context"),
+    "context update": Entry("contexts", "UPDATE", "Update a context"),
+    "context use": Entry("contexts", "USE", "Set the current context"),
+}
+
 ENTRIES: dict[str, Entry] = {
     **_CONTAINER,
     **{f"container {name}": entry for name, entry in _CONTAINER.items()},
@@ -86,6 +98,8 @@ ENTRIES: dict[str, Entry] = {
     "system info": _INFO,
     "events": _EVENTS,
     "system events": _EVENTS,
+    **_CONTEXT,
+    "system dial-stdio": Entry("dial", "DIAL", "Carry the engine's connection over stdio"),
     "explain": Entry("explaining", "EXPLAIN", "Say what was done to the kernel for a container"),
 }
 
@@ -93,6 +107,8 @@ ALIASES = {
     "container list": "container ls",
     "container ps": "container ls",
     "container remove": "container rm",
+    "context list": "context ls",
+    "context remove": "context rm",
     "image list": "image ls",
     "image remove": "image rm",
     "network list": "network ls",
@@ -105,7 +121,6 @@ _ABSENT = {
     "checkpoint": "create ls rm",
     "config": "create inspect ls rm",
     "container": "commit cp diff export prune stats update",
-    "context": "create export import inspect ls rm show update use",
     "image": "build prune pull push",
     "manifest": "annotate create inspect push rm",
     "network": "connect create disconnect prune rm",
@@ -115,7 +130,7 @@ _ABSENT = {
     "service": "create inspect logs ls ps rm rollback scale update",
     "stack": "config deploy ls ps rm services",
     "swarm": "ca init join join-token leave unlock unlock-key update",
-    "system": "df dial-stdio prune",
+    "system": "df prune",
     "trust": "inspect revoke sign key signer",
     "volume": "create inspect ls prune rm update",
 }

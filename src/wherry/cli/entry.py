@@ -9,7 +9,8 @@ from wherry.cli import catalogue
 from wherry.cli.command import NO_LIMIT, Command, count_problem
 from wherry.cli.failures import CommandFailed, UsageProblem
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, FlagError, HelpWanted, Parsed, parse
-from wherry.cli.session import Session, choose_endpoint, explain
+from wherry.cli.session import Choice, Session, choose_endpoint, explain
+from wherry.client.endpoint import TlsFiles
 from wherry.client.errors import ClientError
 
 BAD_FLAG, INTERRUPTED, BROKEN_PIPE = 125, 130, 141
@@ -18,11 +19,22 @@ VERSION = "0.1.0"
 
 GLOBAL_FLAGS = (
     Flag("config", STRING, "Directory of the client's configuration", default='"~/.docker"'),
-    Flag("context", STRING, "Not there yet: name the engine with -H", short="c"),
+    Flag(
+        "context",
+        STRING,
+        "Name of the context to use to connect to the engine (overrides"
+        ' DOCKER_HOST and the default context set with "wherry context use")',
+        short="c",
+    ),
     Flag("debug", SWITCH, "Show where a failure comes from", short="D"),
     Flag("host", LIST, "The engine's socket (unix:///path or tcp://host:port)", short="H"),
     Flag("log-level", STRING, "Accepts debug, info, warn, error and fatal", short="l"),
     Flag("no-autostart", SWITCH, "Don't start a daemon when none answers"),
+    Flag("tls", SWITCH, "Use TLS; implied by --tlsverify"),
+    Flag("tlscacert", STRING, "Trust certs signed only by this CA", default='"~/.docker/ca.pem"'),
+    Flag("tlscert", STRING, "Path to TLS certificate file", default='"~/.docker/cert.pem"'),
+    Flag("tlskey", STRING, "Path to TLS key file", default='"~/.docker/key.pem"'),
+    Flag("tlsverify", SWITCH, "Use TLS and verify the remote"),
     Flag("version", SWITCH, "Print version information and quit", short="v"),
 )
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -152,12 +164,14 @@ def _tell(failure: CommandFailed, path: str) -> None:
 
 
 def _session(options: Parsed) -> Session:
-    if options.text("context"):
-        raise CommandFailed(f"{PROGRAM}: contexts are not there yet: name the engine with -H")
     level = options.text("log-level", "info")
     if level not in _LEVELS:
         raise CommandFailed(f"Unable to parse logging level: {level}", code=1)
-    endpoint, is_default = choose_endpoint(options.texts("host"))
+    endpoint, is_default = choose_endpoint(
+        Choice(
+            options.texts("host"), options.text("context"), options.text("config"), _tls(options)
+        )
+    )
     is_forbidden = options.is_on("no-autostart") or bool(os.environ.get("WHERRY_NO_AUTOSTART"))
     return Session(
         endpoint,
@@ -165,6 +179,30 @@ def _session(options: Parsed) -> Session:
         may_autostart=not is_forbidden,
         is_debugging=options.is_on("debug") or level == "debug",
         config_directory=options.text("config"),
+    )
+
+
+def _tls(options: Parsed) -> TlsFiles | None:
+    """`--tls`, `--tlsverify` and DOCKER_TLS_VERIFY, and the files that go with them.
+
+    As in Docker's client, `--tls` alone encrypts without asking who answers, and files at the
+    default places count when they are there.
+    """
+    is_verifying = options.is_on("tlsverify", bool(os.environ.get("DOCKER_TLS_VERIFY")))
+    if not (options.is_on("tls") or options.was_given("tlsverify") or is_verifying):
+        return None
+    place = os.environ.get("DOCKER_CERT_PATH") or options.text("config")
+    place = place or os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+
+    def path_of(flag: str, name: str) -> str:
+        path = os.path.join(place, name)
+        return options.text(flag) or (path if os.path.exists(path) else "")
+
+    return TlsFiles(
+        path_of("tlscacert", "ca.pem") if is_verifying else "",
+        path_of("tlscert", "cert.pem"),
+        path_of("tlskey", "key.pem"),
+        skips_verification=not is_verifying,
     )
 
 

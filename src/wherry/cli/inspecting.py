@@ -14,6 +14,7 @@ from wherry.cli.templates.functions import ALL
 from wherry.cli.templates.nodes import Template
 from wherry.cli.templates.parser import TemplateSyntaxError, parse
 from wherry.cli.templates.values import Value, WrittenNumber, decode, from_json
+from wherry.client.documents import Document
 from wherry.client.errors import ApiError, ClientError
 
 NOT_FOUND = 404
@@ -114,6 +115,21 @@ def _inspect(session: Session, parsed: Parsed, fetch: Fetch) -> int:
     if problems:
         raise CommandFailed("\n".join(problems))
     return 0
+
+
+def show_documents(session: Session, form: str, documents: Sequence[Document]) -> None:
+    """Documents that no engine gave, as `--format` wants them. Raises: CommandFailed."""
+    raw = [json.dumps(each) for each in documents]
+    template = _template(form)
+    if template is None:
+        session.out.write(_as_list(raw, is_compact=True))
+        return
+    try:
+        for each in raw:
+            value = json.loads(each, parse_int=WrittenNumber, parse_float=WrittenNumber)
+            session.say(execute(template, from_json(value), missing_key_fails=True))
+    except TemplateExecutionError as problem:
+        raise _TemplateFailed(f"template parsing error: {problem}") from None
 
 
 class _TemplateFailed(CommandFailed):

@@ -2,11 +2,11 @@
 
 import os
 import sys
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from wherry.cli.failures import CommandFailed
 from wherry.client.documents import text
-from wherry.client.endpoint import Endpoint, default_endpoint, parse_endpoint
+from wherry.client.endpoint import Endpoint, TlsFiles, default_endpoint, parse_endpoint
 from wherry.client.engine_client import Client
 from wherry.client.errors import ApiError, ClientError, InvalidEndpoint, Unreachable
 
@@ -67,26 +67,74 @@ class Session:
         self.err.flush()
 
 
-def choose_endpoint(hosts: list[str]) -> tuple[Endpoint, bool]:
-    """The engine's address, and whether it is the default: -H, WHERRY_HOST, DOCKER_HOST.
+class Choice(NamedTuple):
+    """What the global flags say about the engine to speak with."""
+
+    hosts: list[str]
+    context: str = ""
+    config_directory: str = ""
+    tls: TlsFiles | None = None
+    """For TCP; None: no TLS."""
+
+
+def choose_endpoint(choice: Choice) -> tuple[Endpoint, bool]:
+    """The engine's address, and whether it is the default.
+
+    The first that says something: -H, --context, WHERRY_HOST, DOCKER_HOST, DOCKER_CONTEXT, and
+    the context that `context use` has set.
 
     Raises: CommandFailed.
     """
-    if len(hosts) > 1:
-        raise CommandFailed(
-            "Failed to initialize: unable to resolve docker endpoint: Specify only one -H"
-        )
-    address = hosts[0] if hosts else ""
-    address = address or os.environ.get("WHERRY_HOST", "") or os.environ.get("DOCKER_HOST", "")
-    if not address:
-        return default_endpoint(), True
+    failure = "Failed to initialize: unable to resolve docker endpoint: "
+    if len(choice.hosts) > 1:
+        raise CommandFailed(f"{failure}Specify only one -H")
+    if choice.hosts and choice.context:
+        raise CommandFailed("conflicting options: cannot specify both --host and --context")
     try:
-        endpoint = parse_endpoint(address)
+        if not choice.hosts and (name := _chosen_context(choice)):
+            from wherry.cli.configuration import configuration_directory
+            from wherry.client.contexts import ContextProblem, ContextStore
+
+            store = ContextStore(configuration_directory(choice.config_directory))
+            try:
+                return store.endpoint(name), False
+            except ContextProblem as problem:
+                raise CommandFailed(f"{failure}{problem}") from None
+        address = choice.hosts[0] if choice.hosts else _address_of_environment()
+        if not address:
+            return default_endpoint(), True
+        endpoint = parse_endpoint(address, choice.tls)
     except InvalidEndpoint as problem:
-        raise CommandFailed(
-            f"Failed to initialize: unable to resolve docker endpoint: {problem}"
-        ) from None
+        raise CommandFailed(f"{failure}{problem}") from None
     return endpoint, endpoint == default_endpoint()
+
+
+def _address_of_environment() -> str:
+    return os.environ.get("WHERRY_HOST", "") or os.environ.get("DOCKER_HOST", "")
+
+
+def default_address() -> str:
+    """Where the context `default` leads."""
+    return _address_of_environment() or default_endpoint().address
+
+
+def _chosen_context(choice: Choice) -> str:
+    """The stored context that is meant; empty: none, or `default`."""
+    name = choice.context
+    if not name:
+        name = current_context(choice.config_directory)
+    return "" if name == "default" else name
+
+
+def current_context(config_directory: str) -> str:
+    """The context in use when no flag names one."""
+    if _address_of_environment():
+        return "default"
+    if name := os.environ.get("DOCKER_CONTEXT", ""):
+        return name
+    from wherry.cli.configuration import load_configuration
+
+    return text(load_configuration(config_directory), "currentContext") or "default"
 
 
 def explain(problem: ClientError | OSError) -> str:

@@ -207,7 +207,7 @@ class Connection:
         if self._socket is not None and self._is_idle and _is_stale(self._socket):
             self.close()
         if self._socket is None:
-            self._socket = _connect(self._endpoint)
+            self._socket = connect(self._endpoint)
         self._is_idle = False
         try:
             self._socket.sendall(first)
@@ -231,7 +231,11 @@ class Connection:
             raise _NothingCame("the engine closed the connection") from error
 
 
-def _connect(endpoint: Endpoint) -> socket.socket:
+def connect(endpoint: Endpoint) -> socket.socket:
+    """A socket to the engine, in plain text as far as the caller is concerned.
+
+    Raises: Unreachable, ProtocolError.
+    """
     try:
         if endpoint.is_unix:
             channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -241,9 +245,21 @@ def _connect(endpoint: Endpoint) -> socket.socket:
                 channel.close()
                 raise
             return channel
+        if endpoint.ssh_arguments:
+            from wherry.client.channels import open_ssh
+
+            return open_ssh(endpoint)
         channel = socket.create_connection((endpoint.host, endpoint.port), timeout=30)
         channel.settimeout(None)
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if endpoint.tls is not None:
+            from wherry.client.channels import open_tls
+
+            try:
+                channel = open_tls(channel, endpoint.host, endpoint.tls)
+            except (OSError, ProtocolError):
+                channel.close()
+                raise
     except OSError as error:
         raise Unreachable(endpoint.address, error) from error
     return channel

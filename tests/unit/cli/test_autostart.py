@@ -8,7 +8,7 @@ import pytest
 
 from wherry.cli.autostart import start_daemon
 from wherry.cli.failures import CommandFailed
-from wherry.cli.session import Session, choose_endpoint
+from wherry.cli.session import Choice, Session, choose_endpoint
 from wherry.client.endpoint import Endpoint
 from wherry.client.engine_client import Client
 from wherry.client.errors import Unreachable
@@ -71,10 +71,11 @@ def test_the_endpoint_is_chosen_in_order(monkeypatch: pytest.MonkeyPatch) -> Non
     """-H, then WHERRY_HOST, then DOCKER_HOST, then the default socket."""
     monkeypatch.delenv("WHERRY_HOST", raising=False)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    assert choose_endpoint([]) == (choose_endpoint([])[0], True)
-    assert choose_endpoint([])[0].address == "unix:///run/wherry.sock"
+    monkeypatch.setenv("DOCKER_CONFIG", "/nowhere")
+    assert choose_endpoint(Choice([])) == (choose_endpoint(Choice([]))[0], True)
+    assert choose_endpoint(Choice([]))[0].address == "unix:///run/wherry.sock"
     monkeypatch.setenv("DOCKER_HOST", "tcp://d")
-    assert choose_endpoint([])[0].address == "tcp://d:2375"
+    assert choose_endpoint(Choice([]))[0].address == "tcp://d:2375"
     monkeypatch.setenv("WHERRY_HOST", "tcp://w")
-    assert choose_endpoint([])[0].address == "tcp://w:2375"
-    assert choose_endpoint(["tcp://h"]) == (choose_endpoint(["tcp://h"])[0], False)
+    assert choose_endpoint(Choice([]))[0].address == "tcp://w:2375"
+    assert choose_endpoint(Choice(["tcp://h"])) == (choose_endpoint(Choice(["tcp://h"]))[0], False)

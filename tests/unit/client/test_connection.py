@@ -247,7 +247,9 @@ def test_endpoints(text: str, address: str) -> None:
     assert parse_endpoint(text).address == address
 
 
-@pytest.mark.parametrize("text", ["foo://x", "ssh://host", "tcp://a:b:c", "tcp://h:99999"])
+@pytest.mark.parametrize(
+    "text", ["foo://x", "ssh://", "npipe://x", "tcp://a:b:c", "tcp://h:99999"]
+)
 def test_bad_endpoints(text: str) -> None:
     """What isn't understood is said, not tried."""
     with pytest.raises(InvalidEndpoint):
