@@ -8,6 +8,7 @@ without them, counted: two shims where one was is a difference, another pid is n
 import contextlib
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -186,6 +187,7 @@ def _entries(directories: Iterable[Path]) -> Iterator[str]:
             depth = len(Path(directory).relative_to(root).parts)
             for name in (*names, *files):
                 if not name.endswith(_IGNORED_FILES):
-                    yield os.path.join(directory, name)
+                    # A layer that went and came again has another number.
+                    yield re.sub(r"/[0-9]+(?=/|$)", "/N", os.path.join(directory, name))
             if depth == 2:
                 names.clear()

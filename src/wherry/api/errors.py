@@ -267,6 +267,9 @@ RULES: Mapping[type[WherryError], Rule] = {
     kinds.RegistryRefused: Rule(500, lambda e: e.complaint),
     kinds.RepositoryDenied: Rule(404, _repository_denied),
     kinds.ManifestUnknown: Rule(404, _manifest_unknown),
+    kinds.PlatformMissing: Rule(
+        404, lambda e: f"no matching manifest for {e.platform} in the manifest list entries"
+    ),
     kinds.ManifestRefused: Rule(400, lambda e: f"invalid manifest: {e.problem}"),
     kinds.PruneRunning: Rule(409, lambda e: "a prune operation is already running"),
     kinds.NetworkNotFound: Rule(404, lambda e: f"network {e.reference} not found"),

@@ -12,7 +12,7 @@ from typing import Protocol
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
 from wherry.model.ids import ExecId, ImageId
-from wherry.model.images import Image
+from wherry.model.images import DistributionImage, FoundRepository, Image, RegistryLogin
 from wherry.model.networks import Network
 from wherry.model.outcomes import (
     CreateOutcome,
@@ -40,6 +40,7 @@ from wherry.model.queries import (
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges
 from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
+from wherry.registry import Credentials
 
 __all__ = [
     "AttachRequest",
@@ -60,6 +61,7 @@ __all__ = [
     "Networks",
     "ProcessTable",
     "Progress",
+    "Registries",
     "Removal",
     "Services",
     "StartOutcome",
@@ -189,6 +191,24 @@ class Images(Protocol):
     def bootstrap(self, reference: str) -> AsyncIterator[Progress]: ...
 
 
+class Registries(Protocol):
+    """Images elsewhere."""
+
+    def pull(
+        self, reference: str, *, platform: str, credentials: Credentials, pulls_all_tags: bool
+    ) -> AsyncIterator[Progress]: ...
+    def push(
+        self, reference: str, *, tag: str, credentials: Credentials, platform: str = ""
+    ) -> AsyncIterator[Progress]: ...
+    async def log_in(self, domain: str, credentials: Credentials) -> RegistryLogin: ...
+    async def search(
+        self, term: str, *, limit: int, credentials: Credentials
+    ) -> Sequence[FoundRepository]: ...
+    async def distribution(
+        self, reference: str, credentials: Credentials
+    ) -> DistributionImage: ...
+
+
 # -- the rest --------------------------------------------------------------------------------
 
 
@@ -261,6 +281,7 @@ class Services:
     containers: Containers
     execs: Execs
     images: Images
+    registries: Registries
     networks: Networks
     volumes: Volumes
     system: System

@@ -4,13 +4,14 @@ import contextlib
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO
 
 from wherry.kit.atomic_files import sync_directory
-from wherry.model.errors import DigestMismatch, StateUnreadable
+from wherry.model.errors import Cancelled, DigestMismatch, StateUnreadable
 from wherry.model.ids import Digest
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -37,19 +38,41 @@ class BlobWriter:
         self._path = path
         self._hash = hashlib.sha256()
         self._size = 0
-        self._file = open(path, "xb", opener=_open_private)  # noqa: SIM115
+        self._file = open(path, "xb", buffering=0, opener=_open_private)  # noqa: SIM115
         self._is_finished = False
+        self._grown = threading.Condition()
+        self._is_over = False
 
     def write(self, data: bytes, /) -> None:
         """Add bytes. Raises: OSError."""
-        self._file.write(data)
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
         self._hash.update(data)
-        self._size += len(data)
+        with self._grown:
+            self._size += len(data)
+            self._grown.notify_all()
+
+    def follow(self) -> "FollowingReader":
+        """Read the blob from its beginning while it comes."""
+        return FollowingReader(self, self._path)
+
+    def wait_beyond(self, position: int) -> int:
+        """How many bytes there are, once there are more than `position` or it is over.
+
+        Raises: Cancelled when the blob was given up.
+        """
+        with self._grown:
+            self._grown.wait_for(lambda: self._size > position or self._is_over)
+            if self._is_over and not self._is_finished:
+                raise Cancelled
+            return self._size
 
     def finish(self) -> StagedBlob:
         """No more bytes: what came is staged now."""
         self._file.close()
         self._is_finished = True
+        self._end()
         digest = Digest("sha256:" + self._hash.hexdigest())
         return StagedBlob(path=self._path, digest=digest, size_bytes=self._size)
 
@@ -63,8 +86,37 @@ class BlobWriter:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        self._end()
         if not self._is_finished:
             os.unlink(self._path)
+
+    def _end(self) -> None:
+        with self._grown:
+            self._is_over = True
+            self._grown.notify_all()
+
+
+class FollowingReader:
+    """A blob on its way in, as a source that waits for what has not come yet.
+
+    For a thread of its own: it blocks as long as the writer takes.
+    """
+
+    def __init__(self, writer: BlobWriter, path: str) -> None:
+        self._writer = writer
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self._position = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; empty at the end. Raises: Cancelled when the blob was given up."""
+        available = self._writer.wait_beyond(self._position) - self._position
+        data = self._file.read(min(size, available))
+        self._position += len(data)
+        return data
+
+    def close(self) -> None:
+        """Read no more."""
+        self._file.close()
 
 
 class ContentStore:

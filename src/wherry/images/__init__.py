@@ -1,7 +1,7 @@
 """Images: what they are called, what they are made of, and how they come and go.
 
 I own: references, the image store, archives in and out (docker-archive and OCI layout), import,
-and base images made from the host's own parts.
+pulling and pushing, and base images made from the host's own parts.
 I never: know a container (who uses an image is asked of the caller), or unpack a layer myself
 (snapshots).
 On disk I leave: rows for images and names, blobs in `content`; in `tmp` what is under way. An
@@ -10,6 +10,8 @@ Called by: engine.
 """
 
 from wherry.images.image_table import MIGRATIONS, DamagedImage
+from wherry.images.pulling import ImagePulls, PullRequest, Tell
+from wherry.images.pushing import ImagePushes, PushRequest
 from wherry.images.references import Reference, parse
 from wherry.images.store import ImageStore
 from wherry.model.outcomes import Progress, Removal
@@ -17,9 +19,14 @@ from wherry.model.outcomes import Progress, Removal
 __all__ = [
     "MIGRATIONS",
     "DamagedImage",
+    "ImagePulls",
+    "ImagePushes",
     "ImageStore",
     "Progress",
+    "PullRequest",
+    "PushRequest",
     "Reference",
     "Removal",
+    "Tell",
     "parse",
 ]

@@ -16,7 +16,7 @@ from wherry.images.documents import (
     moment,
     read_document,
 )
-from wherry.images.references import Reference, from_full
+from wherry.images.references import Reference, from_full, with_digest
 from wherry.model.errors import StateUnreadable, WherryError
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
 from wherry.model.images import Image, Layer
@@ -50,6 +50,23 @@ CREATE TABLE image_tags (
 ) STRICT;
 """,
     ),
+    Migration(
+        room="images",
+        number=2,
+        sql="""
+CREATE TABLE image_digests (
+    repository TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    image_id   TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    PRIMARY KEY (repository, digest)
+) STRICT;
+CREATE TABLE image_manifests (
+    image_id   TEXT PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
+    digest     TEXT NOT NULL,
+    media_type TEXT NOT NULL
+) STRICT;
+""",
+    ),
 )
 
 
@@ -64,6 +81,14 @@ class LayerBlob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestBlob:
+    """The manifest that an image came with, or was pushed with: registries know it by this."""
+
+    digest: Digest
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewImage:
     """An image whose blobs and layers are on the disk, about to get its row."""
 
@@ -71,6 +96,9 @@ class NewImage:
     config: bytes
     layers: tuple[LayerBlob, ...]
     names: tuple[Reference, ...]
+    digests: tuple[Reference, ...] = ()
+    """What registries call it: names with digests, of its manifest or of the index above."""
+    manifest: ManifestBlob | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +120,8 @@ class ImageTable:
         self._ids: list[ImageId] = []
         self._blobs: dict[ImageId, tuple[LayerBlob, ...]] = {}
         self._tags: dict[tuple[str, str], ImageId] = {}
+        self._digests: dict[tuple[str, Digest], ImageId] = {}
+        self._manifests: dict[ImageId, ManifestBlob] = {}
         self.damaged: list[DamagedImage] = []
         """Found at boot: listed for the operator, otherwise as if they weren't there."""
         self._load()
@@ -110,6 +140,23 @@ class ImageTable:
         """The image of a full name and tag."""
         image_id = self._tags.get((repository, tag))
         return None if image_id is None else self._images[image_id]
+
+    def known_as(self, repository: str, digest: Digest) -> Image | None:
+        """The image that a registry knows by a full name and a digest."""
+        image_id = self._digests.get((repository, digest))
+        return None if image_id is None else self._images[image_id]
+
+    def manifest_of(self, image_id: ImageId) -> ManifestBlob | None:
+        """The manifest that an image came with or was pushed with."""
+        return self._manifests.get(image_id)
+
+    def digests_of(self, image_id: ImageId) -> tuple[Reference, ...]:
+        """What registries call an image."""
+        return tuple(
+            with_digest(*name)
+            for name in sorted(self._digests)
+            if self._digests.get(name) == image_id
+        )
 
     def with_prefix(self, digits: str) -> list[ImageId]:
         """At most two ids that begin with these hexadecimal digits."""
@@ -137,6 +184,7 @@ class ImageTable:
         blobs = {Digest(image_id) for image_id in self._images}
         blobs |= {layer.blob for layers in self._blobs.values() for layer in layers}
         blobs |= {Digest(each.id) for each in self.damaged}
+        blobs |= {manifest.digest for manifest in self._manifests.values()}
         chains = {image.chain_id for image in self._images.values() if image.chain_id is not None}
         return blobs, chains
 
@@ -165,12 +213,72 @@ class ImageTable:
                     "tagged_at_ns = excluded.tagged_at_ns",
                     [(name.repository, name.tag, image.id, now_ns) for name in image.names],
                 )
+                rows.executemany(
+                    "INSERT INTO image_digests VALUES (?, ?, ?) ON CONFLICT (repository, digest) "
+                    "DO UPDATE SET image_id = excluded.image_id",
+                    [(name.repository, name.digest, image.id) for name in image.digests],
+                )
+                if image.manifest is not None:
+                    rows.execute(
+                        "INSERT INTO image_manifests VALUES (?, ?, ?) ON CONFLICT (image_id) "
+                        "DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type",
+                        (image.id, image.manifest.digest, image.manifest.media_type),
+                    )
         for image in added:
             self.damaged = [each for each in self.damaged if each.id != image.id]
             if image.id not in self._images:
                 self._remember(image.id, image.config, image.layers)
+            if image.manifest is not None:
+                self._manifests[image.id] = image.manifest
             for name in image.names:
                 self._point(name, image.id, now_ns)
+            for name in image.digests:
+                self._know(name, image.id)
+
+    def pushed(
+        self,
+        image_id: ImageId,
+        name: Reference,
+        manifest: ManifestBlob,
+        layers: tuple[LayerBlob, ...],
+    ) -> None:
+        """Record what a registry calls an image now, and the layers as they went there."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "INSERT INTO image_digests VALUES (?, ?, ?) ON CONFLICT (repository, digest) "
+                "DO UPDATE SET image_id = excluded.image_id",
+                (name.repository, name.digest, image_id),
+            )
+            rows.execute(
+                "INSERT INTO image_manifests VALUES (?, ?, ?) ON CONFLICT (image_id) "
+                "DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type",
+                (image_id, manifest.digest, manifest.media_type),
+            )
+            rows.executemany(
+                "UPDATE image_layers SET blob = ?, blob_bytes = ?, media_type = ? "
+                "WHERE image_id = ? AND position = ?",
+                [
+                    (each.blob, each.blob_bytes, each.media_type, image_id, position)
+                    for position, each in enumerate(layers)
+                ],
+            )
+        self._blobs[image_id] = layers
+        self._manifests[image_id] = manifest
+        self._know(name, image_id)
+
+    def forget_digests(self, repository: str, image_id: ImageId) -> tuple[Reference, ...]:
+        """Forget what the registry of a name calls an image; returns what was forgotten."""
+        gone = tuple(each for each in self.digests_of(image_id) if each.repository == repository)
+        with self._database.transaction() as rows:
+            rows.executemany(
+                "DELETE FROM image_digests WHERE repository = ? AND digest = ?",
+                [(each.repository, each.digest) for each in gone],
+            )
+        for each in gone:
+            assert each.digest is not None
+            del self._digests[each.repository, each.digest]
+        self._refresh_names(image_id)
+        return gone
 
     def tag(self, name: Reference, image_id: ImageId, *, now_ns: int) -> None:
         """Let a name lead to an image."""
@@ -197,6 +305,8 @@ class ImageTable:
             rows.execute("DELETE FROM image_tags WHERE image_id = ?", (image_id,))
             rows.execute("DELETE FROM images WHERE id = ?", (image_id,))
         self._tags = {name: each for name, each in self._tags.items() if each != image_id}
+        self._digests = {name: each for name, each in self._digests.items() if each != image_id}
+        self._manifests.pop(image_id, None)
         self._ids = [each for each in self._ids if each != image_id]
         del self._images[image_id], self._blobs[image_id]
 
@@ -217,6 +327,12 @@ class ImageTable:
             tags = rows.execute(
                 "SELECT repository, tag, image_id, tagged_at_ns FROM image_tags"
             ).fetchall()
+            digests = rows.execute(
+                "SELECT repository, digest, image_id FROM image_digests"
+            ).fetchall()
+            manifests = rows.execute(
+                "SELECT image_id, digest, media_type FROM image_manifests"
+            ).fetchall()
         for image_id in ids:
             try:
                 config = self._content.read(Digest(image_id), limit_bytes=LARGEST_DOCUMENT)
@@ -226,6 +342,12 @@ class ImageTable:
         for repository, tag, image_id, tagged_at_ns in tags:
             if image_id in self._images:
                 self._point(from_full(repository, tag), image_id, tagged_at_ns)
+        for repository, digest, image_id in digests:
+            if image_id in self._images:
+                self._know(with_digest(repository, digest), image_id)
+        for image_id, digest, media_type in manifests:
+            if image_id in self._images:
+                self._manifests[image_id] = ManifestBlob(digest=digest, media_type=media_type)
 
     def _remember(self, image_id: ImageId, config: bytes, blobs: tuple[LayerBlob, ...]) -> None:
         self._images[image_id] = _image(image_id, config, blobs, self._snapshots)
@@ -240,11 +362,26 @@ class ImageTable:
             self._refresh_names(before)
         self._refresh_names(image_id, tagged_at_ns=now_ns)
 
+    def _know(self, name: Reference, image_id: ImageId) -> None:
+        assert name.digest is not None
+        before = self._digests.get((name.repository, name.digest))
+        self._digests[name.repository, name.digest] = image_id
+        for each in {before, image_id} - {None}:
+            assert each is not None
+            self._refresh_names(each)
+
     def _refresh_names(self, image_id: ImageId, *, tagged_at_ns: int | None = None) -> None:
         image = self._images[image_id]
         names = tuple(sorted(each.familiar for each in self.names_of(image_id)))
         latest = max(filter(None, (tagged_at_ns, image.tagged_at_ns)), default=None)
-        self._images[image_id] = replace(image, references=names, tagged_at_ns=latest)
+        manifest = self._manifests.get(image_id)
+        self._images[image_id] = replace(
+            image,
+            references=names,
+            repo_digests=tuple(sorted(each.familiar for each in self.digests_of(image_id))),
+            manifest_digest=None if manifest is None else manifest.digest,
+            tagged_at_ns=latest,
+        )
 
 
 def _image(

@@ -98,6 +98,12 @@ def from_full(repository: str, tag: str) -> Reference:
     return Reference(domain=domain, path=path, tag=tag)
 
 
+def with_digest(repository: str, digest: str) -> Reference:
+    """The reference of a full name and a digest that were parsed before."""
+    domain, _, path = repository.partition("/")
+    return Reference(domain=domain, path=path, digest=Digest(digest))
+
+
 def _split_tag(text: str) -> tuple[str, str | None]:
     """A colon after the last slash begins a tag; one before it a port."""
     name, colon, tag = text.rpartition(":")

@@ -5,6 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from wherry.content import ContentStore, StagedBlob
@@ -12,8 +13,16 @@ from wherry.images import references
 from wherry.images.archive import ImageArchive
 from wherry.images.bootstrap import BaseImage, base_image
 from wherry.images.changes import apply_changes
-from wherry.images.image_table import MIGRATIONS, DamagedImage, ImageTable
+from wherry.images.image_table import (
+    MIGRATIONS,
+    DamagedImage,
+    ImageTable,
+    LayerBlob,
+    ManifestBlob,
+    NewImage,
+)
 from wherry.images.intake import ImagePlan, Intake
+from wherry.images.leases import Lease, Leases
 from wherry.images.references import Reference
 from wherry.images.save import SavedImage, archive
 from wherry.kit.clock import Clock, SystemClock
@@ -32,7 +41,7 @@ from wherry.model.images import Image
 from wherry.model.outcomes import Progress, Removal
 from wherry.oci.image_json import encode_image
 from wherry.oci.image_spec import ExecutionDefaults, History, ImageDocument
-from wherry.snapshots import Readable, Snapshots, decompressed
+from wherry.snapshots import LayerStore, Readable, Snapshots, StagedLayer, decompressed
 from wherry.store import Database
 
 Users = Callable[[ImageId], Sequence[tuple[str, bool]]]
@@ -70,6 +79,7 @@ class ImageStore:
         self._intake = Intake(
             content=self._content, snapshots=snapshots, table=self._table, clock=self._clock
         )
+        self._leases = Leases()
         self._changing = threading.RLock()
 
     # -- finding -----------------------------------------------------------------------------
@@ -90,7 +100,10 @@ class ImageStore:
             return self._by_prefix(prefix.group(1), reference)
         name = references.parse(reference).with_default_tag()
         if name.digest is not None:
-            raise ImageNotFound(name.familiar)
+            image = self._table.known_as(name.repository, name.digest)
+            if image is None:
+                raise ImageNotFound(name.familiar)
+            return image
         image = self._table.tagged(name.repository, name.tag)
         if image is not None:
             return image
@@ -115,6 +128,60 @@ class ImageStore:
         if image is None:
             raise ImageNotFound(shown)
         return image
+
+    # -- for what comes from registries and goes there ------------------------------------------
+
+    @property
+    def content(self) -> ContentStore:
+        """The blobs."""
+        return self._content
+
+    @property
+    def layers(self) -> LayerStore:
+        """The unpacked layers."""
+        return self._snapshots.layers
+
+    def lease(self) -> AbstractContextManager[Lease]:
+        """Keep what is named in it from the collector, for the length of a block."""
+        return self._leases.lease()
+
+    def parts_of(self, image: Image) -> tuple[tuple[LayerBlob, ...], ManifestBlob | None]:
+        """The layers' bytes from the bottom up, and the manifest that the image came with."""
+        return self._table.blobs_of(image.id), self._table.manifest_of(image.id)
+
+    def known_names(self, image: Image) -> Sequence[Reference]:
+        """What registries call an image."""
+        return self._table.digests_of(image.id)
+
+    def tags_of(self, repository: str) -> Sequence[Reference]:
+        """Every tag of a full name."""
+        return self._table.tags_of(repository)
+
+    def record(self, image: NewImage, staged: Sequence[StagedLayer]) -> None:
+        """Make an image of layers that are staged and blobs that are here, durably.
+
+        Raises: StepFailed; then the layers are discarded.
+        """
+        with self._changing:
+            try:
+                self.layers.commit(staged)
+                self._content.commit(self._content.stage(image.config))
+                self._table.add((image,), now_ns=self._clock.now_ns())
+            except BaseException:
+                self.layers.discard(staged)
+                raise
+
+    def record_push(
+        self,
+        image_id: ImageId,
+        name: Reference,
+        manifest: ManifestBlob,
+        layers: tuple[LayerBlob, ...],
+    ) -> None:
+        """Note what a registry calls an image now."""
+        with self._changing:
+            if self._table.get(image_id) is not None:
+                self._table.pushed(image_id, name, manifest, layers)
 
     # -- names -------------------------------------------------------------------------------
 
@@ -147,12 +214,13 @@ class ImageStore:
             if self._is_by_id(reference, image):
                 return self._remove_by_id(image, names, containers, is_forced=is_forced)
             name = references.parse(reference).with_default_tag()
+            if name.digest is not None:
+                names = (*names, name)
             is_last = len(names) == 1
             if is_last and containers and not is_forced:
                 # In Docker's words it can be forced, whether the container runs or not.
                 raise ImageInUse(name.familiar, containers[0][0], False)
-            self._table.untag(name)
-            removals = [Removal(untagged=name.familiar)]
+            removals = [*self._untag(name, image)]
             # Docker leaves an image that a container needs without a name, and says nothing.
             if is_last and not any(is_running for _holder, is_running in containers):
                 removals += self._delete(image)
@@ -162,8 +230,9 @@ class ImageStore:
         """Remove blobs and layers that no image needs, nor a container's snapshot."""
         with self._changing:
             blobs, chains = self._table.roots()
-            self._snapshots.remove_unneeded_layers(chains)
-            self._content.collect(blobs)
+            leased_blobs, leased_chains = self._leases.roots()
+            self._snapshots.remove_unneeded_layers(chains | leased_chains)
+            self._content.collect(blobs | leased_blobs)
 
     def sweep(self) -> None:
         """At boot, after the snapshots' own sweep: throw away what was under way."""
@@ -198,8 +267,20 @@ class ImageStore:
             raise ImageHasTags(image.id)
         if not is_forced and containers:
             raise ImageInUse(image.id, containers[0][0], False)
-        untagged = [Removal(untagged=name.familiar) for name in names]
+        known = (*names, *self._table.digests_of(image.id))
+        untagged = [Removal(untagged=name.familiar) for name in known]
         return (*untagged, *self._delete(image))
+
+    def _untag(self, name: Reference, image: Image) -> tuple[Removal, ...]:
+        """Take a name away; with the last tag of a repository go its digests."""
+        gone: tuple[Reference, ...] = ()
+        if name.digest is None:
+            self._table.untag(name)
+            gone = (name,)
+        left = {each.repository for each in self._table.names_of(image.id)}
+        if name.digest is not None or name.repository not in left:
+            gone += self._table.forget_digests(name.repository, image.id)
+        return tuple(Removal(untagged=each.familiar) for each in gone)
 
     def _delete(self, image: Image) -> Sequence[Removal]:
         before = {layer.chain_id for layer in self._snapshots.layers.all()}

@@ -427,6 +427,14 @@ class ManifestUnknown(NotFound):
 
 
 @dataclass(eq=False)
+class PlatformMissing(NotFound):
+    """An index without an image for the platform."""
+
+    platform: str
+    reference: str
+
+
+@dataclass(eq=False)
 class ManifestRefused(InvalidRequest):
     """A manifest that is malformed, ambiguous or too large."""
 

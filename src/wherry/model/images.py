@@ -72,3 +72,36 @@ class Image:
     def chain_id(self) -> ChainId | None:
         """The stack of all layers; None for an image without any."""
         return self.layers[-1].chain_id if self.layers else None
+
+
+# -- what registries say ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryLogin:
+    """A login that succeeded."""
+
+    identity_token: str
+    """What to keep instead of the password; empty where the registry gives none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRepository:
+    """One hit of a search."""
+
+    name: str
+    description: str
+    star_count: int
+    is_official: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistributionImage:
+    """What a registry has under a name."""
+
+    media_type: str
+    digest: Digest
+    size_bytes: int
+    """Of the manifest or index itself."""
+    platforms: tuple[tuple[str, str, str], ...]
+    """System, architecture, variant."""

@@ -68,6 +68,16 @@ class PrunedNetworks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushedTag:
+    """What a push left in a registry."""
+
+    tag: str
+    digest: str
+    size_bytes: int
+    """Of the manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """One message of a long answer; becomes a line of Docker's JSON stream."""
 
@@ -78,3 +88,4 @@ class Progress:
     current: int | None = None
     total: int | None = None
     error: str = ""
+    pushed: PushedTag | None = None

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from wherry.api.errors import message_of
@@ -40,25 +40,31 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.prune import Prunes
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
 from wherry.engine.records import ContainerRecords
+from wherry.engine.registries import RegistryVerbs
 from wherry.engine.system import EngineIdentity, SystemQueries
 from wherry.engine.volumes import VolumeVerbs
-from wherry.images import ImageStore
+from wherry.images import ImagePulls, ImagePushes, ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.clock import SystemClock
 from wherry.linux import cgroups
 from wherry.model.containers import LogSpec
 from wherry.model.limits import Ulimit
 from wherry.networks import NetdKeeper, Networks
+from wherry.oci.image_spec import Platform
 from wherry.programs import netd as netd_program
 from wherry.programs.reloading import reload_attributes
 from wherry.programs.settings import Settings, seccomp_profile_text
 from wherry.programs.version import VERSION
+from wherry.registry import RegistryClient, RegistrySettings
 from wherry.snapshots import Snapshots
 from wherry.specgen import HostFacts, container_seccomp, read_host_facts
 from wherry.store import Database
 from wherry.tasks import Tasks
 from wherry.volumes import MIGRATIONS as VOLUME_MIGRATIONS
 from wherry.volumes import Volumes
+
+UNPACKING_THREADS = 4
+"""Threads that unpack layers and may wait for the network; no other work waits for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,11 +298,13 @@ async def _wired(
             "daemon", "reload", ground.engine_id, {**reload_attributes(settings), "name": name}
         )
 
+    registries, close_registries = _registries(ground, images, events)
     try:
         services = Services(
             containers=containers,
             execs=execs,
             images=image_verbs,
+            registries=registries,
             networks=NetworkQueries(networks, records),
             system=system,
             volumes=VolumeVerbs(
@@ -329,6 +337,7 @@ async def _wired(
     finally:
         await restarts.close()
         await health.close()
+        await close_registries()
         await exits.close()
         await execs.close()
 
@@ -376,6 +385,35 @@ def _networks(ground: _Ground, tasks: Tasks) -> Networks:
         clock=ground.clock,
         engine_id=ground.engine_id,
     )
+
+
+def _registries(
+    ground: _Ground, images: ImageStore, events: EventLog
+) -> tuple[RegistryVerbs, Callable[[], Awaitable[None]]]:
+    """What reaches registries, and how to let go of them."""
+    settings = ground.settings
+    client = RegistryClient(
+        RegistrySettings(
+            hub_mirrors=settings.registry_mirrors, insecure=settings.insecure_registries
+        ),
+        user_agent=f"wherry/{VERSION}",
+        clock=ground.clock,
+    )
+    unpacking = OffloadPool(UNPACKING_THREADS)
+
+    async def close() -> None:
+        await client.close()
+        unpacking.close()
+
+    verbs = RegistryVerbs(
+        store=images,
+        client=client,
+        pulls=ImagePulls(store=images, client=client, offload=ground.offload, unpacking=unpacking),
+        pushes=ImagePushes(store=images, client=client, offload=ground.offload),
+        events=events,
+        host=Platform(os="linux", architecture=ground.host.architecture),
+    )
+    return verbs, close
 
 
 def _create_defaults(settings: Settings) -> CreateDefaults:

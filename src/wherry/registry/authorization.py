@@ -122,7 +122,7 @@ class Authorizer:
             answer = await self._ask(host, _token_question(grant))
             token = _text_member(answer, "token") or _text_member(answer, "access_token")
             if answer.status != 200 or not token:
-                raise RegistryUnauthorized(host.authority, answer.complaint())
+                raise RegistryUnauthorized(f"{host.url}/", answer.complaint())
             life_s = max(_SHORTEST_LIFE_S, _whole_member(answer, "expires_in"))
             ends_ns = self._clock.monotonic_ns() + (life_s - _SAFETY_S) * NANOSECONDS
             self._tokens[grant] = token, ends_ns

@@ -1,20 +1,19 @@
 """Reading from registries: manifests, blobs, tags, logins, searches."""
 
 import contextlib
-import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from wherry.kit.clock import Clock, SystemClock
 from wherry.model.errors import (
     DigestMismatch,
+    ManifestRefused,
     ManifestUnknown,
     RegistryFailed,
     RegistryRefused,
-    RegistryUnauthorized,
     RegistryUnreachable,
     RepositoryDenied,
     WherryError,
@@ -28,6 +27,7 @@ from wherry.registry.manifests import (
     ACCEPTED,
     LARGEST_MANIFEST,
     FetchedManifest,
+    digest_of,
     read_manifest,
 )
 from wherry.registry.scopes import NO_SCOPE, Scope, pulling
@@ -146,12 +146,13 @@ class RegistryClient:
         repository: Repository,
         descriptor: Descriptor,
         credentials: Credentials = ANONYMOUS,
-    ) -> AsyncIterator[bytes]:
-        """The bytes of a blob, exactly as many as its descriptor says, verified at the end.
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob, exactly as many as its descriptor says.
 
         What breaks off is resumed where it broke, on the same host, by a range; a host that
-        ignores ranges is read over. A mirror that fails is left for the next host. Raises at
-        the end: DigestMismatch (the consumer keeps nothing until the stream has ended well).
+        ignores ranges is read over. A mirror that fails is left for the next host. Whether they
+        are the right bytes is for the keeper to check: it hashes them anyway (`content`).
+        Raises: DigestMismatch as soon as there are too many.
         """
         received = _Received(descriptor)
         problem: WherryError | None = None
@@ -159,7 +160,6 @@ class RegistryClient:
             try:
                 async for chunk in self._from_host(asker, repository, descriptor, received):
                     yield chunk
-                received.verify()
                 return
             except DigestMismatch:
                 raise
@@ -200,6 +200,23 @@ class RegistryClient:
             except (RegistryUnreachable, RegistryFailed) as failure:
                 await patience.wait(failure)
 
+    async def document(
+        self,
+        repository: Repository,
+        descriptor: Descriptor,
+        credentials: Credentials = ANONYMOUS,
+    ) -> bytes:
+        """A small blob, verified, such as an image's configuration.
+
+        Raises: ManifestRefused for one of more than 4 MiB, DigestMismatch.
+        """
+        if descriptor.size > LARGEST_MANIFEST:
+            raise ManifestRefused(f"blob {descriptor.digest}: {descriptor.size} bytes")
+        content = b"".join([each async for each in self.blob(repository, descriptor, credentials)])
+        if digest_of(content) != descriptor.digest:
+            raise DigestMismatch(descriptor.digest, digest_of(content))
+        return content
+
     # -- the rest ----------------------------------------------------------------------------
 
     async def tags(
@@ -234,10 +251,7 @@ class RegistryClient:
         """
         host = self._origin(domain)
         asker = Asker(host=host, scopes=NO_SCOPE, credentials=credentials)
-        try:
-            answer = await self._exchange.ask(asker, "GET", "/")
-        except RegistryUnauthorized as error:
-            raise RegistryUnauthorized(f"{host.url}/", error.complaint) from None
+        answer = await self._exchange.ask(asker, "GET", "/")
         if answer.status != 200:
             raise RegistryFailed(
                 method="GET",
@@ -303,11 +317,10 @@ class RegistryClient:
 
 
 class _Received:
-    """What has come of a blob so far."""
+    """How much of a blob has come so far."""
 
     def __init__(self, descriptor: Descriptor) -> None:
         self._descriptor = descriptor
-        self._hash = hashlib.sha256()
         self.count = 0
 
     @property
@@ -315,19 +328,12 @@ class _Received:
         return self.count == self._descriptor.size
 
     def add(self, chunk: bytes) -> None:
-        """Count and hash. Raises: DigestMismatch as soon as there is too much."""
+        """Count. Raises: DigestMismatch as soon as there is too much."""
         self.count += len(chunk)
         if self.count > self._descriptor.size:
             raise DigestMismatch(
                 self._descriptor.digest, f"more than its {self._descriptor.size} bytes"
             )
-        self._hash.update(chunk)
-
-    def verify(self) -> None:
-        """Compare with the digest that was promised. Raises: DigestMismatch."""
-        found = "sha256:" + self._hash.hexdigest()
-        if found != self._descriptor.digest:
-            raise DigestMismatch(self._descriptor.digest, found)
 
 
 def _skipped(incoming: Incoming, start: int) -> int:

@@ -145,13 +145,14 @@ class Exchange:
                         return
                     answer = await incoming.answer(limit_bytes=_LARGEST_COMPLAINT)
             except RegistryUnreachable as failure:
-                if not failure.is_not_tls or not asker.host.is_insecure:
+                is_new = asker.host.url not in self._plain
+                if not (failure.is_not_tls and asker.host.is_insecure and is_new):
                     raise
                 self._plain.add(asker.host.url)
                 continue
             demanded = answer.all_headers("WWW-Authenticate")
             if has_learned or not self._authorizer.learn(asker.host, demanded):
-                raise RegistryUnauthorized(asker.host.authority, answer.complaint())
+                raise RegistryUnauthorized(f"{asker.host.url}/", answer.complaint())
             has_learned = True
 
     async def _question(
@@ -166,6 +167,8 @@ class Exchange:
         if host.url in self._plain:
             host = host.without_tls()
         url = path if "://" in path else host.url + path
+        if url.startswith(f"https://{host.authority}/") and host.url.startswith("http:"):
+            url = "http" + url.removeprefix("https")
         if urlsplit(url).netloc != host.authority:
             # An upload that goes on elsewhere: what we are to the registry is not told there.
             return Question(method, url, headers=headers, body=body)

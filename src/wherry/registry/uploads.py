@@ -20,8 +20,6 @@ from wherry.model.errors import (
     RegistryFailed,
     RegistryRefused,
     RegistryUnreachable,
-    RepositoryDenied,
-    WherryError,
 )
 from wherry.model.ids import Digest
 from wherry.registry.exchange import Asker, Exchange
@@ -70,7 +68,7 @@ class Uploads:
         open_source: Source,
         on_sent: Sent | None = None,
     ) -> None:
-        """Upload a blob of `size` bytes. Raises: RepositoryDenied, RegistryRefused.
+        """Upload a blob of `size` bytes. Raises: RegistryRefused.
 
         An upload whose last piece breaks off is begun anew: what the registry took of it is not
         known, and it is at most a chunk.
@@ -79,7 +77,7 @@ class Uploads:
         while True:
             answer = await self._begin(asker, repository, "")
             if answer.status != 202:
-                raise _refused(answer, repository)
+                raise _refused(answer)
             location, sent = _location(answer), 0
             while size - sent > CHUNK:
                 location, sent = await self._patch(asker, location, sent, open_source)
@@ -98,12 +96,12 @@ class Uploads:
         ) as incoming:
             answer = await incoming.answer(limit_bytes=_LARGEST_ANSWER)
         if answer.status not in (201, 204):
-            raise _refused(answer, repository)
+            raise _refused(answer)
 
     async def put_manifest(
         self, asker: Asker, repository: str, reference: str, *, media_type: str, content: bytes
     ) -> None:
-        """Name what was uploaded, by a tag or a digest. Raises: RepositoryDenied, …Refused."""
+        """Name what was uploaded, by a tag or a digest. Raises: RegistryRefused."""
         answer = await self._exchange.ask(
             asker,
             "PUT",
@@ -112,7 +110,7 @@ class Uploads:
             body=content,
         )
         if answer.status not in (201, 202):
-            raise _refused(answer, repository)
+            raise _refused(answer)
 
     async def _begin(self, asker: Asker, repository: str, query: str) -> Answer:
         answer = await self._exchange.ask(
@@ -123,7 +121,7 @@ class Uploads:
             body=b"",
         )
         if answer.status not in (201, 202):
-            raise _refused(answer, repository)
+            raise _refused(answer)
         return answer
 
     async def _patch(
@@ -148,7 +146,7 @@ class Uploads:
                 location, start = await self._arrived(asker, location, start)
                 continue
             if answer.status not in (202, 204):
-                raise _refused(answer, "")
+                raise _refused(answer)
             return _location(answer), end
 
     async def _arrived(self, asker: Asker, location: str, start: int) -> tuple[str, int]:
@@ -156,7 +154,7 @@ class Uploads:
         answer = await self._exchange.ask(asker, "GET", location)
         match = re.fullmatch(r"(?:bytes=)?0-(\d{1,18})", answer.header("Range"))
         if answer.status not in (202, 204) or match is None:
-            raise _refused(answer, "")
+            raise _refused(answer)
         last = int(match.group(1))
         return _location(answer) or location, last + 1 if last else start
 
@@ -211,7 +209,5 @@ def _with_digest(location: str, digest: Digest) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
-def _refused(answer: Answer, repository: str) -> WherryError:
-    if answer.status in (401, 403):
-        return RepositoryDenied(repository, answer.complaint())
+def _refused(answer: Answer) -> RegistryRefused:
     return RegistryRefused("write", answer.complaint(), answer.status)

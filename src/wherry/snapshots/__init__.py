@@ -10,7 +10,7 @@ Called by: images (layers), engine (snapshots of containers), build.
 """
 
 from wherry.snapshots.apply import LayerCounts
-from wherry.snapshots.compression import Compression, compression_of, decompressed
+from wherry.snapshots.compression import Compression, compression_of, decompressed, gzipped
 from wherry.snapshots.diff import Writable, diff_tar
 from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_store import LayerStore, StagedLayer
@@ -51,6 +51,7 @@ __all__ = [
     "decompressed",
     "diff_tar",
     "file_sizes",
+    "gzipped",
     "tar_header",
     "tar_padding",
 ]

@@ -6,12 +6,12 @@ top stops it by the limit on what comes out.
 
 import bz2
 import lzma
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Protocol, assert_never
 
 import zstandard
-from isal import igzip_lib
+from isal import igzip_lib, isal_zlib
 
 from wherry.model.errors import ArchiveRefused
 from wherry.snapshots.tar_reader import Readable
@@ -19,6 +19,11 @@ from wherry.snapshots.tar_reader import Readable
 LARGEST_WINDOW = 1 << 26
 """Bytes of history that a zstd or xz stream may make us keep: 64 MiB. zstd's level 19 needs 8."""
 _CHUNK = 1 << 18
+_GZIP_LEVEL = 1
+"""isal's second fastest: several times faster than zlib's fastest, and as small."""
+_GZIP_WINDOW = 31
+"""The largest history (2**15), with a gzip header (zlib's `wbits`)."""
+_PACKED_AT_ONCE = 1 << 20
 _LONGEST_MAGIC = 6
 
 
@@ -90,6 +95,14 @@ def decompressed(source: Readable) -> tuple[Compression, Readable]:
             return compression, _MemberReader(whole, bz2.BZ2Decompressor, "bzip2")
         case _:
             assert_never(compression)
+
+
+def gzipped(source: Readable) -> Iterator[bytes]:
+    """A stream as gzip, without name or time in its header: the same bytes give the same."""
+    packer = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    while chunk := source.read(_PACKED_AT_ONCE):
+        yield packer.compress(chunk)
+    yield packer.flush()
 
 
 def compression_of(start: bytes) -> Compression:

@@ -105,6 +105,14 @@ class ErrorDetail(Struct):
     message: str
 
 
+class PushResult(Struct):
+    """What a push left in a registry; the `aux` of its last message."""
+
+    Tag: str
+    Digest: str
+    Size: int
+
+
 class Message(Struct, kw_only=True, omit_defaults=True):
     """One message of a JSON stream."""
 
@@ -114,3 +122,4 @@ class Message(Struct, kw_only=True, omit_defaults=True):
     id: str = ""
     errorDetail: ErrorDetail | None = None
     error: str = ""
+    aux: PushResult | None = None

@@ -8,6 +8,7 @@ from aiohttp import web
 from wherry.api.call import Call, Handler
 from wherry.api.errors import message_of
 from wherry.api.translate.images import to_message
+from wherry.api.translate.registries import from_header
 from wherry.model.errors import FeatureMissing, InvalidValue, WherryError
 from wherry.model.outcomes import Progress
 from wherry.wire.encoding import encode
@@ -32,12 +33,9 @@ async def _results_only(messages: AsyncIterator[Progress]) -> AsyncIterator[Prog
 
 
 async def create(call: Call) -> web.StreamResponse:
-    """`POST /images/create`: an import from the body; pulls are not there yet."""
+    """`POST /images/create`: a pull by `fromImage`, an import of the body by `fromSrc`."""
     if call.text("fromImage"):
-        reference = call.text("fromImage") + (f":{call.text('tag')}" if call.text("tag") else "")
-        raise FeatureMissing(
-            f"pulling images ({reference}); load one, or make one with `wherry image bootstrap`"
-        )
+        return await _pull(call)
     source = call.text("fromSrc")
     if source != "-":
         raise (
@@ -56,6 +54,27 @@ async def create(call: Call) -> web.StreamResponse:
             platform=call.text("platform"),
         ),
     )
+
+
+async def _pull(call: Call) -> web.StreamResponse:
+    """A name without a tag or digest stands for all tags, as the API has it."""
+    name, tag = call.text("fromImage"), call.text("tag")
+    separator = "@" if tag.startswith("sha256:") else ":"
+    reference = f"{name}{separator}{tag}" if tag else name
+    return await stream_progress(
+        call,
+        call.services.registries.pull(
+            reference,
+            platform=call.text("platform"),
+            credentials=from_header(call.request.headers.get("X-Registry-Auth", "")),
+            pulls_all_tags=not tag and is_bare_name(name),
+        ),
+    )
+
+
+def is_bare_name(name: str) -> bool:
+    """Whether a reference names neither a tag nor a digest."""
+    return "@" not in name and ":" not in name.rpartition("/")[2]
 
 
 async def save_one(call: Call) -> web.StreamResponse:

@@ -109,6 +109,7 @@ def to_message(progress: Progress) -> shapes.Message:
     """One message of a stream."""
     has_detail = progress.current is not None or progress.total is not None
     detail = shapes.ProgressDetail(current=progress.current, total=progress.total)
+    pushed = progress.pushed
     return shapes.Message(
         stream=progress.stream,
         status=progress.status,
@@ -116,4 +117,7 @@ def to_message(progress: Progress) -> shapes.Message:
         progressDetail=detail if has_detail else None,
         error=progress.error,
         errorDetail=shapes.ErrorDetail(message=progress.error) if progress.error else None,
+        aux=None
+        if pushed is None
+        else shapes.PushResult(Tag=pushed.tag, Digest=pushed.digest, Size=pushed.size_bytes),
     )

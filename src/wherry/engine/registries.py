@@ -1,0 +1,258 @@
+"""Images to and from registries, as a user sees it: pull, push, login, search.
+
+Two clients that pull the same image at the same time watch one pull. It ends when the last of
+them leaves, and what it did so far is undone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from wherry.engine.events import EventLog
+from wherry.images import (
+    ImagePulls,
+    ImagePushes,
+    ImageStore,
+    PullRequest,
+    PushRequest,
+    Reference,
+    Tell,
+    parse,
+)
+from wherry.model.errors import InvalidField, InvalidValue
+from wherry.model.images import DistributionImage, FoundRepository, RegistryLogin
+from wherry.model.outcomes import Progress
+from wherry.oci.image_json import decode_image
+from wherry.oci.image_spec import Index, Platform
+from wherry.oci.platforms import parse_platform
+from wherry.registry import Credentials, RegistryClient, Repository
+
+_MOST_UNREAD = 1000
+"""Messages that a watcher may lag behind; then only the latest of each kind are kept for it."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A pull that may have several watchers."""
+
+    task: asyncio.Task[None] | None = None
+    latest: dict[str, Progress] = field(default_factory=dict)
+    """The last message about each layer, for those who come late."""
+    watchers: list["asyncio.Queue[Progress | None]"] = field(default_factory=list)
+
+    def tell(self, progress: Progress) -> None:
+        """Pass a message on to everybody."""
+        self.latest[progress.id or progress.status] = progress
+        for queue in self.watchers:
+            if queue.qsize() < _MOST_UNREAD or progress.current is None:
+                queue.put_nowait(progress)
+
+
+class RegistryVerbs:
+    """What one can do with registries."""
+
+    def __init__(
+        self,
+        *,
+        store: ImageStore,
+        client: RegistryClient,
+        pulls: ImagePulls,
+        pushes: ImagePushes,
+        events: EventLog,
+        host: Platform,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._pulls = pulls
+        self._pushes = pushes
+        self._events = events
+        self._host = host
+        self._watched: dict[PullRequest, _Watched] = {}
+
+    # -- pulling -----------------------------------------------------------------------------
+
+    async def pull(
+        self, reference: str, *, platform: str, credentials: Credentials, pulls_all_tags: bool
+    ) -> AsyncIterator[Progress]:
+        """Pull an image, or every tag of a repository.
+
+        Raises: InvalidReference, InvalidField, and what `ImagePulls.pull` raises, before the
+        first message where that is possible.
+        """
+        name = parse(reference)
+        wanted = self._platform(platform)
+        if not pulls_all_tags:
+            request = PullRequest(
+                name=name.with_default_tag(), platform=wanted, credentials=credentials
+            )
+            async for progress in self._watch(request):
+                yield progress
+            return
+        if name.tag or name.digest:
+            raise InvalidValue("tag can't be used with --all-tags/-a")
+        for tag in await self._client.tags(Repository(name.domain, name.path), credentials):
+            each = parse(f"{name.repository}:{tag}")
+            request = PullRequest(name=each, platform=wanted, credentials=credentials)
+            async for progress in self._watch(request):
+                yield progress
+
+    async def _watch(self, request: PullRequest) -> AsyncIterator[Progress]:
+        """Follow a pull, begun here or by somebody else."""
+        watched = self._watched.get(request)
+        if watched is None:
+            watched = self._watched[request] = _Watched()
+            watched.task = asyncio.get_running_loop().create_task(self._pull(request, watched))
+        queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        for progress in watched.latest.values():
+            queue.put_nowait(progress)
+        watched.watchers.append(queue)
+        assert watched.task is not None
+        try:
+            while (message := await queue.get()) is not None:
+                yield message
+            await asyncio.shield(watched.task)
+        finally:
+            watched.watchers.remove(queue)
+            if not watched.watchers and not watched.task.done():
+                watched.task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await watched.task
+
+    async def _pull(self, request: PullRequest, watched: _Watched) -> None:
+        try:
+            pulled = await self._pulls.pull(request, watched.tell)
+            image = self._store.resolve(pulled.image_id)
+            name = request.name.familiar
+            self._events.image("pull", name, name, image)
+        finally:
+            del self._watched[request]
+            for queue in watched.watchers:
+                queue.put_nowait(None)
+
+    # -- pushing -----------------------------------------------------------------------------
+
+    async def push(
+        self, reference: str, *, tag: str, credentials: Credentials, platform: str = ""
+    ) -> AsyncIterator[Progress]:
+        """Push a tag, or every tag of a repository when none is named.
+
+        Raises: InvalidReference, RepositoryDenied, RegistryRefused.
+        """
+        if platform:
+            self._platform(platform)
+        name = parse(f"{reference}:{tag}" if tag else reference)
+        if name.digest is not None:
+            raise InvalidValue("cannot push a digest reference")
+
+        async def push_all(tell: Tell) -> None:
+            tell(Progress(status=f"The push refers to repository [{name.repository}]"))
+            for each in self._tags_to_push(name):
+                image = self._store.resolve(each.familiar)
+                request = PushRequest(image=image, name=each, credentials=credentials)
+                await self._pushes.push(request, tell)
+                self._events.image("push", each.familiar, each.familiar, image)
+
+        async for progress in told(push_all):
+            yield progress
+
+    def _tags_to_push(self, name: Reference) -> Sequence[Reference]:
+        """The tag that was named, or all of a repository. Raises: InvalidValue."""
+        there = self._store.tags_of(name.repository)
+        if not there:
+            raise InvalidValue(
+                f"An image does not exist locally with the tag: {name.familiar_repository}"
+            )
+        if name.tag and name not in there:
+            raise InvalidValue(f"tag does not exist: {name.familiar}")
+        return (name,) if name.tag else there
+
+    # -- the rest ----------------------------------------------------------------------------
+
+    async def log_in(self, domain: str, credentials: Credentials) -> RegistryLogin:
+        """Check credentials. Raises: RegistryUnauthorized, RegistryUnreachable."""
+        token = await self._client.log_in(_registry_name(domain), credentials)
+        return RegistryLogin(identity_token=token)
+
+    async def search(
+        self, term: str, *, limit: int, credentials: Credentials
+    ) -> Sequence[FoundRepository]:
+        """Search a registry that has a search. Raises: RegistryRefused."""
+        domain, slash, rest = term.partition("/")
+        has_host = bool(slash) and ("." in domain or ":" in domain or domain == "localhost")
+        found = await self._client.search(
+            domain if has_host else "docker.io",
+            rest if has_host else term,
+            limit=limit,
+            credentials=credentials,
+        )
+        return tuple(
+            FoundRepository(
+                name=each.name,
+                description=each.description,
+                star_count=each.star_count,
+                is_official=each.is_official,
+            )
+            for each in found
+        )
+
+    async def distribution(self, reference: str, credentials: Credentials) -> DistributionImage:
+        """What a registry has under a name, without pulling it. Raises: ManifestUnknown."""
+        name = parse(reference).with_default_tag()
+        repository = Repository(name.domain, name.path)
+        found = await self._client.manifest(repository, name.digest or name.tag, credentials)
+        if isinstance(found.document, Index):
+            platforms = tuple(
+                each.platform for each in found.document.manifests if each.platform is not None
+            )
+        else:
+            config = await self._client.document(repository, found.document.config, credentials)
+            document = decode_image(config)
+            platforms = (
+                Platform(
+                    architecture=document.architecture, os=document.os, variant=document.variant
+                ),
+            )
+        return DistributionImage(
+            media_type=found.media_type,
+            digest=found.digest,
+            size_bytes=len(found.content),
+            platforms=tuple((each.os, each.architecture, each.variant) for each in platforms),
+        )
+
+    def _platform(self, text: str) -> Platform:
+        if not text:
+            return self._host
+        try:
+            return parse_platform(text, host=self._host)
+        except ValueError as error:
+            raise InvalidField("platform", text, str(error)) from error
+
+
+async def told(work: Callable[[Tell], Awaitable[object]]) -> AsyncIterator[Progress]:
+    """Run work that tells its progress; leaving early cancels it and waits for its undoing."""
+    queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+
+    async def run() -> None:
+        try:
+            await work(queue.put_nowait)
+        finally:
+            queue.put_nowait(None)
+
+    running = asyncio.ensure_future(run())
+    try:
+        while (message := await queue.get()) is not None:
+            yield message
+        await running
+    finally:
+        if not running.done():
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await running
+
+
+def _registry_name(text: str) -> str:
+    """The registry of a login: a host, or an address as old clients send it."""
+    bare = text.removeprefix("https://").removeprefix("http://")
+    host = bare.partition("/")[0]
+    return "docker.io" if host in ("", "index.docker.io", "docker.io") else host

@@ -1,0 +1,243 @@
+"""Pushing an image: the registry gets what it lacks, and the manifest last.
+
+An image that came from a registry goes back byte for byte, under the digest that it came with.
+A layer that has no compressed form yet gets one, which is kept: the next push sends the same
+bytes, so that registries and other engines recognise it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from wherry.images.image_table import LayerBlob, ManifestBlob
+from wherry.images.intake import media_type
+from wherry.images.leases import Lease
+from wherry.images.references import Reference, with_digest
+from wherry.images.store import ImageStore
+from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.random_ids import short_id
+from wherry.model.ids import Digest
+from wherry.model.images import Image
+from wherry.model.outcomes import Progress, PushedTag
+from wherry.oci.image_json import encode_manifest
+from wherry.oci.image_spec import CONFIG, MANIFEST, Descriptor, Manifest
+from wherry.registry import (
+    LARGEST_MANIFEST,
+    Asker,
+    Credentials,
+    RegistryClient,
+    Repository,
+    digest_of,
+    pushing,
+)
+from wherry.snapshots import Compression, gzipped
+
+MOST_UPLOADS = 5
+"""Layers that are sent at the same time (dockerd's `max-concurrent-uploads`)."""
+_TOLD_EVERY_S = 0.1
+
+Tell = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRequest:
+    """What to push, under which name, and as whom."""
+
+    image: Image
+    name: Reference
+    credentials: Credentials
+
+
+class ImagePushes:
+    """The pushes of one engine."""
+
+    def __init__(
+        self,
+        *,
+        store: ImageStore,
+        client: RegistryClient,
+        offload: OffloadPool,
+        most_uploads: int = MOST_UPLOADS,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._offload = offload
+        self._uploads = asyncio.Semaphore(most_uploads)
+        self._compressing = KeyedLock()
+
+    async def push(self, request: PushRequest, tell: Tell) -> PushedTag:
+        """Push one tag, telling the progress in Docker's words.
+
+        Raises: RepositoryDenied, RegistryRefused, StateUnreadable, and what the client raises.
+        """
+        image, name = request.image, request.name
+        repository = Repository(name.domain, name.path)
+        asker = self._client.writer(repository, pushing(name.path), request.credentials)
+        layers, manifest = self._store.parts_of(image)
+        with self._store.lease() as lease:
+            for layer in layers:
+                lease.hold_blob(layer.blob)
+                tell(Progress(status="Preparing", id=short_id(layer.diff_id)))
+            work = _Push(self, repository, asker, request.credentials, lease, tell)
+            async with asyncio.TaskGroup() as group:
+                sending = [group.create_task(work.layer(each)) for each in layers]
+            sent = tuple(each.result() for each in sending)
+            await work.blob(Digest(image.id), self._store.content.size(Digest(image.id)))
+            content, known = await self._offload(self._manifest, image, sent, layers, manifest)
+            await self._client.uploads.put_manifest(
+                asker, name.path, name.tag, media_type=known.media_type, content=content
+            )
+            digest_name = with_digest(name.repository, known.digest)
+            await self._offload(self._record, image, digest_name, known, sent, content)
+        pushed = PushedTag(tag=name.tag, digest=known.digest, size_bytes=len(content))
+        tell(Progress(status=f"{name.tag}: digest: {pushed.digest} size: {pushed.size_bytes}"))
+        tell(Progress(pushed=pushed))
+        return pushed
+
+    def _manifest(
+        self,
+        image: Image,
+        sent: tuple[LayerBlob, ...],
+        before: tuple[LayerBlob, ...],
+        known: ManifestBlob | None,
+    ) -> tuple[bytes, ManifestBlob]:
+        """The manifest that the image came with, or one for the layers as they were sent."""
+        content = self._store.content
+        if known is not None and sent == before and content.has(known.digest):
+            return content.read(known.digest, limit_bytes=LARGEST_MANIFEST), known
+        config = Descriptor(
+            media_type=CONFIG, digest=image.id, size=content.size(Digest(image.id))
+        )
+        layers = tuple(
+            Descriptor(media_type=each.media_type, digest=each.blob, size=each.blob_bytes)
+            for each in sent
+        )
+        made = encode_manifest(Manifest(config=config, layers=layers))
+        return made, ManifestBlob(digest=digest_of(made), media_type=MANIFEST)
+
+    def _record(
+        self,
+        image: Image,
+        name: Reference,
+        manifest: ManifestBlob,
+        layers: tuple[LayerBlob, ...],
+        content: bytes,
+    ) -> None:
+        store = self._store.content
+        store.commit(store.stage(content), expected=manifest.digest)
+        self._store.record_push(image.id, name, manifest, layers)
+
+    # -- for one push ------------------------------------------------------------------------
+
+    async def compressed(self, layer: LayerBlob) -> LayerBlob:
+        """A layer as it goes to registries: gzip where it has no compression yet."""
+        if layer.media_type != media_type(Compression.NONE):
+            return layer
+        async with self._compressing.held(layer.blob):
+            return await self._offload(self._compress, layer)
+
+    def _compress(self, layer: LayerBlob) -> LayerBlob:
+        content = self._store.content
+        with content.open(layer.blob) as plain, content.ingest() as writer:
+            for chunk in gzipped(plain):
+                writer.write(chunk)
+            staged = writer.finish()
+        digest = content.commit(staged)
+        return replace(
+            layer,
+            blob=digest,
+            blob_bytes=staged.size_bytes,
+            media_type=media_type(Compression.GZIP),
+        )
+
+    def sources(self, repository: Repository, blob: Digest) -> list[str]:
+        """Other repositories of the same registry that should hold a blob."""
+        found = []
+        for image in self._store.list():
+            if any(each.blob == blob for each in self._store.parts_of(image)[0]):
+                found += [
+                    each.path
+                    for each in self._store.known_names(image)
+                    if each.domain == repository.domain and each.path != repository.path
+                ]
+        return list(dict.fromkeys(found))
+
+    @property
+    def client(self) -> RegistryClient:
+        """Whom blobs are sent to."""
+        return self._client
+
+    @property
+    def store(self) -> ImageStore:
+        """Where images are kept."""
+        return self._store
+
+    @property
+    def slots(self) -> asyncio.Semaphore:
+        """How many layers may be on their way at once."""
+        return self._uploads
+
+
+class _Push:
+    """The blobs of one image on their way to a repository."""
+
+    def __init__(
+        self,
+        pushes: ImagePushes,
+        repository: Repository,
+        asker: Asker,
+        credentials: Credentials,
+        lease: Lease,
+        tell: Tell,
+    ) -> None:
+        self._pushes = pushes
+        self._repository = repository
+        self._asker = asker
+        self._credentials = credentials
+        self._lease = lease
+        self._tell = tell
+
+    async def layer(self, layer: LayerBlob) -> LayerBlob:
+        """Bring a layer there, in the cheapest way; how it was sent."""
+        shown = short_id(layer.diff_id)
+        self._tell(Progress(status="Waiting", id=shown))
+        async with self._pushes.slots:
+            packed = await self._pushes.compressed(layer)
+            self._lease.hold_blob(packed.blob)
+            self._tell(Progress(status=await self._bring(packed, shown), id=shown))
+        return packed
+
+    async def _bring(self, layer: LayerBlob, shown: str) -> str:
+        uploads, path = self._pushes.client.uploads, self._repository.path
+        if await uploads.has_blob(self._asker, path, layer.blob):
+            return "Layer already exists"
+        for source in self._pushes.sources(self._repository, layer.blob):
+            scopes = pushing(path, mounted_from=source)
+            asker = self._pushes.client.writer(self._repository, scopes, self._credentials)
+            if await uploads.mount(asker, path, layer.blob, mounted_from=source):
+                return f"Mounted from {source}"
+        await self.blob(layer.blob, layer.blob_bytes, shown=shown)
+        return "Pushed"
+
+    async def blob(self, digest: Digest, size: int, *, shown: str = "") -> None:
+        """Send one blob, unless it is there."""
+        uploads, path = self._pushes.client.uploads, self._repository.path
+        if not shown and await uploads.has_blob(self._asker, path, digest):
+            return
+        loop = asyncio.get_running_loop()
+        told_at = 0.0
+
+        def on_sent(count: int) -> None:
+            nonlocal told_at
+            if shown and loop.time() - told_at > _TOLD_EVERY_S:
+                told_at = loop.time()
+                self._tell(Progress(status="Pushing", id=shown, current=count, total=size))
+
+        await uploads.put_blob(
+            self._asker,
+            path,
+            digest,
+            size=size,
+            open_source=lambda: self._pushes.store.content.open(digest),
+            on_sent=on_sent,
+        )
