@@ -630,7 +630,7 @@ class FakeSystem:
             log_driver="json-file", log_drivers=("json-file", "none"),
             network_drivers=("bridge", "host", "null"), cgroup_driver="cgroupfs",
             cgroup_version="2", security_options=("name=seccomp,profile=builtin",),
-            default_runtime="wherry-runtime", runtimes=("wherry-runtime",), labels=(),
+            default_runtime="wherry", runtimes={"wherry": ("wherry-runtime",)}, labels=(),
             warnings=(), is_debug=False, open_files=20, tasks=5, event_listeners=0,
             system_time_ns=self.engine.clock.now_ns(),
             limits={"memory": True, "swap": True, "pids": True, "cpu_shares": True,

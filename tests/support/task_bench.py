@@ -26,7 +26,7 @@ from wherry.oci.runtime_spec import (
     RootfsMount,
     RuntimeSpec,
 )
-from wherry.tasks import SpawnRequest, Tasks
+from wherry.tasks import ForeignRuntimeChoice, SpawnRequest, Tasks
 from wherry.tasks.spawner import SpawnerProcess
 
 PLAIN_PROGRAM = "support.plain_runtime"
@@ -44,6 +44,7 @@ class TaskBench:
     rootfs: Path | None = None
     """None: processes have the host's root."""
     memory_limit: int | None = None
+    runtime: ForeignRuntimeChoice | None = None
     made: list[Any] = field(default_factory=list)
 
     async def spawn(self, *args: str, terminal: bool = False, **changes: Any) -> Any:
@@ -71,6 +72,7 @@ class TaskBench:
             spec=self._spec(container_id, Process(args=args, env=_ENVIRONMENT, terminal=terminal)),
             rootfs=self._rootfs_mount(),
             log=LogTarget(path=str(place / "container.log")),
+            runtime=self.runtime,
         )
 
     def log_of(self, task: Any) -> Path:
@@ -160,6 +162,14 @@ async def real_bench(directory: Path) -> AsyncIterator[TaskBench]:
             (hierarchy / CGROUP_PARENT[1:]).rmdir()
     with contextlib.suppress(OSError):
         Path(f"/sys/fs/cgroup{CGROUP_PARENT}").rmdir()
+
+
+@contextlib.asynccontextmanager
+async def runc_bench(directory: Path) -> AsyncIterator[TaskBench]:
+    """Containers that Debian's runc makes, under our shims."""
+    async with real_bench(directory) as bench:
+        bench.runtime = ForeignRuntimeChoice(name="runc", path="runc")
+        yield bench
 
 
 @contextlib.asynccontextmanager

@@ -36,8 +36,9 @@ class Refusal(Exception):
 
 # -- sentences -------------------------------------------------------------------------------
 
+_TASK = "failed to create task for container: failed to create shim task: "
 _CREATING = (
-    "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+    f"{_TASK}OCI runtime create failed: "
     "wherry-runtime create failed: unable to start container process: "
 )
 """The words around a failed start; the stock CLI looks for its exit code in what follows."""
@@ -84,6 +85,12 @@ def _manifest_unknown(error: kinds.ManifestUnknown) -> str:
 
 def _start_refused(error: WherryError) -> str:
     return f"{_CREATING}error during container init: {_program_problem(error)}: unknown"
+
+
+def _start_failed(error: kinds.StartFailed) -> str:
+    if error.runtime:
+        return f"{_TASK}OCI runtime create failed: {error.runtime}: {error.cause}: unknown"
+    return f"{_CREATING}{error.cause}: unknown"
 
 
 def exec_refused(error: WherryError) -> str:
@@ -211,7 +218,8 @@ RULES: Mapping[type[WherryError], Rule] = {
     ),
     kinds.CommandNotFound: Rule(400, _start_refused),
     kinds.CommandNotExecutable: Rule(400, _start_refused),
-    kinds.StartFailed: Rule(500, lambda e: f"{_CREATING}{e.cause}: unknown"),
+    kinds.StartFailed: Rule(500, _start_failed),
+    kinds.UnknownRuntime: Rule(400, lambda e: f"unknown or invalid runtime name: {e.name}"),
     kinds.UserNotFound: Rule(400, _unknown_user),
     kinds.ExecNotFound: Rule(404, lambda e: f"No such exec instance: {e.exec_id}"),
     kinds.ExecAlreadyStarted: Rule(409, lambda e: f"exec command {e.exec_id} has already run"),

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
@@ -29,6 +30,8 @@ class EngineIdentity:
     registry_mirrors: tuple[str, ...]
     insecure_registries: tuple[str, ...]
     init_version: str
+    default_runtime: str = "wherry"
+    runtimes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     components: tuple[tuple[str, str], ...]
     is_experimental: bool = False
     http_proxy: str = ""
@@ -96,8 +99,8 @@ class SystemQueries:
             cgroup_driver="cgroupfs",
             cgroup_version=str(self._host.cgroup_version),
             security_options=("name=seccomp,profile=builtin",),
-            default_runtime="wherry",
-            runtimes=("wherry",),
+            default_runtime=identity.default_runtime,
+            runtimes=identity.runtimes,
             labels=identity.labels,
             warnings=tuple(
                 f"WARNING: No {name} support" for name in _WARNED if not limits.get(_WARNED[name])

@@ -230,6 +230,15 @@ class StartFailed(Broken):
     """The container could not be started; `cause` says which step and why."""
 
     cause: str
+    runtime: str = ""
+    """The other runtime whose words the cause is; empty: ours."""
+
+
+@dataclass(eq=False)
+class UnknownRuntime(InvalidRequest):
+    """An OCI runtime that is neither ours nor configured."""
+
+    name: str
 
 
 @dataclass(eq=False)

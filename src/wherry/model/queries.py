@@ -138,7 +138,8 @@ class EngineInfo:
     cgroup_version: str
     security_options: tuple[str, ...]
     default_runtime: str
-    runtimes: tuple[str, ...]
+    runtimes: Mapping[str, tuple[str, ...]]
+    """Path and arguments by name."""
     labels: tuple[str, ...]
     warnings: tuple[str, ...]
     is_debug: bool

@@ -202,3 +202,42 @@ def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
 
 def _refuse(key: str, wanted: str, value: object) -> NoReturn:
     raise ValueError(f"{key} must be {wanted}, not {value!r}")
+
+
+_OUR_RUNTIMES = ("wherry", "wherry-runtime", "io.containerd.runc.v2")
+_DEBIANS_RUNTIMES = ("runc", "crun", "runsc")
+
+
+def read_runtimes(key: str, value: object) -> dict[str, tuple[str, ...]]:
+    """OCI runtimes: `name=path` of flags, or the file's objects with path and runtimeArgs."""
+    if isinstance(value, dict):
+        return {name: _runtime_command(name, members) for name, members in value.items()}
+    found = {}
+    for text in read_texts(key, value):
+        name, equals, path = text.partition("=")
+        if not equals:
+            raise ValueError(f"{key}: {text!r} is not name=path")
+        found[name] = _runtime_command(name, {"path": path})
+    return found
+
+
+def _runtime_command(name: str, members: object) -> tuple[str, ...]:
+    if name in _OUR_RUNTIMES or not name:
+        raise ValueError(f"runtime name '{name}' is reserved")
+    if not isinstance(members, dict):
+        raise ValueError(f"runtimes[{name}] must be an object, not {members!r}")
+    if "runtimeType" in members or "options" in members:
+        raise ValueError(
+            f"runtimes[{name}]: runtimeType names a shim of containerd, which is not used here:"
+            " give the path of an OCI runtime"
+        )
+    path = read_text(f"runtimes[{name}].path", members.get("path", ""))
+    if not path:
+        raise ValueError(f"runtimes[{name}]: a path must be configured")
+    return (path, *read_texts(f"runtimes[{name}].runtimeArgs", members.get("runtimeArgs", [])))
+
+
+def check_runtime(name: str, configured: Mapping[str, object]) -> None:
+    """Raises: ValueError for a default runtime that is nowhere."""
+    if name not in (*_OUR_RUNTIMES, *_DEBIANS_RUNTIMES, *configured):
+        raise ValueError(f"specified default runtime '{name}' does not exist")

@@ -38,7 +38,7 @@ def reload_attributes(settings: Settings) -> Mapping[str, str]:
         "allow-nondistributable-artifacts": "[]",
         "debug": _claim(settings.is_debug),
         "default-ipc-mode": settings.ipc_namespace,
-        "default-runtime": "wherry",
+        "default-runtime": settings.default_runtime,
         "default-shm-size": str(settings.shm_bytes),
         "features": f"map[{' '.join(_features(settings.features))}]",
         "insecure-registries": _listed(settings.insecure_registries),

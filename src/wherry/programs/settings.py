@@ -11,7 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from wherry.cli.flags import STRING, SWITCH, Flag, FlagError, HelpWanted, flag_lines, parse
 from wherry.programs.daemon_options import BY_KEY, BY_NAME, OPTIONS, Option
-from wherry.programs.daemon_values import DEFAULT_LOG_OPTIONS, UlimitValue, check_choice
+from wherry.programs.daemon_values import (
+    DEFAULT_LOG_OPTIONS,
+    UlimitValue,
+    check_choice,
+    check_runtime,
+)
 
 DEFAULT_SOCKET = "unix:///run/wherry.sock"
 DOCKER_SOCKET = "unix:///var/run/docker.sock"
@@ -60,6 +65,9 @@ class Settings:
     log_driver: str = "json-file"
     log_options: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_LOG_OPTIONS))
     storage_driver: str = "overlay2"
+    default_runtime: str = "wherry"
+    runtimes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Path and arguments of OCI runtimes, by the name that containers ask for."""
     cgroup_parent: str = ""
     exec_options: tuple[str, ...] = ()
     cgroup_namespace: str = ""
@@ -242,7 +250,12 @@ def _settings(base: Settings, flags: Mapping[str, object], file: Mapping[str, ob
             warnings.append(f"{word} has no meaning here: {option.reason}")
         elif not option.field:
             _refuse_absent(option, word, value)
-        if option.field:
+        if option.key == "runtimes":
+            known = values.setdefault(option.field, {})
+            assert isinstance(known, dict)
+            assert isinstance(value, dict)
+            known.update(value)
+        elif option.field:
             values[option.field] = value
     made = replace(base, warnings=tuple(warnings), **values)  # type: ignore[arg-type]
     try:
@@ -268,6 +281,7 @@ def _checked(settings: Settings) -> Settings:
         raise ValueError(f"invalid logging level: {settings.log_level}")
     if settings.log_format not in LOG_FORMATS:
         raise ValueError(f"invalid log format: {settings.log_format}")
+    check_runtime(settings.default_runtime, settings.runtimes)
     check_choice("storage-driver", settings.storage_driver, ("overlay2",))
     if settings.ipc_namespace not in ("private", "shareable"):
         raise ValueError(

@@ -41,6 +41,7 @@ from wherry.engine.prune import Prunes
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
 from wherry.engine.records import ContainerRecords
 from wherry.engine.registries import RegistryVerbs
+from wherry.engine.runtimes import RuntimeTable
 from wherry.engine.system import EngineIdentity, SystemQueries
 from wherry.engine.volumes import VolumeVerbs
 from wherry.images import ImagePulls, ImagePushes, ImageStore
@@ -138,6 +139,7 @@ async def _wired(
         seccomp=seccomp,
         paths=ground.paths,
         host=ground.host,
+        runtimes=_runtimes(ground.settings),
         init_binary=ground.settings.init_path,
         defaults=_start_defaults(ground.settings),
         offload=ground.offload,
@@ -428,6 +430,14 @@ def _create_defaults(settings: Settings) -> CreateDefaults:
         ),
         no_new_privileges=settings.no_new_privileges,
         seccomp=seccomp_profile_text(settings),
+        runtimes=_runtimes(settings),
+    )
+
+
+def _runtimes(settings: Settings) -> RuntimeTable:
+    return RuntimeTable(
+        default=settings.default_runtime,
+        configured=settings.runtimes,
     )
 
 
@@ -458,6 +468,8 @@ def _identity(ground: _Ground, settings: Settings) -> EngineIdentity:
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
         init_version="",
+        default_runtime=settings.default_runtime,
+        runtimes=_runtimes(settings).commands,
         components=(),
     )
 

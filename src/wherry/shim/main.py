@@ -51,6 +51,7 @@ from wherry.shim.container import SupervisedContainer
 from wherry.shim.control import Control
 from wherry.shim.event_loop import EventLoop, Timer
 from wherry.shim.faces import Runtime
+from wherry.shim.foreign_runtime import ForeignRuntime
 from wherry.shim.protocol import ExecOrder, Refused, SpawnOrder
 
 _LINGER_NS = 10_000_000_000
@@ -238,6 +239,8 @@ class Shim:
         self._hand_over_timer: Timer | None = None
         self._loop = EventLoop(self._reap)
         self._control = Control(self._loop, self._verbs(), self._on_answered, self._on_change)
+        if order.runtime is not None:
+            runtime = ForeignRuntime(order.runtime, order.container_id, order.bundle)
         self._container = SupervisedContainer(
             self._loop,
             runtime,

@@ -45,6 +45,35 @@ READY_NOTICE = "ready"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignRuntimeChoice:
+    """An OCI runtime other than ours, to make a container with."""
+
+    name: str
+    """As the user calls it."""
+    path: str
+    """Of its program; a name without a slash is looked for in PATH."""
+    arguments: tuple[str, ...] = ()
+    """Global ones, before the verb."""
+
+    def to_message(self) -> Message:
+        """As it crosses the channel."""
+        return {
+            "name": self.name,
+            "path": self.path,
+            "arguments": list(self.arguments),
+        }
+
+    @staticmethod
+    def from_message(message: Message) -> "ForeignRuntimeChoice":
+        """Raises: KeyError."""
+        return ForeignRuntimeChoice(
+            name=message["name"],
+            path=message["path"],
+            arguments=tuple(message["arguments"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpawnOrder:
     """All that a shim needs, beside the bundle's `config.json`."""
 
@@ -60,6 +89,8 @@ class SpawnOrder:
     log: LogTarget
     opens_stdin: bool
     closes_stdin_after_first: bool
+    runtime: ForeignRuntimeChoice | None = None
+    """None: ours."""
 
     def to_message(self) -> Message:
         """As it crosses the channel."""
@@ -80,12 +111,13 @@ class SpawnOrder:
             },
             "opens_stdin": self.opens_stdin,
             "closes_stdin_after_first": self.closes_stdin_after_first,
+            "runtime": None if self.runtime is None else self.runtime.to_message(),
         }
 
     @staticmethod
     def from_message(message: Message) -> "SpawnOrder":
         """Raises: KeyError, ValueError."""
-        log = message["log"]
+        log, runtime = message["log"], message["runtime"]
         rootfs = message["rootfs"]
         return SpawnOrder(
             container_id=message["container_id"],
@@ -104,6 +136,7 @@ class SpawnOrder:
             ),
             opens_stdin=message["opens_stdin"],
             closes_stdin_after_first=message["closes_stdin_after_first"],
+            runtime=None if runtime is None else ForeignRuntimeChoice.from_message(runtime),
         )
 
 

@@ -10,6 +10,7 @@ Lock order: none is held across an await of another component.
 """
 
 from wherry.logs.options import LogTarget
+from wherry.shim.protocol import ForeignRuntimeChoice
 from wherry.shim.views import ViewMount
 from wherry.tasks.following import follow_log, read_log
 from wherry.tasks.requests import ExecRequest, SpawnRequest
@@ -19,6 +20,7 @@ from wherry.tasks.task import Task
 
 __all__ = [
     "ExecRequest",
+    "ForeignRuntimeChoice",
     "LogTarget",
     "SpawnRequest",
     "Task",

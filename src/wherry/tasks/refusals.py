@@ -23,6 +23,8 @@ def to_model_error(refused: Refused) -> WherryError:
             return UserNotFound(refused.program, is_group=False)
         case "group_not_found":
             return UserNotFound(refused.program, is_group=True)
+        case "runtime":
+            return StartFailed(refused.message, runtime=refused.program)
         case _:
             return StartFailed(refused.message)
 

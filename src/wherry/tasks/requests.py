@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from wherry.logs.options import LogTarget
 from wherry.model.ids import ContainerId
 from wherry.oci.runtime_spec import Process, RootfsMount, RuntimeSpec
-from wherry.shim.protocol import ExecOrder, SpawnOrder
+from wherry.shim.protocol import ExecOrder, ForeignRuntimeChoice, SpawnOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class SpawnRequest:
     log: LogTarget = field(default_factory=lambda: LogTarget(driver="none"))
     opens_stdin: bool = False
     closes_stdin_after_first: bool = False
+    runtime: ForeignRuntimeChoice | None = None
+    """None: ours."""
 
     def to_order(self) -> SpawnOrder:
         """What the shim is told; the spec goes through the bundle."""
@@ -43,6 +45,7 @@ class SpawnRequest:
             log=self.log,
             opens_stdin=self.opens_stdin,
             closes_stdin_after_first=self.closes_stdin_after_first,
+            runtime=self.runtime,
         )
 
 

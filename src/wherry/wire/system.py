@@ -68,6 +68,7 @@ class Runtime(Struct):
     """A low-level runtime."""
 
     path: str
+    runtimeArgs: list[str] | UnsetType = UNSET
 
 
 class SwarmInfo(Struct):

@@ -8,17 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from support.task_bench import TaskBench, fake_bench, plain_bench, real_bench
+from support.task_bench import TaskBench, fake_bench, plain_bench, real_bench, runc_bench
 from wherry.kit.streams import Unframer
 from wherry.model.errors import CommandNotFound, StartFailed
 from wherry.oci.runtime_spec import Process
 from wherry.tasks import ExecRequest, TaskStream
 
-BENCHES = {"fake": fake_bench, "plain": plain_bench, "real": real_bench}
+BENCHES = {"fake": fake_bench, "plain": plain_bench, "real": real_bench, "runc": runc_bench}
 ENVIRONMENT = ("PATH=/bin:/usr/bin",)
 
 
-@pytest.fixture(params=["fake", "plain", pytest.param("real", marks=pytest.mark.kernel)])
+@pytest.fixture(
+    params=[
+        "fake",
+        "plain",
+        pytest.param("real", marks=pytest.mark.kernel),
+        pytest.param("runc", marks=pytest.mark.kernel),
+    ]
+)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TaskBench]:
     """One implementation of tasks, with room for containers."""
     async with asyncio.timeout(60), BENCHES[request.param](tmp_path) as made:

@@ -256,3 +256,29 @@ def test_reload_takes_what_may_change(file: Path) -> None:
     assert now.concurrent_downloads == 3
     told = reload_attributes(now)
     assert (told["labels"], told["debug"], told["features"]) == ('["a=2"]', "true", "map[]")
+
+
+def test_runtimes_of_flags_and_of_the_file(file: Path) -> None:
+    """`--add-runtime name=path` and the file's objects add up."""
+    file.write_text('{"runtimes": {"mine": {"path": "/opt/runc", "runtimeArgs": ["--debug"]}}}')
+    settings = parsed(
+        *("--config-file", str(file), "--add-runtime", "more=/opt/crun"),
+        *("--default-runtime", "mine"),
+    )
+    assert settings.runtimes == {"mine": ("/opt/runc", "--debug"), "more": ("/opt/crun",)}
+    assert settings.default_runtime == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--add-runtime", "mine"], "'mine' is not name=path"),
+        (["--add-runtime", "wherry=/x"], "runtime name 'wherry' is reserved"),
+        (["--add-runtime", "mine="], r"runtimes\[mine\]: a path must be configured"),
+        (["--default-runtime", "gone"], "specified default runtime 'gone' does not exist"),
+    ],
+)
+def test_runtimes_that_can_not_be(arguments: list[str], problem: str) -> None:
+    """Each with the name of what is wrong."""
+    with pytest.raises(SettingsError, match=problem):
+        parsed(*arguments)

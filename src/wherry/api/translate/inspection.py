@@ -17,7 +17,7 @@ from wherry.specgen import MASKED_PATHS, READ_ONLY_PATHS
 from wherry.wire import container_config as shapes
 from wherry.wire.containers import GraphDriver, InspectAnswer, NetworkSettings, State
 
-DEFAULT_RUNTIME = "wherry-runtime"
+DEFAULT_RUNTIME = "wherry"
 
 
 def to_inspect_answer(details: ContainerDetails) -> InspectAnswer:

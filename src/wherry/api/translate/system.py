@@ -58,7 +58,10 @@ def to_info_answer(info: EngineInfo) -> shapes.InfoAnswer:
         Name=info.host_name,
         Labels=list(info.labels),
         ServerVersion=info.version,
-        Runtimes={name: shapes.Runtime(path=name) for name in info.runtimes},
+        Runtimes={
+            name: shapes.Runtime(path=path, runtimeArgs=arguments or UNSET)
+            for name, (path, *arguments) in info.runtimes.items()
+        },
         DefaultRuntime=info.default_runtime,
         InitBinary="docker-init" if info.init_version else "",
         ContainerdCommit=shapes.Commit(ID=""),

@@ -14,6 +14,7 @@ from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
+from wherry.engine.runtimes import RuntimeTable
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.atomic_files import write_atomically
 from wherry.model.containers import BindMount, Container, NetworkSpec
@@ -104,6 +105,7 @@ class ContainerAssembly:
         seccomp: SeccompPrograms,
         paths: ContainerPaths,
         host: HostFacts,
+        runtimes: RuntimeTable,
         init_binary: str,
         defaults: StartDefaults,
         offload: OffloadPool,
@@ -116,6 +118,7 @@ class ContainerAssembly:
         self._volumes = volumes
         self._paths = paths
         self._host = host
+        self._runtimes = runtimes
         self._init_binary = init_binary
         self._defaults = defaults
         self._offload = offload
@@ -204,6 +207,7 @@ class ContainerAssembly:
                 path=self._paths.log(container.id),
                 options=container.spec.log.options,
             ),
+            runtime=self._runtimes.choice(container.spec.runtime),
             opens_stdin=container.spec.terminal.opens_stdin,
             closes_stdin_after_first=container.spec.terminal.closes_stdin_after_first,
         )

@@ -4,7 +4,7 @@ import os
 import random
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
 from wherry.engine.containers.volumes import ContainerVolumes, volume_names
@@ -12,6 +12,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.names import pick_name
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
+from wherry.engine.runtimes import RuntimeTable
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
@@ -62,6 +63,7 @@ class CreateDefaults:
     no_new_privileges: bool = False
     seccomp: str = ""
     """As `Security.seccomp`."""
+    runtimes: RuntimeTable = field(default_factory=RuntimeTable)
 
 
 class CreateContainer:
@@ -169,6 +171,7 @@ class CreateContainer:
             log=self._log_for(spec.log),
             runs_init=self._runs_init(spec.runs_init),
             shm_bytes=spec.shm_bytes or self._defaults.shm_bytes,
+            runtime=self._defaults.runtimes.resolve(spec.runtime),
         )
 
     def _hostname(self, network: NetworkSpec, container_id: ContainerId) -> str:
