@@ -204,7 +204,10 @@ async def test_names_that_are_none(name: str) -> None:
         ("GET /containers/json?limit=x", 'strconv.Atoi: parsing "x": invalid syntax'),
         ("GET /events?since=x", "invalid value for \"since\": 'x' is not a time"),
         ("GET /volumes?filters={%22x%22:[%22y%22]}", "invalid filter 'x'"),
-        ("GET /wherry/containers/a/explain?format=x", "invalid format 'x': must be text, json or shell"),
+        (
+            "GET /wherry/containers/a/explain?format=x",
+            "invalid format 'x': must be text, json or shell",
+        ),
         ("POST /wherry/images/bootstrap", "invalid reference '': must name an image"),
         ("POST /images/create", "neither fromImage nor fromSrc was given"),
         ("GET /images/get", "no image to save was named"),
