@@ -77,6 +77,7 @@ from wherry.model.queries import (
     LogQuery,
     ProcessTable,
 )
+from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges, changed_limits
 from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
@@ -427,6 +428,16 @@ class FakeContainers:
         self._running(reference)
         self.engine.note("top", reference, ps_arguments)
         return ProcessTable(titles=("PID", "CMD"), rows=(("4711", "sleep 10"),))
+
+    async def stats(self, reference: str) -> AsyncIterator[UsageSample]:
+        return self._samples(self.engine.find(reference))
+
+    async def stats_once(self, reference: str) -> UsageSample:
+        container = self.engine.find(reference)
+        return UsageSample(container_id=container.id, name=container.name)
+
+    async def _samples(self, container: Container) -> AsyncIterator[UsageSample]:
+        yield UsageSample(container_id=container.id, name=container.name)
 
     def _running(self, reference: str) -> Container:
         container = self.engine.find(reference)

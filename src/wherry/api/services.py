@@ -37,6 +37,7 @@ from wherry.model.queries import (
     LogQuery,
     ProcessTable,
 )
+from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges
 from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
@@ -141,6 +142,11 @@ class Containers(Protocol):
     async def inspect(self, reference: str, *, wants_size: bool = False) -> ContainerDetails: ...
     async def list(self, query: ContainerQuery) -> Sequence[Container]: ...
     async def top(self, reference: str, ps_arguments: str) -> ProcessTable: ...
+    async def stats(self, reference: str) -> AsyncIterator[UsageSample]:
+        """Each second, until the container is removed."""
+        ...
+
+    async def stats_once(self, reference: str) -> UsageSample: ...
 
 
 class Execs(Protocol):

@@ -27,6 +27,7 @@ from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
+from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.update import UpdateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
@@ -226,18 +227,23 @@ async def _wired(
         offload=ground.offload,
         clock=ground.clock,
     )
+    layout = cgroups.discover()
+    watching = StatsCollector(
+        records=records, layout=layout, offload=ground.offload, clock=ground.clock
+    )
     containers = ContainerVerbs(
         creating=create,
         starting=start,
         stopping=stop,
         pausing=PauseContainer(records=records, locks=locks, live=live, events=events),
+        watching=watching,
         updating=UpdateContainer(
             records=records,
             locks=locks,
             events=events,
             paths=ground.paths,
             host=ground.host,
-            layout=cgroups.discover(),
+            layout=layout,
             offload=ground.offload,
         ),
         renaming=RenameContainer(records=records, locks=locks, events=events),
@@ -337,6 +343,7 @@ async def _wired(
         )
         yield RunningEngine(services, reload)
     finally:
+        await watching.close()
         await restarts.close()
         await health.close()
         await close_registries()

@@ -12,6 +12,7 @@ from wherry.engine.containers.query import ContainerQueries
 from wherry.engine.containers.remove import RemoveContainer, last_exit
 from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.start import StartContainer
+from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.update import UpdateContainer
 from wherry.model.containers import Container, ContainerSpec
@@ -24,6 +25,7 @@ from wherry.model.queries import (
     LogQuery,
     ProcessTable,
 )
+from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges
 
@@ -42,6 +44,7 @@ class ContainerVerbs:
     streams: ContainerStreams
     reading: ContainerLogs
     queries: ContainerQueries
+    watching: StatsCollector
     waiters: Waiters
 
     async def create(self, spec: ContainerSpec, *, name: str, platform: str = "") -> CreateOutcome:
@@ -142,3 +145,11 @@ class ContainerVerbs:
     async def top(self, reference: str, ps_arguments: str) -> ProcessTable:
         """See `ContainerQueries.top`."""
         return await self.queries.top(reference, ps_arguments)
+
+    async def stats(self, reference: str) -> AsyncIterator[UsageSample]:
+        """See `StatsCollector.watch`."""
+        return await self.watching.watch(reference)
+
+    async def stats_once(self, reference: str) -> UsageSample:
+        """See `StatsCollector.once`."""
+        return await self.watching.once(reference)
