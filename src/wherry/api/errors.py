@@ -220,6 +220,12 @@ RULES: Mapping[type[WherryError], Rule] = {
     kinds.CommandNotExecutable: Rule(400, _start_refused),
     kinds.StartFailed: Rule(500, _start_failed),
     kinds.UnknownRuntime: Rule(400, lambda e: f"unknown or invalid runtime name: {e.name}"),
+    kinds.ReceiverUnreachable: Rule(
+        500,
+        lambda e: (
+            f"failed to create task for container: failed to initialize logging driver: {e.cause}"
+        ),
+    ),
     kinds.UserNotFound: Rule(400, _unknown_user),
     kinds.ExecNotFound: Rule(404, lambda e: f"No such exec instance: {e.exec_id}"),
     kinds.ExecAlreadyStarted: Rule(409, lambda e: f"exec command {e.exec_id} has already run"),

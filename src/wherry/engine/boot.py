@@ -13,6 +13,7 @@ from dataclasses import replace
 from wherry.engine.containers.exits import ExitWatcher, with_exit
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.volumes import ContainerVolumes
@@ -50,6 +51,7 @@ class Boot:
         volumes: ContainerVolumes,
         exits: ExitWatcher,
         health: HealthMonitor,
+        loggers: Loggers,
         remove: RemoveContainer,
         restarts: Restarts,
         paths: ContainerPaths,
@@ -65,6 +67,7 @@ class Boot:
         self._volumes = volumes
         self._exits = exits
         self._health = health
+        self._loggers = loggers
         self._remove = remove
         self._restarts = restarts
         self._paths = paths
@@ -120,6 +123,7 @@ class Boot:
             )
         self._exits.watch(container.id, task)
         self._health.watch(container, task)
+        await self._loggers.resume(container)
 
     async def _record_exit(self, container: Container, record: ExitRecord) -> None:
         ended = self._restarts.decided(with_exit(container, record))

@@ -91,7 +91,7 @@ class Prunes:
         with self._gate.passed("containers"):
             deleted, freed = [], 0
             for container in list(self._records.all()):
-                if _is_spared(container.created_at_ns, until) or container.is_alive:
+                if _is_spared(container.created_at_ns, until) or container.counts_as_running:
                     continue
                 if given.labels_match(container.spec.labels):
                     size = await self._offload(self._snapshots.usage, SnapshotKey(container.id))

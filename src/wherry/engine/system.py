@@ -9,6 +9,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.clock import Clock
+from wherry.logs.options import DRIVERS
 from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import EngineInfo
 from wherry.snapshots import Snapshots
@@ -94,7 +95,7 @@ class SystemQueries:
             storage_status=self._snapshots.status(),
             data_root=identity.data_root,
             log_driver=identity.log_driver,
-            log_drivers=("json-file", "none"),
+            log_drivers=DRIVERS,
             network_drivers=("bridge", "host", "null"),
             cgroup_driver="cgroupfs",
             cgroup_version=str(self._host.cgroup_version),

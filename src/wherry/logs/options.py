@@ -1,16 +1,37 @@
-"""The drivers that exist and the options that they take."""
+"""The drivers that exist, the options that they take, and Docker's refusals of others."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from wherry.kit.byte_sizes import parse_decimal_size
+from wherry.kit.byte_sizes import parse_decimal_size, parse_size
 from wherry.kit.numbers import parse_int
+from wherry.logs.remote_options import (
+    flag,
+    parse_fluentd,
+    parse_gelf,
+    parse_syslog,
+)
 
-DRIVERS = ("json-file", "none")
-READABLE_DRIVERS = ("json-file",)
+DRIVERS = (
+    "fluentd", "gelf", "journald", "json-file", "local", "none", "splunk", "syslog",
+)  # fmt: skip
+REMOTE_DRIVERS = frozenset({"fluentd", "gelf", "journald", "splunk", "syslog"})
+"""Those whose receiver is fed by a logger from the local file."""
 
 DEFAULT_FILE_BYTES = 20 << 20
 DEFAULT_FILES = 3
+LOCAL_FILES = 5
+"""Of the driver `local`, which compresses too unless told otherwise."""
+DEFAULT_RING_BYTES = 1 << 20
+"""How far a receiver may lag behind in mode `non-blocking`."""
+
+_ATTRIBUTES = frozenset({"env", "env-regex", "labels", "labels-regex", "tag"})
+_ROTATION = frozenset({"max-size", "max-file", "compress"})
+_GENERAL = frozenset({
+    "mode", "max-buffer-size",
+    "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +42,12 @@ class Rotation:
     """-1: without limit."""
     files: int = DEFAULT_FILES
     """At least one, the file that is being written included."""
+    is_compressed: bool = False
+    """Whether those that are no longer written are."""
 
     @staticmethod
     def from_options(options: Mapping[str, str]) -> "Rotation":
-        """Read `max-size` and `max-file`, with the texts of Docker where they are wrong.
-
-        Raises: ValueError.
-        """
+        """Of `json-file`, with the texts of Docker where they are wrong. Raises: ValueError."""
         size_text, files_text = options.get("max-size"), options.get("max-file")
         file_bytes, files = DEFAULT_FILE_BYTES, DEFAULT_FILES
         if size_text is not None:
@@ -41,28 +61,178 @@ class Rotation:
                 raise ValueError(f"max-file must be a number: {files_text!r}") from None
             if files < 1:
                 raise ValueError("max-file cannot be less than 1")
-        return Rotation(file_bytes, files if file_bytes > 0 else 1)
+        files = files if file_bytes > 0 else 1
+        is_compressed = flag(options, "compress")
+        if is_compressed and files == 1:
+            raise ValueError(
+                "compress cannot be true when max-file is less than 2 or max-size is not set"
+            )
+        return Rotation(file_bytes, files, is_compressed)
+
+    @staticmethod
+    def of_local(options: Mapping[str, str]) -> "Rotation":
+        """Of `local`. Raises: ValueError."""
+        file_bytes, files, is_compressed = DEFAULT_FILE_BYTES, LOCAL_FILES, True
+        if "max-size" in options:
+            try:
+                file_bytes = parse_decimal_size(options["max-size"])
+            except ValueError as error:
+                raise ValueError(
+                    f"invalid value for max-size: {options['max-size']}: {error}"
+                ) from None
+        if "max-file" in options:
+            try:
+                files = parse_int(options["max-file"])
+            except ValueError as error:
+                raise ValueError(
+                    f"invalid value for max-file: {options['max-file']}: {error}"
+                ) from None
+            if files < 0:
+                raise ValueError("max-file must not be negative")
+        if "compress" in options:
+            try:
+                is_compressed = flag(options, "compress")
+            except ValueError as error:
+                raise ValueError(f"invalid boolean value for compress: {error}") from None
+        if is_compressed and files <= 1:
+            raise ValueError("compression cannot be enabled when max file count is 1")
+        return Rotation(file_bytes or -1, max(files, 1), is_compressed)
+
+    @staticmethod
+    def of_cache(options: Mapping[str, str]) -> "Rotation":
+        """Of the local file that a remote driver is fed from. Raises: ValueError."""
+        own = {
+            name.removeprefix("cache-"): value
+            for name, value in options.items()
+            if name in ("cache-max-size", "cache-max-file", "cache-compress")
+        }
+        return Rotation.from_options(own)
+
+
+def rotation_of(driver: str, options: Mapping[str, str]) -> Rotation:
+    """How the local file of a container is rotated. Raises: ValueError."""
+    match driver:
+        case "json-file" | "":
+            return Rotation.from_options(options)
+        case "local":
+            return Rotation.of_local(options)
+        case _:
+            return Rotation.of_cache(options)
 
 
 _KNOWN: Mapping[str, frozenset[str]] = {
-    "json-file": frozenset({"max-size", "max-file"}),
-    "none": frozenset(),
+    "json-file": _ATTRIBUTES | _ROTATION,
+    "local": _ROTATION,
+    "journald": _ATTRIBUTES,
+    "syslog": _ATTRIBUTES | {
+        "syslog-address", "syslog-facility", "syslog-format", "syslog-tls-ca-cert",
+        "syslog-tls-cert", "syslog-tls-key", "syslog-tls-skip-verify",
+    },
+    "gelf": _ATTRIBUTES | {
+        "gelf-address", "gelf-compression-level", "gelf-compression-type",
+        "gelf-tcp-max-reconnect", "gelf-tcp-reconnect-delay",
+    },
+    "fluentd": _ATTRIBUTES | {
+        "fluentd-address", "fluentd-async", "fluentd-async-connect",
+        "fluentd-async-reconnect-interval", "fluentd-buffer-limit", "fluentd-max-retries",
+        "fluentd-read-timeout", "fluentd-request-ack", "fluentd-retry-wait",
+        "fluentd-sub-second-precision", "fluentd-write-timeout",
+    },
+    "splunk": _ATTRIBUTES | {
+        "splunk-caname", "splunk-capath", "splunk-format", "splunk-gzip", "splunk-gzip-level",
+        "splunk-index", "splunk-insecureskipverify", "splunk-source", "splunk-sourcetype",
+        "splunk-token", "splunk-url", "splunk-verify-connection",
+    },
+}  # fmt: skip
+
+_PARSERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
+    "json-file": Rotation.from_options,
+    "local": Rotation.of_local,
+    "syslog": parse_syslog,
+    "gelf": parse_gelf,
+    "fluentd": parse_fluentd,
 }
+"""Checked when a container is created. What splunk needs is checked when it starts, as in
+Docker."""
 
 
 def validate(driver: str, options: Mapping[str, str]) -> None:
-    """Refuse what `open_sink` could not do.
+    """Refuse what could not be done.
 
     Raises: ValueError with Docker's sentence.
     """
+    if driver == "none":
+        return
+    mode = options.get("mode", "")
+    if mode not in ("", "blocking", "non-blocking"):
+        raise ValueError(f"logger: logging mode not supported: {mode}")
+    ring_bytes(options)
     known = _KNOWN.get(driver)
     if known is None:
         raise ValueError(f"logger: no log driver named '{driver}' is registered")
     for name in options:
-        if name not in known:
-            raise ValueError(f"unknown log opt '{name}' for {driver} log driver")
-    if driver == "json-file":
-        Rotation.from_options(options)
+        if name not in known and name not in _GENERAL:
+            raise ValueError(_unknown_option(driver, name))
+    for name in ("labels-regex", "env-regex"):
+        try:
+            re.compile(options.get(name, ""))
+        except re.error as error:
+            raise ValueError(f"error parsing regexp: {error}: `{options[name]}`") from None
+    if "fluentd-async" in options and "fluentd-async-connect" in options:
+        raise ValueError(
+            "conflicting options: cannot specify both 'fluentd-async' and 'fluentd-async-connect'"
+        )
+    if driver in REMOTE_DRIVERS:
+        Rotation.of_cache(options)
+        flag(options, "cache-disabled")
+    parse = _PARSERS.get(driver)
+    if parse is not None:
+        parse(options)
+
+
+def _unknown_option(driver: str, name: str) -> str:
+    match driver:
+        case "gelf":
+            return f'unknown log opt "{name}" for gelf log driver'
+        case "local":
+            return f"unknown log opt '{name}' for log driver local"
+        case _:
+            return f"unknown log opt '{name}' for {driver} log driver"
+
+
+def ring_bytes(options: Mapping[str, str]) -> int | None:
+    """How far a receiver may lag behind; None: as far as there are files. Raises: ValueError."""
+    is_non_blocking = options.get("mode") == "non-blocking"
+    size = options.get("max-buffer-size")
+    if size is None:
+        return DEFAULT_RING_BYTES if is_non_blocking else None
+    if not is_non_blocking:
+        raise ValueError(
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'"
+        )
+    try:
+        return parse_size(size)
+    except ValueError as error:
+        raise ValueError(f"error parsing option max-buffer-size: {error}") from None
+
+
+def is_readable(driver: str, options: Mapping[str, str]) -> bool:
+    """Whether `logs` can show what a container wrote."""
+    return driver != "none" and not (driver in REMOTE_DRIVERS and flag(options, "cache-disabled"))
+
+
+def extra_attributes(
+    options: Mapping[str, str], *, labels: Mapping[str, str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The labels and environment variables that go with every line, sorted by name."""
+    found: dict[str, str] = {}
+    for option, values in (("labels", labels), ("env", environment)):
+        names = [name for name in options.get(option, "").split(",") if name in values]
+        pattern = options.get(f"{option}-regex", "")
+        if pattern:
+            names += [name for name in values if re.search(pattern, name)]
+        found.update((name, values[name]) for name in names)
+    return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

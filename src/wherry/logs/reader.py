@@ -57,6 +57,8 @@ class LogReader:
         self._identity: tuple[int, int] | None = None
         """The newest file that was ever opened."""
         self._torn = b""
+        self._records: Iterator[bytes] = iter(())
+        """Of the block that was read last, those that were not given out yet."""
         self._has_begun = False
         self.has_ended = False
         """A line later than `until` was met."""
@@ -69,13 +71,13 @@ class LogReader:
             self._open_newer()
             if not self._files:
                 return
-            yield from self._rest_of_file(self._files[0])
+            yield from self._rest_of_file()
             if len(self._files) == 1:
                 if not self._open_newer():
                     return
                 # The writer turned to a newer file before we saw that there is one, so this
                 # one is complete now, and may have grown after our last read.
-                yield from self._rest_of_file(self._files[0])
+                yield from self._rest_of_file()
             os.close(self._files.popleft())
             self._torn = b""
 
@@ -148,11 +150,10 @@ class LogReader:
             os.close(self._files.popleft())
         self._files = kept
 
-    def _rest_of_file(self, file: int) -> Iterator[Line]:
-        while block := os.read(file, _BLOCK):
-            records = (self._torn + block).split(b"\n")
-            self._torn = records.pop()
-            for record in records:
+    def _rest_of_file(self) -> Iterator[Line]:
+        """What is unread of the oldest file; `keep_up` may make that another one meanwhile."""
+        while True:
+            for record in self._records:
                 line = decode_line(record)
                 if line is None:
                     continue
@@ -161,6 +162,44 @@ class LogReader:
                     return
                 if self._selection.takes(line):
                     yield line
+            if not self._read_block(self._files[0]):
+                return
+
+    def _read_block(self, file: int) -> bool:
+        """Have the next records at hand; False at the end of the file."""
+        block = os.read(file, _BLOCK)
+        records = (self._torn + block).split(b"\n") if block else [self._torn]
+        self._torn = records.pop()
+        self._records = iter(records)
+        return bool(block)
+
+    def keep_up(self, *, most_files: int, most_bytes: int | None) -> int:
+        """Skip lines until no more than this is unread; how many were skipped.
+
+        For readers that wait for somebody slower than the writer. Raises: OSError.
+        """
+        if not self._has_begun:
+            self._begin()
+        self._open_newer()
+        skipped = 0
+        while len(self._files) > most_files:
+            skipped += self._skip_block_or_file()
+        while most_bytes is not None and self._unread_bytes() > most_bytes:
+            skipped += self._skip_block_or_file()
+        return skipped
+
+    def _unread_bytes(self) -> int:
+        return sum(
+            max(0, os.fstat(file).st_size - os.lseek(file, 0, os.SEEK_CUR)) for file in self._files
+        )
+
+    def _skip_block_or_file(self) -> int:
+        """Pass over the oldest unread records; how many."""
+        skipped = sum(1 for _record in self._records)
+        if self._files and not self._read_block(self._files[0]) and len(self._files) > 1:
+            os.close(self._files.popleft())
+            self._torn = b""
+        return skipped
 
 
 def read_lines(

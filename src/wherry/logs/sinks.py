@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from wherry.logs.json_lines import STDERR, STDOUT, LineEncoder
-from wherry.logs.options import Rotation
+from wherry.logs.options import DRIVERS, Rotation, rotation_of
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -176,7 +176,10 @@ def open_sink(
     match driver:
         case "none":
             return NoSink()
-        case "json-file" | "":
+        case "" | "json-file":
             return JsonFileSink(path, Rotation.from_options(options), attributes)
+        case _ if driver in DRIVERS:
+            # The local file of the others, from which `logs` reads and a logger feeds a receiver.
+            return JsonFileSink(path, rotation_of(driver, options), attributes)
         case _:
             raise ValueError(f"unknown log driver {driver!r}")

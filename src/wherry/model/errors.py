@@ -242,6 +242,13 @@ class UnknownRuntime(InvalidRequest):
 
 
 @dataclass(eq=False)
+class ReceiverUnreachable(Broken):
+    """The container's log driver can't work; `cause` is its own sentence."""
+
+    cause: str
+
+
+@dataclass(eq=False)
 class UserNotFound(InvalidRequest):
     """A user or group that the image does not have."""
 

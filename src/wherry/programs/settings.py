@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wherry.cli.flags import STRING, SWITCH, Flag, FlagError, HelpWanted, flag_lines, parse
+from wherry.logs.options import DRIVERS
 from wherry.programs.daemon_options import BY_KEY, BY_NAME, OPTIONS, Option
 from wherry.programs.daemon_values import (
     DEFAULT_LOG_OPTIONS,
@@ -24,7 +25,6 @@ DEFAULT_CONFIG_FILE = "/etc/wherry/daemon.json"
 DOCKER_CONFIG_FILE = "/etc/docker/daemon.json"
 DOCKER_PID_FILE = "/var/run/docker.pid"
 
-LOG_DRIVERS = ("json-file", "none")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOG_FORMATS = ("text", "json")
 SCHEMES = ("unix://", "tcp://", "fd://")
@@ -276,7 +276,7 @@ def _refuse_absent(option: Option, word: str, value: object) -> None:
 
 def _checked(settings: Settings) -> Settings:
     """What holds between settings, or of words out of a list. Raises: ValueError."""
-    check_choice("log-driver", settings.log_driver, LOG_DRIVERS)
+    check_choice("log-driver", settings.log_driver, DRIVERS)
     if settings.log_level not in LOG_LEVELS:
         raise ValueError(f"invalid logging level: {settings.log_level}")
     if settings.log_format not in LOG_FORMATS:

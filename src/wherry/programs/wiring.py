@@ -21,6 +21,7 @@ from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments, ContainerStreams
 from wherry.engine.containers.live import LiveContainers, Waiters
+from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.containers.log_reading import ContainerLogs
 from wherry.engine.containers.query import ContainerQueries
 from wherry.engine.containers.remove import RemoveContainer
@@ -54,6 +55,7 @@ from wherry.model.limits import Ulimit
 from wherry.networks import NetdKeeper, Networks
 from wherry.oci.image_spec import Platform
 from wherry.programs import netd as netd_program
+from wherry.programs.daemon_values import DEFAULT_LOG_OPTIONS
 from wherry.programs.reloading import reload_attributes
 from wherry.programs.settings import Settings, seccomp_profile_text
 from wherry.programs.version import VERSION
@@ -158,6 +160,7 @@ async def _wired(
         events=events,
         offload=ground.offload,
     )
+    loggers = Loggers(records=records, tasks=tasks, paths=ground.paths)
     health = HealthMonitor(
         records=records,
         locks=locks,
@@ -176,6 +179,7 @@ async def _wired(
         attachments=attachments,
         exits=exits,
         health=health,
+        loggers=loggers,
         events=events,
         told_as=message_of,
         clock=ground.clock,
@@ -290,6 +294,7 @@ async def _wired(
         volumes=container_volumes,
         exits=exits,
         health=health,
+        loggers=loggers,
         remove=remove,
         restarts=restarts,
         paths=ground.paths,
@@ -347,6 +352,7 @@ async def _wired(
         await restarts.close()
         await health.close()
         await close_registries()
+        await loggers.close()
         await exits.close()
         await execs.close()
 
@@ -425,9 +431,17 @@ def _registries(
     return verbs, close
 
 
+def _default_log(settings: Settings) -> LogSpec:
+    """The log of containers that say nothing; our default rotation is one of files only."""
+    options = settings.log_options
+    if settings.log_driver != "json-file":
+        options = dict(options.items() - DEFAULT_LOG_OPTIONS.items())
+    return LogSpec(driver=settings.log_driver, options=options)
+
+
 def _create_defaults(settings: Settings) -> CreateDefaults:
     return CreateDefaults(
-        log=LogSpec(driver=settings.log_driver, options=settings.log_options),
+        log=_default_log(settings),
         runs_init=settings.runs_init,
         shm_bytes=settings.shm_bytes,
         ipc=settings.ipc_namespace,

@@ -40,7 +40,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wherry.kit import messages
 from wherry.kit.messages import Message
@@ -52,13 +52,15 @@ from wherry.shim.control import Control
 from wherry.shim.event_loop import EventLoop, Timer
 from wherry.shim.faces import Runtime
 from wherry.shim.foreign_runtime import ForeignRuntime
-from wherry.shim.protocol import ExecOrder, Refused, SpawnOrder
+from wherry.shim.logger import run_logger
+from wherry.shim.protocol import ExecOrder, LogOrder, Refused, SpawnOrder
 
 _LINGER_NS = 10_000_000_000
 """How long clients may still read what a deleted container wrote."""
 _HAND_OVER_AFTER_NS = 300_000_000
 """How long a container runs, or has been quiet, before the maker leaves it to the keeper."""
 _CRASH_NAME = "shim-crash.txt"
+_LOG_VERB = "log"
 
 Job = Callable[[Message], tuple[Message, int]]
 """Work that needs a process of one thread, which is afterwards where it was before; returns the
@@ -133,6 +135,10 @@ def _keep(post: Post, maker: int, maker_end: socket.socket) -> None:
     if received is None:
         return
     _leave_standard_streams()
+    if received[0].get("verb") == _LOG_VERB:
+        os.waitpid(maker, 0)
+        _log(post, *received)
+        return
     set_title("wherry-shim", received[0]["container_id"][:12], post.arguments)
     received = messages.receive(maker_end)
     maker_end.close()
@@ -145,6 +151,15 @@ def _keep(post: Post, maker: int, maker_end: socket.socket) -> None:
         order = SpawnOrder.from_message(state["order"])
         with _crashes_are_told(order.bundle):
             Shim(post.runtime, order).keep(state, descriptors)
+
+
+def _log(post: Post, message: Message, descriptors: list[int]) -> None:
+    """Be a logger: a keeper without a container."""
+    set_title("wherry-logger", message["container_id"][:12], post.arguments)
+    # It never enters a container, so what it imports is ours.
+    sys.meta_path[:] = _FINDERS
+    with _crashes_are_told(message["record_directory"]):
+        run_logger(LogOrder.from_message(message), socket.socket(fileno=descriptors[0]))
 
 
 def _sleep_until_needed(descriptors: list[int]) -> None:
@@ -166,6 +181,10 @@ def _make(post: Post, keeper_end: socket.socket) -> None:
     """Do jobs until a container is asked for; make that one, and supervise it."""
     received = _next_request(post)
     while received is not None and received[0]["verb"] != "spawn":
+        if received[0]["verb"] == _LOG_VERB:
+            os.write(post.wanted, b"n")
+            messages.send(keeper_end, received[0], tuple(received[1]))
+            return
         if not _do_job(post, received[0]):
             os.write(post.wanted, b"n")
             return
@@ -220,8 +239,13 @@ class _NoImports:
         raise ImportError(f"{name} was not preloaded by the spawner", name=name)
 
 
+_FINDERS: list[Any] = []
+"""What finds modules where imports are allowed."""
+
+
 def forbid_imports() -> None:
     """Make each import of a module that is not loaded yet fail."""
+    _FINDERS[:] = sys.meta_path
     sys.meta_path[:] = [_NoImports()]
 
 

@@ -3,6 +3,7 @@
 Messages are those of `kit.messages`: one packet each, with a version byte and descriptors.
 
     daemon to spawner  spawn + channel     -> nothing; the shim itself answers on the channel
+                       log + channel       -> the same; the logger answers (`shim.logger`)
                        network_namespace   -> journal + a netlink socket
                        netlink             -> a netlink socket
                        view                -> a descriptor of a container's files
@@ -41,6 +42,7 @@ INIT = ""
 
 EXIT_NOTICE = "exit"
 OOM_NOTICE = "oom"
+DROPPED_NOTICE = "dropped"
 READY_NOTICE = "ready"
 
 
@@ -137,6 +139,46 @@ class SpawnOrder:
             opens_stdin=message["opens_stdin"],
             closes_stdin_after_first=message["closes_stdin_after_first"],
             runtime=None if runtime is None else ForeignRuntimeChoice.from_message(runtime),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOrder:
+    """A log to be fed to a receiver."""
+
+    container_id: str
+    record_directory: str
+    path: str
+    driver: str
+    options: Mapping[str, str]
+    source: Mapping[str, str | Mapping[str, str]]
+    """The fields of `logs.receivers.messages.LogSource`."""
+    is_resumed: bool
+    """The container runs already: nothing waits for the connection to the receiver."""
+
+    def to_message(self) -> Message:
+        """As it crosses the channel."""
+        return {
+            "container_id": self.container_id,
+            "record_directory": self.record_directory,
+            "path": self.path,
+            "driver": self.driver,
+            "options": dict(self.options),
+            "source": dict(self.source),
+            "is_resumed": self.is_resumed,
+        }
+
+    @staticmethod
+    def from_message(message: Message) -> "LogOrder":
+        """Raises: KeyError."""
+        return LogOrder(
+            container_id=message["container_id"],
+            record_directory=message["record_directory"],
+            path=message["path"],
+            driver=message["driver"],
+            options=message["options"],
+            source=message["source"],
+            is_resumed=message["is_resumed"],
         )
 
 

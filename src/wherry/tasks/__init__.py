@@ -10,8 +10,9 @@ Lock order: none is held across an await of another component.
 """
 
 from wherry.logs.options import LogTarget
-from wherry.shim.protocol import ForeignRuntimeChoice
+from wherry.shim.protocol import ForeignRuntimeChoice, LogOrder
 from wherry.shim.views import ViewMount
+from wherry.tasks.feeder import LogFeeder
 from wherry.tasks.following import follow_log, read_log
 from wherry.tasks.requests import ExecRequest, SpawnRequest
 from wherry.tasks.service import Tasks
@@ -21,6 +22,8 @@ from wherry.tasks.task import Task
 __all__ = [
     "ExecRequest",
     "ForeignRuntimeChoice",
+    "LogFeeder",
+    "LogOrder",
     "LogTarget",
     "SpawnRequest",
     "Task",

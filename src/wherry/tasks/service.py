@@ -3,22 +3,23 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wherry.kit import messages
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.linux.sockets import connect_at
-from wherry.model.errors import StartFailed
+from wherry.model.errors import ReceiverUnreachable, StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations import journal as journals
-from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, Refused
+from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, LogOrder, Refused
 from wherry.shim.views import ViewMount
 from wherry.tasks import orphans
 from wherry.tasks.channel import Answer, ChannelLost
+from wherry.tasks.feeder import LogFeeder
 from wherry.tasks.refusals import to_model_error
 from wherry.tasks.requests import SpawnRequest
 from wherry.tasks.spawner import SpawnerProcess
@@ -129,6 +130,35 @@ class Tasks:
         return await self._offload(
             orphans.end_orphan, record_directory, container_id, 0, _SHIM_KILLED
         )
+
+    async def feed_log(
+        self,
+        order: LogOrder,
+        *,
+        on_dropped: Callable[[int, str], None],
+        on_lost: Callable[[], None],
+    ) -> LogFeeder:
+        """Have a container's log fed to its receiver.
+
+        `on_lost` is called when the process that does it has ended.
+        Raises: ReceiverUnreachable; StartFailed.
+        """
+        ours, theirs = messages.channel_pair()
+        feeder = LogFeeder(ours, on_dropped=on_dropped, on_lost=on_lost)
+        birth = feeder.channel.expect_birth()
+        try:
+            with theirs:
+                await self._spawner.tell("log", theirs.fileno(), **order.to_message())
+            await birth
+        except Refused as refused:
+            feeder.let_go()
+            raise ReceiverUnreachable(refused.message) from refused
+        except ChannelLost as lost:
+            raise StartFailed("the container's logger died") from lost
+        except BaseException:
+            feeder.let_go()
+            raise
+        return feeder
 
     # -- jobs in namespaces ------------------------------------------------------------------
 

@@ -90,8 +90,6 @@ def test_everything_of_part_one() -> None:
     [
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
         ({"HostConfig": {"Links": ["a:b"]}}, "HostConfig.Links"),
-        ({"HostConfig": {"LogConfig": {"Type": "syslog"}}}, "log driver syslog"),
-        ({"HostConfig": {"LogConfig": {"Config": {"tag": "x"}}}}, "log option tag"),
         ({"HostConfig": {"SecurityOpt": ["apparmor=x"]}}, "AppArmor"),
         ({"HostConfig": {"PortBindings": {"1/sctp": [{}]}}}, "sctp"),
         ({"NetworkingConfig": {"EndpointsConfig": {"a": None, "b": None}}}, "several networks"),

@@ -176,7 +176,6 @@ def test_a_follower_ends_at_until(log: str) -> None:
         ("json-file", {"max-size": "0"}, "max-size must be a positive number"),
         ("json-file", {"max-file": "0"}, "max-file cannot be less than 1"),
         ("json-file", {"max-file": "1_0"}, "max-file must be a number"),
-        ("none", {"max-size": "1m"}, "unknown log opt 'max-size' for none log driver"),
     ],
 )
 def test_what_can_not_be_done_is_refused(

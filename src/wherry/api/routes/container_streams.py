@@ -1,6 +1,7 @@
 """Containers: their output and input, as logs and as attached streams."""
 
 from collections.abc import Mapping
+from urllib.parse import quote_plus
 
 from aiohttp import web
 
@@ -125,7 +126,7 @@ def _shown(line: LogLine, *, with_times: bool, with_details: bool) -> bytes:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace(",", "%2C").replace("=", "%3D").replace(" ", "+")
+    return quote_plus(text, safe="")
 
 
 ROUTES: Mapping[tuple[str, str], Handler] = {

@@ -14,19 +14,12 @@ from wherry.api.translate.restarts import to_restart_policy
 from wherry.api.translate.security import to_namespaces, to_security
 from wherry.logs import options as log_options
 from wherry.model.containers import ContainerSpec, LogSpec, RestartMode, Terminal
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.signals import parse_signal
 from wherry.wire.container_config import Config, CreateRequest, HostShape, LogShape
 
 _HOSTNAME = re.compile(r"[^\s/#\x00-\x1f\x7f]{1,64}")
 """Docker takes nearly anything; what sethostname(2) or a line of /etc/hosts can't, we refuse."""
-
-_LOG_DRIVERS_OF_DOCKER = frozenset({
-    "awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog",
-})  # fmt: skip
-_LOG_OPTIONS_OF_DOCKER = frozenset({
-    "compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "mode", "tag",
-})  # fmt: skip
 
 
 def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
@@ -137,14 +130,11 @@ def _check_plain_values(config: Config, host: HostShape) -> None:
 
 
 def _log(wish: LogShape) -> LogSpec:
-    if wish.Type in _LOG_DRIVERS_OF_DOCKER:
-        raise FeatureMissing(f"log driver {wish.Type}")
     options: Mapping[str, str] = wish.Config or {}
-    absent = _LOG_OPTIONS_OF_DOCKER.intersection(options)
-    if absent:
-        raise FeatureMissing(f"log option {min(absent)}")
-    try:
-        log_options.validate(wish.Type or "json-file", options)
-    except ValueError as error:
-        raise InvalidValue(str(error)) from error
+    # Without a driver they are those of the default one, which the engine knows and checks.
+    if wish.Type:
+        try:
+            log_options.validate(wish.Type, options)
+        except ValueError as error:
+            raise InvalidValue(str(error)) from error
     return LogSpec(driver=wish.Type, options=options)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.log_feeding import log_target
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
@@ -35,7 +36,7 @@ from wherry.specgen import (
     find_devices,
     runtime_spec,
 )
-from wherry.tasks import LogTarget, SpawnRequest, Task, Tasks
+from wherry.tasks import SpawnRequest, Task, Tasks
 
 
 class SeccompPrograms:
@@ -202,11 +203,7 @@ class ContainerAssembly:
             group_add=container.spec.security.group_add,
             seccomp_program=self._seccomp.path_of(spec.linux.seccomp),
             init_binary=self._init_binary if container.spec.runs_init else "",
-            log=LogTarget(
-                driver=container.spec.log.driver,
-                path=self._paths.log(container.id),
-                options=container.spec.log.options,
-            ),
+            log=log_target(container, self._paths.log(container.id)),
             runtime=self._runtimes.choice(container.spec.runtime),
             opens_stdin=container.spec.terminal.opens_stdin,
             closes_stdin_after_first=container.spec.terminal.closes_stdin_after_first,

@@ -7,7 +7,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
 from wherry.logs.json_lines import STDERR, STDOUT, Line
-from wherry.logs.options import READABLE_DRIVERS
+from wherry.logs.options import is_readable
 from wherry.logs.reader import Selection
 from wherry.model.containers import Container
 from wherry.model.errors import InvalidValue, LogsNotReadable
@@ -39,7 +39,7 @@ class ContainerLogs:
         container = self._records.find(reference)
         if not query.wants_stdout and not query.wants_stderr:
             raise InvalidValue("Bad parameters: you must choose at least one stream")
-        if container.spec.log.driver not in READABLE_DRIVERS:
+        if not is_readable(container.spec.log.driver, container.spec.log.options):
             raise LogsNotReadable(container.spec.log.driver)
         return self._lines(container, query)
 

@@ -9,6 +9,7 @@ from wherry.engine.containers.failures import exit_code_of
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
@@ -36,6 +37,7 @@ class StartContainer:
         attachments: Attachments,
         exits: ExitWatcher,
         health: HealthMonitor,
+        loggers: Loggers,
         events: EventLog,
         told_as: Callable[[WherryError], str],
         clock: Clock,
@@ -48,6 +50,7 @@ class StartContainer:
         self._attachments = attachments
         self._exits = exits
         self._health = health
+        self._loggers = loggers
         self._events = events
         self._told_as = told_as
         self._clock = clock
@@ -101,6 +104,8 @@ class StartContainer:
         async with UndoStack() as undo:
             task, sandbox = await self._assembly.assemble(container, undo)
             await self._attachments.bind(container, task)
+            await self._loggers.start(container)
+            undo.push(self._loggers.take_back, container.id)
             await task.start()
             running = self._running(container, task, sandbox)
             await self._records.replace(running)

@@ -1,0 +1,1 @@
+"""The receivers of logs that are not files here: one module per protocol."""
