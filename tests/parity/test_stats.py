@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,3 +140,19 @@ def test_a_stream_goes_over_a_restart_and_ends_with_the_container(engine: Engine
             pass
         engine.docker_ok("rm", "-f", "one")
         assert all(not json.loads(line)["pids_stats"] for line in stream.readlines()[-1:])
+
+
+def test_own_table(engine: Engine) -> None:
+    """Wherry's own client shows the same."""
+    flags = ("-d", "--name", "one", "-m", "64m", "--network", "none")
+    engine.docker_ok("run", *flags, "busybox", "sleep", "1000")
+    template = "{{.Container}} {{.Name}} {{.PIDs}} {{.NetIO}} {{.BlockIO}}"
+    for arguments in (("one",), ("--no-trunc", "one"), ()):
+        flags = ("stats", "--no-stream", "--format", template, *arguments)
+        ran: subprocess.CompletedProcess[str] = engine.wherry(*flags)
+        assert ran.stdout == engine.docker(*flags).stdout
+    header = engine.wherry("stats", "--no-stream").stdout.splitlines()[0]
+    assert header == engine.docker_ok("stats", "--no-stream").splitlines()[0]
+    missing = engine.wherry("stats", "--no-stream", "nobody")
+    assert missing.returncode == 1
+    assert "No such container: nobody" in missing.stderr

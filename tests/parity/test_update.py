@@ -185,3 +185,23 @@ def test_docker_py_sends_only_what_it_changes(engine: Engine) -> None:
     assert (answer.status, json.loads(answer.body)) == (200, {"Warnings": None})
     host = engine.inspect(container)["HostConfig"]
     assert (host["CpuShares"], host["RestartPolicy"]["Name"]) == (5, "always")
+
+
+def test_own_client(engine: Engine) -> None:
+    """Wherry's own `update` says what docker's says, and does the same."""
+    engine.docker_ok("run", "-d", "--name", "one", "--cpus", "0.5", "busybox", "sleep", "1000")
+    for arguments in (
+        ("--cpu-shares", "70", "one"),
+        ("--blkio-weight", "100", "one"),
+        ("--restart", "on-failure:2", "one"),
+        ("--cpu-quota", "5000", "one"),
+        ("-m", "1m", "one"),
+        ("one",),
+        ("--cpu-shares", "70", "one", "nobody"),
+        ("--restart", ":3", "one"),
+    ):
+        own, stock = engine.wherry("update", *arguments), engine.docker("update", *arguments)
+        assert (own.returncode, own.stdout) == (stock.returncode, stock.stdout), arguments
+        assert own.stderr.strip() == stock.stderr.strip(), arguments
+    host = engine.inspect("one")["HostConfig"]
+    assert (host["CpuShares"], host["RestartPolicy"]["MaximumRetryCount"]) == (70, 2)

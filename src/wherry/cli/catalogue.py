@@ -44,9 +44,11 @@ _CONTAINER = {
     "rm": Entry("container_verbs", "REMOVE", "Remove one or more containers"),
     "run": Entry("run", "RUN", "Create and run a new container from an image"),
     "start": Entry("start", "START", "Start one or more stopped containers"),
+    "stats": Entry("stats", "STATS", "Show what containers use, live"),
     "stop": Entry("container_verbs", "STOP", "Stop one or more running containers"),
     "top": Entry("container_views", "TOP", "Display the running processes of a container"),
     "unpause": Entry("container_verbs", "UNPAUSE", "Unpause one or more containers"),
+    "update": Entry("update", "UPDATE", "Change what containers may use"),
     "wait": Entry(
         "container_verbs", "WAIT", "Wait until containers stop, then print their exit codes"
     ),
@@ -115,12 +117,11 @@ ALIASES = {
 }
 
 _ABSENT = {
-    "": "build bake buildx commit compose cp debug diff export init login logout pull push search"
-    " stats update",
+    "": "build bake buildx commit compose cp debug diff export init login logout pull push search",
     "builder": "build prune",
     "checkpoint": "create ls rm",
     "config": "create inspect ls rm",
-    "container": "commit cp diff export prune stats update",
+    "container": "commit cp diff export prune",
     "image": "build prune pull push",
     "manifest": "annotate create inspect push rm",
     "network": "connect create disconnect prune rm",

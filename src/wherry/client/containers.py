@@ -128,6 +128,15 @@ class Containers:
         query = [("ps_args", ps_arguments)] if ps_arguments else []
         return document(self._client.fetch("GET", self._path(container, "top"), query=query))
 
+    def update(self, container: str, changes: Document) -> Document:
+        """Change its limits and restart policy; the answer has its Warnings."""
+        return document(self._client.fetch("POST", self._path(container, "update"), body=changes))
+
+    def stats_once(self, container: str) -> Document:
+        """What it uses, counted at once; the caller compares."""
+        query = [("stream", "0"), ("one-shot", "1")]
+        return document(self._client.fetch("GET", self._path(container, "stats"), query=query))
+
     def _post(self, container: str, verb: str, query: Pairs) -> None:
         self._client.request("POST", self._path(container, verb), query=query).read()
 

@@ -186,21 +186,13 @@ def _host_config(
         "LogConfig": _log_config(parsed),
         "ConsoleSize": list(size(1) or (0, 0)),
     }
-    for flag, field in _TEXT_FIELDS.items():
-        if parsed.text(flag):
-            result[field] = parsed.text(flag)
-    for flag, field in _NUMBER_FIELDS.items():
-        if parsed.was_given(flag):
-            result[field] = parsed.number(flag)
+    result |= given_limits(parsed)
     for flag, field in _SWITCH_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = parsed.is_on(flag)
     for flag, field in _LIST_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = as_json(parsed.texts(flag))
-    for flag, field in _OBJECT_FIELDS.items():
-        if parsed.was_given(flag):
-            result[field] = [document(each) for each in _documents(parsed, flag)]
     for flag, field in _MAP_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = _map(parsed.texts(flag))
@@ -212,6 +204,21 @@ def _host_config(
         result["Tmpfs"] = mounts.split_tmpfs(parsed.texts("tmpfs"))
     _add_devices(result, parsed.texts("device"))
     _add_security(result, parsed.texts("security-opt"))
+    return result
+
+
+def given_limits(parsed: Parsed) -> Document:
+    """The limits that were given, as an update sends them."""
+    result: Document = {}
+    for flag, field in _TEXT_FIELDS.items():
+        if parsed.text(flag):
+            result[field] = parsed.text(flag)
+    for flag, field in _NUMBER_FIELDS.items():
+        if parsed.was_given(flag):
+            result[field] = parsed.number(flag)
+    for flag, field in _OBJECT_FIELDS.items():
+        if parsed.was_given(flag):
+            result[field] = [document(each) for each in _documents(parsed, flag)]
     return result
 
 
