@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,11 +37,13 @@ from wherry.model.errors import (
     InvalidValue,
     NetworkNotFound,
     NothingToKill,
+    PathNotFound,
     UpdateRefused,
     VolumeNotFound,
     WherryError,
 )
 from wherry.model.events import Event
+from wherry.model.files import CopyRules, PathState
 from wherry.model.ids import (
     ChainId,
     ContainerId,
@@ -185,6 +187,7 @@ class FakeEngine:
             execs=FakeExecs(self),
             images=FakeImages(self),
             networks=FakeNetworks(self),
+            files=FakeFiles(self),
             volumes=FakeVolumes(),
             system=FakeSystem(self),
             events=FakeEvents(self),
@@ -583,6 +586,37 @@ class FakeNetworks:
 
     async def containers_on(self, network: Network) -> Sequence[Container]:
         return list(self.engine.containers.values())
+
+
+@dataclass
+class FakeFiles:
+    """Containers that all have one file, `/file`."""
+
+    engine: FakeEngine
+    unpacked: dict[str, bytes] = field(default_factory=dict)
+
+    async def stat(self, reference: str, path: str) -> PathState:
+        if reference not in self.engine.containers:
+            raise ContainerNotFound(reference)
+        if path != "/file":
+            raise PathNotFound(reference, path)
+        return PathState(name="file", size_bytes=7, mode=0o104755, modified_at_ns=SECOND)
+
+    async def archive(
+        self, reference: str, path: str
+    ) -> tuple[PathState, AsyncGenerator[bytes, None]]:
+        return await self.stat(reference, path), self._pieces()
+
+    async def unpack(
+        self, reference: str, path: str, archive: AsyncIterator[bytes], rules: CopyRules
+    ) -> None:
+        self.unpacked[path] = b"".join([piece async for piece in archive])
+
+    async def export(self, reference: str) -> AsyncGenerator[bytes, None]:
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        yield b"content"
 
 
 class FakeVolumes:

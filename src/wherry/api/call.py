@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -206,9 +206,13 @@ class Call:
         """A status that says it all."""
         return web.Response(status=status, headers=self.headers())
 
-    async def stream_answer(self, content_type: str = JSON) -> web.StreamResponse:
+    async def stream_answer(
+        self, content_type: str = JSON, more_headers: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
         """An answer whose headers are sent now and whose body follows piece by piece."""
-        answer = web.StreamResponse(headers=self.headers(content_type))
+        headers = self.headers(content_type)
+        headers.update(more_headers or {})
+        answer = web.StreamResponse(headers=headers)
         await answer.prepare(self.request)
         return answer
 

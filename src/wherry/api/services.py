@@ -5,12 +5,13 @@ what a user typed: an id, an unambiguous prefix of one, or a name. Every method 
 `wherry.model.errors`; `api.errors` maps them to statuses and Docker's texts.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
+from wherry.model.files import CopyRules, PathState
 from wherry.model.ids import ExecId, ImageId
 from wherry.model.images import DistributionImage, FoundRepository, Image, RegistryLogin
 from wherry.model.networks import Network
@@ -55,6 +56,7 @@ __all__ = [
     "Events",
     "Execs",
     "Explanations",
+    "Files",
     "Filters",
     "Images",
     "LogLine",
@@ -147,6 +149,19 @@ class Containers(Protocol):
         ...
 
     async def stats_once(self, reference: str) -> UsageSample: ...
+
+
+class Files(Protocol):
+    """Files of containers."""
+
+    async def stat(self, reference: str, path: str) -> PathState: ...
+    async def archive(
+        self, reference: str, path: str
+    ) -> tuple[PathState, AsyncGenerator[bytes, None]]: ...
+    async def unpack(
+        self, reference: str, path: str, archive: AsyncIterator[bytes], rules: CopyRules
+    ) -> None: ...
+    async def export(self, reference: str) -> AsyncGenerator[bytes, None]: ...
 
 
 class Execs(Protocol):
@@ -286,6 +301,7 @@ class Services:
 
     containers: Containers
     execs: Execs
+    files: Files
     images: Images
     registries: Registries
     networks: Networks

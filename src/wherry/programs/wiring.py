@@ -18,6 +18,7 @@ from wherry.engine.containers.assembly import (
 from wherry.engine.containers.create import CreateContainer, CreateDefaults
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.exits import ExitWatcher
+from wherry.engine.containers.files import ContainerFiles
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments, ContainerStreams
 from wherry.engine.containers.live import LiveContainers, Waiters
@@ -32,6 +33,7 @@ from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.update import UpdateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
+from wherry.engine.containers.views import ContainerViews
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.disk_usage import DiskUsage
 from wherry.engine.events import EventLog
@@ -129,6 +131,15 @@ async def _wired(
         volumes=volumes,
         tasks=tasks,
         events=events,
+        offload=ground.offload,
+    )
+    views = ContainerViews(
+        records=records,
+        locks=locks,
+        snapshots=snapshots,
+        volumes=volumes,
+        tasks=tasks,
+        paths=ground.paths,
         offload=ground.offload,
     )
     seccomp = SeccompPrograms(ground.paths)
@@ -320,6 +331,9 @@ async def _wired(
             registries=registries,
             networks=NetworkQueries(networks, records),
             system=system,
+            files=ContainerFiles(
+                records=records, views=views, events=events, offload=ground.offload
+            ),
             volumes=VolumeVerbs(
                 volumes=volumes, users=container_volumes, events=events, offload=ground.offload
             ),

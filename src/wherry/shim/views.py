@@ -35,18 +35,20 @@ class ViewMount:
     subpath: str = ""
     is_read_only: bool = False
 
+    @staticmethod
+    def from_message(message: Message) -> "ViewMount":
+        """Raises: KeyError."""
+        return ViewMount(
+            source=message["source"],
+            destination=message["destination"],
+            subpath=message["subpath"],
+            is_read_only=message["is_read_only"],
+        )
+
 
 def open_view(message: Message) -> tuple[Message, int]:
     """Answer with a descriptor of a container's files. Raises: OSError; KeyError; ValueError."""
-    mounts = [
-        ViewMount(
-            source=each["source"],
-            destination=each["destination"],
-            subpath=each["subpath"],
-            is_read_only=each["is_read_only"],
-        )
-        for each in message["mounts"]
-    ]
+    mounts = [ViewMount.from_message(each) for each in message["mounts"]]
     target = message["target"]
     hands, journal = Hands(), Journal()
     try:

@@ -11,7 +11,7 @@ Called by: images (layers), engine (snapshots of containers), build.
 
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.compression import Compression, compression_of, decompressed, gzipped
-from wherry.snapshots.diff import Writable, diff_tar
+from wherry.snapshots.diff import Writable, diff_tar, directory_tar, entry_tar, tree_tar
 from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_store import LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
@@ -28,6 +28,7 @@ from wherry.snapshots.tar_reader import (
 from wherry.snapshots.tar_writer import END as TAR_END
 from wherry.snapshots.tar_writer import header as tar_header
 from wherry.snapshots.tar_writer import padding as tar_padding
+from wherry.snapshots.unpack import UnpackRules, unpack_tar
 
 __all__ = [
     "DIRECTORY",
@@ -45,13 +46,18 @@ __all__ = [
     "StagedLayer",
     "TarEntry",
     "TarReader",
+    "UnpackRules",
     "Writable",
     "chain_id",
     "compression_of",
     "decompressed",
     "diff_tar",
+    "directory_tar",
+    "entry_tar",
     "file_sizes",
     "gzipped",
     "tar_header",
     "tar_padding",
+    "tree_tar",
+    "unpack_tar",
 ]

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from wherry.linux import xattrs
 from wherry.linux.files import file_creation_mask
@@ -72,7 +73,7 @@ def apply_tar(
 
     Raises: ArchiveRefused; OSError when the disk refuses.
     """
-    writer = _LayerWriter(root, lowers)
+    writer = TreeWriter(LayerTree(root, lowers))
     try:
         for entry in archive:
             writer.add(entry, archive)
@@ -80,13 +81,13 @@ def apply_tar(
                 on_progress(writer.counts)
         writer.set_directory_times()
     except OSError as error:
-        raise _refusal(error) or error from error
+        raise refusal(error) or error from error
     finally:
         writer.close()
     return writer.counts
 
 
-def _refusal(error: OSError) -> ArchiveRefused | None:
+def refusal(error: OSError) -> ArchiveRefused | None:
     """The archive's fault, where the kernel's word can mean nothing else."""
     problems = {
         errno.ENAMETOOLONG: "a name is too long",
@@ -103,12 +104,48 @@ def _refusal(error: OSError) -> ArchiveRefused | None:
     return ArchiveRefused(problem) if problem else None
 
 
-class _LayerWriter:
+class WritableTree(Protocol):
+    """Where files are made. A descriptor that a method gave is good until `begin_entry`."""
+
+    inherits_group: bool
+    """Whether a new file may get its directory's group (mkdir(2), "set-group-ID")."""
+
+    @property
+    def root(self) -> int:
+        """The directory that names start at."""
+        ...
+
+    def begin_entry(self) -> None:
+        """Close what the entry before was the last to use."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all descriptors of its own."""
+        ...
+
+    def directory(self, path: bytes) -> int:
+        """A directory, made where it is missing. Raises: OSError."""
+        ...
+
+    def open(self, path: bytes) -> int:
+        """A directory that must be there, for the caller to close. Raises: OSError."""
+        ...
+
+    def add_directory(self, parent: int, path: bytes, name: bytes) -> int:
+        """Make a directory, or take the one that is there. Raises: OSError."""
+        ...
+
+    def clear(self, parent: int, name: bytes) -> None:
+        """Make room: remove whatever has this name. Raises: OSError."""
+        ...
+
+
+class TreeWriter:
     """Where entries become files. Single-threaded; `close` lets go of the descriptors."""
 
-    def __init__(self, root: int, lowers: Sequence[int]) -> None:
+    def __init__(self, tree: WritableTree) -> None:
         self.counts = LayerCounts()
-        self._tree = LayerTree(root, lowers)
+        self._tree = tree
         self._times: dict[bytes, int] = {}
         # Two calls fewer for most files, which is a quarter of the time that they take.
         self._identity = (os.geteuid(), os.getegid())

@@ -48,6 +48,44 @@ class Writable(Protocol):
         ...
 
 
+def tree_tar(root: int, out: Writable) -> LayerCounts:
+    """Write a tree that may change meanwhile; what vanishes before it is read is left out.
+
+    Raises: StepFailed; OSError.
+    """
+    packer = _Packer(root, out, is_live=True)
+    packer.add_directory(b"")
+    out.write(END)
+    return packer.counts
+
+
+def entry_tar(directory: int, name: bytes, shown_as: bytes, out: Writable) -> LayerCounts:
+    """Write what a directory has under a name, called otherwise; it may change meanwhile.
+
+    A link is written as a link. Raises: StepFailed; OSError, when it is not there.
+    """
+    state = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if stat.S_ISDIR(state.st_mode):
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        root = os.open(name, flags, dir_fd=directory)
+        try:
+            return directory_tar(root, shown_as, out)
+        finally:
+            os.close(root)
+    packer = _Packer(directory, out, is_live=True)
+    packer.add_entry(directory, name, shown_as, state)
+    out.write(END)
+    return packer.counts
+
+
+def directory_tar(root: int, shown_as: bytes, out: Writable) -> LayerCounts:
+    """Write a directory with all that is in it, called otherwise. Raises: as `tree_tar`."""
+    packer = _Packer(root, out, prefix=shown_as, is_live=True)
+    packer.add_directory(b"")
+    out.write(END)
+    return packer.counts
+
+
 def diff_tar(root: int, out: Writable) -> LayerCounts:
     """Write the tree below a directory descriptor as a layer.
 
@@ -60,10 +98,16 @@ def diff_tar(root: int, out: Writable) -> LayerCounts:
 
 
 class _Packer:
-    def __init__(self, root: int, out: Writable) -> None:
+    def __init__(
+        self, root: int, out: Writable, *, prefix: bytes = b"", is_live: bool = False
+    ) -> None:
         self.counts = LayerCounts()
         self._root = root
         self._out = out
+        self._prefix = prefix
+        """What the root is called; empty for a layer, whose names begin below it."""
+        self._is_live = is_live
+        """Somebody may be changing the tree: what vanishes is left out."""
         self._first_names: dict[tuple[int, int], bytes] = {}
 
     def add_directory(self, top: bytes) -> None:
@@ -71,23 +115,53 @@ class _Packer:
         waiting = [top]
         while waiting:
             path = waiting.pop()
-            with self._opened(path, os.O_RDONLY | os.O_DIRECTORY) as directory:
+            with (
+                self._vanishing(is_allowed=bool(path)),
+                self._opened(path, os.O_RDONLY | os.O_DIRECTORY) as directory,
+            ):
                 self._add_directory_entry(directory, path)
-                below = []
-                for name in sorted(os.fsencode(each) for each in os.listdir(directory)):
-                    full = path + b"/" + name if path else name
-                    state = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                    if stat.S_ISDIR(state.st_mode):
-                        below.append(full)
-                    else:
-                        self._add(directory, name, full, state)
-                waiting.extend(reversed(below))
+                waiting.extend(reversed(self._add_entries(directory, path)))
+
+    def add_entry(self, directory: int, name: bytes, path: bytes, state: os.stat_result) -> None:
+        """Pack one name of a directory, which is no directory itself."""
+        self._add(directory, name, path, state)
+
+    def _add_entries(self, directory: int, path: bytes) -> list[bytes]:
+        """Pack what a directory has, but for its directories, which are the result."""
+        below = []
+        for name in sorted(os.fsencode(each) for each in os.listdir(directory)):
+            full = path + b"/" + name if path else name
+            with self._vanishing():
+                state = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                if stat.S_ISDIR(state.st_mode):
+                    below.append(full)
+                else:
+                    self._add(directory, name, self._named(full), state)
+        return below
+
+    def _named(self, path: bytes) -> bytes:
+        """What a path of the tree is called in the archive."""
+        if not self._prefix:
+            return path
+        return self._prefix.rstrip(b"/") + b"/" + path if path else self._prefix
+
+    @contextlib.contextmanager
+    def _vanishing(self, *, is_allowed: bool = True) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            is_gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+            if not (is_gone and self._is_live and is_allowed):
+                raise
 
     def _add_directory_entry(self, directory: int, path: bytes) -> None:
         attributes = xattrs.list_of(directory)
         if any(each in attributes for each in _REDIRECTS):
             raise StepFailed(f"pack directory {shown(path)}", "overlayfs moved it by reference")
-        entry = _entry(DIRECTORY, path + b"/" if path else b"./", os.fstat(directory))
+        named = self._named(path)
+        entry = _entry(
+            DIRECTORY, named.rstrip(b"/") + b"/" if named else b"./", os.fstat(directory)
+        )
         entry.xattrs = _kept(attributes, lambda name: xattrs.get(directory, name))
         self._write(entry)
         self.counts.directories += 1
@@ -118,7 +192,7 @@ class _Packer:
             raise StepFailed(f"pack {shown(path)}", "overlayfs holds its data by reference")
         entry.xattrs = _kept(attributes, lambda each: xattrs.get_at(directory, name, each))
         if kind == REGULAR:
-            self._add_file(directory, name, entry, state)
+            self._add_file(directory, name, entry)
             return
         if kind == SYMLINK:
             entry.link = os.readlink(name, dir_fd=directory)
@@ -127,11 +201,15 @@ class _Packer:
             self.counts.devices += 1
         self._write(entry)
 
-    def _add_file(
-        self, directory: int, name: bytes, entry: TarEntry, state: os.stat_result
-    ) -> None:
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    def _add_file(self, directory: int, name: bytes, entry: TarEntry) -> None:
+        # Without waiting: what was a file a moment ago may be a FIFO now.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(name, flags, dir_fd=directory)
         try:
+            state = os.fstat(file)
+            if not stat.S_ISREG(state.st_mode):
+                return
+            entry.size = state.st_size
             pieces: tuple[tuple[int, int], ...] = ((0, state.st_size),)
             if state.st_blocks * 512 < state.st_size:
                 pieces = tuple(_data_in(file, state.st_size))

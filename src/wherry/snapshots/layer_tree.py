@@ -27,12 +27,17 @@ class LayerTree:
     """
 
     def __init__(self, root: int, lowers: Sequence[int]) -> None:
-        self.root = root
+        self._root = root
         self.inherits_group = bool(os.fstat(root).st_mode & stat.S_ISGID)
         """Whether a new file may get its directory's group (mkdir(2), "set-group-ID")."""
         self._lowers = lowers
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._retired: list[int] = []
+
+    @property
+    def root(self) -> int:
+        """The layer's directory."""
+        return self._root
 
     def begin_entry(self) -> None:
         """Close what the entry before was the last to use."""
@@ -50,12 +55,12 @@ class LayerTree:
         Raises: KernelError when what is in the way is neither absent nor a whiteout.
         """
         if not path:
-            return self.root
+            return self._root
         kept = self._kept.get(path)
         if kept is not None:
             return kept
         try:
-            directory = open_in_root(self.root, path, OPEN_DIRECTORY)
+            directory = open_in_root(self._root, path, OPEN_DIRECTORY)
         except KernelError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 raise
@@ -65,7 +70,7 @@ class LayerTree:
 
     def open(self, path: bytes) -> int:
         """A directory that must be there, for the caller to close. Raises: KernelError."""
-        return open_in_root(self.root, path or b".", OPEN_DIRECTORY)
+        return open_in_root(self._root, path or b".", OPEN_DIRECTORY)
 
     def add_directory(self, parent: int, path: bytes, name: bytes) -> int:
         """Make a directory that the archive names, or take the one that is there."""
@@ -88,7 +93,7 @@ class LayerTree:
 
     def _make_missing(self, path: bytes) -> int:
         parts = path.split(b"/")
-        parent = os.dup(self.root)
+        parent = os.dup(self._root)
         for count, name in enumerate(parts, 1):
             so_far = b"/".join(parts[:count])
             try:
@@ -101,7 +106,7 @@ class LayerTree:
     def _open_or_make(self, parent: int, name: bytes, path: bytes) -> int:
         """The directory of a path whose parent is open."""
         try:
-            return open_in_root(self.root, path, OPEN_DIRECTORY)
+            return open_in_root(self._root, path, OPEN_DIRECTORY)
         except KernelError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 raise
@@ -109,7 +114,7 @@ class LayerTree:
             if state is not None and not is_whiteout(state):
                 raise
         self._make_directory(parent, name)
-        directory = open_in_root(self.root, path, OPEN_DIRECTORY)
+        directory = open_in_root(self._root, path, OPEN_DIRECTORY)
         self._look_like_lower(directory, path)
         return directory
 

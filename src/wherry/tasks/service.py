@@ -1,6 +1,7 @@
 """All tasks of an engine: made, found again, and the jobs in namespaces."""
 
 import asyncio
+import dataclasses
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from wherry.kit import messages
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.linux.sockets import connect_at
-from wherry.model.errors import ReceiverUnreachable, StartFailed
+from wherry.model.errors import ReceiverUnreachable, StartFailed, StepFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
@@ -191,24 +192,19 @@ class Tasks:
         `root` is how to mount it, or the first process of a container that runs. Names below
         the descriptor are resolved with `linux.files.open_in_root`, as the container would.
 
-        Raises: StartFailed.
+        Raises: StepFailed.
         """
-        answer = await self._spawner.ask(
-            "view",
-            target=self._empty_directory,
-            pid=root if isinstance(root, int) else 0,
-            rootfs=None if isinstance(root, int) else runtime_json.rootfs_to_json(root),
-            mounts=[
-                {
-                    "source": each.source,
-                    "destination": each.destination,
-                    "subpath": each.subpath,
-                    "is_read_only": each.is_read_only,
-                }
-                for each in mounts
-            ],
-            writes=writes,
-        )
+        try:
+            answer = await self._spawner.ask(
+                "view",
+                target=self._empty_directory,
+                pid=root if isinstance(root, int) else 0,
+                rootfs=None if isinstance(root, int) else runtime_json.rootfs_to_json(root),
+                mounts=[dataclasses.asdict(each) for each in mounts],
+                writes=writes,
+            )
+        except StartFailed as failed:
+            raise StepFailed("look into the container", failed.cause) from failed
         return answer.descriptors[0]
 
     # -- small steps -------------------------------------------------------------------------

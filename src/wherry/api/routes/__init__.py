@@ -10,6 +10,7 @@ from wherry.api.call import Handler
 from wherry.api.router import GREEDY
 from wherry.api.routes import (
     absences,
+    container_files,
     container_streams,
     containers,
     execs,
@@ -31,6 +32,7 @@ Endpoint = tuple[str, str]
 _SERVED: Mapping[Endpoint, Handler] = {
     **system.ROUTES,
     **containers.ROUTES,
+    **container_files.ROUTES,
     **container_streams.ROUTES,
     **execs.ROUTES,
     **images.ROUTES,

@@ -9,11 +9,7 @@ from wherry.model.errors import FeatureMissing
 
 _FEATURES: Mapping[tuple[str, str], str] = {
     ("GET", "/containers/{id}/changes"): "the changes of a container (docker diff)",
-    ("GET", "/containers/{id}/export"): "the export of a container (docker export)",
     ("GET", "/containers/{id}/attach/ws"): "attaching by WebSocket",
-    ("HEAD", "/containers/{id}/archive"): "copying files (docker cp)",
-    ("GET", "/containers/{id}/archive"): "copying files (docker cp)",
-    ("PUT", "/containers/{id}/archive"): "copying files (docker cp)",
     ("POST", "/build"): "building images (docker build)",
     ("POST", "/commit"): "commits of containers (docker commit)",
     ("POST", "/session"): "build sessions",

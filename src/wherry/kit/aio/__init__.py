@@ -3,9 +3,17 @@
 Never imported by a thin room.
 """
 
-from wherry.kit.aio.bridges import BlockingReader, in_thread
+from wherry.kit.aio.bridges import BlockingReader, BlockingWriter, in_thread, written_in_thread
 from wherry.kit.aio.locks import KeyedLock
 from wherry.kit.aio.offload import OffloadPool
 from wherry.kit.aio.undo import UndoStack
 
-__all__ = ["BlockingReader", "KeyedLock", "OffloadPool", "UndoStack", "in_thread"]
+__all__ = [
+    "BlockingReader",
+    "BlockingWriter",
+    "KeyedLock",
+    "OffloadPool",
+    "UndoStack",
+    "in_thread",
+    "written_in_thread",
+]

@@ -93,6 +93,69 @@ async def in_thread(
             producing.exception()
 
 
+class BlockingWriter:
+    """Where a thread writes bytes that an asynchronous consumer takes, in pieces of some size."""
+
+    _PIECE_BYTES = 1 << 18
+
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Pass bytes on; waits while the consumer is behind. Raises: BrokenPipeError."""
+        self._pieces.append(bytes(data))
+        self._size += len(data)
+        if self._size >= self._PIECE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what is left."""
+        if self._size:
+            self._put(self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces))
+            self._pieces, self._size = [], 0
+
+
+async def written_in_thread(
+    offload: OffloadPool, produce: Callable[[BlockingWriter], object], *, ahead: int = 8
+) -> AsyncIterator[bytes]:
+    """The bytes that a blocking producer writes in the pool; at most `ahead` pieces wait.
+
+    When the consumer leaves early, the producer's next write fails.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue(ahead)
+    has_left = False
+
+    def put(piece: bytes) -> None:
+        if has_left:
+            raise BrokenPipeError("nobody reads any more")
+        asyncio.run_coroutine_threadsafe(queue.put(piece), loop).result()
+
+    def run() -> None:
+        writer = BlockingWriter(put)
+        try:
+            produce(writer)
+            writer.flush()
+        finally:
+            asyncio.run_coroutine_threadsafe(queue.put(None), loop).result()
+
+    producing = asyncio.ensure_future(offload(run))
+    try:
+        while (piece := await queue.get()) is not None:
+            yield piece
+        await producing
+    finally:
+        has_left = True
+        while not producing.done():
+            while not queue.empty():
+                queue.get_nowait()
+            await asyncio.wait([producing], timeout=0.05)
+        if not producing.cancelled():
+            producing.exception()
+
+
 def _finish(queue: "asyncio.Queue[object]") -> None:
     """Put the end behind the last item, also when the queue is full at this moment."""
     ending = asyncio.ensure_future(queue.put(_END))

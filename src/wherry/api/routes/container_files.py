@@ -1,0 +1,71 @@
+"""Files of containers: `cp` both ways, `export`."""
+
+from collections.abc import AsyncGenerator, Mapping
+
+from aiohttp import web
+
+from wherry.api.call import Call, Handler
+from wherry.api.translate.files import STAT_HEADER, to_stat_header
+from wherry.model.errors import InvalidValue
+from wherry.model.files import CopyRules
+
+TAR = "application/x-tar"
+
+
+async def stat(call: Call) -> web.StreamResponse:
+    """`HEAD /containers/{id}/archive`: the answer is a header."""
+    state = await call.services.files.stat(call.parameter, _path(call))
+    answer = call.empty_answer(200)
+    answer.headers[STAT_HEADER] = to_stat_header(state)
+    return answer
+
+
+async def archive(call: Call) -> web.StreamResponse:
+    """`GET /containers/{id}/archive`."""
+    state, content = await call.services.files.archive(call.parameter, _path(call))
+    return await _send(call, content, {STAT_HEADER: to_stat_header(state)}, TAR)
+
+
+async def unpack(call: Call) -> web.StreamResponse:
+    """`PUT /containers/{id}/archive`."""
+    rules = CopyRules(
+        keeps_kinds=call.flag("noOverwriteDirNonDir"), gives_to_user=call.flag("copyUIDGID")
+    )
+    await call.services.files.unpack(call.parameter, _path(call), call.body_stream(), rules)
+    return call.empty_answer(200)
+
+
+async def export(call: Call) -> web.StreamResponse:
+    """`GET /containers/{id}/export`."""
+    content = await call.services.files.export(call.parameter)
+    return await _send(call, content, {}, "application/octet-stream")
+
+
+def _path(call: Call) -> str:
+    path = call.text("path")
+    if not path:
+        raise InvalidValue("bad parameter: path cannot be empty")
+    return path
+
+
+async def _send(
+    call: Call, content: AsyncGenerator[bytes, None], headers: Mapping[str, str], content_type: str
+) -> web.StreamResponse:
+    """The first piece decides whether this is an archive or a failure."""
+    first = await anext(content, b"")
+    try:
+        answer = await call.stream_answer(content_type, headers)
+        await answer.write(first)
+        async for piece in content:
+            await answer.write(piece)
+    finally:
+        await content.aclose()
+    return answer
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {
+    ("HEAD", "/containers/{id}/archive"): stat,
+    ("GET", "/containers/{id}/archive"): archive,
+    ("PUT", "/containers/{id}/archive"): unpack,
+    ("GET", "/containers/{id}/export"): export,
+}
