@@ -16,6 +16,7 @@ IS_WHOLE = os.environ.get("WHERRY_VM") == "whole"
 SMOKE = "tests/kernel/cgroup2/test_unified.py::test_every_limit_is_where_the_kernel_keeps_it"
 WHOLE = (
     "tests/kernel/cgroup2",
+    "tests/kernel/apparmor",
     "tests/kernel/seccomp",
     "tests/kernel/runtime/test_defaults.py",
     "tests/kernel/runtime/test_hostile_images.py",

@@ -99,7 +99,7 @@ class SystemQueries:
             network_drivers=("bridge", "host", "null"),
             cgroup_driver="cgroupfs",
             cgroup_version=str(self._host.cgroup_version),
-            security_options=("name=seccomp,profile=builtin",),
+            security_options=self._security_options(),
             default_runtime=identity.default_runtime,
             runtimes=identity.runtimes,
             labels=identity.labels,
@@ -124,6 +124,15 @@ class SystemQueries:
             http_proxy=identity.http_proxy,
             https_proxy=identity.https_proxy,
             no_proxy=identity.no_proxy,
+        )
+
+    def _security_options(self) -> tuple[str, ...]:
+        """In Docker's order."""
+        host = self._host
+        return (
+            *(("name=apparmor",) if host.has_apparmor else ()),
+            "name=seccomp,profile=builtin",
+            *(("name=cgroupns",) if host.cgroup_version == 2 else ()),
         )
 
 

@@ -83,6 +83,8 @@ class Security:
     no_new_privileges: bool = False
     seccomp: str = ""
     """Empty: the default profile. `unconfined`, or the JSON text of a profile."""
+    apparmor: str = ""
+    """Name of an AppArmor profile. Empty: the default one, where the host has AppArmor."""
     masked_paths: tuple[str, ...] | None = None
     """None: the default list."""
     read_only_paths: tuple[str, ...] | None = None

@@ -1,6 +1,7 @@
 """Every operation by its kind, so that a journal can be read back."""
 
 from wherry.operations import (
+    apparmor,
     cgroup_changes,
     cgroups,
     files,
@@ -25,6 +26,8 @@ from wherry.operations import (
 from wherry.operations.plan import Catalogue, Operation
 
 _OPERATIONS: tuple[type[Operation], ...] = (
+    apparmor.ConfineOnExec,
+    apparmor.LoadAppArmorProfile,
     cgroups.AttachDeviceFilter,
     cgroups.EnableControllers,
     cgroup_changes.ChangeCgroupFile,

@@ -15,6 +15,7 @@ from wherry.engine.containers.assembly import (
     SeccompPrograms,
     StartDefaults,
 )
+from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.create import CreateContainer, CreateDefaults
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.exits import ExitWatcher
@@ -151,6 +152,7 @@ async def _wired(
         tasks=tasks,
         volumes=container_volumes,
         seccomp=seccomp,
+        apparmor=AppArmorProfiles(),
         paths=ground.paths,
         host=ground.host,
         runtimes=_runtimes(ground.settings),

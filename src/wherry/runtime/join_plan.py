@@ -11,7 +11,7 @@ from wherry.operations.plan import Operation, Plan
 from wherry.operations.process import Fork, NewSession, SetDumpable
 from wherry.operations.user_namespaces import RaiseHardLimit
 from wherry.runtime.device_plan import terminal_of
-from wherry.runtime.privilege_plan import oom_score, refuse_labels
+from wherry.runtime.privilege_plan import confinement, oom_score, refuse_labels
 from wherry.runtime.user_plan import become_its_root
 
 
@@ -45,6 +45,7 @@ def _join_operations(
 ) -> Iterator[Operation]:
     refuse_labels(process)
     yield SetDumpable(is_dumpable=False, why="processes of the container must not look into it")
+    yield from confinement(process)
     files = tuple(f"{path}/tasks" for path in cgroup_paths if not _is_unified(path, layout))
     if files:
         yield EnterCgroups(files=files, why="exec: the container's limits hold for it too")

@@ -31,7 +31,7 @@ from wherry.runtime.namespace_plan import (
     namespaces_for_children,
     own_namespaces,
 )
-from wherry.runtime.privilege_plan import oom_score, refuse_labels
+from wherry.runtime.privilege_plan import confinement, oom_score, refuse_labels
 from wherry.runtime.refusals import refuse_unbuilt
 from wherry.runtime.subject import (
     Subject,
@@ -142,6 +142,7 @@ def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]
     yield SetDumpable(
         is_dumpable=False, why="processes of a shared pid namespace must not look into the engine"
     )
+    yield from confinement(spec.process)
     yield SetUmask(
         mask=0,
         is_passing=True,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from wherry.oci.runtime_spec import Capabilities, Process
+from wherry.operations.apparmor import ConfineOnExec
 from wherry.operations.identity import (
     LimitBoundingSet,
     LoadSeccomp,
@@ -101,9 +102,16 @@ def execve_operation(
     )
 
 
-def refuse_labels(process: Process) -> None:
-    """No security module is spoken to yet, and a label that is not set must not be promised."""
+def confinement(process: Process) -> Iterator[Operation]:
+    """The security module's profile for the program, asked for while /proc is the host's."""
     if process.apparmor_profile:
-        raise PlanRefused("AppArmor profiles are not supported")
+        yield ConfineOnExec(
+            profile=process.apparmor_profile,
+            why="default: wherry-default where there is AppArmor (--security-opt apparmor=...)",
+        )
+
+
+def refuse_labels(process: Process) -> None:
+    """A label that is not set must not be promised. Raises: PlanRefused."""
     if process.selinux_label:
         raise PlanRefused("SELinux labels are not supported")

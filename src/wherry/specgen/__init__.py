@@ -7,6 +7,12 @@ On disk and in the kernel I leave: nothing.
 Called by: engine.
 """
 
+from wherry.specgen.apparmor_profile import (
+    DEFAULT_PROFILE,
+    apparmor_warnings,
+    container_apparmor,
+    default_profile_text,
+)
 from wherry.specgen.defaults import CGROUP_PARENT, MASKED_PATHS, READ_ONLY_PATHS
 from wherry.specgen.host import HostFacts, read_host_facts
 from wherry.specgen.host_devices import (
@@ -25,6 +31,7 @@ from wherry.specgen.seccomp_profile import compiled_seccomp, container_seccomp, 
 
 __all__ = [
     "CGROUP_PARENT",
+    "DEFAULT_PROFILE",
     "MASKED_PATHS",
     "READ_ONLY_PATHS",
     "Admission",
@@ -34,9 +41,12 @@ __all__ = [
     "Knob",
     "SandboxPaths",
     "admitted",
+    "apparmor_warnings",
     "check_spec",
     "compiled_seccomp",
+    "container_apparmor",
     "container_seccomp",
+    "default_profile_text",
     "exec_process",
     "find_block_devices",
     "find_devices",

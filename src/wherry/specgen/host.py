@@ -7,7 +7,7 @@ import os
 import platform
 from dataclasses import dataclass, field
 
-from wherry.linux import cgroups
+from wherry.linux import apparmor, cgroups
 from wherry.linux.capabilities import names_of
 from wherry.specgen.knobs import Knob, offered_knobs
 
@@ -44,6 +44,7 @@ class HostFacts:
     """In Go's words, as seccomp profiles are written."""
     hostname: str = ""
     has_time_namespace: bool = True
+    has_apparmor: bool = False
     knobs: frozenset[Knob] = frozenset(Knob)
     """What can be limited here."""
     controllers: frozenset[str] = frozenset()
@@ -71,6 +72,7 @@ def read_host_facts() -> HostFacts:
         architecture=_GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
         hostname=platform.node(),
         has_time_namespace=os.path.exists("/proc/self/ns/time"),
+        has_apparmor=apparmor.is_enabled(),
         knobs=offered_knobs(layout),
         controllers=frozenset(name for each in layout.hierarchies() for name in each.controllers),
         processors=os.cpu_count() or 1,

@@ -8,6 +8,7 @@ from wherry.model.errors import InvalidValue
 from wherry.model.networks import NetworkModeKind
 from wherry.oci.runtime_spec import Capabilities, Process, User
 from wherry.specgen import defaults
+from wherry.specgen.apparmor_profile import container_apparmor
 from wherry.specgen.capabilities import container_capabilities
 from wherry.specgen.host import HostFacts
 from wherry.specgen.limits import rlimits
@@ -34,6 +35,7 @@ def container_process(container: Container, host: HostFacts) -> Process:
         capabilities=_sets(container_capabilities(spec.security, host)),
         rlimits=rlimits(spec.limits.ulimits),
         no_new_privileges=spec.security.no_new_privileges,
+        apparmor_profile=container_apparmor(spec.security, host),
         oom_score_adj=spec.oom_score_adjust,
     )
 
@@ -67,6 +69,7 @@ def exec_process(container: Container, wanted: ExecSpec, *, host: HostFacts) -> 
         capabilities=_sets(capabilities),
         rlimits=rlimits(spec.limits.ulimits),
         no_new_privileges=spec.security.no_new_privileges,
+        apparmor_profile=container_apparmor(spec.security, host),
         oom_score_adj=spec.oom_score_adjust,
     )
 

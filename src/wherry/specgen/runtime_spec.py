@@ -20,6 +20,7 @@ from wherry.oci.runtime_spec import (
     RuntimeSpec,
 )
 from wherry.specgen import defaults, limits
+from wherry.specgen.apparmor_profile import check_apparmor
 from wherry.specgen.cgroup_annotations import cgroup_files
 from wherry.specgen.device_rules import device_rules
 from wherry.specgen.host import HostFacts
@@ -53,6 +54,7 @@ def check_spec(spec: ContainerSpec, *, host: HostFacts) -> None:
         raise InvalidValue("SHM size can not be less than 0")
     container_mounts(spec, (), "", host)
     container_seccomp(spec.security, host)
+    check_apparmor(spec.security)
     _sysctls(spec, host)
 
 

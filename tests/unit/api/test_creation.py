@@ -90,7 +90,6 @@ def test_everything_of_part_one() -> None:
     [
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
         ({"HostConfig": {"Links": ["a:b"]}}, "HostConfig.Links"),
-        ({"HostConfig": {"SecurityOpt": ["apparmor=x"]}}, "AppArmor"),
         ({"HostConfig": {"PortBindings": {"1/sctp": [{}]}}}, "sctp"),
         ({"NetworkingConfig": {"EndpointsConfig": {"a": None, "b": None}}}, "several networks"),
         ({"NetworkingConfig": {"EndpointsConfig": {"a": {"Aliases": ["x"]}}}}, "Aliases"),

@@ -259,10 +259,21 @@ def test_what_is_refused(changes: dict[str, object], sentence: str) -> None:
         (parent_plan(subject(spec), V1), child_plan(subject(spec), V1))
 
 
-@pytest.mark.parametrize("field", ["apparmor_profile", "selinux_label"])
-def test_labels_are_not_promised(field: str) -> None:
+def test_a_profile_is_asked_for_while_proc_is_the_hosts() -> None:
+    """AppArmor's attribute is written before the root changes, in run and in exec."""
+    process = replace(SPEC.process, apparmor_profile="wherry-default")
+    for plan in (
+        child_plan(subject(replace(SPEC, process=process)), V1),
+        join_child_plan(1, (), HYBRID, process),
+    ):
+        kinds = [each.kind for each in plan]
+        entering = next(each for each in kinds if each in ("unshare", "join-container"))
+        assert kinds.index("confine-on-exec") < kinds.index(entering)
+
+
+def test_labels_are_not_promised() -> None:
     """A security label that would not be set is refused, not ignored."""
-    spec = replace(SPEC, process=replace(SPEC.process, **{field: "x"}))
+    spec = replace(SPEC, process=replace(SPEC.process, selinux_label="x"))
     with pytest.raises(PlanRefused, match="not supported"):
         child_plan(subject(spec), V1)
     with pytest.raises(PlanRefused, match="not supported"):

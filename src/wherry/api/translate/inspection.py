@@ -39,6 +39,7 @@ def to_inspect_answer(details: ContainerDetails) -> InspectAnswer:
         RestartCount=container.status.restart_count,
         Driver=details.graph_driver,
         Platform="linux",
+        AppArmorProfile=container.spec.security.apparmor,
         ExecIDs=list(details.exec_ids) or None,
         HostConfig=to_host_config(container.spec),
         GraphDriver=GraphDriver(Data=dict(details.graph_data), Name=details.graph_driver),

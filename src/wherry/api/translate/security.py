@@ -11,6 +11,7 @@ from wherry.wire.container_config import HostShape
 class _Options:
     no_new_privileges: bool = False
     seccomp: str = ""
+    apparmor: str = ""
 
 
 def to_security(host: HostShape) -> Security:
@@ -22,6 +23,7 @@ def to_security(host: HostShape) -> Security:
         capabilities_dropped=tuple(host.CapDrop or ()),
         no_new_privileges=options.no_new_privileges,
         seccomp=options.seccomp,
+        apparmor=options.apparmor,
         masked_paths=None if host.MaskedPaths is None else tuple(host.MaskedPaths),
         read_only_paths=None if host.ReadonlyPaths is None else tuple(host.ReadonlyPaths),
         group_add=tuple(host.GroupAdd or ()),
@@ -49,10 +51,8 @@ def _read_options(texts: list[str]) -> _Options:
                 pass  # There are no labels to disable.
             case "label":
                 raise FeatureMissing("SELinux labels (--security-opt label)")
-            case "apparmor" if value == "unconfined":
-                pass  # There is no AppArmor profile to leave.
             case "apparmor":
-                raise FeatureMissing("AppArmor profiles (--security-opt apparmor)")
+                options.apparmor = value
             case "writable-cgroups":
                 raise FeatureMissing("--security-opt writable-cgroups")
             case _:

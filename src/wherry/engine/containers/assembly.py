@@ -10,6 +10,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.log_feeding import log_target
 from wherry.engine.containers.volumes import ContainerVolumes
@@ -104,6 +105,7 @@ class ContainerAssembly:
         tasks: Tasks,
         volumes: ContainerVolumes,
         seccomp: SeccompPrograms,
+        apparmor: AppArmorProfiles,
         paths: ContainerPaths,
         host: HostFacts,
         runtimes: RuntimeTable,
@@ -124,6 +126,7 @@ class ContainerAssembly:
         self._defaults = defaults
         self._offload = offload
         self._seccomp = seccomp
+        self._apparmor = apparmor
 
     async def assemble(self, container: Container, undo: UndoStack) -> tuple[Task, Sandbox]:
         """Everything up to the moment before execve.
@@ -193,6 +196,7 @@ class ContainerAssembly:
             devices=find_devices(container.spec),
             cgroup_parent=self._defaults.cgroup_parent or CGROUP_PARENT,
         )
+        self._apparmor.ensure(spec.process.apparmor_profile)
         return SpawnRequest(
             container_id=container.id,
             bundle=bundle,

@@ -44,7 +44,13 @@ from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks
 from wherry.operations.journal_files import write_journal
 from wherry.snapshots import Snapshots
-from wherry.specgen import HostFacts, admitted, check_spec
+from wherry.specgen import (
+    HostFacts,
+    admitted,
+    apparmor_warnings,
+    check_spec,
+    container_apparmor,
+)
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -139,7 +145,8 @@ class CreateContainer:
             self._volumes.given(container.spec)
             undo.keep()
         self._events.container("create", container)
-        return CreateOutcome(container_id=container.id, warnings=admission.warnings)
+        warnings = (*apparmor_warnings(spec.security, self._host), *admission.warnings)
+        return CreateOutcome(container_id=container.id, warnings=warnings)
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -207,6 +214,7 @@ class CreateContainer:
             wish,
             no_new_privileges=wish.no_new_privileges
             or (self._defaults.no_new_privileges and not says_privileges),
+            apparmor=container_apparmor(wish, self._host),
             seccomp=wish.seccomp or ("" if wish.is_privileged else self._defaults.seccomp),
         )
 

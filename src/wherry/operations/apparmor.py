@@ -1,0 +1,86 @@
+"""AppArmor: a profile loaded into the kernel, and a process put under one."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from wherry.linux import apparmor
+from wherry.operations.looking import GONE, process_directory
+from wherry.operations.plan import (
+    Argument,
+    Aspect,
+    Call,
+    Evidence,
+    Finding,
+    Hands,
+    Operation,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadAppArmorProfile(Operation):
+    """Give the kernel a profile, in place of one of the same name.
+
+    It stays: containers that are confined by it may outlive whoever loaded it.
+    """
+
+    kind: ClassVar[str] = "load-apparmor-profile"
+    aspect: ClassVar[Aspect] = Aspect.SECURITY
+
+    profile: str
+    policy: bytes = b""
+    """As apparmor_parser compiled it; not kept in journals."""
+
+    def do(self, hands: Hands) -> Evidence:
+        apparmor.replace_policy(self.policy)
+        return {"size_bytes": len(self.policy)}
+
+    def check(self, evidence: Evidence) -> Finding:
+        there = apparmor.is_enabled() and apparmor.is_loaded(self.profile)
+        return Finding(Verdict.STILL_TRUE if there else Verdict.GONE, self.profile)
+
+    def describe(self) -> str:
+        return f"load the AppArmor profile {self.profile}"
+
+    def shell(self) -> str:
+        return f"apparmor_parser --replace --skip-cache < {self.profile}"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("write"),)
+
+    def arguments(self) -> dict[str, Argument]:
+        return {"profile": self.profile}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfineOnExec(Operation):
+    """Put the program, from its execve on, under an AppArmor profile.
+
+    Precondition: /proc is still the host's own. What an image shows there could take the
+    write and do nothing (CVE-2019-16884, CVE-2025-52881).
+    """
+
+    kind: ClassVar[str] = "confine-on-exec"
+    aspect: ClassVar[Aspect] = Aspect.SECURITY
+
+    profile: str
+
+    def do(self, hands: Hands) -> Evidence:
+        apparmor.change_on_exec(self.profile)
+        return {}
+
+    def check(self, evidence: Evidence) -> Finding:
+        if process_directory(evidence) is None:
+            return GONE
+        seen = apparmor.profile_of(str(evidence["pid"]))
+        same = seen == self.profile
+        return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, f"AppArmor: {seen}")
+
+    def describe(self) -> str:
+        return f"confine the program by the AppArmor profile {self.profile}"
+
+    def shell(self) -> str:
+        return f"aa-exec -p {self.profile} -- ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("write", (f"exec {self.profile}",)),)
