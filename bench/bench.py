@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -26,6 +26,7 @@ from support import http_over_unix  # noqa: E402
 from support.daemon import BUSYBOX, Engine  # noqa: E402
 from support.stock_engine import StockEngine  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
+from wherry.kit.streams import Unframer  # noqa: E402
 
 Samples = list[float]
 PORT = 18080
@@ -38,19 +39,27 @@ class Session:
         self.engine = engine
         self.netload = netload
         self._connection = http.client.HTTPConnection("localhost")
-        self._connection.sock = http_over_unix.connect(engine.socket, timeout_s=120)
+        self._used_at = -1.0
+
+    def _freshen(self) -> None:
+        """While the other engine was measured this one may have closed an idle connection."""
+        if time.perf_counter() - self._used_at > 2 or self._connection.sock is None:
+            self._connection.sock = http_over_unix.connect(self.engine.socket, timeout_s=300)
+        self._used_at = time.perf_counter()
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """One request; fails loudly. Raises: RuntimeError."""
         octets = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if octets else {}
+        self._freshen()
         self._connection.request(method, self.engine.api_prefix + path, octets, headers)
         response = self._connection.getresponse()
         content = response.read()
         if response.status >= 400:
             raise RuntimeError(f"{method} {path}: {response.status} {content[:300]!r}")
-        if response.will_close or self._connection.sock is None:
-            self._connection.sock = http_over_unix.connect(self.engine.socket, timeout_s=120)
+        if response.will_close:
+            self._connection.sock = None
+        self._used_at = time.perf_counter()
         return response.status, content
 
     def created(self, *command: str, **host: object) -> str:
@@ -107,6 +116,75 @@ class Session:
         took = time.perf_counter() - begun
         assert seen["ExitCode"] == 0
         return took * 1000
+
+    def start_ms(self) -> float:
+        """The answer to a start alone, of a container that is there already."""
+        container = self.created("sleep", "3600")
+        begun = time.perf_counter()
+        self.call("POST", f"/containers/{container}/start")
+        took = time.perf_counter() - begun
+        self.removed(container)
+        return took * 1000
+
+    def sequence_s(self, count: int) -> float:
+        """Create and start of so many containers, one after the other."""
+        made = []
+        begun = time.perf_counter()
+        try:
+            for _ in range(count):
+                made.append(self.created("sleep", "3600"))
+                self.call("POST", f"/containers/{made[-1]}/start")
+            return time.perf_counter() - begun
+        finally:
+            for each in made:
+                self.removed(each)
+
+    def written(self, payload: Path) -> tuple[str, float]:
+        """A container that wrote a file to its log, and how fast: MB/s from start to end."""
+        # dockerd 20.10 has no limit unless told so, and does not read its own "-1".
+        limits = {} if isinstance(self.engine, StockEngine) else {"max-size": "-1"}
+        unbounded = {"Type": "json-file", "Config": limits}
+        container = self.created(
+            "cat", "/payload", Binds=[f"{payload}:/payload:ro"], LogConfig=unbounded
+        )
+        begun = time.perf_counter()
+        self.call("POST", f"/containers/{container}/start")
+        self.call("POST", f"/containers/{container}/wait")
+        took = time.perf_counter() - begun
+        return container, payload.stat().st_size / took / 1e6
+
+    def read_back(self, container: str, payload: Path) -> float:
+        """How fast a log is read whole, MB/s; every byte of it must come."""
+        target = f"{self.engine.api_prefix}/containers/{container}/logs?stdout=1&stderr=1"
+        self._freshen()
+        begun = time.perf_counter()
+        self._connection.request("GET", target)
+        response = self._connection.getresponse()
+        content = response.read()
+        took = time.perf_counter() - begun
+        self._used_at = -1.0
+        whole = b"".join(text for _stream, text in Unframer().feed(content))
+        lost = payload.stat().st_size - len(whole)
+        if lost or whole != payload.read_bytes():
+            raise RuntimeError(f"{lost} bytes of the log are missing, or it is another text")
+        return payload.stat().st_size / took / 1e6
+
+    def streamed(self, payload: Path) -> float:
+        """How fast the stock command line shows what a container writes, MB/s."""
+        command = ["docker", "run", "--rm", "--log-driver", "none"]
+        command += ["-v", f"{payload}:/payload:ro", "busybox", "cat", "/payload"]
+        begun = time.perf_counter()
+        with subprocess.Popen(
+            command, env=self.engine.environment, stdout=subprocess.PIPE
+        ) as running:
+            assert running.stdout is not None
+            seen = 0
+            while chunk := running.stdout.read(1 << 20):
+                seen += len(chunk)
+        took = time.perf_counter() - begun
+        if seen != payload.stat().st_size:
+            raise RuntimeError(f"{payload.stat().st_size - seen} bytes did not come")
+        return seen / took / 1e6
 
     def load(self, verb: str, amount: str) -> float:
         """What netload measures against the published port, from the engine's machine."""
@@ -187,12 +265,70 @@ class Bench:
                     samples.append(value)
         print(row.text(), flush=True)
 
-    def run(self) -> None:
-        """All rows; memory first, while the engines are fresh."""
-        self.memory()
-        self.lifecycles()
-        self.published_port()
-        self.operation_layer()
+    def run(self, only: Sequence[str]) -> None:
+        """The groups of rows, or some; memory first, while the engines are fresh."""
+        for name, group in self.groups().items():
+            if not only or name in only:
+                group()
+
+    def groups(self) -> dict[str, Callable[[], None]]:
+        """The groups by the names that `--only` takes."""
+        return {
+            "memory": self.memory,
+            "lifecycles": self.lifecycles,
+            "operations": self.operation_layer,
+            "ports": self.published_port,
+            "sequence": self.sequence,
+            "logs": self.logs,
+            "latency": self.latency,
+        }
+
+    def sequence(self) -> None:
+        """Many containers, one after the other."""
+        count = min(self.scale, 20) if self.quick else self.scale
+        row = Row(f"{count} created and started in sequence [s]", "s", "<= 0.25")
+        self.rows.append(row)
+        for session, samples in self.sessions(row):
+            samples.append(session.sequence_s(count))
+        print(row.text(), flush=True)
+
+    def logs(self) -> None:
+        """What a container writes: into its log, out of it, and through the command line."""
+        with tempfile.NamedTemporaryFile(prefix="wherry-payload-") as file:
+            payload = Path(file.name)
+            payload.chmod(0o644)
+            line = b"2026-01-01 GET /some/where?with=words 200 0.0013 the-quick-brown-fox/1.0\n"
+            payload.write_bytes(line * ((16 if self.quick else 96) * 10**6 // len(line)))
+            written = Row("stdout to json-file [MB/s]", "MB/s", ">= 2")
+            back = Row("json-file read back, 0 bytes lost [MB/s]", "MB/s", ">= 3")
+            self.rows += [written, back]
+            for _ in range(3):
+                for session, samples in self.sessions(written):
+                    container, speed = session.written(payload)
+                    samples.append(speed)
+                    others = back.ours if samples is written.ours else back.theirs
+                    others.append(session.read_back(container, payload))
+                    session.removed(container)
+            print(written.text(), back.text(), sep="\n", flush=True)
+            self.measure("stdout to the command line", "MB/s", ">= 3", 3,
+                         lambda session: session.streamed(payload))  # fmt: skip
+
+    def latency(self) -> None:
+        """How long a start takes beside containers that do nothing. Ours alone."""
+        counts = (0, 20, 50) if self.quick else (0, 100, 500)
+        with contextlib.ExitStack() as stack:
+            running, first = 0, 0.0
+            for count in counts:
+                while running < count:
+                    stack.enter_context(self.ours.running("sleep", "3600"))
+                    running += 1
+                goal = "" if not count else f"<= {first * 1.2:.1f}"
+                row = Row(f"start beside {count} containers [ms]", "ms", goal)
+                self.ours.start_ms()
+                row.ours = [self.ours.start_ms() for _ in range(20)]
+                first = first or statistics.median(row.ours)
+                self.rows.append(row)
+                print(row.text(), flush=True)
 
     def lifecycles(self) -> None:
         """Starts and execs."""
@@ -246,7 +382,10 @@ class Bench:
 
     def operation_layer(self) -> None:
         """What naming, timing and keeping operations costs, as part of a start."""
-        starts = next(row for row in self.rows if "remove of true, bridge" in row.name)
+        starts = next((row for row in self.rows if "remove of true, bridge" in row.name), None)
+        if starts is None:
+            self.lifecycles()
+            starts = next(row for row in self.rows if "remove of true, bridge" in row.name)
         with self.ours.running("sleep", "3600") as container:
             target = f"/wherry/containers/{container}/explain?format=json"
             count = _count_operations(json.loads(self.ours.engine.api("GET", target).body))
@@ -317,6 +456,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer samples and containers")
     parser.add_argument("--alone", action="store_true", help="without the peer")
     parser.add_argument("--scale", type=int, default=100, help="containers for the memory rows")
+    parser.add_argument(
+        "--only", action="append", default=[], help="one group of rows; may be repeated"
+    )
     parser.add_argument("--json", help="also write all samples to this file")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -338,7 +480,10 @@ def main() -> int:
             quick=options.quick,
             scale=options.scale,
         )
-        bench.run()
+        unknown = sorted(set(options.only) - bench.groups().keys())
+        if unknown:
+            parser.error(f"--only {unknown[0]}: choose from {', '.join(bench.groups())}")
+        bench.run(options.only)
         print(f"load at the end {os.getloadavg()[0]:.2f}")
         if options.json:
             rows = [{"name": x.name, "ours": x.ours, "theirs": x.theirs} for x in bench.rows]

@@ -9,7 +9,6 @@ from wherry.model.errors import FeatureMissing
 
 _FEATURES: Mapping[tuple[str, str], str] = {
     ("GET", "/containers/{id}/changes"): "the changes of a container (docker diff)",
-    ("GET", "/containers/{id}/attach/ws"): "attaching by WebSocket",
     ("POST", "/build"): "building images (docker build)",
     ("POST", "/commit"): "commits of containers (docker commit)",
     ("POST", "/session"): "build sessions",

@@ -5,6 +5,7 @@ from urllib.parse import quote_plus
 
 from aiohttp import web
 
+from wherry.api import web_sockets
 from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
 from wherry.api.errors import message_of, paused_before, worded
@@ -50,6 +51,35 @@ async def attach(call: Call) -> web.StreamResponse:
         detach_keys=detach_keys if has_terminal else b"",
     )
     return TakenOver()
+
+
+async def attach_by_web_socket(call: Call) -> web.StreamResponse:
+    """`GET /containers/{id}/attach/ws`: the container's streams as messages."""
+    detach_keys = parse_detach_keys(call.text("detachKeys"))
+    # Older clients could not choose: they got all three.
+    default = not call.traits.chooses_web_socket_streams
+    request = AttachRequest(
+        wants_stdin=default or call.flag("stdin"),
+        wants_stdout=default or call.flag("stdout"),
+        wants_stderr=default or call.flag("stderr"),
+        wants_stream=call.flag("stream"),
+        wants_logs=call.flag("logs"),
+        detach_keys=call.text("detachKeys"),
+    )
+    containers = call.services.containers
+    container = await containers.get(call.parameter)
+    web_sockets.check_upgrade(call)
+    with worded(paused_before("attach")):
+        stream = await containers.attach(call.parameter, request)
+    terminal = container.spec.terminal
+    return await web_sockets.relay_messages(
+        call,
+        stream,
+        is_framed=not terminal.is_tty,
+        passes_input=request.wants_stdin and terminal.opens_stdin,
+        detach_keys=detach_keys if terminal.is_tty else b"",
+        sends_text=not call.traits.sends_binary_messages,
+    )
 
 
 def upgrades(call: Call) -> bool:
@@ -131,6 +161,7 @@ def _escaped(text: str) -> str:
 
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("POST", "/containers/{id}/attach"): attach,
+    ("GET", "/containers/{id}/attach/ws"): attach_by_web_socket,
     ("POST", "/containers/{id}/resize"): resize,
     ("GET", "/containers/{id}/logs"): logs,
 }

@@ -10,7 +10,18 @@ from functools import cache
 from typing import Any
 
 from wherry.api.errors import Refusal
-from wherry.api.versions import v1_24, v1_34, v1_41, v1_42, v1_43, v1_44, v1_47, v1_48, v1_49
+from wherry.api.versions import (
+    v1_24,
+    v1_27,
+    v1_34,
+    v1_41,
+    v1_42,
+    v1_43,
+    v1_44,
+    v1_47,
+    v1_48,
+    v1_49,
+)
 from wherry.api.versions.rung import Rung, Traits
 from wherry.wire.versions import NEWEST, OLDEST, ApiVersion, parse_version
 
@@ -27,6 +38,7 @@ LADDER: tuple[Rung, ...] = (
     v1_42.RUNG,
     v1_41.RUNG,
     v1_34.RUNG,
+    v1_27.RUNG,
     v1_24.RUNG,
 )
 """From the top down."""

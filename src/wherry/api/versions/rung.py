@@ -14,6 +14,10 @@ class Traits:
     names_multiplexed_streams: bool = True
     """Framed streams have a content type of their own."""
     stop_takes_signal: bool = True
+    chooses_web_socket_streams: bool = True
+    """Else attaching by WebSocket is to all three streams."""
+    sends_binary_messages: bool = True
+    """Else a WebSocket's output comes as text."""
     prunes_named_volumes: bool = False
     """A prune that says nothing of it takes volumes that somebody named, too."""
 

@@ -12,6 +12,7 @@ def _traits(traits: Traits) -> Traits:
         traits,
         names_multiplexed_streams=False,
         stop_takes_signal=False,
+        chooses_web_socket_streams=False,
         prunes_named_volumes=True,
     )
 
