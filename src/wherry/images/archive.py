@@ -37,6 +37,7 @@ _WORTH_TELLING = 1 << 20
 _DOCUMENTS = ("manifest.json", "index.json", "repositories", "oci-layout")
 _NAME_ANNOTATION = "io.containerd.image.name"
 """The full name in an index, as Docker 25 and containerd write it."""
+_REF_NAME_ANNOTATION = "org.opencontainers.image.ref.name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,10 @@ def _tagged(text: str) -> Reference:
 def _annotated(descriptor: Descriptor) -> tuple[Reference, ...]:
     name = descriptor.annotations.get(_NAME_ANNOTATION, "")
     if not name:
-        return ()
+        # podman has the full name here; the specification allows just a tag, which names nothing.
+        name = descriptor.annotations.get(_REF_NAME_ANNOTATION, "")
+        if ":" not in name:
+            return ()
     with contextlib.suppress(InvalidReference):
         return (_tagged(name),)
     return ()

@@ -282,7 +282,7 @@ def _checked(settings: Settings) -> Settings:
     if settings.log_format not in LOG_FORMATS:
         raise ValueError(f"invalid log format: {settings.log_format}")
     check_runtime(settings.default_runtime, settings.runtimes)
-    check_choice("storage-driver", settings.storage_driver, ("overlay2",))
+    check_choice("storage-driver", settings.storage_driver, ("overlay2", "vfs"))
     if settings.ipc_namespace not in ("private", "shareable"):
         raise ValueError(
             f'IPC mode "{settings.ipc_namespace}" is not supported as default value;'

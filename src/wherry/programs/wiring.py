@@ -63,7 +63,7 @@ from wherry.programs.reloading import reload_attributes
 from wherry.programs.settings import Settings, seccomp_profile_text
 from wherry.programs.version import VERSION
 from wherry.registry import RegistryClient, RegistrySettings
-from wherry.snapshots import Snapshots
+from wherry.snapshots import Snapshots, open_snapshots
 from wherry.specgen import HostFacts, container_seccomp, read_host_facts
 from wherry.store import Database
 from wherry.tasks import Tasks
@@ -124,7 +124,9 @@ async def _wired(
     live = LiveContainers()
     waiters = Waiters()
     attachments = Attachments()
-    snapshots = Snapshots(ground.settings.data_root, ground.database)
+    snapshots = open_snapshots(
+        ground.settings.storage_driver, ground.settings.data_root, ground.database
+    )
     images = ImageStore(ground.settings.data_root, ground.database, snapshots)
     volumes = Volumes(ground.settings.data_root, ground.database, ground.clock)
     container_volumes = ContainerVolumes(

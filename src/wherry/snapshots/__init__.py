@@ -12,6 +12,7 @@ Called by: images (layers), engine (snapshots of containers), build.
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.compression import Compression, compression_of, decompressed, gzipped
 from wherry.snapshots.diff import Writable, diff_tar, directory_tar, entry_tar, tree_tar
+from wherry.snapshots.driver import open_snapshots
 from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_store import LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
@@ -56,6 +57,7 @@ __all__ = [
     "entry_tar",
     "file_sizes",
     "gzipped",
+    "open_snapshots",
     "tar_header",
     "tar_padding",
     "tree_tar",

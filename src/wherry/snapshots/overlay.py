@@ -55,13 +55,7 @@ class Snapshots:
         Raises: StateUnreadable when the stack is not here; StepFailed.
         """
         directory = self._directory_of(key)
-        with self.layers.lock:
-            if key in self._active:
-                raise StateUnreadable(directory, "there is a snapshot of this name")
-            root = self.layers.root_state(parent)
-            lower = str(self.layers.require(parent).number) if parent is not None else ""
-            # From here on the stack is in use, and nobody removes it.
-            self._active[key] = parent
+        lower, root = self._claim(key, parent), self.layers.root_state(parent)
 
         def make() -> Evidence:
             os.mkdir(directory, 0o710)
@@ -75,11 +69,9 @@ class Snapshots:
                 os.symlink(f"../{lower}", f"{directory}/lower")
             return {"directory": directory}
 
-        try:
-            return perform(PrepareSnapshot(why=why, directory=directory, lower=lower, work=make))
-        except StepFailed:
-            self.remove(key)
-            raise
+        return self._made(
+            key, PrepareSnapshot(why=why, directory=directory, lower=lower, work=make)
+        )
 
     def remove(self, key: SnapshotKey) -> None:
         """Remove a writable snapshot; one that is not there is no error. Raises: StepFailed."""
@@ -201,6 +193,26 @@ class Snapshots:
         return (*strangers, *self.layers.remove_uncommitted())
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _claim(self, key: SnapshotKey, parent: ChainId | None) -> str:
+        """From here on the stack is in use, and nobody removes it; its topmost directory.
+
+        Raises: StateUnreadable.
+        """
+        with self.layers.lock:
+            if key in self._active:
+                raise StateUnreadable(self._directory_of(key), "there is a snapshot of this name")
+            lower = str(self.layers.require(parent).number) if parent is not None else ""
+            self._active[key] = parent
+        return lower
+
+    def _made(self, key: SnapshotKey, operation: PrepareSnapshot) -> Journal:
+        """What was done to make a snapshot. Raises: StepFailed; then nothing of it is left."""
+        try:
+            return perform(operation)
+        except StepFailed:
+            self.remove(key)
+            raise
 
     def _read_directory(self) -> None:
         """Learn which snapshots there are, and what each one stands on."""

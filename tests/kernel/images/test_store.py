@@ -75,6 +75,17 @@ def test_load_of_a_classic_archive(images: ImageStore, snapshots: Snapshots) -> 
     assert snapshots.rootfs(SnapshotKey("container")).lower == ("2/diff", "1/diff")
 
 
+def test_load_of_an_oci_archive_that_podman_named(images: ImageStore) -> None:
+    """podman writes the full name into `ref.name`; a tag alone names nothing."""
+    named = {"org.opencontainers.image.ref.name": "docker.io/library/app:3"}
+    assert load(images, oci_layout({BASE: BASE}, "", annotations=named)) == [
+        "Loaded image: app:3\n"
+    ]
+    tagged = {"org.opencontainers.image.ref.name": "3"}
+    (said,) = load(images, oci_layout({BASE: BASE}, "", annotations=tagged))
+    assert said.startswith("Loaded image ID: sha256:")
+
+
 def test_load_of_an_oci_layout_with_compressed_layers(images: ImageStore) -> None:
     """Without manifest.json the index tells, and compressed layers stay as they are."""
     packed = gzip.compress(BASE)

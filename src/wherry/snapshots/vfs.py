@@ -1,0 +1,121 @@
+"""The vfs driver: each writable snapshot is a whole copy. Slow and large, and works anywhere.
+
+    vfs/12/diff        a committed layer, as the overlay driver keeps it
+    vfs/<key>/diff     a writable snapshot: the merged tree of its stack, copied
+    vfs/<key>/lower    a link that says what it stands on: `../12`
+
+For hosts without overlayfs, and for those who want a container's root to be one plain
+directory. Layers stay differences, so that an image comes and goes with the same bytes; what a
+snapshot has changed is found by comparing it with its stack (`tree_changes`).
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from wherry.linux.files import remove_tree
+from wherry.model.ids import ChainId, DiffId, SnapshotKey
+from wherry.oci.runtime_spec import RootfsMount
+from wherry.operations.layers import DiffLayer, PrepareSnapshot
+from wherry.operations.plan import Evidence, Journal
+from wherry.snapshots.diff import Writable, diff_tar
+from wherry.snapshots.host_trees import filesystem_type, open_directory
+from wherry.snapshots.layer_store import perform
+from wherry.snapshots.overlay import Snapshots
+from wherry.snapshots.streams import HashingWriter
+from wherry.snapshots.tree_changes import changed_bytes, write_changes
+from wherry.snapshots.tree_copies import add_layer
+
+
+class VfsSnapshots(Snapshots):
+    """Snapshots as copies."""
+
+    name = "vfs"
+
+    def prepare(
+        self, key: SnapshotKey, parent: ChainId | None, *, why: str = "each container writes apart"
+    ) -> Journal:
+        """Copy a stack of layers into a directory of its own. Raises: as the overlay driver."""
+        directory = self._directory_of(key)
+        lower = self._claim(key, parent)
+
+        def copy() -> Evidence:
+            os.mkdir(directory, 0o710)
+            if lower:
+                os.symlink(f"../{lower}", f"{directory}/lower")
+            self._copy_stack(parent, f"{directory}/diff")
+            return {"directory": directory}
+
+        return self._made(
+            key, PrepareSnapshot(why=why, directory=directory, lower=lower, work=copy)
+        )
+
+    def rootfs(self, key: SnapshotKey) -> RootfsMount:
+        """The directory. Raises: StateUnreadable when it is not here."""
+        self._parent_of(key)
+        return RootfsMount(
+            type="bind", directory=self.directory, source=f"{self.directory}/{key}/diff"
+        )
+
+    def graph_data(self, subject: SnapshotKey | ChainId) -> Mapping[str, str]:
+        """Docker's `GraphDriver.Data` has no word for a copy."""
+        return {}
+
+    def usage(self, key: SnapshotKey) -> int:
+        """Bytes of the files that are not as in the stack below."""
+        with self._stack_copied(self._parent_of(key)) as before:
+            return changed_bytes(before, f"{self.directory}/{key}/diff")
+
+    def status(self) -> tuple[tuple[str, str], ...]:
+        """What `docker info` tells of the storage driver."""
+        return (("Backing Filesystem", filesystem_type(self.directory)),)
+
+    def diff_layer(self, subject: SnapshotKey | ChainId, out: Writable) -> DiffId:
+        """Write a snapshot's changes, or a committed layer, as a tar; returns its digest."""
+        if self.layers.get(ChainId(subject)) is not None:
+            return super().diff_layer(subject, out)
+        key = SnapshotKey(subject)
+        parent, hashing = self._parent_of(key), HashingWriter(out)
+
+        def pack() -> Evidence:
+            with self._scratch() as changes, self._stack_copied(parent) as before:
+                write_changes(before, f"{self.directory}/{key}/diff", changes)
+                with open_directory(changes) as root:
+                    counts = diff_tar(root, hashing)
+            return {"entries": counts.entries, "bytes": counts.content_bytes}
+
+        perform(
+            DiffLayer(
+                why="the layer is written as a tar", directory=f"{self.directory}/{key}", work=pack
+            )
+        )
+        return hashing.digest()
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _copy_stack(self, parent: ChainId | None, target: str) -> None:
+        """The merged tree of a stack, lowest layer first. Raises: OSError."""
+        root = self.layers.root_state(parent)
+        os.mkdir(target, 0o700)
+        for name in reversed(self.layers.lower_names(parent)):
+            add_layer(f"{self.directory}/{name}", target)
+        os.chown(target, root.uid, root.gid)
+        os.chmod(target, root.mode)
+
+    @contextmanager
+    def _stack_copied(self, parent: ChainId | None) -> Iterator[str]:
+        """A stack's merged tree for a while; a single layer needs no copy."""
+        with self._scratch() as place:
+            self._copy_stack(parent, f"{place}/before")
+            yield f"{place}/before"
+
+    @contextmanager
+    def _scratch(self) -> Iterator[str]:
+        """An empty directory beside the snapshots; the sweep at boot finds one that was left."""
+        made = tempfile.mkdtemp(prefix="scratch-", dir=self.directory)
+        try:
+            yield made
+        finally:
+            with open_directory(self.directory) as parent:
+                remove_tree(parent, os.path.basename(made))

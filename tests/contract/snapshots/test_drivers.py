@@ -1,0 +1,188 @@
+"""What every snapshot driver does: the same tree, the same changes, nothing left."""
+
+import io
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.tar_archives import archive, directory, hard_link, member, symlink
+from wherry.model.errors import StateUnreadable
+from wherry.model.ids import ChainId, SnapshotKey
+from wherry.snapshots import Snapshots, open_snapshots
+from wherry.store import Database
+
+pytestmark = pytest.mark.kernel
+
+KEY, OTHER = SnapshotKey("a" * 64), SnapshotKey("b" * 64)
+
+FACTS = """
+cd "$1"
+find . -mindepth 1 | sort | while read -r each; do
+    stat -c '%n %f %u:%g %t:%T %Y' "$each" | sed 's/^\\(.* 41[0-9a-f]* .*\\) [0-9]*$/\\1/'
+    [ -L "$each" ] && readlink "$each"
+    [ -f "$each" ] && [ ! -L "$each" ] && cksum < "$each" && stat -c 'links %h' "$each"
+    getfattr -d -m - --absolute-names "$each" 2>/dev/null | grep -v '^#' | grep -v overlay
+done
+:
+"""
+
+
+@pytest.fixture(params=["overlay2", "vfs"])
+def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Snapshots]:
+    """An empty store of each driver."""
+    (tmp_path / "data").mkdir()
+    database = Database(str(tmp_path / "data" / "engine.db"), Snapshots.MIGRATIONS)
+    opened = open_snapshots(request.param, str(tmp_path / "data"), database)
+    yield opened
+    opened.sweep(())
+    opened.remove_unneeded_layers(())
+    database.close()
+
+
+def stack(snapshots: Snapshots) -> ChainId:
+    """Three layers in which everything happens that layers can say."""
+    layers = (
+        (
+            directory("./", 0o755),
+            directory("kept", 0o2750, uid=3, gid=4),
+            member("kept/file", b"one"),
+            hard_link("kept/twin", "kept/file"),
+            directory("emptied"),
+            member("emptied/lost", b"x"),
+            directory("replaced"),
+            member("replaced/inner", b"x"),
+            member("gone", b"x"),
+            symlink("link", "kept/file"),
+            member("became-directory", b"x"),
+        ),
+        (
+            member("kept/file", b"two, and longer"),
+            member(".wh.gone", b""),
+            directory("emptied"),
+            member("emptied/.wh..wh..opq", b""),
+            member("emptied/new", b"y"),
+            member("replaced", b"now a file"),
+            directory("became-directory"),
+            member("became-directory/inner", b"y"),
+        ),
+        (member("top", b"z"), member(".wh.link", b"")),
+    )
+    chain: ChainId | None = None
+    for members in layers:
+        chain = snapshots.apply_layer(chain, io.BytesIO(archive(*members))).chain_id
+    assert chain is not None
+    return chain
+
+
+def inside(snapshots: Snapshots, key: SnapshotKey, script: str) -> str:
+    """What a script says in a snapshot's root, mounted where only it sees it."""
+    root = snapshots.rootfs(key)
+    if root.type == "overlay":
+        options = f"lowerdir={':'.join(root.lower)},upperdir={root.upper},workdir={root.work}"
+        mount = f"cd {root.directory} && mount -t overlay overlay -o {options} /mnt"
+    else:
+        mount = f"mount --bind {root.source} /mnt"
+    ran = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+         f"{mount} && set -- /mnt && {script}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_the_merged_tree(snapshots: Snapshots) -> None:
+    """Whiteouts, opaque directories and changes of kind have had their effect."""
+    snapshots.prepare(KEY, stack(snapshots))
+    names = inside(snapshots, KEY, "cd /mnt && find . -mindepth 1 | sort").split()
+    assert names == [
+        "./became-directory", "./became-directory/inner", "./emptied", "./emptied/new", "./kept",
+        "./kept/file", "./kept/twin", "./replaced", "./top",
+    ]  # fmt: skip
+    shown = inside(snapshots, KEY, "cd /mnt/kept && cat file twin && stat -c '%a %u:%g' .")
+    assert shown == "two, and longerone2750 3:4\n"
+
+
+def test_a_snapshot_is_ones_own(snapshots: Snapshots) -> None:
+    """What one container writes, no other sees, nor the layers."""
+    chain = stack(snapshots)
+    snapshots.prepare(KEY, chain)
+    inside(snapshots, KEY, "echo mine > /mnt/kept/file; rm /mnt/top")
+    snapshots.prepare(OTHER, chain)
+    assert inside(snapshots, OTHER, "cat /mnt/kept/file /mnt/top") == "two, and longerz"
+
+
+def test_changes_become_a_layer(snapshots: Snapshots) -> None:
+    """The difference, applied on the same stack elsewhere, gives the same tree."""
+    chain = stack(snapshots)
+    snapshots.prepare(KEY, chain)
+    inside(
+        snapshots,
+        KEY,
+        "cd /mnt && echo more >> kept/file && rm -r became-directory && rm top && ln -s /etc new"
+        " && mkdir -m 1777 made && mkfifo made/fifo && chmod 700 emptied && chown 5:6 replaced",
+    )
+    packed = io.BytesIO()
+    digest = snapshots.diff_layer(KEY, packed)
+    packed.seek(0)
+    committed = snapshots.apply_layer(chain, packed)
+    assert committed.diff_id == digest
+    snapshots.prepare(OTHER, committed.chain_id)
+    assert inside(snapshots, OTHER, FACTS) == inside(snapshots, KEY, FACTS)
+
+
+def test_no_change_is_an_empty_layer(snapshots: Snapshots) -> None:
+    """A snapshot as it was made differs in nothing, and weighs nothing."""
+    snapshots.prepare(KEY, stack(snapshots))
+    packed = io.BytesIO()
+    snapshots.diff_layer(KEY, packed)
+    assert len(packed.getvalue()) <= 2048, "only the root directory and the end"
+    assert snapshots.usage(KEY) == 0
+    inside(snapshots, KEY, "head -c 5000 /dev/zero > /mnt/big")
+    assert snapshots.usage(KEY) == 5000
+
+
+def test_it_is_there_after_a_restart(snapshots: Snapshots) -> None:
+    """A new program finds the snapshot and what it stands on; strangers are swept away."""
+    snapshots.prepare(KEY, stack(snapshots))
+    os.mkdir(f"{snapshots.directory}/scratch-left")
+    data_root = os.path.dirname(snapshots.directory)
+    database = Database(f"{data_root}/engine.db", Snapshots.MIGRATIONS)
+    again = open_snapshots(snapshots.name, data_root, database)
+    assert again.sweep({KEY}) == ("scratch-left",)
+    assert again.keys() == {KEY}
+    assert again.rootfs(KEY) == snapshots.rootfs(KEY)
+    database.close()
+
+
+def test_removal_leaves_nothing(snapshots: Snapshots) -> None:
+    """Nor does removing twice hurt; layers that a snapshot stands on stay until it goes."""
+    snapshots.prepare(KEY, stack(snapshots))
+    assert snapshots.remove_unneeded_layers(()) == ()
+    snapshots.remove(KEY)
+    snapshots.remove(KEY)
+    assert len(snapshots.remove_unneeded_layers(())) == 3
+    assert os.listdir(snapshots.directory) == []
+
+
+def test_the_same_key_twice(snapshots: Snapshots) -> None:
+    """Is refused; a snapshot on a stack that is not here too."""
+    snapshots.prepare(KEY, None)
+    with pytest.raises(StateUnreadable):
+        snapshots.prepare(KEY, None)
+    with pytest.raises(StateUnreadable):
+        snapshots.prepare(OTHER, ChainId("sha256:" + "0" * 64))
+    assert snapshots.keys() == {KEY}
+
+
+def test_a_data_root_belongs_to_one_driver(snapshots: Snapshots) -> None:
+    """The other one refuses it by name."""
+    data_root = os.path.dirname(snapshots.directory)
+    other = "vfs" if snapshots.name == "overlay2" else "overlay2"
+    database = Database(f"{data_root}/engine.db", Snapshots.MIGRATIONS)
+    with pytest.raises(StateUnreadable, match=f"storage driver {snapshots.name}"):
+        open_snapshots(other, data_root, database)
+    database.close()
