@@ -201,6 +201,13 @@ RULES: Mapping[type[WherryError], Rule] = {
         409, lambda e: f"cannot join network of a non running container: {e.container}"
     ),
     kinds.ContainerRunning: Rule(409, lambda e: running(e.container, e.state)),
+    kinds.IpcNotShareable: Rule(
+        400,
+        lambda e: (
+            f"can't join IPC of container {e.container}: non-shareable IPC"
+            " (hint: use IpcMode:shareable for the donor container)"
+        ),
+    ),
     kinds.UpdateRefused: Rule(
         409, lambda e: f"Cannot update container {e.container}: {e.problem}"
     ),

@@ -89,6 +89,10 @@ class Security:
     """None: the default list."""
     read_only_paths: tuple[str, ...] | None = None
     group_add: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Parts of an SELinux label: `type:container_t`, or `disable`."""
+    has_writable_cgroups: bool | None = None
+    """None: only with `--privileged`."""
     options: tuple[str, ...] = ()
     """The `--security-opt` texts as they came, for inspect."""
 

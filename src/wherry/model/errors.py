@@ -173,6 +173,13 @@ class ContainerRunning(Conflict):
 
 
 @dataclass(eq=False)
+class IpcNotShareable(InvalidRequest):
+    """The container to join keeps its ipc namespace to itself."""
+
+    container: str
+
+
+@dataclass(eq=False)
 class UpdateRefused(Conflict):
     """The wished change contradicts what the container has; `problem` is a sentence."""
 

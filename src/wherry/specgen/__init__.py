@@ -28,6 +28,7 @@ from wherry.specgen.namespaces import JoinedPaths
 from wherry.specgen.process import exec_process
 from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
 from wherry.specgen.seccomp_profile import compiled_seccomp, container_seccomp, seccomp_profile
+from wherry.specgen.selinux_label import label_warnings
 
 __all__ = [
     "CGROUP_PARENT",
@@ -50,6 +51,7 @@ __all__ = [
     "exec_process",
     "find_block_devices",
     "find_devices",
+    "label_warnings",
     "limit_resources",
     "read_host_devices",
     "read_host_facts",

@@ -55,6 +55,7 @@ class HostFacts:
     """The processors that are online, as the kernel writes lists: `0-3,6`."""
     cpuset_mems: str = "0"
     """The memory nodes that are online."""
+    has_selinux: bool = False
     thermal_throttle: tuple[str, ...] = ()
     """The existing per-processor directories that tell of the host's load."""
     capabilities: tuple[str, ...] = ()
@@ -78,6 +79,7 @@ def read_host_facts() -> HostFacts:
         processors=os.cpu_count() or 1,
         cpuset_cpus=_read_text(f"{_CPU_DIRECTORY}/online"),
         cpuset_mems=_memory_nodes(),
+        has_selinux=os.path.exists("/sys/fs/selinux/enforce"),
         thermal_throttle=_thermal_throttle_directories(),
         capabilities=names_of(_bounding_set()),
         sysctls=frozenset(name for name in DEFAULT_SYSCTLS if _has_sysctl(name)),

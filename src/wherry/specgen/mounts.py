@@ -13,6 +13,7 @@ from wherry.model.containers import (
     BindMount,
     ContainerSpec,
     MountSpec,
+    Security,
     TmpfsMount,
     VolumeMount,
 )
@@ -100,7 +101,7 @@ def _default_mount(mount: Mount, spec: ContainerSpec) -> Mount:
     options = mount.options
     if mount.destination == "/dev/shm":
         options = (*options, f"size={spec.shm_bytes or defaults.SHM_BYTES}")
-    if spec.security.is_privileged and mount.destination.startswith("/sys"):
+    if _is_writable_sys(mount.destination, spec.security):
         options = tuple(each for each in options if each != "ro")
     elif (
         spec.is_rootfs_read_only
@@ -111,6 +112,13 @@ def _default_mount(mount: Mount, spec: ContainerSpec) -> Mount:
     return Mount(
         destination=mount.destination, type=mount.type, source=mount.source, options=options
     )
+
+
+def _is_writable_sys(place: str, security: Security) -> bool:
+    """Whether a mount of the kernel's own settings may be written to."""
+    if place == "/sys/fs/cgroup" and security.has_writable_cgroups is not None:
+        return security.has_writable_cgroups
+    return security.is_privileged and place.startswith("/sys")
 
 
 def _as_read_only(bind: BindMount) -> BindMount:

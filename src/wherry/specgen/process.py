@@ -12,6 +12,7 @@ from wherry.specgen.apparmor_profile import container_apparmor
 from wherry.specgen.capabilities import container_capabilities
 from wherry.specgen.host import HostFacts
 from wherry.specgen.limits import rlimits
+from wherry.specgen.selinux_label import selinux_label
 
 SHORT_ID_LENGTH = 12
 _UID_BITS = 31
@@ -37,6 +38,7 @@ def container_process(container: Container, host: HostFacts) -> Process:
         no_new_privileges=spec.security.no_new_privileges,
         apparmor_profile=container_apparmor(spec.security, host),
         oom_score_adj=spec.oom_score_adjust,
+        selinux_label=selinux_label(spec.security, host),
     )
 
 
@@ -71,6 +73,7 @@ def exec_process(container: Container, wanted: ExecSpec, *, host: HostFacts) -> 
         no_new_privileges=spec.security.no_new_privileges,
         apparmor_profile=container_apparmor(spec.security, host),
         oom_score_adj=spec.oom_score_adjust,
+        selinux_label=selinux_label(spec.security, host),
     )
 
 

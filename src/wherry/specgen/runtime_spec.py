@@ -29,6 +29,7 @@ from wherry.specgen.mounts import container_mounts, rootfs_propagation
 from wherry.specgen.namespaces import JoinedPaths, check_modes, container_namespaces
 from wherry.specgen.process import check_process, container_process, hostname
 from wherry.specgen.seccomp_profile import container_seccomp
+from wherry.specgen.selinux_label import selinux_label
 from wherry.specgen.sysctls import container_sysctls
 
 _HOST_SHM = "/dev/shm"
@@ -55,6 +56,7 @@ def check_spec(spec: ContainerSpec, *, host: HostFacts) -> None:
     container_mounts(spec, (), "", host)
     container_seccomp(spec.security, host)
     check_apparmor(spec.security)
+    selinux_label(spec.security, host)
     _sysctls(spec, host)
 
 

@@ -1,9 +1,9 @@
 """How far a new container is kept from the host: security options and shared namespaces."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wherry.model.containers import Namespaces, Security
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.wire.container_config import HostShape
 
 
@@ -12,10 +12,12 @@ class _Options:
     no_new_privileges: bool = False
     seccomp: str = ""
     apparmor: str = ""
+    labels: list[str] = field(default_factory=list)
+    has_writable_cgroups: bool | None = None
 
 
 def to_security(host: HostShape) -> Security:
-    """Raises: InvalidValue, FeatureMissing."""
+    """Raises: InvalidValue."""
     options = _read_options(host.SecurityOpt or [])
     return Security(
         is_privileged=host.Privileged,
@@ -27,6 +29,8 @@ def to_security(host: HostShape) -> Security:
         masked_paths=None if host.MaskedPaths is None else tuple(host.MaskedPaths),
         read_only_paths=None if host.ReadonlyPaths is None else tuple(host.ReadonlyPaths),
         group_add=tuple(host.GroupAdd or ()),
+        labels=tuple(options.labels),
+        has_writable_cgroups=options.has_writable_cgroups,
         options=tuple(host.SecurityOpt or ()),
     )
 
@@ -38,6 +42,9 @@ def _read_options(texts: list[str]) -> _Options:
         if text == "no-new-privileges":
             options.no_new_privileges = True
             continue
+        if text == "disable":
+            options.labels.append(text)
+            continue
         separator = "=" if "=" in text else ":"
         key, found, value = text.partition(separator)
         if not found:
@@ -47,14 +54,12 @@ def _read_options(texts: list[str]) -> _Options:
                 options.no_new_privileges = _as_claim(text, value)
             case "seccomp":
                 options.seccomp = value
-            case "label" if value == "disable":
-                pass  # There are no labels to disable.
             case "label":
-                raise FeatureMissing("SELinux labels (--security-opt label)")
+                options.labels.append(value)
             case "apparmor":
                 options.apparmor = value
             case "writable-cgroups":
-                raise FeatureMissing("--security-opt writable-cgroups")
+                options.has_writable_cgroups = _as_claim(text, value)
             case _:
                 raise InvalidValue(f'invalid --security-opt 2: "{text}"')
     return options

@@ -20,7 +20,7 @@ from wherry.engine.runtimes import RuntimeTable
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.atomic_files import write_atomically
 from wherry.model.containers import BindMount, Container, NetworkSpec
-from wherry.model.errors import JoinedContainerNotRunning, WherryError
+from wherry.model.errors import IpcNotShareable, JoinedContainerNotRunning, WherryError
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
 from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox
@@ -217,12 +217,19 @@ class ContainerAssembly:
         """Where the namespaces are that the container shares with others."""
         namespaces = container.spec.namespaces
         ipc = self._process_of(namespaces.ipc)
+        if ipc:
+            self._require_shareable(namespaces.ipc)
         pid = self._process_of(namespaces.pid)
         return JoinedPaths(
             pid=f"{pid}/ns/pid" if pid else "",
             ipc=f"{ipc}/ns/ipc" if ipc else "",
             shm=f"{ipc}/root/dev/shm" if ipc else "",
         )
+
+    def _require_shareable(self, mode: str) -> None:
+        donor = self._records.find(mode.partition(":")[2])
+        if donor.spec.namespaces.ipc in ("private", "none"):
+            raise IpcNotShareable(donor.id)
 
     def _process_of(self, mode: str) -> str:
         """The /proc directory of the container that `container:ID` names; else empty."""

@@ -50,6 +50,7 @@ from wherry.specgen import (
     apparmor_warnings,
     check_spec,
     container_apparmor,
+    label_warnings,
 )
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -145,7 +146,12 @@ class CreateContainer:
             self._volumes.given(container.spec)
             undo.keep()
         self._events.container("create", container)
-        warnings = (*apparmor_warnings(spec.security, self._host), *admission.warnings)
+        security = spec.security
+        unheard = (
+            *apparmor_warnings(security, self._host),
+            *label_warnings(security, self._host),
+        )
+        warnings = (*unheard, *admission.warnings)
         return CreateOutcome(container_id=container.id, warnings=warnings)
 
     # -- steps -------------------------------------------------------------------------------
