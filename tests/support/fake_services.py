@@ -672,7 +672,7 @@ class FakeSystem:
             memory_bytes=8 << 30, containers_running=1, containers_paused=0,
             containers_stopped=2, images=1, storage_driver="overlay2",
             storage_status=(("Backing Filesystem", "extfs"),), data_root="/var/lib/wherry",
-            log_driver="json-file", log_drivers=("json-file", "none"),
+            log_driver="json-file", log_drivers=("json-file", "none"), volume_drivers=("local",),
             network_drivers=("bridge", "host", "null"), cgroup_driver="cgroupfs",
             cgroup_version="2", security_options=("name=seccomp,profile=builtin",),
             default_runtime="wherry", runtimes={"wherry": ("wherry-runtime",)}, labels=(),
@@ -680,7 +680,8 @@ class FakeSystem:
             system_time_ns=self.engine.clock.now_ns(),
             limits={"memory": True, "swap": True, "pids": True, "cpu_shares": True,
                     "cpu_quota": True, "cpuset": True, "ipv4_forwarding": True},
-            components=(("wherry-runtime", "0.1.0"),), init_version="0.19.0",
+            components=(("wherry-runtime", "0.1.0"),),
+            init_path="/usr/bin/tini", init_version="0.19.0",
         )  # fmt: skip
 
 

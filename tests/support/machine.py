@@ -232,6 +232,7 @@ class PrivateMachine:
     def close(self) -> None:
         """End everything inside and remove what it leaves."""
         os.close(self._namespaces)
+        _thaw(self._cgroups)
         # Killing pid 1, not only unshare: then the wait below is also for all processes inside.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
@@ -314,6 +315,14 @@ def _remove_stale_cgroups() -> None:
             if not Path("/proc", owner).exists():
                 with contextlib.suppress(OSError):
                     _remove_cgroups([path])
+
+
+def _thaw(cgroups: Sequence[Path]) -> None:
+    """Let paused processes go on: what is frozen by version 1 of cgroups can't be killed."""
+    for top in cgroups:
+        for state in top.rglob("freezer.state"):
+            with contextlib.suppress(OSError):  # of the machine's own, there is none to write
+                state.write_text("THAWED")
 
 
 def _remove_cgroups(cgroups: Sequence[Path]) -> None:

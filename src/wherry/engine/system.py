@@ -1,5 +1,6 @@
 """Facts of the engine and its host, for `info` and `version`."""
 
+import asyncio
 import os
 import platform
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class EngineIdentity:
     is_debug: bool
     registry_mirrors: tuple[str, ...]
     insecure_registries: tuple[str, ...]
-    init_version: str
+    init_path: str
     default_runtime: str = "wherry"
     runtimes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     components: tuple[tuple[str, str], ...]
@@ -61,6 +62,7 @@ class SystemQueries:
         self._events = events
         self._host = host
         self._clock = clock
+        self._init_versions: dict[str, str] = {}
 
     def use_identity(self, identity: EngineIdentity) -> None:
         """The settings were read again."""
@@ -73,6 +75,7 @@ class SystemQueries:
         running = states.count(ContainerState.RUNNING)
         paused = states.count(ContainerState.PAUSED)
         limits = _limits()
+        init_version = await self._init_version(identity.init_path)
         system = os.uname()
         release = _os_release()
         return EngineInfo(
@@ -96,6 +99,7 @@ class SystemQueries:
             data_root=identity.data_root,
             log_driver=identity.log_driver,
             log_drivers=DRIVERS,
+            volume_drivers=("local",),
             network_drivers=("bridge", "host", "null"),
             cgroup_driver="cgroupfs",
             cgroup_version=str(self._host.cgroup_version),
@@ -119,7 +123,8 @@ class SystemQueries:
                 ("python", platform.python_version()),
                 ("wherry-runtime", identity.version),
             ),
-            init_version=identity.init_version,
+            init_path=identity.init_path if init_version else "",
+            init_version=init_version,
             is_experimental=identity.is_experimental,
             http_proxy=identity.http_proxy,
             https_proxy=identity.https_proxy,
@@ -134,6 +139,28 @@ class SystemQueries:
             "name=seccomp,profile=builtin",
             *(("name=cgroupns",) if host.cgroup_version == 2 else ()),
         )
+
+    async def _init_version(self, path: str) -> str:
+        """What the init program calls its version; asked once for each program."""
+        if path not in self._init_versions:
+            self._init_versions[path] = await _told_version(path)
+        return self._init_versions[path]
+
+
+async def _told_version(path: str) -> str:
+    """`0.19.0` of `tini version 0.19.0`; empty when there is no such program."""
+    try:
+        asked = await asyncio.create_subprocess_exec(
+            path,
+            "--version",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return ""
+    words = (await asked.communicate())[0].decode(errors="replace").split()
+    return words[2] if words[1:2] == ["version"] and len(words) > 2 else ""
 
 
 _WARNED = {"memory limit": "memory", "swap limit": "swap", "cpu cfs quota": "cpu_quota"}

@@ -133,6 +133,7 @@ class EngineInfo:
     data_root: str
     log_driver: str
     log_drivers: tuple[str, ...]
+    volume_drivers: tuple[str, ...]
     network_drivers: tuple[str, ...]
     cgroup_driver: str
     cgroup_version: str
@@ -154,6 +155,8 @@ class EngineInfo:
     insecure_registries: tuple[str, ...] = ()
     components: tuple[tuple[str, str], ...] = ()
     """Name and version of each part, such as the runtime."""
+    init_path: str = ""
+    """The program that `--init` puts first; empty when it is not installed."""
     init_version: str = ""
     is_experimental: bool = False
     http_proxy: str = ""

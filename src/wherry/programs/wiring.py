@@ -506,7 +506,7 @@ def _identity(ground: _Ground, settings: Settings) -> EngineIdentity:
         no_proxy=settings.no_proxy,
         registry_mirrors=settings.registry_mirrors,
         insecure_registries=settings.insecure_registries,
-        init_version="",
+        init_path=settings.init_path,
         default_runtime=settings.default_runtime,
         runtimes=_runtimes(settings).commands,
         components=(),

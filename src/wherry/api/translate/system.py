@@ -25,7 +25,7 @@ def to_info_answer(info: EngineInfo) -> shapes.InfoAnswer:
         Driver=info.storage_driver,
         DriverStatus=list(info.storage_status),
         Plugins=shapes.Plugins(
-            Volume=[],
+            Volume=list(info.volume_drivers),
             Network=list(info.network_drivers),
             Authorization=None,
             Log=list(info.log_drivers),
@@ -63,9 +63,9 @@ def to_info_answer(info: EngineInfo) -> shapes.InfoAnswer:
             for name, (path, *arguments) in info.runtimes.items()
         },
         DefaultRuntime=info.default_runtime,
-        InitBinary="docker-init" if info.init_version else "",
+        InitBinary=info.init_path,
         ContainerdCommit=shapes.Commit(ID=""),
-        RuncCommit=shapes.Commit(ID=""),
+        RuncCommit=shapes.Commit(ID=info.version),
         InitCommit=shapes.Commit(ID=info.init_version),
         HttpProxy=without_credentials(info.http_proxy),
         HttpsProxy=without_credentials(info.https_proxy),
@@ -85,13 +85,20 @@ def without_credentials(url: str) -> str:
 
 
 def _registries(info: EngineInfo) -> shapes.RegistryConfig:
-    hub = shapes.Index(
-        Name="docker.io", Mirrors=list(info.registry_mirrors), Secure=True, Official=True
-    )
+    """Networks by their addresses, hosts by name; loopback needs no certificate, as in Docker."""
+    mirrors, insecure = list(info.registry_mirrors), info.insecure_registries
+    hub = shapes.Index(Name="docker.io", Mirrors=mirrors, Secure=True, Official=True)
+    hosts = [each for each in insecure if "/" not in each]
     return shapes.RegistryConfig(
-        InsecureRegistryCIDRs=list(info.insecure_registries),
-        IndexConfigs={"docker.io": hub},
-        Mirrors=list(info.registry_mirrors),
+        InsecureRegistryCIDRs=["::1/128", "127.0.0.0/8", *(x for x in insecure if "/" in x)],
+        IndexConfigs={
+            "docker.io": hub,
+            **{
+                host: shapes.Index(Name=host, Mirrors=[], Secure=False, Official=False)
+                for host in hosts
+            },
+        },
+        Mirrors=mirrors,
     )
 
 
