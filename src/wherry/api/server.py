@@ -10,12 +10,14 @@ from aiohttp import web
 
 from wherry.api import versions
 from wherry.api.call import Call, common_headers
+from wherry.api.callers import caller_of
 from wherry.api.errors import Refusal, message_of, status_of
 from wherry.api.hijack import LARGEST_HEAD, Connection
 from wherry.api.router import Router
 from wherry.api.routes import HANDLERS, documented
 from wherry.api.services import Services
 from wherry.kit.clock import Clock, SystemClock
+from wherry.model.callers import CALLER
 from wherry.model.errors import WherryError
 from wherry.wire.encoding import encode
 from wherry.wire.media_types import JSON
@@ -67,6 +69,7 @@ class Api:
                 connection.release()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        CALLER.set(caller_of(request))
         version, path = _split_version(request.path)
         match = self._router.find(request.method, path)
         if match is None:

@@ -1,30 +1,44 @@
-"""The one place that says what `docker events` shows."""
+"""The one place that says what `docker events` shows.
+
+Theory of operation. An event is numbered, written to the journal and put into the queue of each
+subscriber. Who asks for the past reads the journal, while what happens meanwhile waits in its
+queue; the numbers say where the one ends and the other goes on. A subscriber whose queue is full
+is told so in a last event, with the time to go on from, and its stream ends: no gap is silent.
+"""
 
 import asyncio
-from collections import deque
+import itertools
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 
+from wherry.engine.event_journal import EventJournal
+from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
+from wherry.kit.timestamps import rfc3339_nano
+from wherry.model.callers import CALLER
 from wherry.model.containers import Container
 from wherry.model.events import Event
 from wherry.model.ids import ContainerId
 from wherry.model.images import Image
 from wherry.model.networks import EndpointStatus
 
-KEPT_EVENTS = 1024
 MOST_QUEUED = 4096
 """A subscriber that lags further behind is cut off, never silently skipped."""
+CUT_ACTION = "stream-cut"
+"""The last event of a subscriber that lagged too far behind."""
+_READ_AT_ONCE = 500
 
 Filters = Mapping[str, tuple[str, ...]]
 
 
 class EventLog:
-    """Publishes events to subscribers and keeps the latest for `since`."""
+    """Publishes events to subscribers and keeps them for `since`."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, journal: EventJournal, offload: OffloadPool) -> None:
         self._clock = clock
-        self._sequence = 0
-        self._kept: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._journal = journal
+        self._offload = offload
+        self._sequence = journal.last_sequence()
         self._subscribers: set[asyncio.Queue[Event | None]] = set()
 
     @property
@@ -33,9 +47,15 @@ class EventLog:
         return len(self._subscribers)
 
     def publish(
-        self, kind: str, action: str, actor_id: str, attributes: Mapping[str, str]
+        self,
+        kind: str,
+        action: str,
+        actor_id: str,
+        attributes: Mapping[str, str],
+        *,
+        is_kept: bool = True,
     ) -> None:
-        """Something happened, now."""
+        """Something happened, now. What happens all the time, as probes do, is not kept."""
         self._sequence += 1
         event = Event(
             sequence=self._sequence,
@@ -45,13 +65,25 @@ class EventLog:
             actor_id=actor_id,
             attributes=attributes,
         )
-        self._kept.append(event)
+        if is_kept:
+            self._journal.append(event, CALLER.get())
         for queue in tuple(self._subscribers):
             if queue.qsize() >= MOST_QUEUED:
                 self._subscribers.discard(queue)
+                queue.put_nowait(_cut(event))
                 queue.put_nowait(None)
             else:
                 queue.put_nowait(event)
+
+    def probe(self, action: str, container: Container, session: str, **attributes: str) -> None:
+        """An event of a health check's exec session: told, but not kept."""
+        self.publish(
+            "container",
+            action,
+            container.id,
+            {**_container_attributes(container), "execID": session, **attributes},
+            is_kept=False,
+        )
 
     def container(self, action: str, container: Container, **attributes: str) -> None:
         """An event of a container, with the attributes that Docker gives: labels and names."""
@@ -59,12 +91,7 @@ class EventLog:
             "container",
             action,
             container.id,
-            {
-                **container.spec.labels,
-                "image": container.spec.image,
-                "name": container.name,
-                **attributes,
-            },
+            {**_container_attributes(container), **attributes},
         )
 
     def image(self, action: str, image_id: str, name: str, image: Image | None = None) -> None:
@@ -86,22 +113,36 @@ class EventLog:
     async def subscribe(
         self, *, since_ns: int | None, until_ns: int | None, filters: Filters
     ) -> AsyncIterator[Event]:
-        """Events that match, oldest first; past ones only with `since`. Ends at `until`."""
+        """Events that match, oldest first; past ones only with `since` or `until`, where it ends.
+
+        The last one has the action `stream-cut` when the reader was too slow.
+        """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        past = tuple(self._kept) if since_ns is not None or until_ns is not None else ()
+        begun_at = self._sequence
         self._subscribers.add(queue)
         try:
-            for event in past:
-                if _is_within(event, since_ns, until_ns) and matches(event, filters):
-                    yield event
+            if since_ns is not None or until_ns is not None:
+                async for event in self._past(since_ns, until_ns, begun_at):
+                    if matches(event, filters):
+                        yield event
             while True:
                 following = await self._next(queue, until_ns)
                 if following is None:
                     return
-                if matches(following, filters):
+                if following.action == CUT_ACTION or matches(following, filters):
                     yield following
         finally:
             self._subscribers.discard(queue)
+
+    async def _past(
+        self, since_ns: int | None, until_ns: int | None, begun_at: int
+    ) -> AsyncIterator[Event]:
+        """What is kept, up to what will be in the queue."""
+        events = self._journal.read(since_ns, until_ns)
+        while batch := await self._offload(_take, events):
+            for event in batch:
+                if event.sequence <= begun_at:
+                    yield event
 
     async def _next(
         self, queue: "asyncio.Queue[Event | None]", until_ns: int | None
@@ -117,14 +158,37 @@ class EventLog:
             return None
 
 
-def _is_within(event: Event, since_ns: int | None, until_ns: int | None) -> bool:
-    return (since_ns is None or event.at_ns >= since_ns) and (
-        until_ns is None or event.at_ns <= until_ns
+def _take(events: Iterable[Event]) -> list[Event]:
+    return list(itertools.islice(events, _READ_AT_ONCE))
+
+
+def _cut(event: Event) -> Event:
+    """What a subscriber is told instead of an event that it can't have any more."""
+    return replace(
+        event,
+        kind="daemon",
+        action=CUT_ACTION,
+        actor_id="",
+        attributes={
+            "reason": f"more than {MOST_QUEUED} events were waiting to be read",
+            "since": rfc3339_nano(event.at_ns),
+        },
     )
 
 
+def _container_attributes(container: Container) -> dict[str, str]:
+    return {
+        **container.spec.labels,
+        "image": container.spec.image,
+        "name": container.name,
+    }
+
+
 def matches(event: Event, filters: Filters) -> bool:
-    """Whether an event passes: all keys must match, any value of a key will do."""
+    """Whether an event passes: all keys must match, any value of a key will do.
+
+    Keys that mean nothing here are passed over, as in Docker.
+    """
     return all(_matches_one(event, key, values) for key, values in filters.items() if values)
 
 
@@ -137,13 +201,20 @@ def _matches_one(event: Event, key: str, values: Iterable[str]) -> bool:
                 event.action == value or event.action.startswith(value + ":") for value in values
             )
         case "label":
-            return any(_has_label(event.attributes, value) for value in values)
-        case "container" | "image" | "network" | "volume" | "daemon":
-            return event.kind == key and any(_names_actor(event, value) for value in values)
+            return all(_has_label(event.attributes, value) for value in values)
+        case "image":
+            return any(value in _image_names(event) for value in values)
         case "scope":
             return "local" in values
+        case _ if key in _ACTOR_KINDS:
+            return event.kind == key and any(_names_actor(event, value) for value in values)
         case _:
-            return False
+            return True
+
+
+_ACTOR_KINDS = frozenset({
+    "config", "container", "daemon", "network", "node", "plugin", "secret", "service", "volume",
+})  # fmt: skip
 
 
 def _has_label(attributes: Mapping[str, str], wanted: str) -> bool:
@@ -152,7 +223,18 @@ def _has_label(attributes: Mapping[str, str], wanted: str) -> bool:
 
 
 def _names_actor(event: Event, value: str) -> bool:
-    name = event.attributes.get("name", "")
+    """By the beginning of its id or of its name."""
+    return event.actor_id.startswith(value) or event.attributes.get("name", "").startswith(value)
+
+
+def _image_names(event: Event) -> set[str]:
+    """What an image is called in an event of its own, or of a container made from it."""
+    names = {event.attributes.get("name" if event.kind == "image" else "image", "")}
     if event.kind == "image":
-        return value in (event.actor_id, name, name.partition(":")[0])
-    return value == name or event.actor_id.startswith(value)
+        names.add(event.actor_id)
+    return names | {_without_tag(name) for name in names}
+
+
+def _without_tag(name: str) -> str:
+    repository, colon, tag = name.rpartition(":")
+    return repository if colon and "/" not in tag else name

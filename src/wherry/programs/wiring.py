@@ -37,6 +37,7 @@ from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.containers.views import ContainerViews
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.disk_usage import DiskUsage
+from wherry.engine.event_journal import EventJournal
 from wherry.engine.events import EventLog
 from wherry.engine.explain import Explanations
 from wherry.engine.images import ImageVerbs
@@ -119,7 +120,8 @@ async def _wired(
     ground: _Ground, tasks: Tasks, networks: Networks
 ) -> AsyncIterator[RunningEngine]:
     records = ContainerRecords(ground.database, ground.offload)
-    events = EventLog(ground.clock)
+    event_journal = EventJournal(f"{ground.settings.data_root}/events.log")
+    events = EventLog(ground.clock, event_journal, ground.offload)
     locks = KeyedLock()
     live = LiveContainers()
     waiters = Waiters()
@@ -373,6 +375,7 @@ async def _wired(
         await loggers.close()
         await exits.close()
         await execs.close()
+        event_journal.close()
 
 
 def _lay_ground(settings: Settings) -> _Ground:

@@ -1,12 +1,17 @@
 """The engine as a whole: ping, version, info, events."""
 
+import asyncio
 from collections.abc import Mapping
 
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.translate.system import to_event_message, to_info_answer, to_version_answer
+from wherry.model.errors import InvalidValue
 from wherry.wire.encoding import encode
+
+_PATIENCE_S = 30.0
+"""How long a client of a stream may read nothing."""
 
 _PING_HEADERS = {
     "Builder-Version": "1",
@@ -36,13 +41,26 @@ async def info(call: Call) -> web.StreamResponse:
 
 async def events(call: Call) -> web.StreamResponse:
     """`GET /events`: a line for each event, sent at once."""
+    since_ns, until_ns = call.moment("since"), call.moment("until")
+    if since_ns is None and call.text("since"):
+        since_ns = 0
+    if since_ns is not None and until_ns is not None and since_ns > until_ns:
+        raise InvalidValue(
+            f"`since` time ({call.text('since')}) cannot be after `until` time "
+            f"({call.text('until')})"
+        )
     subscription = call.services.events.subscribe(
-        since_ns=call.moment("since"), until_ns=call.moment("until"), filters=call.filters()
+        since_ns=since_ns, until_ns=until_ns, filters=call.filters()
     )
     answer = await call.stream_answer()
     with call.ended_by_farewell():
         async for event in subscription:
-            await answer.write(encode(to_event_message(event)))
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await answer.write(encode(to_event_message(event)))
+            except TimeoutError:
+                # Whoever reads nothing for so long can't be told so either.
+                raise ConnectionResetError("the client does not read its events") from None
     return answer
 
 

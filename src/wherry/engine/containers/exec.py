@@ -9,7 +9,7 @@ from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.session_stream import SessionStream
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.kit.aio import OffloadPool
+from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.random_ids import new_id
 from wherry.model.containers import Container, ExecSpec, ExecStatus
 from wherry.model.errors import (
@@ -175,7 +175,7 @@ class ExecSessions:
         )
 
     def _watch(self, container: Container, task: Task, exec_id: ExecId) -> "asyncio.Task[None]":
-        watching = asyncio.get_running_loop().create_task(self._record(container, task, exec_id))
+        watching = own_task(self._record(container, task, exec_id))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
         return watching

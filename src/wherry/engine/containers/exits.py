@@ -11,7 +11,7 @@ from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container
 from wherry.model.errors import NetworkNotFound
@@ -63,7 +63,7 @@ class ExitWatcher:
     def watch(self, container_id: ContainerId, task: Task) -> None:
         """Record the end of a task when it comes."""
         task.on_oom(lambda: self._note_oom(container_id))
-        watching = asyncio.get_running_loop().create_task(self._watch(container_id, task))
+        watching = own_task(self._watch(container_id, task))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
 

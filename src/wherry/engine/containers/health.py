@@ -18,7 +18,7 @@ from wherry.engine.containers.failures import failure_text
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
 from wherry.kit.streams import Unframer
@@ -75,7 +75,7 @@ class HealthMonitor:
         check = container.spec.health
         if check is None or container.status.health is None:
             return
-        watching = asyncio.get_running_loop().create_task(self._watch(container, task, check))
+        watching = own_task(self._watch(container, task, check))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
 
@@ -236,9 +236,8 @@ class _Probe:
         record = await ended
         # Its output ends with it; a child that it left behind may hold it open, though.
         await asyncio.wait((reading,), timeout=_KILLED_WITHIN_S)
-        self._events.container(
-            "exec_die", self._container, execID=session, exitCode=str(record.exit_code)
-        )
+        exit_code = str(record.exit_code)
+        self._events.probe("exec_die", self._container, session, exitCode=exit_code)
         return ProbeResult(
             started_at_ns=started_at_ns,
             ended_at_ns=max(record.exited_at_ns, started_at_ns),
@@ -256,7 +255,7 @@ class _Probe:
         )
 
     def _tell(self, action: str, session: str) -> None:
-        self._events.container(f"{action}: {self._command}", self._container, execID=session)
+        self._events.probe(f"{action}: {self._command}", self._container, session)
 
 
 class _Output:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from wherry.engine.containers.live import Waiters
 from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import own_task
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container
@@ -53,7 +54,7 @@ class Restarts:
         due_ns = (container.status.finished_at_ns or 0) + container.status.restart_delay_ns
         # Not longer than the delay itself, whatever the wall clock did meanwhile.
         wait_ns = min(due_ns - self._clock.now_ns(), container.status.restart_delay_ns)
-        waiting = asyncio.get_running_loop().create_task(self._wait(container.id, wait_ns))
+        waiting = own_task(self._wait(container.id, wait_ns))
         self._waiting[container.id] = waiting
 
     async def cancel(self, container: Container) -> None:

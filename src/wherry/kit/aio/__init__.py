@@ -3,6 +3,7 @@
 Never imported by a thin room.
 """
 
+from wherry.kit.aio.background import own_task
 from wherry.kit.aio.bridges import BlockingReader, BlockingWriter, in_thread, written_in_thread
 from wherry.kit.aio.locks import KeyedLock
 from wherry.kit.aio.offload import OffloadPool
@@ -15,5 +16,6 @@ __all__ = [
     "OffloadPool",
     "UndoStack",
     "in_thread",
+    "own_task",
     "written_in_thread",
 ]
