@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
 from wherry.cli.options import limits, mounts, ports
 from wherry.cli.options.environment import environment, labels
@@ -38,7 +39,16 @@ def streams_of(parsed: Parsed) -> tuple[bool, bool, bool]:
     return parsed.is_on("interactive"), True, True
 
 
+_OF_WINDOWS = ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
+
+
 def _refuse(parsed: Parsed) -> None:
+    for name in _OF_WINDOWS:
+        if parsed.was_given(name):
+            raise CommandFailed(
+                f'"--{name}" is only supported on a Docker daemon running on windows, but the'
+                " Docker daemon is running on linux"
+            )
     for name, meaning in _REFUSED.items():
         if parsed.was_given(name):
             raise ValueError(f"--{name} is not there yet: {meaning}")

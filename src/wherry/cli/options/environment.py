@@ -37,7 +37,7 @@ def labels(files: Sequence[str], given: Sequence[str]) -> dict[str, str]:
     """The labels of files, then those of flags. Raises: EnvironmentFileError."""
     result: dict[str, str] = {}
     for path in files:
-        for line in _lines(path, lambda _name: ""):
+        for line in _lines(path, lambda _name: None):
             key, _, value = line.partition("=")
             result[key] = value
     for label in given:
