@@ -120,7 +120,8 @@ def test_labels(client: Run, engine: Engine, tmp_path: Path) -> None:
     file.write_text("a=file\nb=file\nc\n")
     said(client("create", "--name", "tagged", "--label-file", str(file), "--label", "a=flag",
                 "-l", "d", "busybox"))  # fmt: skip
-    assert engine.inspect("tagged")["Config"]["Labels"] == {"a": "flag", "b": "file", "d": ""}
+    labels = engine.inspect("tagged")["Config"]["Labels"]
+    assert labels == {"a": "flag", "b": "file", "d": ""}
 
 
 def test_cidfile(client: Run, engine: Engine, tmp_path: Path) -> None:
@@ -259,8 +260,8 @@ def test_sig_proxy(engine: Engine, program: str) -> None:
 
 def test_dns_options(client: Run) -> None:
     """`--dns`, `--dns-search` and `--dns-option` make resolv.conf."""
-    told = said(client("run", "--rm", "--dns", "10.0.0.7", "--dns-search", "a.test",
-                       "--dns-option", "ndots:3", "busybox", "cat", "/etc/resolv.conf"))  # fmt: skip
+    flags = ("--dns", "10.0.0.7", "--dns-search", "a.test", "--dns-option", "ndots:3")
+    told = said(client("run", "--rm", *flags, "busybox", "cat", "/etc/resolv.conf"))
     lines = [line for line in told.splitlines() if not line.startswith("#")]
     assert {"nameserver 10.0.0.7", "search a.test", "options ndots:3"} <= set(lines)
 
@@ -285,6 +286,51 @@ def test_expose(client: Run, engine: Engine) -> None:
     assert all(shown["NetworkSettings"]["Ports"][port] for port in ("81/tcp", "90/udp", "91/udp"))
     bad = client("run", "--expose", "99-1", "busybox", "true")
     assert bad.returncode == 125
+
+
+def test_link(client: Run, engine: Engine) -> None:
+    """`--link` on the default bridge: hosts, variables, a new address, and `rm --link`."""
+    said(client("run", "-d", "--name", "db", "--expose", "6379", "-e", "SECRET=x", "busybox",
+                "sleep", "99"))  # fmt: skip
+    said(client("run", "-d", "--name", "web", "--link", "db:store", "busybox", "sleep", "99"))
+    address = engine.inspect("db")["NetworkSettings"]["IPAddress"]
+    number = engine.inspect("db")["Id"][:12]
+    hosts = engine.docker_ok("exec", "web", "cat", "/etc/hosts")
+    assert f"{address}\tstore {number} db" in hosts
+    assert engine.docker_ok("exec", "web", "ping", "-c1", "-W2", "store")
+    variables = said(client("exec", "web", "env")).splitlines()
+    assert {
+        "STORE_NAME=/web/store", f"STORE_PORT=tcp://{address}:6379",
+        f"STORE_PORT_6379_TCP_ADDR={address}", "STORE_PORT_6379_TCP_PROTO=tcp",
+        "STORE_ENV_SECRET=x",
+    } <= set(variables)  # fmt: skip
+    assert engine.inspect("web")["HostConfig"]["Links"] == ["/db:/web/store"]
+
+    engine.docker_ok("stop", "-t", "0", "db")
+    engine.docker_ok("run", "-d", "--name", "squatter", "busybox", "sleep", "99")
+    engine.docker_ok("start", "db")
+    moved = engine.inspect("db")["NetworkSettings"]["IPAddress"]
+    hosts = engine.docker_ok("exec", "web", "cat", "/etc/hosts")
+    assert f"{moved}\tstore {number} db" in hosts
+    assert hosts.count("store") == 1
+
+    engine.docker_ok("stop", "-t", "0", "db", "web")
+    refused = client("start", "web")
+    assert refused.returncode == 1
+    assert "Cannot link to a non running container: /db AS /web/store" in refused.stderr
+    said(client("rm", "--link", "/web/store"))
+    said(client("start", "web"))
+    assert engine.inspect("web")["HostConfig"]["Links"] is None
+
+
+def test_bad_links(client: Run) -> None:
+    """A container that is not there, and networks that know no links."""
+    ran = client("run", "--rm", "--link", "nosuch", "busybox", "true")
+    assert ran.returncode == 125
+    assert "could not get container for nosuch" in ran.stderr
+    ran = client("run", "--rm", "--network", "host", "--link", "nosuch", "busybox", "true")
+    assert ran.returncode == 125
+    assert "can't be used with links" in ran.stderr
 
 
 # -- what other systems have -----------------------------------------------------------------
@@ -332,10 +378,10 @@ def test_ipc_pid_uts(client: Run, engine: Engine) -> None:
         "run", "-d", "--name", "first", "--ipc", "shareable", "busybox", "sleep", "77"
     )
     look = "readlink /proc/self/ns/ipc; ps | grep -c 'sleep 77'"
-    first = engine.docker_ok("exec", "first", "readlink", "/proc/self/ns/ipc")
+    ipc = engine.docker_ok("exec", "first", "readlink", "/proc/self/ns/ipc")
     told = said(client("run", "--rm", "--ipc", "container:first", "--pid", "container:first",
                        "busybox", "sh", "-c", look)).split()  # fmt: skip
-    assert told[0] == first
+    assert told[0] == ipc
     assert int(told[1]) >= 1
     host = engine.machine.run("readlink", "/proc/self/ns/uts").stdout.strip()
     shared = said(

@@ -197,6 +197,12 @@ RULES: Mapping[type[WherryError], Rule] = {
         409,
         lambda e: f"cannot kill container: {e.reference}: container {e.container} is not running",
     ),
+    kinds.LinkedContainerNotRunning: Rule(
+        500,
+        lambda e: (
+            f"Cannot link to a non running container: /{e.target} AS /{e.container}/{e.alias}"
+        ),
+    ),
     kinds.JoinedContainerNotRunning: Rule(
         409, lambda e: f"cannot join network of a non running container: {e.container}"
     ),

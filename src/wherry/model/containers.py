@@ -135,6 +135,15 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Another container on the default bridge, and the name that this one has for it."""
+
+    target: str
+    """What the user called it; the container's id once it was found."""
+    alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
     """How the container is connected."""
 
@@ -148,6 +157,7 @@ class NetworkSpec:
     extra_hosts: tuple[str, ...] = ()
     """`name:address`, the address may be `host-gateway`."""
     mac_address: str = ""
+    links: tuple[Link, ...] = ()
     is_disabled: bool = False
 
 

@@ -165,6 +165,15 @@ class JoinedContainerNotRunning(Conflict):
 
 
 @dataclass(eq=False)
+class LinkedContainerNotRunning(Conflict):
+    """A container that another one is linked to does not run."""
+
+    target: str
+    container: str
+    alias: str
+
+
+@dataclass(eq=False)
 class ContainerRunning(Conflict):
     """The verb needs a container that is not running."""
 

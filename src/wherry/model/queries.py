@@ -85,6 +85,8 @@ class ContainerDetails:
     size_rw_bytes: int | None = None
     """Only when asked for."""
     size_rootfs_bytes: int | None = None
+    links: tuple[str, ...] = ()
+    """As inspection shows them: `/db:/web/store`."""
     joined_network_container: ContainerId | None = None
     """The container whose network this one shares."""
 

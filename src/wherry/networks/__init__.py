@@ -10,7 +10,7 @@ On disk and in the kernel I leave: the bridge, one nft table, `exec-root/netns/I
 Called by: engine, wired by programs.
 """
 
-from wherry.networks.name_files import HOST_GATEWAY
+from wherry.networks.name_files import HOST_GATEWAY, rename_host
 from wherry.networks.port_keeper import NetdKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.service import Networks
@@ -23,4 +23,5 @@ __all__ = [
     "Networks",
     "PortKeeper",
     "Sandbox",
+    "rename_host",
 ]

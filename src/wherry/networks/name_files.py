@@ -72,6 +72,20 @@ def _extra_lines(extra_hosts: Sequence[str], gateway: str) -> Iterable[tuple[str
         yield where, name
 
 
+def rename_host(path: str, names: str, address: str) -> None:
+    """Give names of a hosts file another address; an empty one takes their line away.
+
+    The file is a mount of the container's: it is changed in place. Raises: OSError.
+    """
+    with open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line for line in file if line.rstrip("\n").partition("\t")[2] != names]
+        if address:
+            lines.append(f"{address}\t{names}\n")
+        file.seek(0)
+        file.write("".join(lines))
+        file.truncate()
+
+
 def resolver_file(host_file: str, wishes: ResolverWishes) -> str:
     """resolv.conf for a namespace in which the host's loopback can't be reached.
 

@@ -89,7 +89,7 @@ def test_everything_of_part_one() -> None:
     ("fields", "feature"),
     [
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
-        ({"HostConfig": {"Links": ["a:b"]}}, "HostConfig.Links"),
+        ({"HostConfig": {"Links": ["a:b"], "NetworkMode": "own"}}, "HostConfig.Links"),
         ({"HostConfig": {"PortBindings": {"1/sctp": [{}]}}}, "sctp"),
         ({"NetworkingConfig": {"EndpointsConfig": {"a": None, "b": None}}}, "several networks"),
         ({"NetworkingConfig": {"EndpointsConfig": {"a": {"Aliases": ["x"]}}}}, "Aliases"),

@@ -63,4 +63,6 @@ def absent_endpoints() -> frozenset[Endpoint]:
 def documented(endpoint: Endpoint) -> Endpoint:
     """Method and path template as the API's documentation writes them."""
     method, template = endpoint
-    return method, template.replace(GREEDY, "{name}")
+    # A container has a slash in its name where a link is meant: `DELETE /containers/web/store`.
+    written = "{id}" if template.startswith("/containers/") else "{name}"
+    return method, template.replace(GREEDY, written)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.errors import Refusal, message_of, running, worded
+from wherry.api.router import GREEDY
 from wherry.api.translate.creation import to_container_spec
 from wherry.api.translate.inspection import to_inspect_answer
 from wherry.api.translate.limits import discarded_limits
@@ -207,5 +208,5 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("POST", "/containers/{id}/unpause"): unpause,
     ("POST", "/containers/{id}/rename"): rename,
     ("POST", "/containers/{id}/wait"): wait,
-    ("DELETE", "/containers/{id}"): remove,
+    ("DELETE", f"/containers/{GREEDY}"): remove,
 }

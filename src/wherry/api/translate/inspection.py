@@ -1,6 +1,7 @@
 """From a container to what inspection shows of it."""
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from wherry.api.translate.health import to_health_config, to_health_shape
 from wherry.api.translate.limits import show_devices, show_limits
@@ -41,7 +42,7 @@ def to_inspect_answer(details: ContainerDetails) -> InspectAnswer:
         Platform="linux",
         AppArmorProfile=container.spec.security.apparmor,
         ExecIDs=list(details.exec_ids) or None,
-        HostConfig=to_host_config(container.spec),
+        HostConfig=replace(to_host_config(container.spec), Links=list(details.links) or None),
         GraphDriver=GraphDriver(Data=dict(details.graph_data), Name=details.graph_driver),
         SizeRw=UNSET if details.size_rw_bytes is None else details.size_rw_bytes,
         SizeRootFs=UNSET if details.size_rootfs_bytes is None else details.size_rootfs_bytes,

@@ -4,7 +4,7 @@ import ipaddress
 import re
 
 from wherry.api.translate.ports import to_bindings, to_exposed
-from wherry.model.containers import NetworkSpec
+from wherry.model.containers import Link, NetworkSpec
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.networks import NetworkMode, NetworkModeKind
 from wherry.wire.container_config import CreateRequest, EndpointSettings, HostShape
@@ -28,8 +28,31 @@ def to_network_spec(request: CreateRequest, host: HostShape) -> NetworkSpec:
         dns_options=tuple(_word("DNS option", each) for each in host.DnsOptions or ()),
         extra_hosts=tuple(_extra_host(each) for each in host.ExtraHosts or ()),
         mac_address=_mac_address(request),
+        links=_links(host, mode),
         is_disabled=request.NetworkDisabled is True,
     )
+
+
+def _links(host: HostShape, mode: NetworkMode) -> tuple[Link, ...]:
+    """`db:store` or `db`; other networks than the default bridge have aliases instead."""
+    if not host.Links:
+        return ()
+    if mode.kind is NetworkModeKind.HOST:
+        raise InvalidValue(
+            "conflicting options: host type networking can't be used with links. This would"
+            " result in undefined behavior"
+        )
+    if mode.kind is not NetworkModeKind.DEFAULT and mode.reference != "bridge":
+        raise FeatureMissing("links on networks other than the default bridge (HostConfig.Links)")
+    links = []
+    for text in host.Links:
+        target, _, alias = text.removeprefix("/").partition(":")
+        # What inspection showed, `/db:/web/store`, may come back.
+        alias = alias.rpartition("/")[2] or target
+        if not target or ":" in alias or not _HOST_NAME.fullmatch(alias):
+            raise InvalidValue(f"bad format for links: {text}")
+        links.append(Link(target=target, alias=alias))
+    return tuple(links)
 
 
 def to_network_mode(text: str) -> NetworkMode:

@@ -367,10 +367,15 @@ def _add_shared_options(endpoint: Document, parsed: Parsed, aliases: Sequence[st
                 "conflicting options: cannot specify both --network-alias and per-network alias"
             )
         endpoint["Aliases"] = as_json(aliases)
-    if parsed.texts("link") and _network_mode(parsed) not in ("default", "bridge"):
+    if parsed.texts("link") and _is_user_defined(_network_mode(parsed)):
         endpoint["Links"] = as_json(parsed.texts("link"))
     if parsed.text("mac-address"):
         endpoint.setdefault("MacAddress", parsed.text("mac-address"))
+
+
+def _is_user_defined(mode: str) -> bool:
+    """Whether somebody made the network, so that its links are its own affair."""
+    return mode not in ("default", "bridge", "host", "none") and not mode.startswith("container:")
 
 
 def _documents(parsed: Parsed, flag: str) -> list[Document]:

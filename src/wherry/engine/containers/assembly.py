@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from wherry.engine.containers.confinement import AppArmorProfiles
+from wherry.engine.containers.links import followers, linked
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.log_feeding import log_target
 from wherry.engine.containers.volumes import ContainerVolumes
@@ -23,7 +24,7 @@ from wherry.model.containers import BindMount, Container, NetworkSpec
 from wherry.model.errors import IpcNotShareable, JoinedContainerNotRunning, WherryError
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
-from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox
+from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox, rename_host
 from wherry.oci.runtime_spec import Seccomp
 from wherry.operations.journal_files import write_journal
 from wherry.operations.plan import journal_of
@@ -132,9 +133,10 @@ class ContainerAssembly:
         """Everything up to the moment before execve.
 
         Raises: StartFailed, CommandNotFound, CommandNotExecutable, UserNotFound, PortInUse,
-        JoinedContainerNotRunning, AddressPoolExhausted, VolumeNotFound, InvalidRequest kinds.
+        JoinedContainerNotRunning, LinkedContainerNotRunning, AddressPoolExhausted,
+        VolumeNotFound, InvalidRequest kinds.
         """
-        container = await self._volumes.hold(container, undo)
+        container = linked(await self._volumes.hold(container, undo), self._records)
         undo.push(self._networks.detach, container.id)
         try:
             sandbox = await self._networks.attach(self._attach_request(container))
@@ -146,6 +148,13 @@ class ContainerAssembly:
         task = await self._tasks.spawn(request)
         undo.push(task.discard)
         return task, sandbox
+
+    async def follow_links(self, target: Container) -> None:
+        """Tell the containers that are linked to one where it is now."""
+        for container, names, address in followers(target, self._records.all()):
+            sandbox = self._live.sandbox(container.id)
+            if sandbox is not None and address:
+                await self._offload(rename_host, sandbox.hosts_path, names, address)
 
     def erase_bundle(self, container_id: ContainerId) -> None:
         """Remove the bundle of a container that ended. Blocking."""

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, field, replace
 
 from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
+from wherry.engine.containers.links import with_targets
 from wherry.engine.containers.volumes import ContainerVolumes, volume_names
 from wherry.engine.events import EventLog
 from wherry.engine.names import pick_name
@@ -116,6 +117,7 @@ class CreateContainer:
         Raises: ImageNotFound, ContainerNameTaken, InvalidRequest kinds.
         """
         image = self._image_of(spec, platform)
+        spec = with_targets(spec, self._records)
         if spec.mounts:
             await self._offload(_check_bind_sources, spec)
         container_id = ContainerId(new_id())

@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 from wherry.engine.containers.assembly import SeccompPrograms
+from wherry.engine.containers.links import with_link_variables
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.session_stream import SessionStream
 from wherry.engine.events import EventLog
@@ -160,7 +161,9 @@ class ExecSessions:
 
     async def _run(self, container: Container, task: Task, status: ExecStatus) -> int:
         spec = status.spec
-        process = exec_process(container, spec, host=self._host)
+        process = exec_process(
+            with_link_variables(container, self._records), spec, host=self._host
+        )
         seccomp = container_seccomp(container.spec.security, self._host)
         program = await self._offload(self._seccomp.path_of, seccomp)
         return await task.exec(

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from wherry.engine.containers import links
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.matching import ContainerMatcher
@@ -88,6 +89,7 @@ class ContainerQueries:
             size_rootfs_bytes=None
             if writable is None
             else writable + (image.size_bytes if image else 0),
+            links=links.shown(container, self._records),
             joined_network_container=self._records.find(container.spec.network.mode.reference).id
             if container.spec.network.mode.kind is NetworkModeKind.CONTAINER
             else None,

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 from wherry.engine.containers.io import Attachments
+from wherry.engine.containers.links import split_reference
 from wherry.engine.containers.live import Waiters
 from wherry.engine.containers.stop import StopContainer
 from wherry.engine.containers.volumes import ContainerVolumes
@@ -14,7 +15,6 @@ from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.model.containers import Container
 from wherry.model.errors import (
     ContainerRunning,
-    FeatureMissing,
     NothingToKill,
     RemovalInProgress,
 )
@@ -64,10 +64,13 @@ class RemoveContainer:
 
         With `removes_volumes`, the anonymous ones that no other container has go as well.
 
-        Raises: ContainerNotFound, ContainerRunning, RemovalInProgress, FeatureMissing.
+        With `removes_link`, the reference is `web/store`, and only the link goes.
+
+        Raises: ContainerNotFound, ContainerRunning, RemovalInProgress, InvalidValue.
         """
         if removes_link:
-            raise FeatureMissing("links between containers")
+            await self._remove_link(reference)
+            return
         container = self._records.find(reference)
         if container.counts_as_running:
             if not is_forced:
@@ -92,6 +95,15 @@ class RemoveContainer:
                 if current is not None and not current.counts_as_running:
                     await self._remove(current)
                     await self._volumes.remove_anonymous(current)
+
+    async def _remove_link(self, reference: str) -> None:
+        container, link = split_reference(reference, self._records)
+        async with self._locks.held(container.id):
+            current = self._records.find(container.id)
+            network = current.spec.network
+            kept = tuple(each for each in network.links if each != link)
+            spec = replace(current.spec, network=replace(network, links=kept))
+            await self._records.replace(replace(current, spec=spec))
 
     async def _end(self, container: Container) -> None:
         try:

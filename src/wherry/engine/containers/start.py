@@ -113,6 +113,7 @@ class StartContainer:
             self._exits.watch(container.id, task)
             self._health.watch(running, task)
             undo.keep()
+        await self._assembly.follow_links(running)
         self._exits.announce_mounts("mount", running)
         self._exits.announce_connections("connect", running)
         self._events.container("start", running)
