@@ -62,6 +62,19 @@ SAME = [
     ("rmi", "busybox"),
     ("rename", "nobody", "else"),
     ("events", "--since", "1", "--until", "2"),
+    ("system", "df"),
+    ("system", "df", "-v"),
+    ("system", "df", "--format", "json"),
+    ("system", "df", "--format", "table {{.Type}}\t{{.Reclaimable}}"),
+    ("system", "df", "-v", "--format", "{{range .Containers}}{{.Names}} {{.Size}};{{end}}"),
+    ("container", "prune"),
+    ("container", "prune", "-f", "--filter", "label=x"),
+    ("image", "prune"),
+    ("image", "prune", "-a"),
+    ("image", "prune", "-f"),
+    ("system", "prune"),
+    ("system", "prune", "-a", "--volumes", "--filter", "label=x"),
+    ("system", "prune", "--volumes", "--filter", "until=1h"),
 ]
 
 
@@ -73,6 +86,22 @@ def test_same_words_and_codes(populated: Engine, arguments: tuple[str, ...]) -> 
     assert ours.stdout == theirs.stdout
     assert ours.returncode == theirs.returncode
     assert _sentences(ours.stderr) == _sentences(theirs.stderr)
+
+
+@pytest.mark.parametrize("program", ["docker", "wherry"])
+def test_prunes(engine: Engine, program: str) -> None:
+    """What goes is told, with the space that it took."""
+    client = engine.docker if program == "docker" else engine.wherry
+    fill = "head -c 100000 /dev/zero > /file"
+    engine.docker_ok("run", "--name", "full", "busybox", "sh", "-c", fill)
+    identifier = engine.inspect("full")["Id"]
+    told = client("system", "prune", "-f").stdout
+    assert told == f"Deleted Containers:\n{identifier}\n\nTotal reclaimed space: 100kB\n"
+    engine.docker_ok("create", "--name", "empty", "busybox")
+    identifier = engine.inspect("empty")["Id"]
+    asked = client("container", "prune", stdin="y\n").stdout
+    assert f"Deleted Containers:\n{identifier}\n" in asked
+    assert client("container", "prune", "-f").stdout == "Total reclaimed space: 0B\n"
 
 
 def test_explain(engine: Engine) -> None:

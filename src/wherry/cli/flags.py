@@ -153,6 +153,16 @@ def repeated(label: str, read: Callable[[str], object]) -> Kind:
     return Kind(label, read, is_repeated=True)
 
 
+def absent_flag(name: str, usage: str, *, label: str = "") -> Flag:
+    """A flag of Docker's that says, when it is given, that it is not there yet."""
+
+    def refuse(_text: str) -> object:
+        raise ValueError("this flag is not there yet")
+
+    kind = Kind(label, refuse, is_repeated=label == "list", without_value=None if label else "on")
+    return Flag(name, kind, f"Not there yet: {usage}")
+
+
 def read_filter(text: str) -> tuple[str, str]:
     """`name=value` of `--filter`; the name in lower case. Raises: ValueError."""
     name, equals, value = text.partition("=")

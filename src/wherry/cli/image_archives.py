@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from wherry.cli.command import NONE, ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
+from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed, absent_flag
 from wherry.cli.progress import show_progress
 from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
@@ -115,6 +115,7 @@ LOAD = Command(
     run=load,
     flags=(
         Flag("input", STRING, "Read from a file, not from STDIN", short="i"),
+        absent_flag("platform", "one platform of several (an image has one here)", label="list"),
         Flag("quiet", SWITCH, "Don't show progress", short="q"),
     ),
 )
@@ -123,7 +124,10 @@ SAVE = Command(
     summary="Save images to a tar archive (STDOUT by default)",
     arguments=ONE_OR_MORE,
     run=save,
-    flags=(Flag("output", STRING, "Write to a file, not to STDOUT", short="o"),),
+    flags=(
+        Flag("output", STRING, "Write to a file, not to STDOUT", short="o"),
+        absent_flag("platform", "one platform of several (an image has one here)", label="list"),
+    ),
 )
 IMPORT = Command(
     shape="file|URL|- [REPOSITORY[:TAG]]",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from wherry.cli import rows
 from wherry.cli.command import AT_MOST_ONE, Command
 from wherry.cli.durations import ago, go_time
-from wherry.cli.flags import FILTER, STRING, SWITCH, Flag, Parsed, filters_of
+from wherry.cli.flags import FILTER, STRING, SWITCH, Flag, Parsed, absent_flag, filters_of
 from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
 from wherry.cli.texts import short_id
@@ -73,6 +73,11 @@ def image_columns(*, truncates: bool) -> rows.Columns[ImageRow]:
     return rows.Columns[ImageRow](type_name="formatter.imageContext", columns=columns)
 
 
+def image_rows(image: Document) -> list[ImageRow]:
+    """The rows of one image, without digests."""
+    return _rows_of(image, with_digests=False)
+
+
 def _rows_of(image: Document, *, with_digests: bool) -> list[ImageRow]:
     """A row per tag, with each digest of its repository; then digests that have no tag."""
     tags = _by_repository(texts(image, "RepoTags"))
@@ -138,5 +143,6 @@ LIST = Command(
         Flag("format", STRING, "How to print: table, table TEMPLATE, json, or TEMPLATE"),
         Flag("no-trunc", SWITCH, "Show ids in full"),
         Flag("quiet", SWITCH, "Show ids only", short="q"),
+        absent_flag("tree", "multi-platform images as a tree"),
     ),
 )

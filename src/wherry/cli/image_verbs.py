@@ -2,7 +2,7 @@
 
 from wherry.cli.command import ONE_OR_MORE, TWO, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import SWITCH, Flag, Parsed
+from wherry.cli.flags import SWITCH, Flag, Parsed, absent_flag
 from wherry.cli.references import DEFAULT_TAG, parse_reference
 from wherry.cli.session import Session, explain
 from wherry.client.documents import text
@@ -58,5 +58,6 @@ REMOVE = Command(
     (
         Flag("force", SWITCH, "Remove an image that has more than one name", short="f"),
         Flag("no-prune", SWITCH, "Keep untagged parents"),
+        absent_flag("platform", "one platform of several (an image has one here)", label="list"),
     ),
 )

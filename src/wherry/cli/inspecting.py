@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
+from wherry.cli.flags import STRING, SWITCH, Flag, Parsed, absent_flag
 from wherry.cli.session import Session, explain
 from wherry.cli.templates.docker_types import type_named
 from wherry.cli.templates.executor import TemplateExecutionError, execute
@@ -203,7 +203,10 @@ IMAGE = Command(
     summary="Show all about one or more images",
     arguments=ONE_OR_MORE,
     run=run_images,
-    flags=(_FORMAT,),
+    flags=(
+        _FORMAT,
+        absent_flag("platform", "one platform of several (an image has one here)", label="string"),
+    ),
 )
 NETWORK = Command(
     shape="NETWORK [NETWORK...]",

@@ -3,7 +3,7 @@
 from wherry.cli.attach import DETACH_KEYS
 from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import SWITCH, Flag, Parsed
+from wherry.cli.flags import SWITCH, Flag, Parsed, absent_flag
 from wherry.cli.interaction import (
     Interaction,
     Streams,
@@ -89,6 +89,8 @@ START = Command(
     run=run,
     flags=(
         Flag("attach", SWITCH, "Attach STDOUT and STDERR, and hand signals on", short="a"),
+        absent_flag("checkpoint", "restore from this checkpoint", label="string"),
+        absent_flag("checkpoint-dir", "where checkpoints are", label="string"),
         DETACH_KEYS,
         Flag("interactive", SWITCH, "Attach the container's STDIN", short="i"),
     ),

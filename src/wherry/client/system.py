@@ -20,6 +20,15 @@ class System:
         """Counts, drivers, kernel and machine."""
         return document(self._client.fetch("GET", "/info"))
 
+    def disk_usage(self) -> Document:
+        """What images, containers and volumes take."""
+        return document(self._client.fetch("GET", "/system/df"))
+
+    def prune(self, noun: str, filters: Filters) -> Document:
+        """Remove what nobody uses of `containers`, `images`, `networks` or `volumes`."""
+        target = f"/{noun}/prune"
+        return document(self._client.fetch("POST", target, query=filter_query(filters)))
+
     def events(
         self, *, since: str = "", until: str = "", filters: Filters | None = None
     ) -> Iterator[Document]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import FlagError, parse
 from wherry.cli.options import container_config
 from wherry.cli.options.container_config import create_request
@@ -28,7 +29,7 @@ EXAMPLES = {
     "add-host": "a:1.2.3.4", "annotation": "a=b", "attach": "stdout", "blkio-weight": "100",
     "blkio-weight-device": "/dev/x:100", "cap-add": "ALL", "cap-drop": "ALL",
     "cgroup-parent": "/p",
-    "cgroupns": "host", "cpu-count": "1", "cpu-percent": "1", "cpu-period": "1", "cpu-quota": "1",
+    "cgroupns": "host", "cpu-period": "1", "cpu-quota": "1",
     "cpu-rt-period": "1", "cpu-rt-runtime": "1", "cpu-shares": "1", "cpus": "1.5",
     "cpuset-cpus": "0", "cpuset-mems": "0", "device": "/dev/null",
     "device-cgroup-rule": "c 1:3 r",
@@ -38,7 +39,7 @@ EXAMPLES = {
     "dns-search": "a.b", "domainname": "d", "entrypoint": "e", "env": "A=b", "expose": "80",
     "group-add": "g", "health-cmd": "c", "health-interval": "1s", "health-retries": "2",
     "health-start-interval": "1s", "health-start-period": "1s", "health-timeout": "1s",
-    "hostname": "h", "init": "", "interactive": "", "io-maxbandwidth": "1m", "io-maxiops": "5",
+    "hostname": "h", "init": "", "interactive": "",
     "ip": "10.0.0.2", "ip6": "::2", "ipc": "host", "isolation": "default", "kernel-memory": "5m",
     "label": "a=b", "link": "a:b", "link-local-ip": "169.254.1.1", "log-driver": "none",
     "log-opt": "a=b", "mac-address": "02:00:00:00:00:01", "memory": "64m",
@@ -52,6 +53,7 @@ EXAMPLES = {
     "ulimit": "nofile=5", "user": "u", "userns": "host", "uts": "host", "volume": "/a:/b",
     "volume-driver": "v", "volumes-from": "c", "workdir": "/w",
 }  # fmt: skip
+OF_WINDOWS = {"cpu-count": "1", "cpu-percent": "1", "io-maxbandwidth": "1m", "io-maxiops": "5"}
 REFUSED = {"gpus": "all", "use-api-socket": "", "disable-content-trust": "false"}
 
 
@@ -59,7 +61,7 @@ def test_every_flag_is_accounted_for() -> None:
     """No flag is accepted and ignored: each changes the request, is refused, or is create's."""
     names = {flag.name for flag in CONTAINER_FLAGS}
     files = {"env-file", "label-file"}
-    assert names == set(EXAMPLES) | set(REFUSED) | HANDLED_BY_CREATE | files
+    assert names == set(EXAMPLES) | set(REFUSED) | HANDLED_BY_CREATE | files | set(OF_WINDOWS)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -68,6 +70,13 @@ def test_each_flag_changes_the_request(name: str) -> None:
     value = EXAMPLES[name]
     plain = request()
     assert request(f"--{name}={value}" if value else f"--{name}") != plain
+
+
+@pytest.mark.parametrize("name", OF_WINDOWS)
+def test_flags_of_windows(name: str) -> None:
+    """As in Docker's client, the command ends there."""
+    with pytest.raises(CommandFailed, match=f'"--{name}" is only supported on a Docker daemon'):
+        request(f"--{name}={OF_WINDOWS[name]}")
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -135,16 +135,12 @@ _TEXT_FIELDS = {
 }
 _NUMBER_FIELDS = {
     "blkio-weight": "BlkioWeight",
-    "cpu-count": "CpuCount",
-    "cpu-percent": "CpuPercent",
     "cpu-period": "CpuPeriod",
     "cpu-quota": "CpuQuota",
     "cpu-rt-period": "CpuRealtimePeriod",
     "cpu-rt-runtime": "CpuRealtimeRuntime",
     "cpu-shares": "CpuShares",
     "cpus": "NanoCpus",
-    "io-maxbandwidth": "IOMaximumBandwidth",
-    "io-maxiops": "IOMaximumIOps",
     "kernel-memory": "KernelMemory",
     "memory": "Memory",
     "memory-reservation": "MemoryReservation",
