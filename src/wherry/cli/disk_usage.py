@@ -122,7 +122,7 @@ def _show_pieces(session: Session, usage: Document, form: str) -> None:
         }
         from wherry.cli.inspecting import show_documents
 
-        show_documents(session, "{{json .}}" if form == "json" else form, [pieces])
+        show_documents(session, "{{json .}}" if form == "json" else form, [pieces], end="")
         return
     session.say("Images space usage:\n")
     rows.show_table(session, images, of_images, _IMAGE)

@@ -117,7 +117,9 @@ def _inspect(session: Session, parsed: Parsed, fetch: Fetch) -> int:
     return 0
 
 
-def show_documents(session: Session, form: str, documents: Sequence[Document]) -> None:
+def show_documents(
+    session: Session, form: str, documents: Sequence[Document], *, end: str = "\n"
+) -> None:
     """Documents that no engine gave, as `--format` wants them. Raises: CommandFailed."""
     raw = [json.dumps(each) for each in documents]
     template = _template(form)
@@ -127,7 +129,7 @@ def show_documents(session: Session, form: str, documents: Sequence[Document]) -
     try:
         for each in raw:
             value = json.loads(each, parse_int=WrittenNumber, parse_float=WrittenNumber)
-            session.say(execute(template, from_json(value), missing_key_fails=True))
+            session.out.write(execute(template, from_json(value), missing_key_fails=True) + end)
     except TemplateExecutionError as problem:
         raise _TemplateFailed(f"template parsing error: {problem}") from None
 
