@@ -35,6 +35,7 @@ from wherry.model.errors import (
     ExecNotFound,
     ImageNotFound,
     InvalidValue,
+    ManifestUnknown,
     NetworkNotFound,
     NothingToKill,
     PathNotFound,
@@ -53,7 +54,15 @@ from wherry.model.ids import (
     ImageId,
     NetworkId,
 )
-from wherry.model.images import HistoryEntry, Image, ImageConfig, Layer
+from wherry.model.images import (
+    DistributionImage,
+    FoundRepository,
+    HistoryEntry,
+    Image,
+    ImageConfig,
+    Layer,
+    RegistryLogin,
+)
 from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import EndpointStatus, Network, PublishedPort
 from wherry.model.outcomes import (
@@ -83,6 +92,7 @@ from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges, changed_limits
 from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
+from wherry.registry import Credentials
 
 SECOND = 1_000_000_000
 BRIDGE_ID = NetworkId("b" * 64)
@@ -186,6 +196,7 @@ class FakeEngine:
             containers=FakeContainers(self),
             execs=FakeExecs(self),
             images=FakeImages(self),
+            registries=FakeRegistries(self),
             networks=FakeNetworks(self),
             files=FakeFiles(self),
             volumes=FakeVolumes(),
@@ -568,6 +579,41 @@ class FakeImages:
         for message in self.engine.progress:
             yield message
         self.engine.note(*call)
+
+
+@dataclass
+class FakeRegistries:
+    """Registries that have nothing, and take everything."""
+
+    engine: FakeEngine
+
+    async def pull(
+        self, reference: str, *, platform: str, credentials: Credentials, pulls_all_tags: bool
+    ) -> AsyncGenerator[Progress, None]:
+        self.engine.note("pull", reference, platform, pulls_all_tags)
+        for progress in self.engine.progress:
+            yield progress
+
+    async def push(
+        self, reference: str, *, tag: str, credentials: Credentials, platform: str = ""
+    ) -> AsyncGenerator[Progress, None]:
+        self.engine.note("push", reference, tag)
+        for progress in self.engine.progress:
+            yield progress
+
+    async def log_in(self, domain: str, credentials: Credentials) -> RegistryLogin:
+        self.engine.note("log_in", domain, credentials.username)
+        return RegistryLogin(identity_token="")
+
+    async def search(
+        self, term: str, *, limit: int, credentials: Credentials
+    ) -> Sequence[FoundRepository]:
+        self.engine.note("search", term, limit)
+        return ()
+
+    async def distribution(self, reference: str, credentials: Credentials) -> DistributionImage:
+        self.engine.note("distribution", reference)
+        raise ManifestUnknown(reference, "latest")
 
 
 @dataclass

@@ -110,12 +110,14 @@ async def test_the_cli_finds_the_exit_code_of_a_failed_start(
 
 
 @needs_docker
-async def test_the_cli_is_told_that_there_are_no_pulls() -> None:
-    """`docker run` of an image that is not there ends with a clear sentence."""
-    async with served(FakeEngine()) as path:
+async def test_the_cli_pulls_what_is_not_there() -> None:
+    """`docker run` of an image that is not there asks for a pull of its default tag."""
+    engine = FakeEngine()
+    async with served(engine) as path:
         ran = await run_docker(path, "run", "nope")
         assert ran.returncode == 125
-        assert "Wherry does not have this yet: pulling images" in ran.stderr
+        assert "Unable to find image 'nope:latest' locally" in ran.stderr
+        assert ("pull", "docker.io/library/nope:latest", "", False) in engine.calls
 
 
 @needs_docker
