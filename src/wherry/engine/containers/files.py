@@ -15,7 +15,7 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import BlockingReader, BlockingWriter, OffloadPool, written_in_thread
 from wherry.linux.files import open_in_root
 from wherry.model.containers import Container
-from wherry.model.errors import InvalidValue, PathNotFound, UserNotFound
+from wherry.model.errors import InvalidValue, PathNotFound, StepFailed, UserNotFound
 from wherry.model.files import CopyRules, PathState
 from wherry.snapshots import (
     TarReader,
@@ -52,7 +52,8 @@ class ContainerFiles:
         Raises: ContainerNotFound, PathNotFound, InvalidValue, StepFailed.
         """
         async with self._views.opened(reference) as view:
-            return await self._offload(_state_of, view.root, path, reference)
+            with await self._offload(_Place.found, view.root, path, reference) as place:
+                return place.state
 
     async def archive(
         self, reference: str, path: str
@@ -63,10 +64,12 @@ class ContainerFiles:
         """
         async with AsyncExitStack() as opening:
             view = await opening.enter_async_context(self._views.opened(reference))
-            state = await self._offload(_state_of, view.root, path, reference)
-            content = self._content(opening.pop_all(), lambda out: _pack(view.root, path, out))
+            place = opening.enter_context(
+                await self._offload(_Place.found, view.root, path, reference)
+            )
+            content = self._content(opening.pop_all(), place.pack)
         self._events.container("archive-path", view.container)
-        return state, content
+        return place.state, content
 
     async def export(self, reference: str) -> AsyncGenerator[bytes, None]:
         """A tar of the container's own files, without what is mounted there.
@@ -107,43 +110,61 @@ class ContainerFiles:
 # -- by descriptor ---------------------------------------------------------------------------
 
 
+class _Place:
+    """What is under a path, looked up once: a container may move things at any moment."""
+
+    def __init__(self, parent: int, name: str, state: PathState) -> None:
+        """`parent` is closed with the place; without a name it is the thing itself."""
+        self._parent = parent
+        self._name = name
+        self.state = state
+
+    @staticmethod
+    def found(root: int, path: str, reference: str) -> "_Place":
+        """Raises: PathNotFound, InvalidValue."""
+        directory, name = _split(path)
+        try:
+            parent = open_in_root(root, directory, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise _explained(error, path, reference) from error
+        try:
+            state = os.stat(name or ".", dir_fd=parent, follow_symlinks=False)
+        except OSError as error:
+            os.close(parent)
+            raise _explained(error, path, reference) from error
+        return _Place(
+            parent,
+            name,
+            PathState(
+                name=_base(path),
+                size_bytes=state.st_size,
+                mode=state.st_mode,
+                modified_at_ns=state.st_mtime_ns,
+                link_target=_link_target(root, path) if stat.S_ISLNK(state.st_mode) else "",
+            ),
+        )
+
+    def __enter__(self) -> "_Place":
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        os.close(self._parent)
+
+    def pack(self, out: BlockingWriter) -> None:
+        """Write it as a tar whose names begin with the last part of the path. Raises: OSError."""
+        shown_as = os.fsencode(self.state.name)
+        if self._name:
+            entry_tar(self._parent, os.fsencode(self._name), shown_as, out)
+        else:
+            directory_tar(self._parent, shown_as, out)
+
+
 def _split(path: str) -> tuple[str, str]:
     """A path's directory and last part; the part is empty where a link at the end counts."""
     clean = posixpath.normpath("/" + path.lstrip("/"))
     if clean == "/" or path.endswith(("/", "/.")):
         return clean, ""
     return posixpath.split(clean)
-
-
-def _open_entry(root: int, path: str) -> int:
-    """What is under a path (O_PATH), and a link at its end itself. Raises: OSError."""
-    directory, name = _split(path)
-    if not name:
-        return open_in_root(root, directory, os.O_PATH | os.O_DIRECTORY)
-    parent = open_in_root(root, directory, os.O_PATH | os.O_DIRECTORY)
-    try:
-        return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    finally:
-        os.close(parent)
-
-
-def _state_of(root: int, path: str, reference: str) -> PathState:
-    try:
-        entry = _open_entry(root, path)
-    except OSError as error:
-        raise _explained(error, path, reference) from error
-    try:
-        state = os.fstat(entry)
-    finally:
-        os.close(entry)
-    target = _link_target(root, path) if stat.S_ISLNK(state.st_mode) else ""
-    return PathState(
-        name=_base(path),
-        size_bytes=state.st_size,
-        mode=state.st_mode,
-        modified_at_ns=state.st_mtime_ns,
-        link_target=target,
-    )
 
 
 def _base(path: str) -> str:
@@ -174,23 +195,6 @@ def _link_target(root: int, path: str) -> str:
     return place
 
 
-def _pack(root: int, path: str, out: BlockingWriter) -> None:
-    directory, name = _split(path)
-    shown_as = os.fsencode(_base(path))
-    if not name:
-        place = open_in_root(root, directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            directory_tar(place, shown_as, out)
-        finally:
-            os.close(place)
-        return
-    parent = open_in_root(root, directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        entry_tar(parent, os.fsencode(name), shown_as, out)
-    finally:
-        os.close(parent)
-
-
 def _unpack(
     view: View, path: str, reference: str, archive: BlockingReader, rules: CopyRules
 ) -> None:
@@ -208,12 +212,15 @@ def _unpack(
         os.close(place)
     _refuse_read_only(view.container, resolved)
     owner = _user_of(view) if rules.gives_to_user else None
-    unpack_tar(
-        TarReader(decompressed(archive)[1]),
-        view.root,
-        os.fsencode(clean),
-        UnpackRules(owner=owner, keeps_kinds=rules.keeps_kinds),
-    )
+    unpacking = UnpackRules(owner=owner, keeps_kinds=rules.keeps_kinds)
+    try:
+        unpack_tar(
+            TarReader(decompressed(archive)[1]), view.root, os.fsencode(resolved), unpacking
+        )
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise PathNotFound(reference, path) from error
+        raise StepFailed(f"unpack into {path}", error.strerror or str(error)) from error
 
 
 def _refuse_read_only(container: Container, path: str) -> None:
