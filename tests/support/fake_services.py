@@ -44,7 +44,7 @@ from wherry.model.errors import (
     WherryError,
 )
 from wherry.model.events import Event
-from wherry.model.files import CopyRules, PathState
+from wherry.model.files import Change, CopyRules, PathState
 from wherry.model.ids import (
     ChainId,
     ContainerId,
@@ -55,6 +55,7 @@ from wherry.model.ids import (
     NetworkId,
 )
 from wherry.model.images import (
+    CommitRequest,
     DistributionImage,
     FoundRepository,
     HistoryEntry,
@@ -199,6 +200,7 @@ class FakeEngine:
             registries=FakeRegistries(self),
             networks=FakeNetworks(self),
             files=FakeFiles(self),
+            commits=FakeCommits(self),
             volumes=FakeVolumes(),
             system=FakeSystem(self),
             events=FakeEvents(self),
@@ -663,6 +665,22 @@ class FakeFiles:
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         yield b"content"
+
+
+@dataclass
+class FakeCommits:
+    """Containers that all added one file."""
+
+    engine: FakeEngine
+
+    async def changes(self, reference: str) -> Sequence[Change]:
+        if reference not in self.engine.containers:
+            raise ContainerNotFound(reference)
+        return [Change("/file", 1)]
+
+    async def commit(self, reference: str, request: CommitRequest) -> ImageId:
+        await self.changes(reference)
+        return IMAGE_ID
 
 
 class FakeVolumes:

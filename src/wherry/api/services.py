@@ -11,9 +11,15 @@ from typing import Protocol
 
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
-from wherry.model.files import CopyRules, PathState
+from wherry.model.files import Change, CopyRules, PathState
 from wherry.model.ids import ExecId, ImageId
-from wherry.model.images import DistributionImage, FoundRepository, Image, RegistryLogin
+from wherry.model.images import (
+    CommitRequest,
+    DistributionImage,
+    FoundRepository,
+    Image,
+    RegistryLogin,
+)
 from wherry.model.networks import Network
 from wherry.model.outcomes import (
     CreateOutcome,
@@ -164,6 +170,13 @@ class Files(Protocol):
     async def export(self, reference: str) -> AsyncGenerator[bytes, None]: ...
 
 
+class Commits(Protocol):
+    """What containers have written."""
+
+    async def changes(self, reference: str) -> Sequence[Change]: ...
+    async def commit(self, reference: str, request: CommitRequest) -> ImageId: ...
+
+
 class Execs(Protocol):
     """Commands that join running containers."""
 
@@ -302,6 +315,7 @@ class Services:
     containers: Containers
     execs: Execs
     files: Files
+    commits: Commits
     images: Images
     registries: Registries
     networks: Networks

@@ -1,4 +1,4 @@
-"""The Dockerfile instructions that `import --change` takes."""
+"""The Dockerfile instructions that `--change` of import and commit takes."""
 
 import json
 import shlex
@@ -16,11 +16,40 @@ def apply_changes(defaults: ExecutionDefaults, changes: Sequence[str]) -> Execut
 
     Raises: InvalidValue.
     """
+    has_command = False
     for change in changes:
         for line in filter(None, (each.strip() for each in change.splitlines())):
             word, _, rest = line.partition(" ")
-            defaults = _apply(defaults, word.upper(), rest.strip())
+            instruction = word.upper()
+            defaults = _apply(defaults, instruction, rest.strip())
+            has_command = has_command or instruction == "CMD"
+            if instruction == "ENTRYPOINT" and not has_command:
+                # What was the command of another program says nothing to this one.
+                defaults = replace(defaults, cmd=None)
     return defaults
+
+
+def completed_by(wish: ExecutionDefaults, other: ExecutionDefaults) -> ExecutionDefaults:
+    """A configuration, and what it does not say from another one, as Docker merges them."""
+    entrypoint, cmd = wish.entrypoint, wish.cmd
+    if not entrypoint:
+        cmd = cmd or other.cmd
+        entrypoint = other.entrypoint
+    names = {each.partition("=")[0] for each in wish.env}
+    return replace(
+        wish,
+        user=wish.user or other.user,
+        exposed_ports=tuple(sorted({*wish.exposed_ports, *other.exposed_ports})),
+        env=wish.env + tuple(each for each in other.env if each.partition("=")[0] not in names),
+        entrypoint=entrypoint,
+        cmd=cmd,
+        volumes=tuple(sorted({*wish.volumes, *other.volumes})),
+        working_dir=wish.working_dir or other.working_dir,
+        labels={**other.labels, **wish.labels},
+        stop_signal=wish.stop_signal or other.stop_signal,
+        shell=wish.shell or other.shell,
+        healthcheck=wish.healthcheck or other.healthcheck,
+    )
 
 
 def _apply(defaults: ExecutionDefaults, instruction: str, rest: str) -> ExecutionDefaults:

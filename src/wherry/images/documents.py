@@ -51,6 +51,34 @@ def image_config(defaults: ExecutionDefaults) -> ImageConfig:
     )
 
 
+def execution_defaults(config: ImageConfig) -> ExecutionDefaults:
+    """The reverse of `image_config`."""
+    health = config.health
+    return ExecutionDefaults(
+        entrypoint=config.entrypoint,
+        cmd=config.command,
+        env=config.environment,
+        working_dir=config.working_directory,
+        user=config.user,
+        exposed_ports=tuple(str(port) for port in config.exposed_ports),
+        volumes=config.volumes,
+        labels=config.labels,
+        stop_signal=config.stop_signal,
+        shell=config.shell,
+        on_build=config.on_build,
+        healthcheck=None
+        if health is None
+        else Healthcheck(
+            test=health.test,
+            interval=health.interval_ns,
+            timeout=health.timeout_ns,
+            start_period=health.start_period_ns,
+            start_interval=health.start_interval_ns,
+            retries=health.retries,
+        ),
+    )
+
+
 def _health(check: Healthcheck | None) -> HealthCheck | None:
     if check is None:
         return None

@@ -17,13 +17,15 @@ from wherry.kit.clock import Clock
 from wherry.model.errors import ArchiveRefused
 from wherry.model.ids import ChainId, DiffId, ImageId
 from wherry.oci.image_spec import LAYER
-from wherry.snapshots import Compression, Snapshots, StagedLayer, compression_of
+from wherry.snapshots import Compression, Snapshots, StagedLayer, chain_id, compression_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePlan:
     """What one image is to be made of; layers from the bottom up."""
 
+    base: ImageId | None = None
+    """An image that is here: its layers come first."""
     config: StagedBlob
     layers: tuple[StagedBlob, ...]
     names: tuple[Reference, ...]
@@ -64,14 +66,17 @@ class Intake:
     def _unpack(self, plan: ImagePlan, staged: list[StagedLayer]) -> NewImage:
         config = _read_bounded(plan.config)
         document = read_document(config)
-        if len(document.diff_ids) != len(plan.layers):
+        blobs = list(self._table.blobs_of(plan.base)) if plan.base is not None else []
+        chain: ChainId | None = None
+        for below in blobs:
+            chain = chain_id(chain, below.diff_id)
+        promises = document.diff_ids[len(blobs) :]
+        if len(promises) != len(plan.layers):
             raise ArchiveRefused(
                 f"invalid manifest, layers length mismatch: expected {len(plan.layers)}, "
-                f"got {len(document.diff_ids)}"
+                f"got {len(promises)}"
             )
-        chain: ChainId | None = None
-        blobs = []
-        for layer, promised in zip(plan.layers, document.diff_ids, strict=True):
+        for layer, promised in zip(plan.layers, promises, strict=True):
             diff_id = DiffId(promised)
             with layer.open() as packed:
                 compression = compression_of(packed.read(16))

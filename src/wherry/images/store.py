@@ -12,7 +12,8 @@ from wherry.content import ContentStore, StagedBlob
 from wherry.images import references
 from wherry.images.archive import ImageArchive
 from wherry.images.bootstrap import BaseImage, base_image
-from wherry.images.changes import apply_changes
+from wherry.images.changes import apply_changes, completed_by
+from wherry.images.documents import LARGEST_DOCUMENT, execution_defaults, read_document
 from wherry.images.image_table import (
     MIGRATIONS,
     DamagedImage,
@@ -36,8 +37,8 @@ from wherry.model.errors import (
     InvalidField,
     InvalidReference,
 )
-from wherry.model.ids import ImageId
-from wherry.model.images import Image
+from wherry.model.ids import Digest, ImageId, SnapshotKey
+from wherry.model.images import CommitPlan, Image
 from wherry.model.outcomes import Progress, Removal
 from wherry.oci.image_json import encode_image
 from wherry.oci.image_spec import ExecutionDefaults, History, ImageDocument
@@ -358,6 +359,39 @@ class ImageStore:
         )
         return self._importing(source, document, names)
 
+    def commit(self, key: SnapshotKey, base: Image, plan: CommitPlan) -> ImageId:
+        """Make an image of another one and what was written to a snapshot on it.
+
+        Raises: InvalidReference, InvalidValue, ImageNotFound, StateUnreadable, StepFailed.
+        """
+        names = (_new_name(plan.reference),) if plan.reference else ()
+        config = apply_changes(execution_defaults(plan.config), plan.changes)
+        if plan.inherited is not None:
+            config = completed_by(config, execution_defaults(plan.inherited))
+        with self._content.ingest() as writer:
+            self._snapshots.diff_layer(key, writer)
+            layer = writer.finish()
+        try:
+            below = read_document(
+                self._content.read(Digest(base.id), limit_bytes=LARGEST_DOCUMENT)
+            )
+        except BaseException:
+            self._content.discard(layer)
+            raise
+        created = rfc3339_nano(self._clock.now_ns())
+        step = History(
+            created=created, created_by=plan.created_by, author=plan.author, comment=plan.comment
+        )
+        document = replace(
+            below,
+            created=created,
+            author=plan.author,
+            comment=plan.comment,
+            config=config,
+            history=(*below.history, step),
+        )
+        return self._make_image(layer, document, names, base=base.id)
+
     def bootstrap(self, reference: str) -> Iterator[Progress]:
         """Make a base image from this host's own parts: busybox, hello, debian:bookworm.
 
@@ -395,11 +429,17 @@ class ImageStore:
         yield Progress(stream=f"Made image {name.familiar} {image_id}\n")
 
     def _make_image(
-        self, layer: StagedBlob, document: ImageDocument, names: tuple[Reference, ...]
+        self,
+        layer: StagedBlob,
+        document: ImageDocument,
+        names: tuple[Reference, ...],
+        *,
+        base: ImageId | None = None,
     ) -> ImageId:
-        """An image of one layer that is a plain tar."""
-        config = self._content.stage(encode_image(replace(document, diff_ids=(layer.digest,))))
-        plan = ImagePlan(config=config, layers=(layer,), names=names)
+        """An image of one layer that is a plain tar, on those of another image or on nothing."""
+        document = replace(document, diff_ids=(*document.diff_ids, layer.digest))
+        config = self._content.stage(encode_image(document))
+        plan = ImagePlan(base=base, config=config, layers=(layer,), names=names)
         try:
             with self._changing:
                 return self._intake.take_in((plan,), collect=self.collect)[0]

@@ -105,3 +105,33 @@ class DistributionImage:
     """Of the manifest or index itself."""
     platforms: tuple[tuple[str, str, str], ...]
     """System, architecture, variant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitPlan:
+    """What becomes of a container's changes: an image, and how it is called and described."""
+
+    config: ImageConfig
+    inherited: ImageConfig | None = None
+    """Where `config` is a wish of its own: what completes it."""
+    changes: tuple[str, ...] = ()
+    """Dockerfile instructions."""
+    reference: str = ""
+    """Name and tag; empty for none."""
+    author: str = ""
+    comment: str = ""
+    created_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRequest:
+    """A commit as the user asks for it."""
+
+    reference: str = ""
+    author: str = ""
+    comment: str = ""
+    changes: tuple[str, ...] = ()
+    pauses: bool = True
+    """Hold the container's processes while its files are read."""
+    config: ImageConfig | None = None
+    """In place of the container's own configuration, which then only completes it."""

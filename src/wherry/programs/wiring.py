@@ -15,6 +15,7 @@ from wherry.engine.containers.assembly import (
     SeccompPrograms,
     StartDefaults,
 )
+from wherry.engine.containers.commit import CommitContainer
 from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.create import CreateContainer, CreateDefaults
 from wherry.engine.containers.exec import ExecSessions
@@ -337,6 +338,14 @@ async def _wired(
             registries=registries,
             networks=NetworkQueries(networks, records),
             system=system,
+            commits=CommitContainer(
+                records=records,
+                images=images,
+                snapshots=snapshots,
+                pausing=containers.pausing,
+                events=events,
+                offload=ground.offload,
+            ),
             files=ContainerFiles(
                 records=records, views=views, events=events, offload=ground.offload
             ),

@@ -15,7 +15,7 @@ from wherry.linux import xattrs
 from wherry.linux.files import open_in_root
 from wherry.model.errors import StepFailed
 from wherry.snapshots.apply import LayerCounts
-from wherry.snapshots.layer_names import OPAQUE_MARKER, WHITEOUT_PREFIX, shown
+from wherry.snapshots.layer_names import MOUNT_POINTS, OPAQUE_MARKER, WHITEOUT_PREFIX, shown
 from wherry.snapshots.tar_reader import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -97,9 +97,26 @@ def diff_tar(root: int, out: Writable) -> LayerCounts:
     return packer.counts
 
 
+def snapshot_tar(root: int, out: Writable) -> LayerCounts:
+    """Write what a container has written as a layer, while it may be writing on.
+
+    Raises: StepFailed for what no layer can say; OSError.
+    """
+    packer = _Packer(root, out, is_live=True, leaves_out=MOUNT_POINTS)
+    packer.add_directory(b"")
+    out.write(END)
+    return packer.counts
+
+
 class _Packer:
     def __init__(
-        self, root: int, out: Writable, *, prefix: bytes = b"", is_live: bool = False
+        self,
+        root: int,
+        out: Writable,
+        *,
+        prefix: bytes = b"",
+        is_live: bool = False,
+        leaves_out: frozenset[bytes] = frozenset(),
     ) -> None:
         self.counts = LayerCounts()
         self._root = root
@@ -108,6 +125,8 @@ class _Packer:
         """What the root is called; empty for a layer, whose names begin below it."""
         self._is_live = is_live
         """Somebody may be changing the tree: what vanishes is left out."""
+        self._leaves_out = leaves_out
+        """Places that are left out where they are empty."""
         self._first_names: dict[tuple[int, int], bytes] = {}
 
     def add_directory(self, top: bytes) -> None:
@@ -133,6 +152,8 @@ class _Packer:
             full = path + b"/" + name if path else name
             with self._vanishing():
                 state = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                if full in self._leaves_out and is_empty(directory, name, state):
+                    continue
                 if stat.S_ISDIR(state.st_mode):
                     below.append(full)
                 else:
@@ -258,6 +279,18 @@ class _Packer:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def is_empty(directory: int, name: bytes, state: os.stat_result) -> bool:
+    """Whether a name is an empty file or an empty directory. Raises: OSError."""
+    if not stat.S_ISDIR(state.st_mode):
+        return stat.S_ISREG(state.st_mode) and state.st_size == 0
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened = os.open(name, flags, dir_fd=directory)
+    try:
+        return not os.listdir(opened)
+    finally:
+        os.close(opened)
 
 
 def _entry(kind: bytes, path: bytes, state: os.stat_result) -> TarEntry:

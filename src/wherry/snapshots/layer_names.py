@@ -11,6 +11,14 @@ OPAQUE_MARKER = b".wh..wh..opq"
 WHITEOUT_METADATA_PREFIX = b".wh..wh."
 """aufs's own bookkeeping in old layers: it means nothing here."""
 
+MOUNT_POINTS = frozenset((
+    b".dockerenv", b"dev/console", b"dev/pts", b"dev/shm", b"dev/mqueue", b"etc/hostname",
+    b"etc/hosts", b"etc/resolv.conf", b"proc", b"sys",
+))  # fmt: skip
+"""What every start mounts something on. Where a container has it empty, the engine made it, and
+nobody means it by a difference between the container and its image."""
+MOUNT_POINT_PARENTS = frozenset((b"", b"dev", b"etc"))
+
 
 def clean(path: bytes) -> bytes:
     """A name relative to the root, without `.`, `..` or empty parts; empty for the root.

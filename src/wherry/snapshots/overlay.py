@@ -15,11 +15,12 @@ import re
 from collections.abc import Collection, Mapping
 
 from wherry.model.errors import StateUnreadable, StepFailed
+from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.layers import DiffLayer, PrepareSnapshot, RemoveSnapshot
 from wherry.operations.plan import Evidence, Journal
-from wherry.snapshots.diff import Writable, diff_tar
+from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar
 from wherry.snapshots.host_trees import file_sizes, filesystem_type, open_directory
 from wherry.snapshots.layer_store import LayerStore, is_layer_name, perform
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer
@@ -154,7 +155,8 @@ class Snapshots:
 
         def pack() -> Evidence:
             with open_directory(f"{self.directory}/{name}/diff") as root:
-                counts = diff_tar(root, hashing)
+                # A container may be writing to its snapshot; nobody to a layer.
+                counts = (snapshot_tar if layer is None else diff_tar)(root, hashing)
             return {"entries": counts.entries, "bytes": counts.content_bytes}
 
         perform(
@@ -165,6 +167,22 @@ class Snapshots:
             )
         )
         return hashing.digest()
+
+    def changes(self, key: SnapshotKey) -> list[Change]:
+        """What was changed in a snapshot of what it stands on, in order of the names.
+
+        Raises: StateUnreadable when it is not here; OSError.
+        """
+        from wherry.snapshots.changes import changes_of
+
+        lowers = self.layers.lower_names(self._parent_of(key))
+        with contextlib.ExitStack() as opened:
+            upper = opened.enter_context(open_directory(f"{self.directory}/{key}/diff"))
+            below = [
+                opened.enter_context(open_directory(os.path.join(self.directory, each)))
+                for each in lowers
+            ]
+            return changes_of(upper, below)
 
     def remove_unneeded_layers(self, needed: Collection[ChainId]) -> tuple[ChainId, ...]:
         """Remove every layer that is neither in these stacks nor below a writable snapshot.

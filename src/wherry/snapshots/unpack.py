@@ -23,6 +23,8 @@ from wherry.snapshots.layer_names import clean, shown
 from wherry.snapshots.layer_tree import OPEN_DIRECTORY, state_of
 from wherry.snapshots.tar_reader import DIRECTORY, SYMLINK, TarEntry, TarReader
 
+_MOST_ATTEMPTS = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpackRules:
@@ -147,7 +149,14 @@ class _LiveWriter(TreeWriter):
             entry.uid, entry.gid = self._rules.owner
         if self._rules.keeps_kinds:
             self._refuse_another_kind(entry)
-        super().add(entry, archive)
+        for attempt in range(_MOST_ATTEMPTS):
+            try:
+                super().add(entry, archive)
+                return
+            except FileExistsError:
+                # Somebody made the name again after we had cleared it; nothing was read yet.
+                if attempt == _MOST_ATTEMPTS - 1:
+                    raise
 
     def _refuse_another_kind(self, entry: TarEntry) -> None:
         parent, _, name = clean(entry.path).rpartition(b"/")

@@ -18,3 +18,9 @@ class ChangeItem(Struct):
 
     Path: str
     Kind: int
+
+
+class CommitAnswer(Struct):
+    """An image was made."""
+
+    Id: str

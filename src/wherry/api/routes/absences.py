@@ -8,9 +8,7 @@ from wherry.api.call import Call, Handler
 from wherry.model.errors import FeatureMissing
 
 _FEATURES: Mapping[tuple[str, str], str] = {
-    ("GET", "/containers/{id}/changes"): "the changes of a container (docker diff)",
     ("POST", "/build"): "building images (docker build)",
-    ("POST", "/commit"): "commits of containers (docker commit)",
     ("POST", "/session"): "build sessions",
     ("POST", "/grpc"): "build sessions",
     ("POST", "/networks/create"): "user-defined networks",

@@ -1,13 +1,20 @@
-"""Files of containers: `cp` both ways, `export`."""
+"""Files of containers: `cp` both ways, `export`, `diff`, `commit`."""
 
 from collections.abc import AsyncGenerator, Mapping
 
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
+from wherry.api.translate.creation import to_image_config
 from wherry.api.translate.files import STAT_HEADER, to_stat_header
 from wherry.model.errors import InvalidValue
 from wherry.model.files import CopyRules
+from wherry.model.images import CommitRequest
+from wherry.wire.container_config import Config
+from wherry.wire.files import ChangeItem, CommitAnswer
+from wherry.wire.lenient import Decoder
+
+_config = Decoder(Config)
 
 TAR = "application/x-tar"
 
@@ -41,6 +48,28 @@ async def export(call: Call) -> web.StreamResponse:
     return await _send(call, content, {}, "application/octet-stream")
 
 
+async def changes(call: Call) -> web.StreamResponse:
+    """`GET /containers/{id}/changes`: null where there are none, as in Docker."""
+    found = await call.services.commits.changes(call.parameter)
+    return call.json_answer([ChangeItem(each.path, each.kind) for each in found] or None)
+
+
+async def commit(call: Call) -> web.StreamResponse:
+    """`POST /commit`."""
+    config = to_image_config(await call.json(_config))
+    repository, tag = call.text("repo"), call.text("tag")
+    request = CommitRequest(
+        reference=f"{repository}:{tag}" if repository and tag else repository,
+        author=call.text("author"),
+        comment=call.text("comment"),
+        changes=tuple(call.texts("changes")),
+        pauses=call.flag("pause", default=True),
+        config=config,
+    )
+    image_id = await call.services.commits.commit(call.text("container"), request)
+    return call.json_answer(CommitAnswer(Id=image_id), status=201)
+
+
 def _path(call: Call) -> str:
     path = call.text("path")
     if not path:
@@ -68,4 +97,6 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/containers/{id}/archive"): archive,
     ("PUT", "/containers/{id}/archive"): unpack,
     ("GET", "/containers/{id}/export"): export,
+    ("GET", "/containers/{id}/changes"): changes,
+    ("POST", "/commit"): commit,
 }

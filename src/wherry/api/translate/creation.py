@@ -10,11 +10,13 @@ from wherry.api.translate.health import to_health_check
 from wherry.api.translate.limits import to_devices, to_limits
 from wherry.api.translate.mounts import to_declared_volumes, to_mounts
 from wherry.api.translate.networking import to_network_spec
+from wherry.api.translate.ports import to_exposed
 from wherry.api.translate.restarts import to_restart_policy
 from wherry.api.translate.security import to_namespaces, to_security
 from wherry.logs import options as log_options
 from wherry.model.containers import ContainerSpec, LogSpec, RestartMode, Terminal
 from wherry.model.errors import InvalidValue
+from wherry.model.images import ImageConfig
 from wherry.model.signals import parse_signal
 from wherry.wire.container_config import Config, CreateRequest, HostShape, LogShape
 
@@ -71,6 +73,31 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
         log=_log(host.LogConfig),
         restart=restart,
         health=to_health_check(request.Healthcheck) if request.Healthcheck else None,
+    )
+
+
+def to_image_config(config: Config | None) -> ImageConfig | None:
+    """What a commit is told of the image's configuration; None when it is told nothing.
+
+    Raises: InvalidValue.
+    """
+    if config is None or config == Config():
+        return None
+    if config.StopSignal:
+        parse_signal(config.StopSignal)
+    return ImageConfig(
+        entrypoint=_words(config.Entrypoint),
+        command=_words(config.Cmd),
+        environment=tuple(config.Env or ()),
+        working_directory=config.WorkingDir,
+        user=config.User,
+        exposed_ports=to_exposed(config.ExposedPorts or ()),
+        volumes=to_declared_volumes(config),
+        labels=config.Labels or {},
+        stop_signal=config.StopSignal or "",
+        health=to_health_check(config.Healthcheck) if config.Healthcheck else None,
+        shell=tuple(config.Shell or ()),
+        on_build=tuple(config.OnBuild or ()),
     )
 
 
