@@ -400,14 +400,14 @@ class FakeContainers:
             raise ContainerPaused(container.id)
         return self.engine.stream_of(container.id)
 
-    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogLine]:
+    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
         self.engine.find(reference)
         self.engine.note("logs", reference, query)
         return self._lines(query)
 
-    async def _lines(self, query: LogQuery) -> AsyncIterator[LogLine]:
+    async def _lines(self, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
         for line in self.engine.log:
-            yield line
+            yield [line]
         if query.follows:
             await asyncio.Event().wait()
 

@@ -5,7 +5,7 @@ Header: one byte for the stream, three of zero, then the length of the payload a
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 STDIN, STDOUT, STDERR, SYSTEM_ERROR = 0, 1, 2, 3
 HEADER = struct.Struct(">BxxxL")
@@ -14,6 +14,14 @@ HEADER = struct.Struct(">BxxxL")
 def frame(stream: int, payload: bytes) -> bytes:
     """One chunk with its header."""
     return HEADER.pack(stream, len(payload)) + payload
+
+
+def frames(chunks: Iterable[tuple[int, bytes]]) -> bytes:
+    """Many chunks, each with its header."""
+    pack = HEADER.pack
+    return b"".join(
+        part for stream, payload in chunks for part in (pack(stream, len(payload)), payload)
+    )
 
 
 class Unframer:

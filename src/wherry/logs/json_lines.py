@@ -13,7 +13,9 @@ the newlines, and only the special characters that a block really has cost anyth
 import codecs
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from wherry.kit.timestamps import parse_rfc3339, rfc3339_nano
 
@@ -37,6 +39,12 @@ _WRONG, _BACKSLASH = b"\xff", b"\xfe"
 """Bytes that no UTF-8 has; they stand for a wrong byte and for the backslash of an escape."""
 
 
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+_BEGINNING, _MIDDLE = b'{"log":"', b'","stream":"'
+"""Of a record. The second can't be in its text, where a quote has a backslash before it."""
+
+
 def _mark_each_byte(error: UnicodeError) -> tuple[str, int]:
     """Go replaces each wrong byte, Python each wrong sequence."""
     assert isinstance(error, UnicodeDecodeError)
@@ -46,8 +54,7 @@ def _mark_each_byte(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("wherry.each-byte", _mark_each_byte)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One record of a log."""
 
     stream: int
@@ -55,7 +62,7 @@ class Line:
     at_ns: int
     content: bytes
     """With its newline, unless it is a piece of a long line or the end of the output."""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES
 
 
 class LineEncoder:
@@ -141,7 +148,36 @@ def escape(text: bytes) -> bytes:
 
 
 def decode_line(record: bytes) -> Line | None:
-    """The line of a record; None for what is torn or is no record."""
+    """The line of a record; None for what is torn or is no record.
+
+    Most records have nothing to unescape but the newline at their end, and the same stream and
+    time as the one before: those are read without a parser.
+    """
+    middle = record.rfind(_MIDDLE)
+    if middle > 0 and record.startswith(_BEGINNING):
+        ending = _read_ending(record[middle + 2 :])
+        if ending is not None:
+            text = record[len(_BEGINNING) : middle]
+            if b"\\" not in text:
+                return Line(ending[0], ending[1], text)
+            if text.endswith(b"\\n") and b"\\" not in text[:-2]:
+                return Line(ending[0], ending[1], text[:-2] + b"\n")
+    return _parse_line(record)
+
+
+@lru_cache(maxsize=256)
+def _read_ending(ending: bytes) -> tuple[int, int] | None:
+    """Stream and time of what follows a record's text; None for more or less than these."""
+    try:
+        members = json.loads(b"{" + ending)
+        if members.keys() != {"stream", "time"}:
+            return None
+        return _STREAM_NUMBERS[members["stream"]], parse_rfc3339(members["time"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _parse_line(record: bytes) -> Line | None:
     try:
         members = json.loads(record)
         return Line(
@@ -152,9 +188,6 @@ def decode_line(record: bytes) -> Line | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-_NO_ATTRIBUTES: Mapping[str, str] = {}
 
 
 def _with_valid_utf8(text: bytes) -> bytes:

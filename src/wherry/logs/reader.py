@@ -42,6 +42,11 @@ class Selection:
             and (self.until_ns is None or line.at_ns <= self.until_ns)
         )
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether every line is wanted."""
+        return self.streams == _ALL_STREAMS and self.since_ns is None and self.until_ns is None
+
     def is_past(self, line: Line) -> bool:
         """Whether no line after this one can be wanted."""
         return self.until_ns is not None and line.at_ns > self.until_ns
@@ -152,10 +157,14 @@ class LogReader:
 
     def _rest_of_file(self) -> Iterator[Line]:
         """What is unread of the oldest file; `keep_up` may make that another one meanwhile."""
+        takes_all = self._selection.takes_all
         while True:
             for record in self._records:
                 line = decode_line(record)
                 if line is None:
+                    continue
+                if takes_all:
+                    yield line
                     continue
                 if self._selection.is_past(line):
                     self.has_ended = True

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from wherry.model.containers import Container
 from wherry.model.ids import ContainerId, ExecId
@@ -36,15 +38,14 @@ class LogQuery:
     """None: all."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line (or a piece of a long one) as the container wrote it."""
 
     stream: int
     """1 stdout, 2 stderr."""
     at_ns: int
     content: bytes
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
     """What `--details` shows."""
 
 

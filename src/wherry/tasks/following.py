@@ -19,7 +19,7 @@ from wherry.linux.inotify import (
 from wherry.logs.json_lines import Line
 from wherry.logs.reader import LogReader, Selection
 
-_LINES_AT_ONCE = 500
+_LINES_AT_ONCE = 2000
 
 
 async def read_log(

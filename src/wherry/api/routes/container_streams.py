@@ -11,7 +11,7 @@ from wherry.api.detach_keys import parse_detach_keys
 from wherry.api.errors import message_of, paused_before, worded
 from wherry.api.hijack import TakenOver, answer_head
 from wherry.api.relay import relay
-from wherry.kit.streams import STDERR, frame
+from wherry.kit.streams import STDERR, frame, frames
 from wherry.kit.timestamps import rfc3339_fixed
 from wherry.model.errors import InvalidValue, WherryError
 from wherry.model.queries import AttachRequest, LogLine, LogQuery
@@ -108,16 +108,22 @@ async def logs(call: Call) -> web.StreamResponse:
     """`GET /containers/{id}/logs`: framed unless the container has a terminal."""
     query = _log_query(call)
     container = await call.services.containers.get(call.parameter)
-    lines = await call.services.containers.logs(call.parameter, query)
+    batches = await call.services.containers.logs(call.parameter, query)
     is_framed = not container.spec.terminal.is_tty
     is_told = is_framed and call.traits.names_multiplexed_streams
     answer = await call.stream_answer(MULTIPLEXED_STREAM if is_told else RAW_STREAM)
     with_times, with_details = call.flag("timestamps"), call.flag("details")
     with call.ended_by_farewell():
         try:
-            async for line in lines:
-                text = _shown(line, with_times=with_times, with_details=with_details)
-                await answer.write(frame(line.stream, text) if is_framed else text)
+            async for batch in batches:
+                shown = (
+                    (line.stream, _shown(line, with_times=with_times, with_details=with_details))
+                    for line in batch
+                )
+                if is_framed:
+                    await answer.write(frames(shown))
+                else:
+                    await answer.write(b"".join(text for _stream, text in shown))
         except WherryError as error:
             text = f"Error grabbing logs: {message_of(error)}\n".encode()
             await answer.write(frame(STDERR, text) if is_framed else text)
@@ -144,6 +150,8 @@ def _tail(text: str) -> int | None:
 
 
 def _shown(line: LogLine, *, with_times: bool, with_details: bool) -> bytes:
+    if not (with_times or with_details):
+        return line.content
     before = b""
     if with_times:
         before += rfc3339_fixed(line.at_ns).encode() + b" "

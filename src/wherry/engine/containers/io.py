@@ -7,7 +7,7 @@ from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.log_reading import ContainerLogs
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.kit.streams import frame
+from wherry.kit.streams import frames
 from wherry.model.containers import Container
 from wherry.model.errors import ContainerPaused
 from wherry.model.ids import ContainerId
@@ -180,11 +180,14 @@ class ContainerStreams:
 
     async def _past(self, container: Container, request: AttachRequest) -> AsyncIterator[bytes]:
         query = LogQuery(wants_stdout=request.wants_stdout, wants_stderr=request.wants_stderr)
-        lines = await self._logs(container.id, query)
+        batches = await self._logs(container.id, query)
         is_tty = container.spec.terminal.is_tty
 
         async def chunks() -> AsyncIterator[bytes]:
-            async for line in lines:
-                yield line.content if is_tty else frame(line.stream, line.content)
+            async for batch in batches:
+                if is_tty:
+                    yield b"".join(line.content for line in batch)
+                else:
+                    yield frames((line.stream, line.content) for line in batch)
 
         return chunks()

@@ -1,6 +1,6 @@
 """What a container wrote, from its local log."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from wherry.engine.containers.live import Waiters
 from wherry.engine.paths import ContainerPaths
@@ -31,8 +31,8 @@ class ContainerLogs:
         self._paths = paths
         self._offload = offload
 
-    async def __call__(self, reference: str, query: LogQuery) -> AsyncIterator[LogLine]:
-        """The lines that match, oldest first; with `follows`, until the container ends.
+    async def __call__(self, reference: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
+        """The lines that match, in batches, oldest first; with `follows`, until it ends.
 
         Raises: ContainerNotFound, LogsNotReadable, InvalidValue when no stream is wanted.
         """
@@ -43,10 +43,11 @@ class ContainerLogs:
             raise LogsNotReadable(container.spec.log.driver)
         return self._lines(container, query)
 
-    async def _lines(self, container: Container, query: LogQuery) -> AsyncIterator[LogLine]:
+    async def _lines(
+        self, container: Container, query: LogQuery
+    ) -> AsyncIterator[Sequence[LogLine]]:
         async for batch in self._batches(container, query):
-            for line in batch:
-                yield LogLine(line.stream, line.at_ns, line.content, line.attributes)
+            yield [LogLine(*line) for line in batch]
 
     def _batches(self, container: Container, query: LogQuery) -> AsyncIterator[list[Line]]:
         path = self._paths.log(container.id)

@@ -126,7 +126,7 @@ class ContainerVerbs:
         """See `ContainerStreams.attach`."""
         return await self.streams.attach(reference, request)
 
-    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogLine]:
+    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
         """See `ContainerLogs`."""
         return await self.reading(reference, query)
 
