@@ -20,7 +20,7 @@ def frames(chunks: Iterable[tuple[int, bytes]]) -> bytes:
     """Many chunks, each with its header."""
     pack = HEADER.pack
     return b"".join(
-        part for stream, payload in chunks for part in (pack(stream, len(payload)), payload)
+        [part for stream, payload in chunks for part in (pack(stream, len(payload)), payload)]
     )
 
 

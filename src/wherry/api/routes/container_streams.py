@@ -116,10 +116,11 @@ async def logs(call: Call) -> web.StreamResponse:
     with call.ended_by_farewell():
         try:
             async for batch in batches:
-                shown = (
-                    (line.stream, _shown(line, with_times=with_times, with_details=with_details))
-                    for line in batch
-                )
+                shown = [(stream, content) for stream, _at_ns, content, _attributes in batch]
+                if with_times or with_details:
+                    shown = [
+                        (line.stream, _shown(line, with_times, with_details)) for line in batch
+                    ]
                 if is_framed:
                     await answer.write(frames(shown))
                 else:
@@ -149,9 +150,7 @@ def _tail(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def _shown(line: LogLine, *, with_times: bool, with_details: bool) -> bytes:
-    if not (with_times or with_details):
-        return line.content
+def _shown(line: LogLine, with_times: bool, with_details: bool) -> bytes:
     before = b""
     if with_times:
         before += rfc3339_fixed(line.at_ns).encode() + b" "

@@ -47,7 +47,7 @@ class ContainerLogs:
         self, container: Container, query: LogQuery
     ) -> AsyncIterator[Sequence[LogLine]]:
         async for batch in self._batches(container, query):
-            yield [LogLine(*line) for line in batch]
+            yield list(map(LogLine._make, batch))
 
     def _batches(self, container: Container, query: LogQuery) -> AsyncIterator[list[Line]]:
         path = self._paths.log(container.id)
