@@ -89,6 +89,7 @@ from wherry.model.queries import (
     LogQuery,
     ProcessTable,
 )
+from wherry.model.reasons import Cause, Certainty, Reason
 from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges, changed_limits
@@ -205,6 +206,7 @@ class FakeEngine:
             system=FakeSystem(self),
             events=FakeEvents(self),
             explanations=FakeExplanations(self),
+            reasons=FakeReasons(self),
             prunes=FakePrunes(self),
             disk_usage=FakeDiskUsage(self),
         )
@@ -780,6 +782,25 @@ class FakeExplanations:
 
     async def container_script(self, reference: str) -> str:
         return f"#!/bin/sh\n# {self.engine.find(reference).name}\n"
+
+
+@dataclass
+class FakeReasons:
+    """Everything has finished."""
+
+    engine: FakeEngine
+
+    async def __call__(self, reference: str) -> Reason:
+        container = self.engine.find(reference)
+        return Reason(
+            container_id=container.id,
+            name=container.name,
+            state=container.status.state.value,
+            exit_code=0,
+            cause=Cause.FINISHED,
+            certainty=Certainty.FACT,
+            sentence="Its program finished without an error.",
+        )
 
 
 @dataclass

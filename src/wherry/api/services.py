@@ -44,6 +44,7 @@ from wherry.model.queries import (
     LogQuery,
     ProcessTable,
 )
+from wherry.model.reasons import Reason
 from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges
@@ -308,6 +309,12 @@ class Explanations(Protocol):
         ...
 
 
+class Reasons(Protocol):
+    """Why containers are in their states."""
+
+    async def __call__(self, reference: str) -> Reason: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The engine as the API sees it."""
@@ -323,5 +330,6 @@ class Services:
     system: System
     events: Events
     explanations: Explanations
+    reasons: Reasons
     prunes: Prunes
     disk_usage: DiskUsage

@@ -106,6 +106,7 @@ ENTRIES: dict[str, Entry] = {
     "system prune": Entry("pruning", "SYSTEM", "Remove unused data"),
     "system df": Entry("disk_usage", "DF", "Show the engine's disk usage"),
     "system dial-stdio": Entry("dial", "DIAL", "Carry the engine's connection over stdio"),
+    "why": Entry("why", "WHY", "Say why a container ended, and how that is known"),
     "explain": Entry("explaining", "EXPLAIN", "Say what was done to the kernel for a container"),
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from wherry.client.documents import Document, stream
+from wherry.client.documents import Document, document, stream
 from wherry.client.transport import Transport, segment
 
 
@@ -20,6 +20,11 @@ class Wherry:
         path = f"/wherry/containers/{segment(container)}/explain"
         query = [("format", form), *([("live", "1")] if live else [])]
         return self._client.request("GET", path, query=query).read()
+
+    def why(self, container: str) -> Document:
+        """Why a container is in its state, and how sure that is."""
+        path = f"/wherry/containers/{segment(container)}/why"
+        return document(self._client.fetch("GET", path))
 
     def bootstrap(self, reference: str) -> Iterator[Document]:
         """Make a base image without a registry; a stream of progress messages."""

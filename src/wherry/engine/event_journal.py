@@ -76,13 +76,20 @@ class EventJournal:
 
     def read(self, since_ns: int | None, until_ns: int | None) -> Iterator[Event]:
         """The events that are kept of a time, oldest first. Blocking. Raises: OSError."""
+        for event, _caller in self.entries(since_ns, until_ns):
+            yield event
+
+    def entries(
+        self, since_ns: int | None, until_ns: int | None
+    ) -> Iterator[tuple[Event, Caller | None]]:
+        """The same with who asked; None: the engine itself. Blocking. Raises: OSError."""
         for path in self._paths():
             for line in _lines_of(path):
                 at_ns = line.event.at_ns
                 if (since_ns is None or at_ns >= since_ns) and (
                     until_ns is None or at_ns <= until_ns
                 ):
-                    yield line.event
+                    yield line.event, line.by
 
     def close(self) -> None:
         """Let go of the file."""

@@ -37,6 +37,7 @@ from wherry.engine.containers.update import UpdateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.containers.views import ContainerViews
 from wherry.engine.containers.volumes import ContainerVolumes
+from wherry.engine.containers.why import Reasons
 from wherry.engine.disk_usage import DiskUsage
 from wherry.engine.event_journal import EventJournal
 from wherry.engine.events import EventLog
@@ -353,6 +354,9 @@ async def _wired(
                 volumes=volumes, users=container_volumes, events=events, offload=ground.offload
             ),
             events=events,
+            reasons=Reasons(
+                records=records, journal=event_journal, logs=logs, offload=ground.offload
+            ),
             explanations=Explanations(
                 records,
                 ground.paths,

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.routes.image_streams import stream_progress
+from wherry.api.translate.reasons import to_reason_answer
 from wherry.model.errors import InvalidField
 
 
@@ -30,6 +31,11 @@ async def explain_container(call: Call) -> web.StreamResponse:
     return call.document_answer(text.encode(), "text/plain; charset=utf-8")
 
 
+async def why(call: Call) -> web.StreamResponse:
+    """`GET /wherry/containers/{id}/why`: what ended a container, and how we know."""
+    return call.json_answer(to_reason_answer(await call.services.reasons(call.parameter)))
+
+
 async def bootstrap_image(call: Call) -> web.StreamResponse:
     """`POST /wherry/images/bootstrap`."""
     reference = call.text("reference")
@@ -40,5 +46,6 @@ async def bootstrap_image(call: Call) -> web.StreamResponse:
 
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/wherry/containers/{id}/explain"): explain_container,
+    ("GET", "/wherry/containers/{id}/why"): why,
     ("POST", "/wherry/images/bootstrap"): bootstrap_image,
 }
