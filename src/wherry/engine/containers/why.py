@@ -85,7 +85,8 @@ class Reasons:
     async def _last_lines(self, container: Container) -> tuple[str, ...]:
         query = LogQuery(wants_stdout=True, wants_stderr=True, tail=KEPT_LINES)
         try:
-            found = [line async for line in await self._logs(container.id, query)]
+            batches = await self._logs(container.id, query)
+            found = [line async for batch in batches for line in batch]
         except LogsNotReadable:
             return ()
         return tuple(line.content.decode(errors="replace").rstrip("\r\n") for line in found)
