@@ -137,6 +137,7 @@ class SystemQueries:
         return (
             *(("name=apparmor",) if host.has_apparmor else ()),
             "name=seccomp,profile=builtin",
+            *(("name=userns",) if host.remapped else ()),
             *(("name=cgroupns",) if host.cgroup_version == 2 else ()),
         )
 

@@ -166,6 +166,7 @@ def rootfs_to_json(rootfs: RootfsMount) -> JsonObject:
         "upper": rootfs.upper,
         "work": rootfs.work,
         "source": rootfs.source,
+        "mapsOwners": rootfs.maps_owners,
     }
 
 
@@ -180,6 +181,7 @@ def rootfs_from_json(value: object) -> RootfsMount:
         upper=fields.text("upper"),
         work=fields.text("work"),
         source=fields.text("source"),
+        maps_owners=fields.flag("mapsOwners"),
     )
 
 

@@ -403,3 +403,5 @@ class RootfsMount:
     work: str = ""
     source: str = ""
     """For `bind`: the directory."""
+    maps_owners: bool = False
+    """Whether owners on the disk are ids inside the container's user namespace."""

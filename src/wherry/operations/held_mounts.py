@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from wherry.linux import mounts as kernel
+from wherry.linux.identity import making_files_as
 from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWNS, setns, unshare
 from wherry.operations.looking import mount_finding
@@ -62,20 +63,37 @@ class HoldOverlay(Operation):
     work: str
     target: str
     """A directory to mount it on for a moment."""
+    user_namespace: str = ""
+    """The name in Hands of the one whose map shows who owns the files of the layers; empty:
+    they are owned by ids of the host (overlayfs takes idmapped layers since Linux 5.19)."""
+    owner: tuple[int, ...] = (0, 0)
+    """User and group that overlayfs makes files as: they must be in that map."""
 
     def do(self, hands: Hands) -> Evidence:
         with closing(os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as own:
             unshare(CLONE_NEWNS)
             try:
                 kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_SLAVE)
+                if self.user_namespace:
+                    self._map_owners(hands.get(self.user_namespace))
                 os.chdir(self.directory)
                 data = overlay_data(self.lower, self.upper, self.work)
-                kernel.mount("overlay", self.target, "overlay", 0, data)
+                with making_files_as(*self.owner):
+                    kernel.mount("overlay", self.target, "overlay", 0, data)
                 tree = kernel.open_tree(kernel.AT_FDCWD, self.target, kernel.OPEN_TREE_CLONE)
             finally:
                 setns(own, CLONE_NEWNS)
         hands.hold(held_tree("/"), tree)
         return {"layers": len(self.lower)}
+
+    def _map_owners(self, user_namespace: int) -> None:
+        """Cover the directory of all layers by an idmapped mount of itself."""
+        with closing(
+            kernel.open_tree(kernel.AT_FDCWD, self.directory, kernel.OPEN_TREE_CLONE)
+        ) as tree:
+            kernel.mount_setattr(tree, set_=kernel.MOUNT_ATTR_IDMAP, user_namespace=user_namespace)
+            with closing(os.open(self.directory, os.O_PATH | os.O_CLOEXEC)) as place:
+                kernel.move_mount(tree, place)
 
     def describe(self) -> str:
         layers = "1 layer" if len(self.lower) == 1 else f"{len(self.lower)} layers"
@@ -89,11 +107,17 @@ class HoldOverlay(Operation):
         return (
             Call("unshare", ("CLONE_NEWNS",)),
             Call("mount", ("MS_SLAVE",)),
+            *self._mapping_calls(),
             Call("chdir", (f'"{self.directory}"',)),
             Call("mount", ('"overlay"', f'"{self.target}"')),
             Call("open_tree", ("OPEN_TREE_CLONE",)),
             Call("setns", ("CLONE_NEWNS",)),
         )
+
+    def _mapping_calls(self) -> tuple[Call, ...]:
+        if not self.user_namespace:
+            return ()
+        return (Call("mount_setattr", ("MOUNT_ATTR_IDMAP",)), Call("move_mount"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,7 @@ HONOURED = (
     _honoured("host", "hosts", "Daemon socket(s) to connect to", LIST, key="hosts", short="H"),
     _honoured("group", "group", "Group for the unix socket", short="G"),
     _honoured("data-root", "data_root", "Root directory of persistent state"),
+    _honoured("userns-remap", "userns_remap", "User/Group setting for user namespaces"),
     _honoured("exec-root", "exec_root", "Root directory for execution state files"),
     _honoured("pidfile", "pid_file", "Path to use for daemon PID file", short="p"),
     _honoured("oom-score-adjust", "oom_score_adjust", "Set the oom_score_adj for the daemon",
@@ -267,7 +268,6 @@ ABSENT = (
             "Set default address or interface for swarm advertised address"),
     _absent("", INT, "Ticks of a swarm's heartbeat", 0, key="swarm-raft-heartbeat-tick"),
     _absent("", INT, "Ticks of a swarm's election", 0, key="swarm-raft-election-tick"),
-    _absent("userns-remap", STRING, "User/Group setting for user namespaces"),
 )  # fmt: skip
 
 OPTIONS = (*HONOURED, *VOID, *ABSENT)

@@ -73,6 +73,8 @@ class Settings:
     cgroup_namespace: str = ""
     """Empty: `private` on cgroup v2, `host` on v1."""
     ipc_namespace: str = "private"
+    userns_remap: str = ""
+    """Whose subordinate ids containers have: `default`, `user`, `user:group`; empty: nobody's."""
     shm_bytes: int = 64 << 20
     ulimits: tuple[UlimitValue, ...] = ()
     runs_init: bool = False

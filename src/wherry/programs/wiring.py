@@ -5,7 +5,7 @@ import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wherry.api.errors import message_of
 from wherry.api.services import Services
@@ -63,6 +63,7 @@ from wherry.oci.image_spec import Platform
 from wherry.programs import netd as netd_program
 from wherry.programs.daemon_values import DEFAULT_LOG_OPTIONS
 from wherry.programs.reloading import reload_attributes
+from wherry.programs.remapping import remapped_ids
 from wherry.programs.settings import Settings, seccomp_profile_text
 from wherry.programs.version import VERSION
 from wherry.registry import RegistryClient, RegistrySettings
@@ -392,6 +393,12 @@ async def _wired(
 
 
 def _lay_ground(settings: Settings) -> _Ground:
+    host = read_host_facts()
+    if settings.userns_remap:
+        os.makedirs(settings.data_root, mode=0o711, exist_ok=True)
+        os.chmod(settings.data_root, 0o711)
+        host = replace(host, remapped=remapped_ids(settings.userns_remap))
+        settings = replace(settings, data_root=_root_of_mapping(settings.data_root, host))
     for path, mode in (
         (settings.data_root, 0o710),
         (f"{settings.data_root}/containers", 0o710),
@@ -414,9 +421,17 @@ def _lay_ground(settings: Settings) -> _Ground:
         ),
         offload=OffloadPool(),
         clock=SystemClock(),
-        host=read_host_facts(),
+        host=host,
         engine_id=_engine_id(f"{settings.data_root}/engine-id"),
     )
+
+
+def _root_of_mapping(data_root: str, host: HostFacts) -> str:
+    """Each mapping has a root of its own, as Docker's: what was made under one is no use to
+    another."""
+    assert host.remapped is not None
+    uid, gid = host.remapped.root
+    return f"{data_root}/{uid}.{gid}"
 
 
 def _networks(ground: _Ground, tasks: Tasks) -> Networks:

@@ -118,8 +118,17 @@ def _require_root(what: str, mappings: tuple[IdMapping, ...]) -> None:
         raise PlanRefused(f"linux.{what}Mappings: {what} 0 of the container is not mapped")
 
 
+def _root_on_host(spec: RuntimeSpec) -> tuple[int, int]:
+    """Who the container's root is on the host."""
+    uid, gid = (
+        next(each.host_id for each in mappings if each.container_id == 0)
+        for mappings in (spec.linux.uid_mappings, spec.linux.gid_mappings)
+    )
+    return uid, gid
+
+
 def _held_root(subject: Subject) -> Iterator[Operation]:
-    rootfs = subject.rootfs
+    rootfs, spec = subject.rootfs, subject.spec
     match rootfs:
         case RootfsMount(type="overlay"):
             yield HoldOverlay(
@@ -128,6 +137,8 @@ def _held_root(subject: Subject) -> Iterator[Operation]:
                 upper=rootfs.upper,
                 work=rootfs.work,
                 target=root_target(subject),
+                user_namespace=USER if rootfs.maps_owners else "",
+                owner=_root_on_host(spec) if rootfs.maps_owners else (0, 0),
                 why="the image's layers are shared and read-only, changes go to the upper one",
             )
         case _:
@@ -135,6 +146,12 @@ def _held_root(subject: Subject) -> Iterator[Operation]:
             yield CloneTree(
                 source=source, destination="/", is_recursive=True, why=f"the root is {source}"
             )
+            if rootfs is not None and rootfs.maps_owners:
+                yield MapTree(
+                    destination="/",
+                    user_namespace=USER,
+                    why="the snapshot's files have the owners that the image gives them",
+                )
 
 
 def _mapped(mount: Mount, *, is_remote: bool, is_recursive: bool) -> Iterator[Operation]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from wherry.linux import apparmor, cgroups
 from wherry.linux.capabilities import names_of
 from wherry.specgen.knobs import Knob, offered_knobs
+from wherry.specgen.remapping import RemappedIds
 
 DEFAULT_SYSCTLS = {
     "net.ipv4.ip_unprivileged_port_start": "0",
@@ -56,6 +57,8 @@ class HostFacts:
     cpuset_mems: str = "0"
     """The memory nodes that are online."""
     has_selinux: bool = False
+    remapped: RemappedIds | None = None
+    """The engine's `userns-remap`; None where it has none."""
     thermal_throttle: tuple[str, ...] = ()
     """The existing per-processor directories that tell of the host's load."""
     capabilities: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ shallow ones before deep ones, so that none hides another.
 
 import posixpath
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from wherry.model.containers import (
@@ -21,6 +22,7 @@ from wherry.model.errors import InvalidValue
 from wherry.oci.runtime_spec import Mount
 from wherry.specgen import defaults
 from wherry.specgen.host import HostFacts
+from wherry.specgen.remapping import is_remapped
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _KEPT_WRITABLE = frozenset({"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"})
@@ -54,8 +56,20 @@ def container_mounts(
 
     replaced = {_clean(each.target) for each in wanted}
     chosen = [_default_mount(each, spec) for each in _kept_defaults(replaced, spec)]
-    chosen += [_mount(each, host) for each in wanted]
+    of_engine = {each.target for each in engine_files}
+    is_mapped = is_remapped(spec, host.remapped)
+    chosen += [
+        _with_mapped_owners(mount)
+        if is_mapped and (isinstance(each, VolumeMount) or each.target in of_engine - taken)
+        else mount
+        for each, mount in ((each, _mount(each, host)) for each in wanted)
+    ]
     return tuple(chosen)
+
+
+def _with_mapped_owners(mount: Mount) -> Mount:
+    """Its files belong to whom they belong to in images, inside the container's user namespace."""
+    return replace(mount, options=(*mount.options, "idmap"))
 
 
 def rootfs_propagation(mounts: Sequence[MountSpec]) -> str:

@@ -8,6 +8,7 @@ from wherry.model.networks import NetworkModeKind
 from wherry.oci.runtime_spec import Namespace
 from wherry.specgen import defaults
 from wherry.specgen.host import HostFacts
+from wherry.specgen.remapping import is_remapped
 
 CONTAINER_PREFIX = "container:"
 
@@ -81,6 +82,8 @@ def container_namespaces(
         for kind in defaults.NAMESPACES
         if not of_host.get(kind)
     ]
+    if is_remapped(spec, host.remapped):
+        chosen.insert(0, Namespace(type="user"))
     if _owns_cgroup_namespace(spec, host):
         chosen.append(Namespace(type="cgroup"))
     return tuple(chosen)

@@ -28,6 +28,7 @@ from wherry.specgen.host_devices import HostDevices
 from wherry.specgen.mounts import container_mounts, rootfs_propagation
 from wherry.specgen.namespaces import JoinedPaths, check_modes, container_namespaces
 from wherry.specgen.process import check_process, container_process, hostname
+from wherry.specgen.remapping import check_remapping, is_remapped
 from wherry.specgen.seccomp_profile import container_seccomp
 from wherry.specgen.selinux_label import selinux_label
 from wherry.specgen.sysctls import container_sysctls
@@ -49,6 +50,7 @@ def check_spec(spec: ContainerSpec, *, host: HostFacts) -> None:
     """Refuse what could never start. Raises: InvalidValue with Docker's text."""
     check_process(spec)
     check_modes(spec)
+    check_remapping(spec, host.remapped)
     device_rules(spec)
     cgroup_files(spec.annotations, host)
     if spec.shm_bytes < 0:
@@ -81,6 +83,7 @@ def runtime_spec(
     process = container_process(container, host)
     paths = joined or JoinedPaths()
     found = devices or HostDevices()
+    ids = host.remapped if is_remapped(spec, host.remapped) else None
     parent = spec.cgroup_parent or cgroup_parent
     owns_uts = spec.namespaces.uts != "host"
     return RuntimeSpec(
@@ -93,6 +96,8 @@ def runtime_spec(
             namespaces=container_namespaces(
                 spec, network_path=sandbox.namespace_path, joined=paths, host=host
             ),
+            uid_mappings=ids.uids if ids else (),
+            gid_mappings=ids.gids if ids else (),
             devices=found.nodes,
             cgroups_path=posixpath.normpath(f"/{parent.lstrip('/')}/{container.id}"),
             resources=_resources(spec, host, found),

@@ -186,7 +186,6 @@ def test_values_of_every_shape(file: Path) -> None:
         ({"exec-opts": ["a=b"]}, "unknown option: 'a'"),
         ({"seccomp-profile": "/nowhere"}, r"opening seccomp profile \(/nowhere\) failed"),
         ({"oom-score-adjust": 2000}, "not between -1000 and 1000"),
-        ({"userns-remap": "default"}, "userns-remap default is not there yet"),
         ({"api-cors-header": "*"}, "use a reverse proxy"),
         ({"storage-driver": "zfs"}, "storage-driver 'zfs' is not there"),
         ([], "must hold an object"),

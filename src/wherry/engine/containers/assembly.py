@@ -211,7 +211,10 @@ class ContainerAssembly:
             bundle=bundle,
             record_directory=self._paths.record_directory(container.id),
             spec=spec,
-            rootfs=self._snapshots.rootfs(SnapshotKey(container.id)),
+            rootfs=replace(
+                self._snapshots.rootfs(SnapshotKey(container.id)),
+                maps_owners=bool(spec.linux.uid_mappings),
+            ),
             user=container.spec.user,
             group_add=container.spec.security.group_add,
             seccomp_program=self._seccomp.path_of(spec.linux.seccomp),

@@ -1,0 +1,166 @@
+"""`userns-remap`: root of a container is nobody of the host's, and nothing else changes."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.daemon import Engine
+
+pytestmark = pytest.mark.stock_differs
+FIRST, COUNT = 200_000, 65_536
+_MOUNTING = (
+    'mount --bind "$1/subuid" /etc/subuid && mount --bind "$1/subgid" /etc/subgid'
+    ' && shift && exec "$@"'
+)
+
+
+@pytest.fixture(scope="module")
+def remapped() -> Iterator[Engine]:
+    """An engine whose containers have the subordinate ids of nobody."""
+    engine = Engine("--userns-remap", "nobody:nogroup")
+    (engine.root / "subuid").write_text(f"other:100000:65536\nnobody:{FIRST}:{COUNT}\n")
+    (engine.root / "subgid").write_text(f"nogroup:{FIRST}:{COUNT}\n")
+    try:
+        engine.start(prefix=("sh", "-c", _MOUNTING, "sh", str(engine.root)))
+        engine.bootstrap()
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture(autouse=True)
+def _clean(remapped: Engine) -> Iterator[None]:
+    yield
+    remapped.remove_all_containers()
+
+
+def _run(engine: Engine, *arguments: str) -> str:
+    return engine.docker_ok("run", "--rm", *arguments)
+
+
+def test_root_is_nobody_of_the_host(remapped: Engine) -> None:
+    """Inside it is root and owns its files; outside it is the first subordinate id."""
+    show = "id -u; stat -c %u /bin/sh /etc/hosts /proc/$$; cat /proc/self/uid_map"
+    out = _run(remapped, "busybox", "sh", "-c", show).split()
+    assert out == ["0", "0", "0", "0", "0", str(FIRST), str(COUNT)]
+    container = remapped.docker_ok("run", "-d", "busybox", "sleep", "1000")
+    status = Path(f"/proc/{remapped.container_pid(container)}/status").read_text()
+    assert f"Uid:\t{FIRST}\t{FIRST}\t{FIRST}\t{FIRST}" in status
+    look = "touch /y; stat -c %u /y /proc/1"
+    inside = remapped.docker_ok("exec", container, "sh", "-c", look)
+    assert inside.split() == ["0", "0"]
+
+
+def test_files_can_be_made_and_changed(remapped: Engine) -> None:
+    """The root, a volume, a file of the image and one of the engine take writes."""
+    write = (
+        "echo a > /new; echo b >> /etc/passwd; echo c > /data/x; echo d >> /etc/hosts;"
+        " chown 7:8 /new; stat -c %u:%g /new /data/x"
+    )
+    assert _run(remapped, "-v", "kept:/data", "busybox", "sh", "-c", write).split() == [
+        "7:8",
+        "0:0",
+    ]
+    assert _run(remapped, "-v", "kept:/data", "busybox", "cat", "/data/x") == "c"
+    remapped.docker_ok("volume", "rm", "kept")
+
+
+def test_what_is_bound_keeps_its_owner(remapped: Engine, tmp_path: Path) -> None:
+    """A directory of the host's root is nobody's in the container, as with Docker."""
+    (tmp_path / "theirs").write_text("x")
+    (tmp_path / "given").mkdir()
+    os.chown(tmp_path / "given", FIRST, FIRST)
+    tmp_path.chmod(0o755)
+    for each in tmp_path.parents[:2]:
+        each.chmod(0o755)
+    try_both = "echo y > /in/theirs || echo refused; echo z > /in/given/z && stat -c %u /in/given"
+    out = remapped.docker(
+        "run", "--rm", "-v", f"{tmp_path}:/in", "busybox", "sh", "-c", f"({try_both}) 2>/dev/null"
+    ).stdout
+    assert out.split() == ["refused", "0"]
+    assert (tmp_path / "given/z").stat().st_uid == FIRST
+
+
+def test_only_the_host_is_refused(remapped: Engine) -> None:
+    """What a user namespace can't give has Docker's sentences, and `--userns=host` its way."""
+    for flags, sentence in (
+        (
+            ("--privileged",),
+            "privileged mode is incompatible with user namespaces.  You must run the container"
+            " in the host namespace when running privileged mode",
+        ),
+        (
+            ("--network", "host"),
+            "cannot share the host's network namespace when user namespaces are enabled",
+        ),
+        (
+            ("--pid", "host"),
+            "cannot share the host PID namespace when user namespaces are enabled",
+        ),
+    ):
+        refused = remapped.docker("create", *flags, "busybox", "true")
+        assert refused.returncode == 1
+        assert sentence in refused.stderr
+        show = ("busybox", "cat", "/proc/self/uid_map")
+        out = _run(remapped, "--userns", "host", *flags, *show).split()
+        assert out == ["0", "0", "4294967295"]
+
+
+def test_a_root_of_its_own(remapped: Engine) -> None:
+    """Each mapping has its own data root; `info` names it and says that ids are mapped."""
+    info = remapped.api("GET", "/info").json
+    assert info["DockerRootDir"] == f"{remapped.data_root}/{FIRST}.{FIRST}"
+    assert "name=userns" in info["SecurityOptions"]
+    assert remapped.data_root.stat().st_mode & 0o777 == 0o711
+    assert Path(info["DockerRootDir"]).stat().st_mode & 0o777 == 0o710
+
+
+def test_the_mapped_root_reaches_nothing(remapped: Engine) -> None:
+    """R22: with the container's host id, nothing of the data root can be read or written."""
+    remapped.docker_ok("run", "-d", "busybox", "sleep", "1000")
+    walk = f"find {remapped.data_root}/{FIRST}.{FIRST} -print 2>/dev/null | head -5"
+    ran = subprocess.run(
+        remapped.machine.command("setpriv", f"--reuid={FIRST}", f"--regid={FIRST}",
+                                 "--clear-groups", "sh", "-c", walk),
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert ran.stdout.split() in ([], [f"{remapped.data_root}/{FIRST}.{FIRST}"])
+    writable = subprocess.run(
+        ["find", str(remapped.data_root), "(", "-uid", str(FIRST), "-o", "-gid", str(FIRST),
+         "-o", "-perm", "-o+w", "-type", "d", ")", "-not", "-path", "*/diff/*",
+         "-not", "-path", "*/_data/*", "-not", "-type", "l"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert writable.stdout == ""
+
+
+def test_explained(remapped: Engine) -> None:
+    """The user namespace and the mapped layers are in the container's story."""
+    container = remapped.docker_ok("run", "-d", "busybox", "sleep", "1000")
+    told = remapped.wherry("explain", container).stdout
+    assert f"make a user namespace: users 0-{COUNT - 1} as {FIRST}-{FIRST + COUNT - 1}" in told
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("nobody-here", 'error looking up user "nobody-here"'),
+        ("nobody:", "invalid user/group specification in --userns-remap"),
+        (":nogroup", "invalid user/group specification in --userns-remap"),
+        ("root", 'no subuid ranges found for user "root"'),
+    ],
+)
+def test_no_mapping(setting: str, sentence: str) -> None:
+    """A daemon whose mapping can't be made does not start, and says why."""
+    engine = Engine("--userns-remap", setting)
+    try:
+        with pytest.raises(AssertionError, match="ended at once") as caught:
+            engine.start()
+        assert sentence in str(caught.value)
+    finally:
+        engine.close()
