@@ -102,9 +102,9 @@ class Call:
         Raises: InvalidValue.
         """
         text = self.request.query.get(name, "")
-        if not (text.isascii() and text.isdigit()) or len(text) > 10:
+        if not (text.isascii() and text.isdigit()):
             raise InvalidValue(f'strconv.ParseUint: parsing "{text}": invalid syntax')
-        size = int(text)
+        size = int(text) if len(text) < 19 else 1 << 63
         if size > 65535:
             raise InvalidValue(f'strconv.ParseUint: parsing "{text}": value out of range')
         return size

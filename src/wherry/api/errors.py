@@ -128,20 +128,19 @@ def running(name: str, state: str) -> str:
 
 def _image_in_use(error: kinds.ImageInUse) -> str:
     holder = short_id(error.container)
-    is_id = error.reference.removeprefix("sha256:").isalnum() and len(error.reference) >= 12
     if error.is_running:
         return (
             f"conflict: unable to delete {short_id(error.reference)} (cannot be forced) - "
             f"image is being used by running container {holder}"
         )
-    if is_id:
+    if error.reference == error.image:
         return (
             f"conflict: unable to delete {short_id(error.reference)} (must be forced) - "
             f"image is being used by stopped container {holder}"
         )
     return (
         f'conflict: unable to remove repository reference "{error.reference}" (must force) - '
-        f"container {holder} is using its referenced image"
+        f"container {holder} is using its referenced image {short_id(error.image)}"
     )
 
 

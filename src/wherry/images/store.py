@@ -220,7 +220,7 @@ class ImageStore:
             is_last = len(names) == 1
             if is_last and containers and not is_forced:
                 # In Docker's words it can be forced, whether the container runs or not.
-                raise ImageInUse(name.familiar, containers[0][0], False)
+                raise ImageInUse(reference, containers[0][0], False, image.id)
             removals = [*self._untag(name, image)]
             # Docker leaves an image that a container needs without a name, and says nothing.
             if is_last and not any(is_running for _holder, is_running in containers):
@@ -263,11 +263,11 @@ class ImageStore:
     ) -> Sequence[Removal]:
         running = next((holder for holder, is_running in containers if is_running), None)
         if running is not None:
-            raise ImageInUse(image.id, running, True)
+            raise ImageInUse(image.id, running, True, image.id)
         if not is_forced and len({name.repository for name in names}) > 1:
             raise ImageHasTags(image.id)
         if not is_forced and containers:
-            raise ImageInUse(image.id, containers[0][0], False)
+            raise ImageInUse(image.id, containers[0][0], False, image.id)
         known = (*names, *self._table.digests_of(image.id))
         untagged = [Removal(untagged=name.familiar) for name in known]
         return (*untagged, *self._delete(image))

@@ -359,6 +359,8 @@ class ImageInUse(Conflict):
     reference: str
     container: str
     is_running: bool
+    image: str = ""
+    """Its id: the same as the reference where it was named by id."""
 
 
 @dataclass(eq=False)

@@ -62,10 +62,10 @@ def test_every_rule_makes_a_sentence_of_the_fields(kind: type[WherryError]) -> N
          "unable to find user x: no matching entries in passwd file"),
         (kinds.FeatureMissing("flying"), 501, "Wherry does not have this yet: flying"),
         (
-            kinds.ImageInUse("busybox:latest", CONTAINER, False),
+            kinds.ImageInUse("busybox", CONTAINER, False, "sha256:" + "d" * 64),
             409,
-            'conflict: unable to remove repository reference "busybox:latest" (must force) - '
-            "container cccccccccccc is using its referenced image",
+            'conflict: unable to remove repository reference "busybox" (must force) - '
+            "container cccccccccccc is using its referenced image dddddddddddd",
         ),
     ],
 )  # fmt: skip

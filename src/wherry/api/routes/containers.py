@@ -12,6 +12,7 @@ from wherry.api.translate.inspection import to_inspect_answer
 from wherry.api.translate.limits import discarded_limits
 from wherry.api.translate.listing import to_summary
 from wherry.api.translate.networking import warnings_of
+from wherry.api.translate.platforms import checked_platform
 from wherry.model.errors import (
     ContainerNameTaken,
     ContainerNotFound,
@@ -34,11 +35,12 @@ _create_request = Decoder(CreateRequest)
 
 async def create(call: Call) -> web.StreamResponse:
     """`POST /containers/create`."""
+    platform = checked_platform(call.text("platform"))
     request = await call.json(_create_request)
     spec = to_container_spec(request)
     with worded({ImageNotFound: _image_missing}):
         outcome = await call.services.containers.create(
-            spec, name=call.text("name"), platform=call.text("platform")
+            spec, name=call.text("name"), platform=platform
         )
     discarded = discarded_limits(None if request is None else request.HostConfig)
     warnings = [*outcome.warnings, *warnings_of(spec.network), *discarded]
@@ -55,6 +57,8 @@ def _image_missing(error: ImageNotFound) -> str:
 
 async def start(call: Call) -> web.StreamResponse:
     """`POST /containers/{id}/start`."""
+    if call.text("checkpoint"):
+        raise InvalidValue("checkpoint is only supported in experimental mode")
     paused = "cannot start a paused container, try unpause instead"
     with worded({ContainerPaused: lambda _: paused}):
         outcome = await call.services.containers.start(call.parameter)

@@ -1,5 +1,6 @@
 """Images: lists, inspection, names, removal."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +14,9 @@ from wherry.api.translate.images import (
     to_image_answer,
     to_image_summary,
 )
+from wherry.model.errors import InvalidValue
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 async def list_images(call: Call) -> web.StreamResponse:
@@ -40,6 +44,8 @@ async def history(call: Call) -> web.StreamResponse:
 
 async def tag(call: Call) -> web.StreamResponse:
     """`POST /images/{name}/tag`."""
+    if call.text("tag") and not _TAG.fullmatch(call.text("tag")):
+        raise InvalidValue("invalid tag format")
     await call.services.images.tag(
         call.parameter, repository=call.text("repo"), tag=call.text("tag")
     )

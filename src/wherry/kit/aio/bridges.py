@@ -63,16 +63,18 @@ async def in_thread(
     has_left = False
 
     def produce() -> None:
-        iterator = make()
         try:
-            for item in iterator:
-                if has_left:
-                    break
-                asyncio.run_coroutine_threadsafe(queue.put(item), loop).result()
+            iterator = make()
+            try:
+                for item in iterator:
+                    if has_left:
+                        break
+                    asyncio.run_coroutine_threadsafe(queue.put(item), loop).result()
+            finally:
+                close = getattr(iterator, "close", None)
+                if close is not None:
+                    close()
         finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
             loop.call_soon_threadsafe(_finish, queue)
 
     producing = asyncio.ensure_future(offload(produce))
