@@ -24,6 +24,8 @@ Fact = tuple[str, str]
 FD_SLACK = 4
 """How many more descriptors a daemon may hold: connections that clients keep open."""
 
+_KEPT_ON_PURPOSE = ("removed-logs",)
+"""What removed containers leave for some days."""
 _IGNORED_FILES = ("-wal", "-shm", "-journal", ".bpf")
 """Parts of a database, and compiled filters, which are kept for the next container."""
 
@@ -185,6 +187,7 @@ def _entries(directories: Iterable[Path]) -> Iterator[str]:
     for root in directories:
         for directory, names, files in os.walk(root):
             depth = len(Path(directory).relative_to(root).parts)
+            names[:] = [name for name in names if name not in _KEPT_ON_PURPOSE]
             for name in (*names, *files):
                 if not name.endswith(_IGNORED_FILES):
                     # A layer that went and came again has another number.

@@ -1,6 +1,7 @@
 """`logs`: what a container has written."""
 
 import sys
+from collections.abc import Iterator
 
 from wherry.cli.command import ONE, Command
 from wherry.cli.durations import moment_query
@@ -8,14 +9,48 @@ from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.cli.streaming import OutputWriter
+from wherry.client.containers import Pairs
 from wherry.client.documents import child, flag
+from wherry.client.errors import ApiError
 from wherry.client.transport import switch_query
 
 
 def run(session: Session, parsed: Parsed) -> int:
     """Print a container's log; its stdout to ours, its stderr to ours."""
-    name = parsed.arguments[0]
-    config = child(session.client.containers.inspect(name), "Config")
+    name, query = parsed.arguments[0], _query(parsed)
+    try:
+        config = child(session.client.containers.inspect(name), "Config")
+    except ApiError as problem:
+        if problem.status != _NOT_FOUND:
+            raise
+        return _print_removed(session, name, query, problem)
+    chunks = session.client.containers.logs(name, query)
+    return _print(chunks, is_framed=not flag(config, "Tty"))
+
+
+def _print_removed(session: Session, name: str, query: Pairs, missing: ApiError) -> int:
+    """The log of a container that was removed in the last days. Raises: ApiError."""
+    try:
+        answer = session.client.wherry.removed_logs(name, query)
+    except ApiError:
+        raise missing from None
+    at = answer.headers.get("x-wherry-removed-at", "")
+    found = answer.headers.get("x-wherry-container", name)
+    print(f"(container {found} was removed at {at}; this is what is kept of its log)",
+          file=sys.stderr, flush=True)  # fmt: skip
+    is_framed = "multiplexed" in answer.headers.get("content-type", "")
+    return _print(answer.chunks(), is_framed=is_framed)
+
+
+def _print(chunks: Iterator[bytes], *, is_framed: bool) -> int:
+    writer = OutputWriter(is_framed=is_framed, output=1, errors=2)
+    sys.stdout.flush()
+    for chunk in chunks:
+        writer.write(chunk)
+    return 0
+
+
+def _query(parsed: Parsed) -> Pairs:
     query = switch_query(
         stdout=True,
         stderr=True,
@@ -33,12 +68,10 @@ def run(session: Session, parsed: Parsed) -> int:
                     f'invalid value for "{bound}": failed to parse value as time or duration: '
                     f'"{given}"'
                 ) from None
-    writer = OutputWriter(is_framed=not flag(config, "Tty"), output=1, errors=2)
-    sys.stdout.flush()
-    for chunk in session.client.containers.logs(name, query):
-        writer.write(chunk)
-    return 0
+    return query
 
+
+_NOT_FOUND = 404
 
 LOGS = Command(
     shape="CONTAINER",

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from wherry.client.connection import Response
+from wherry.client.containers import Pairs
 from wherry.client.documents import Document, document, stream
 from wherry.client.transport import Transport, segment
 
@@ -25,6 +27,11 @@ class Wherry:
         """Why a container is in its state, and how sure that is."""
         path = f"/wherry/containers/{segment(container)}/why"
         return document(self._client.fetch("GET", path))
+
+    def removed_logs(self, container: str, query: Pairs) -> Response:
+        """What a container wrote that was removed in the last days; headers name it."""
+        path = f"/wherry/containers/{segment(container)}/removed-logs"
+        return self._client.request("GET", path, query=query)
 
     def bootstrap(self, reference: str) -> Iterator[Document]:
         """Make a base image without a registry; a stream of progress messages."""

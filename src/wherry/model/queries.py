@@ -1,6 +1,6 @@
 """What is asked of the engine, and the shapes of its answers."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -47,6 +47,16 @@ class LogLine(NamedTuple):
     content: bytes
     attributes: Mapping[str, str] = MappingProxyType({})
     """What `--details` shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovedLines:
+    """What a container wrote that was removed since."""
+
+    name: str
+    removed_at_ns: int
+    is_tty: bool
+    batches: AsyncIterator[Sequence[LogLine]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

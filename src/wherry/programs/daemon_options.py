@@ -119,6 +119,8 @@ HONOURED = (
               "IP address that the special 'host-gateway' string in --add-host resolves to",
               read=read_address),
     _honoured("log-driver", "log_driver", "Default driver for container logs"),
+    _honoured("log-retention-days", "log_retention_days",
+              "Days for which logs of removed containers are kept", INT),
     _honoured("log-opt", "log_options", "Default log driver options for containers", MAP,
               key="log-opts", read=read_log_options),
     _honoured("storage-driver", "storage_driver", "Storage driver to use", short="s"),

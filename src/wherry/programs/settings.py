@@ -63,6 +63,8 @@ class Settings:
     host_gateway: str = ""
     """Empty: the gateway of the default bridge."""
     log_driver: str = "json-file"
+    log_retention_days: int = 7
+    """How long the logs of removed containers are kept; zero: not at all."""
     log_options: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_LOG_OPTIONS))
     storage_driver: str = "overlay2"
     default_runtime: str = "wherry"

@@ -28,6 +28,7 @@ from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.containers.log_reading import ContainerLogs
 from wherry.engine.containers.query import ContainerQueries
 from wherry.engine.containers.remove import RemoveContainer
+from wherry.engine.containers.removed_logs import RemovedLogs
 from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
@@ -222,6 +223,11 @@ async def _wired(
         host=ground.host,
         offload=ground.offload,
     )
+    removed_logs = RemovedLogs(
+        f"{ground.settings.data_root}/removed-logs",
+        retention_days=ground.settings.log_retention_days,
+        clock=ground.clock,
+    )
     remove = RemoveContainer(
         records=records,
         locks=locks,
@@ -231,12 +237,17 @@ async def _wired(
         snapshots=snapshots,
         volumes=container_volumes,
         events=events,
+        removed_logs=removed_logs,
         paths=ground.paths,
         offload=ground.offload,
     )
     exits.remove_with(remove.after_exit)
     logs = ContainerLogs(
-        records=records, waiters=waiters, paths=ground.paths, offload=ground.offload
+        records=records,
+        waiters=waiters,
+        removed=removed_logs,
+        paths=ground.paths,
+        offload=ground.offload,
     )
     create = CreateContainer(
         records=records,

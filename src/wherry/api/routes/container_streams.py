@@ -1,6 +1,6 @@
 """Containers: their output and input, as logs and as attached streams."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import quote_plus
 
 from aiohttp import web
@@ -106,12 +106,22 @@ async def resize(call: Call) -> web.StreamResponse:
 
 async def logs(call: Call) -> web.StreamResponse:
     """`GET /containers/{id}/logs`: framed unless the container has a terminal."""
-    query = _log_query(call)
+    query = log_query(call)
     container = await call.services.containers.get(call.parameter)
     batches = await call.services.containers.logs(call.parameter, query)
-    is_framed = not container.spec.terminal.is_tty
+    return await stream_lines(call, batches, is_framed=not container.spec.terminal.is_tty)
+
+
+async def stream_lines(
+    call: Call,
+    batches: AsyncIterator[Sequence[LogLine]],
+    *,
+    is_framed: bool,
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """An answer of log lines as they come."""
     is_told = is_framed and call.traits.names_multiplexed_streams
-    answer = await call.stream_answer(MULTIPLEXED_STREAM if is_told else RAW_STREAM)
+    answer = await call.stream_answer(MULTIPLEXED_STREAM if is_told else RAW_STREAM, headers)
     with_times, with_details = call.flag("timestamps"), call.flag("details")
     with call.ended_by_farewell():
         try:
@@ -131,7 +141,8 @@ async def logs(call: Call) -> web.StreamResponse:
     return answer
 
 
-def _log_query(call: Call) -> LogQuery:
+def log_query(call: Call) -> LogQuery:
+    """Which lines a request wants. Raises: InvalidValue."""
     wants_stdout, wants_stderr = call.flag("stdout"), call.flag("stderr")
     if not (wants_stdout or wants_stderr):
         raise InvalidValue("Bad parameters: you must choose at least one stream")

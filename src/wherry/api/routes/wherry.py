@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
+from wherry.api.routes.container_streams import log_query, stream_lines
 from wherry.api.routes.image_streams import stream_progress
 from wherry.api.translate.reasons import to_reason_answer
+from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.errors import InvalidField
 
 
@@ -36,6 +38,19 @@ async def why(call: Call) -> web.StreamResponse:
     return call.json_answer(to_reason_answer(await call.services.reasons(call.parameter)))
 
 
+async def removed_logs(call: Call) -> web.StreamResponse:
+    """`GET /wherry/containers/{id}/removed-logs`: what a removed container wrote.
+
+    Docker answers 404 for its logs, and so do we under its own path.
+    """
+    removed = await call.services.containers.logs_of_removed(call.parameter, log_query(call))
+    headers = {
+        "X-Wherry-Container": removed.name,
+        "X-Wherry-Removed-At": rfc3339_nano(removed.removed_at_ns),
+    }
+    return await stream_lines(call, removed.batches, is_framed=not removed.is_tty, headers=headers)
+
+
 async def bootstrap_image(call: Call) -> web.StreamResponse:
     """`POST /wherry/images/bootstrap`."""
     reference = call.text("reference")
@@ -47,5 +62,6 @@ async def bootstrap_image(call: Call) -> web.StreamResponse:
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/wherry/containers/{id}/explain"): explain_container,
     ("GET", "/wherry/containers/{id}/why"): why,
+    ("GET", "/wherry/containers/{id}/removed-logs"): removed_logs,
     ("POST", "/wherry/images/bootstrap"): bootstrap_image,
 }

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from wherry.engine.containers.live import Waiters
+from wherry.engine.containers.removed_logs import RemovedLogs
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
@@ -11,7 +12,7 @@ from wherry.logs.options import is_readable
 from wherry.logs.reader import Selection
 from wherry.model.containers import Container
 from wherry.model.errors import InvalidValue, LogsNotReadable
-from wherry.model.queries import LogLine, LogQuery
+from wherry.model.queries import LogLine, LogQuery, RemovedLines
 from wherry.tasks import follow_log, read_log
 
 
@@ -23,11 +24,13 @@ class ContainerLogs:
         *,
         records: ContainerRecords,
         waiters: Waiters,
+        removed: RemovedLogs,
         paths: ContainerPaths,
         offload: OffloadPool,
     ) -> None:
         self._records = records
         self._waiters = waiters
+        self._removed = removed
         self._paths = paths
         self._offload = offload
 
@@ -37,28 +40,58 @@ class ContainerLogs:
         Raises: ContainerNotFound, LogsNotReadable, InvalidValue when no stream is wanted.
         """
         container = self._records.find(reference)
-        if not query.wants_stdout and not query.wants_stderr:
-            raise InvalidValue("Bad parameters: you must choose at least one stream")
+        _check_streams(query)
         if not is_readable(container.spec.log.driver, container.spec.log.options):
             raise LogsNotReadable(container.spec.log.driver)
         return self._lines(container, query)
 
+    async def of_removed(self, reference: str, query: LogQuery) -> RemovedLines:
+        """The lines that a container wrote which was removed in the last days.
+
+        Raises: ContainerNotFound, InvalidValue when no stream is wanted.
+        """
+        _check_streams(query)
+        removed = await self._offload(self._removed.find, reference)
+        batches = read_log(
+            removed.path(self._removed.root), _selection(query), offload=self._offload
+        )
+        return RemovedLines(
+            name=removed.name,
+            removed_at_ns=removed.removed_at_ns,
+            is_tty=removed.is_tty,
+            batches=_lines_of(batches),
+        )
+
     async def _lines(
         self, container: Container, query: LogQuery
     ) -> AsyncIterator[Sequence[LogLine]]:
-        async for batch in self._batches(container, query):
-            yield list(map(LogLine._make, batch))
+        async for batch in _lines_of(self._batches(container, query)):
+            yield batch
 
     def _batches(self, container: Container, query: LogQuery) -> AsyncIterator[list[Line]]:
         path = self._paths.log(container.id)
-        wanted = {STDOUT: query.wants_stdout, STDERR: query.wants_stderr}
-        selection = Selection(
-            streams=frozenset(stream for stream, is_wanted in wanted.items() if is_wanted),
-            since_ns=query.since_ns,
-            until_ns=query.until_ns,
-            tail=query.tail,
-        )
+        selection = _selection(query)
         if not (query.follows and container.is_alive):
             return read_log(path, selection, offload=self._offload)
         ended = self._waiters.next_exit(container.id)
         return follow_log(path, selection, ended=ended, offload=self._offload)
+
+
+def _check_streams(query: LogQuery) -> None:
+    if not query.wants_stdout and not query.wants_stderr:
+        raise InvalidValue("Bad parameters: you must choose at least one stream")
+
+
+def _selection(query: LogQuery) -> Selection:
+    wanted = {STDOUT: query.wants_stdout, STDERR: query.wants_stderr}
+    return Selection(
+        streams=frozenset(stream for stream, is_wanted in wanted.items() if is_wanted),
+        since_ns=query.since_ns,
+        until_ns=query.until_ns,
+        tail=query.tail,
+    )
+
+
+async def _lines_of(batches: AsyncIterator[list[Line]]) -> AsyncIterator[Sequence[LogLine]]:
+    async for batch in batches:
+        yield list(map(LogLine._make, batch))

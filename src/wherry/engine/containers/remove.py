@@ -6,6 +6,7 @@ from dataclasses import replace
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.links import split_reference
 from wherry.engine.containers.live import Waiters
+from wherry.engine.containers.removed_logs import RemovedLogs
 from wherry.engine.containers.stop import StopContainer
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
@@ -38,6 +39,7 @@ class RemoveContainer:
         snapshots: Snapshots,
         volumes: ContainerVolumes,
         events: EventLog,
+        removed_logs: RemovedLogs,
         paths: ContainerPaths,
         offload: OffloadPool,
     ) -> None:
@@ -49,6 +51,7 @@ class RemoveContainer:
         self._snapshots = snapshots
         self._volumes = volumes
         self._events = events
+        self._removed_logs = removed_logs
         self._paths = paths
         self._offload = offload
 
@@ -122,13 +125,14 @@ class RemoveContainer:
             self._records.show(container)
             raise
         self._attachments.drop(container.id)
-        await self._offload(self._erase_files, container.id)
+        await self._offload(self._erase_files, container)
         self._events.container("destroy", container)
         self._waiters.removed(container.id, replace(last_exit(container), error=""))
 
-    def _erase_files(self, container_id: ContainerId) -> None:
-        self._snapshots.remove(SnapshotKey(container_id))
-        shutil.rmtree(self._paths.record_directory(container_id), ignore_errors=True)
+    def _erase_files(self, container: Container) -> None:
+        self._removed_logs.keep(container, self._paths.log(container.id))
+        self._snapshots.remove(SnapshotKey(container.id))
+        shutil.rmtree(self._paths.record_directory(container.id), ignore_errors=True)
 
 
 def last_exit(container: Container) -> ExitRecord:

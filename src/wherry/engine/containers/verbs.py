@@ -24,6 +24,7 @@ from wherry.model.queries import (
     LogLine,
     LogQuery,
     ProcessTable,
+    RemovedLines,
 )
 from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
@@ -129,6 +130,10 @@ class ContainerVerbs:
     async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[Sequence[LogLine]]:
         """See `ContainerLogs`."""
         return await self.reading(reference, query)
+
+    async def logs_of_removed(self, reference: str, query: LogQuery) -> RemovedLines:
+        """See `ContainerLogs.of_removed`."""
+        return await self.reading.of_removed(reference, query)
 
     async def get(self, reference: str) -> Container:
         """See `ContainerQueries.get`."""
