@@ -14,10 +14,12 @@ from wherry.cli.templates.functions import ALL
 from wherry.cli.templates.nodes import Template
 from wherry.cli.templates.parser import TemplateSyntaxError, parse
 from wherry.cli.templates.values import Value, WrittenNumber, decode, from_json
-from wherry.client.documents import Document
+from wherry.client.documents import Document, text
 from wherry.client.errors import ApiError, ClientError
 
 NOT_FOUND = 404
+RUN_LINE = "run"
+"""The format that is a command line. (As a template it would only print this word.)"""
 ALL_KINDS = (
     "config", "container", "image", "network", "node", "plugin", "secret", "service", "task",
     "volume",
@@ -36,6 +38,8 @@ Fetch = Callable[[str], Found]
 
 def run_any(session: Session, parsed: Parsed) -> int:
     """Print objects of any kind, or of the kind asked for."""
+    if parsed.text("format") == RUN_LINE and parsed.text("type") in ("", "container"):
+        return run_containers(session, parsed)
     kind = parsed.text("type")
     if kind and kind not in ALL_KINDS:
         known = ", ".join(f'"{name}"' for name in ALL_KINDS)
@@ -49,9 +53,32 @@ def run_any(session: Session, parsed: Parsed) -> int:
 
 
 def run_containers(session: Session, parsed: Parsed) -> int:
-    """Print containers."""
+    """Print containers; with `--format run`, the line that makes each again."""
+    if parsed.text("format") == RUN_LINE:
+        return _show_run_lines(session, parsed.arguments)
     fetchers = _fetchers(session, with_size=parsed.is_on("size"))
     return _inspect(session, parsed, fetchers["container"])
+
+
+def _show_run_lines(session: Session, names: Sequence[str]) -> int:
+    from wherry.cli.run_line import PROFILE_FILE, needs_profile, run_line
+
+    client = session.client
+    info = client.system.info()
+    for name in names:
+        container = client.containers.inspect(name)
+        try:
+            image = client.images.inspect(text(container, "Image"))
+        except ApiError as problem:
+            if problem.status != NOT_FOUND:
+                raise
+            image = {}  # Removed since: then everything has to be said.
+        session.say(run_line(container, image, info))
+        if needs_profile(container):
+            session.complain(
+                f"{name} has a seccomp profile of its own: write it to {PROFILE_FILE} first"
+            )
+    return 0
 
 
 def run_images(session: Session, parsed: Parsed) -> int:
@@ -184,6 +211,12 @@ def _indented(values: list[object]) -> str:
 
 
 _FORMAT = Flag("format", STRING, "How to print: json or a Go template", short="f")
+_FORMAT_OR_RUN = Flag(
+    "format",
+    STRING,
+    "How to print: json, a Go template, or run: the line that makes such a container",
+    short="f",
+)
 _SIZE = Flag("size", SWITCH, "Show sizes of a container's files", short="s")
 
 INSPECT = Command(
@@ -191,14 +224,14 @@ INSPECT = Command(
     summary="Show all about containers, images, networks",
     arguments=ONE_OR_MORE,
     run=run_any,
-    flags=(_FORMAT, _SIZE, Flag("type", STRING, "Look for objects of this kind only")),
+    flags=(_FORMAT_OR_RUN, _SIZE, Flag("type", STRING, "Look for objects of this kind only")),
 )
 CONTAINER = Command(
     shape="CONTAINER [CONTAINER...]",
     summary="Show all about one or more containers",
     arguments=ONE_OR_MORE,
     run=run_containers,
-    flags=(_FORMAT, _SIZE),
+    flags=(_FORMAT_OR_RUN, _SIZE),
 )
 IMAGE = Command(
     shape="IMAGE [IMAGE...]",

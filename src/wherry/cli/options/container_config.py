@@ -119,7 +119,7 @@ def _healthcheck(parsed: Parsed) -> Document | None:
     return check
 
 
-_TEXT_FIELDS = {
+TEXT_FIELDS = {
     "cgroup-parent": "CgroupParent",
     "cgroupns": "CgroupnsMode",
     "cidfile": "ContainerIDFile",
@@ -133,7 +133,7 @@ _TEXT_FIELDS = {
     "uts": "UTSMode",
     "volume-driver": "VolumeDriver",
 }
-_NUMBER_FIELDS = {
+NUMBER_FIELDS = {
     "blkio-weight": "BlkioWeight",
     "cpu-period": "CpuPeriod",
     "cpu-quota": "CpuQuota",
@@ -149,7 +149,7 @@ _NUMBER_FIELDS = {
     "pids-limit": "PidsLimit",
     "shm-size": "ShmSize",
 }
-_SWITCH_FIELDS = {
+SWITCH_FIELDS = {
     "init": "Init",
     "oom-kill-disable": "OomKillDisable",
     "privileged": "Privileged",
@@ -157,7 +157,7 @@ _SWITCH_FIELDS = {
     "read-only": "ReadonlyRootfs",
     "rm": "AutoRemove",
 }
-_LIST_FIELDS = {
+LIST_FIELDS = {
     "add-host": "ExtraHosts",
     "cap-add": "CapAdd",
     "cap-drop": "CapDrop",
@@ -177,7 +177,7 @@ _OBJECT_FIELDS = {
     "mount": "Mounts",
     "ulimit": "Ulimits",
 }
-_MAP_FIELDS = {"annotation": "Annotations", "storage-opt": "StorageOpt", "sysctl": "Sysctls"}
+MAP_FIELDS = {"annotation": "Annotations", "storage-opt": "StorageOpt", "sysctl": "Sysctls"}
 
 
 def _host_config(
@@ -193,13 +193,13 @@ def _host_config(
         "ConsoleSize": list(size(1) or (0, 0)),
     }
     result |= given_limits(parsed)
-    for flag, field in _SWITCH_FIELDS.items():
+    for flag, field in SWITCH_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = parsed.is_on(flag)
-    for flag, field in _LIST_FIELDS.items():
+    for flag, field in LIST_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = as_json(parsed.texts(flag))
-    for flag, field in _MAP_FIELDS.items():
+    for flag, field in MAP_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = _map(parsed.texts(flag))
     if parsed.was_given("memory-swappiness"):
@@ -216,10 +216,10 @@ def _host_config(
 def given_limits(parsed: Parsed) -> Document:
     """The limits that were given, as an update sends them."""
     result: Document = {}
-    for flag, field in _TEXT_FIELDS.items():
+    for flag, field in TEXT_FIELDS.items():
         if parsed.text(flag):
             result[field] = parsed.text(flag)
-    for flag, field in _NUMBER_FIELDS.items():
+    for flag, field in NUMBER_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = parsed.number(flag)
     for flag, field in _OBJECT_FIELDS.items():
