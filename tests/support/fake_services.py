@@ -65,7 +65,7 @@ from wherry.model.images import (
     RegistryLogin,
 )
 from wherry.model.lifecycle import ContainerState
-from wherry.model.networks import EndpointStatus, Network, PublishedPort
+from wherry.model.networks import AddressRange, EndpointStatus, Network, PublishedPort
 from wherry.model.outcomes import (
     CreateOutcome,
     Progress,
@@ -105,9 +105,9 @@ BRIDGE = Network(
     name="bridge",
     driver="bridge",
     created_at_ns=1_699_000_000 * SECOND,
-    subnet="172.17.0.0/16",
-    gateway="172.17.0.1",
+    ranges=(AddressRange(subnet="172.17.0.0/16", gateway="172.17.0.1"),),
     options={"com.docker.network.bridge.name": "docker0"},
+    is_builtin=True,
 )
 
 

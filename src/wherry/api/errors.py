@@ -68,6 +68,12 @@ def _program_problem(error: WherryError) -> str:
             return message_of(error)
 
 
+def _builtin_network(error: kinds.NetworkIsBuiltin) -> str:
+    if error.action == "remove":
+        return f"{error.name} is a pre-defined network and cannot be removed"
+    return f"operation is not permitted on predefined {error.name} network"
+
+
 def _repository_denied(error: kinds.RepositoryDenied) -> str:
     return (
         f"pull access denied for {error.repository}, repository does not exist or may require "
@@ -299,6 +305,34 @@ RULES: Mapping[type[WherryError], Rule] = {
     kinds.ManifestRefused: Rule(400, lambda e: f"invalid manifest: {e.problem}"),
     kinds.PruneRunning: Rule(409, lambda e: "a prune operation is already running"),
     kinds.NetworkNotFound: Rule(404, lambda e: f"network {e.reference} not found"),
+    kinds.AmbiguousNetwork: Rule(
+        400,
+        lambda e: f"network {e.reference} is ambiguous ({e.count} matches found based on name)",
+    ),
+    kinds.NetworkNameTaken: Rule(409, lambda e: f"network with name {e.name} already exists"),
+    kinds.NetworkIsBuiltin: Rule(403, _builtin_network),
+    kinds.NetworkInUse: Rule(
+        403,
+        lambda e: (
+            f"error while removing network: network {e.name} has active endpoints ({e.holders})"
+        ),
+    ),
+    kinds.SubnetTaken: Rule(
+        403,
+        lambda e: (
+            "invalid pool request: Pool overlaps with other one on this address space: "
+            f"{e.subnet} and {e.holder}"
+        ),
+    ),
+    kinds.AddressTaken: Rule(403, lambda e: f"Address already in use: {e.address}"),
+    kinds.AlreadyConnected: Rule(
+        403,
+        lambda e: f"endpoint with name {e.container} already exists in network {e.network}",
+    ),
+    kinds.NotConnected: Rule(
+        403, lambda e: f"container {e.container} is not connected to network {e.network}"
+    ),
+    kinds.ConnectionRefused: Rule(403, lambda e: e.sentence),
     kinds.PortInUse: Rule(409, _port_in_use),
     kinds.AddressPoolExhausted: Rule(
         503, lambda e: f"no available IPv4 addresses on this network's address pools: {e.subnet}"

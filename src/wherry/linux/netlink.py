@@ -16,7 +16,16 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_interface,
+    ip_network,
+)
 
 from wherry.linux.syscall import KernelError
 
@@ -33,16 +42,17 @@ NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE = 1, 2, 3
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFLA_BRPORT_MODE = 4
+IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED = 4, 33
 VETH_INFO_PEER = 1
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
+IFA_F_NODAD = 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
 
 RT_TABLE_MAIN = 254
@@ -250,7 +260,9 @@ def _link(body: bytes) -> Link:
     )
 
 
-def create_bridge(route: NetlinkSocket, name: str, *, mac_address: str, alias: str) -> None:
+def create_bridge(
+    route: NetlinkSocket, name: str, *, mac_address: str, alias: str, mtu: int = 0
+) -> None:
     """`ip link add NAME type bridge`.
 
     A bridge without an address of its own takes the lowest of its ports' and so changes it
@@ -262,6 +274,7 @@ def create_bridge(route: NetlinkSocket, name: str, *, mac_address: str, alias: s
         IFINFOMSG.pack(0, 0, 0, 0, 0)
         + text_attribute(IFLA_IFNAME, name)
         + attribute(IFLA_ADDRESS, _mac(mac_address))
+        + _mtu(mtu)
         + attribute(IFLA_LINKINFO, text_attribute(IFLA_INFO_KIND, "bridge"))
     )
     route.request(
@@ -278,6 +291,7 @@ def create_veth(
     peer_mac_address: str,
     peer_namespace: int,
     master: int,
+    mtu: int = 0,
 ) -> None:
     """A veth pair: one end here as a port of a bridge, the other in a namespace, at once.
 
@@ -291,6 +305,7 @@ def create_veth(
         + text_attribute(IFLA_IFNAME, peer_name)
         + attribute(IFLA_ADDRESS, _mac(peer_mac_address))
         + number_attribute(IFLA_NET_NS_FD, peer_namespace)
+        + _mtu(mtu)
     )
     info = text_attribute(IFLA_INFO_KIND, "veth") + attribute(
         IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer)
@@ -299,6 +314,7 @@ def create_veth(
         IFINFOMSG.pack(0, 0, 0, 0, 0)
         + text_attribute(IFLA_IFNAME, name)
         + (number_attribute(IFLA_MASTER, master) if master else b"")
+        + _mtu(mtu)
         + attribute(IFLA_LINKINFO, info)
     )
     route.request(
@@ -329,15 +345,27 @@ def set_hairpin(route: NetlinkSocket, name: str) -> None:
 
     Raises: KernelError.
     """
+    _set_port_flag(route, name, IFLA_BRPORT_MODE, "hairpin")
+
+
+def set_isolated(route: NetlinkSocket, name: str) -> None:
+    """`bridge link set dev NAME isolated on`: no frame goes between two isolated ports.
+
+    Raises: KernelError.
+    """
+    _set_port_flag(route, name, IFLA_BRPORT_ISOLATED, "isolated")
+
+
+def _set_port_flag(route: NetlinkSocket, name: str, kind: int, shown: str) -> None:
     slave = text_attribute(IFLA_INFO_SLAVE_KIND, "bridge") + attribute(
-        IFLA_INFO_SLAVE_DATA, attribute(IFLA_BRPORT_MODE, b"\1")
+        IFLA_INFO_SLAVE_DATA, attribute(kind, b"\1")
     )
     payload = (
         IFINFOMSG.pack(0, 0, 0, 0, 0)
         + text_attribute(IFLA_IFNAME, name)
         + attribute(IFLA_LINKINFO, slave)
     )
-    route.request(RTM_NEWLINK, 0, payload, name="RTM_NEWLINK", operands=(name, "hairpin"))
+    route.request(RTM_NEWLINK, 0, payload, name="RTM_NEWLINK", operands=(name, shown))
 
 
 def set_up(route: NetlinkSocket, name: str) -> None:
@@ -355,67 +383,91 @@ def delete_link(route: NetlinkSocket, name: str) -> None:
 # -- addresses and routes --------------------------------------------------------------------
 
 
+Interface = IPv4Interface | IPv6Interface
+Gateway = IPv4Address | IPv6Address
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """An IPv4 route of the main table."""
+    """A route of the main table."""
 
-    destination: IPv4Network
+    destination: IPv4Network | IPv6Network
     link_index: int
     """Zero: none, as for an unreachable route."""
 
 
-def add_address(route: NetlinkSocket, index: int, address: IPv4Interface) -> None:
-    """`ip address add ADDRESS dev INDEX`. Raises: KernelError (EEXIST)."""
+def add_address(route: NetlinkSocket, index: int, address: Interface) -> None:
+    """`ip address add ADDRESS dev INDEX`; an IPv6 one `nodad`: it was leased, so it is ours.
+
+    Raises: KernelError (EEXIST).
+    """
     _change_address(route, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address)
 
 
-def delete_address(route: NetlinkSocket, index: int, address: IPv4Interface) -> None:
+def delete_address(route: NetlinkSocket, index: int, address: Interface) -> None:
     """`ip address delete ADDRESS dev INDEX`. Raises: KernelError (EADDRNOTAVAIL)."""
     _change_address(route, RTM_DELADDR, 0, index, address)
 
 
 def _change_address(
-    route: NetlinkSocket, kind: int, flags: int, index: int, address: IPv4Interface
+    route: NetlinkSocket, kind: int, flags: int, index: int, address: Interface
 ) -> None:
     network = address.network
-    payload = IFADDRMSG.pack(socket.AF_INET, network.prefixlen, 0, RT_SCOPE_UNIVERSE, index)
+    family = _FAMILIES[address.version]
+    own_flags = IFA_F_NODAD if address.version == 6 else 0
+    payload = IFADDRMSG.pack(family, network.prefixlen, own_flags, RT_SCOPE_UNIVERSE, index)
     payload += attribute(IFA_LOCAL, address.ip.packed) + attribute(IFA_ADDRESS, address.ip.packed)
-    if network.prefixlen < 31:
+    if address.version == 4 and network.prefixlen < 31:
         payload += attribute(IFA_BROADCAST, network.broadcast_address.packed)
     name = "RTM_NEWADDR" if kind == RTM_NEWADDR else "RTM_DELADDR"
     route.request(kind, flags, payload, name=name, operands=(str(address), index))
 
 
-def addresses(route: NetlinkSocket, index: int) -> list[IPv4Interface]:
-    """The IPv4 addresses of a device. Raises: KernelError."""
-    found = []
-    wanted = IFADDRMSG.pack(socket.AF_INET, 0, 0, 0, 0)
+def addresses(route: NetlinkSocket, index: int, *, version: int = 4) -> list[Interface]:
+    """The addresses of a device, of one family. Raises: KernelError."""
+    found: list[Interface] = []
+    wanted = IFADDRMSG.pack(_FAMILIES[version], 0, 0, 0, 0)
     for body in route.dump(RTM_GETADDR, wanted, name="RTM_GETADDR"):
         _family, prefix_length, _flags, _scope, link = IFADDRMSG.unpack_from(body)
-        local = attributes(body[IFADDRMSG.size :]).get(IFA_LOCAL)
+        parts = attributes(body[IFADDRMSG.size :])
+        local = parts.get(IFA_LOCAL, parts.get(IFA_ADDRESS))
         if link == index and local is not None:
-            found.append(IPv4Interface((local, prefix_length)))
+            found.append(ip_interface((local, prefix_length)))
     return found
 
 
-def add_default_route(route: NetlinkSocket, gateway: IPv4Address) -> None:
+def add_default_route(route: NetlinkSocket, gateway: Gateway) -> None:
     """`ip route add default via GATEWAY`. Raises: KernelError (EEXIST, ENETUNREACH)."""
+    _default_route(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, gateway)
+
+
+def delete_default_route(route: NetlinkSocket, gateway: Gateway) -> None:
+    """`ip route delete default via GATEWAY`. Raises: KernelError (ESRCH)."""
+    _default_route(route, RTM_DELROUTE, 0, gateway)
+
+
+def _default_route(route: NetlinkSocket, kind: int, flags: int, gateway: Gateway) -> None:
     payload = RTMSG.pack(
-        socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0
+        _FAMILIES[gateway.version],
+        0,
+        0,
+        0,
+        RT_TABLE_MAIN,
+        RTPROT_BOOT,
+        RT_SCOPE_UNIVERSE,
+        RTN_UNICAST,
+        0,
     ) + attribute(RTA_GATEWAY, gateway.packed)
-    route.request(
-        RTM_NEWROUTE,
-        NLM_F_CREATE | NLM_F_EXCL,
-        payload,
-        name="RTM_NEWROUTE",
-        operands=("default", str(gateway)),
-    )
+    name = "RTM_NEWROUTE" if kind == RTM_NEWROUTE else "RTM_DELROUTE"
+    route.request(kind, flags, payload, name=name, operands=("default", str(gateway)))
 
 
-def routes(route: NetlinkSocket) -> list[Route]:
-    """The IPv4 routes of the main table. Raises: KernelError."""
+def routes(route: NetlinkSocket, *, version: int = 4) -> list[Route]:
+    """The routes of the main table, of one family. Raises: KernelError."""
     found = []
-    wanted = RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+    wanted = RTMSG.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)
+    any_address = bytes(4 if version == 4 else 16)
     for body in route.dump(RTM_GETROUTE, wanted, name="RTM_GETROUTE"):
         prefix_length, table = body[1], body[4]
         parts = attributes(body[RTMSG.size :])
@@ -423,10 +475,14 @@ def routes(route: NetlinkSocket) -> list[Route]:
             table = _U32.unpack(parts[RTA_TABLE])[0]
         if table != RT_TABLE_MAIN:
             continue
-        destination = IPv4Network((parts.get(RTA_DST, bytes(4)), prefix_length))
+        destination = ip_network((parts.get(RTA_DST, any_address), prefix_length))
         index = _U32.unpack(parts[RTA_OIF])[0] if RTA_OIF in parts else 0
         found.append(Route(destination=destination, link_index=index))
     return found
+
+
+def _mtu(mtu: int) -> bytes:
+    return number_attribute(IFLA_MTU, mtu) if mtu else b""
 
 
 def _text(value: bytes) -> str:

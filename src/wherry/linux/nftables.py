@@ -27,7 +27,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from wherry.linux.netlink import (
     HEADER,
@@ -127,8 +127,8 @@ def pack_port(port: int) -> bytes:
     return port.to_bytes(2, "big")
 
 
-def pack_address_port(address: IPv4Address, port: int) -> bytes:
-    """`ipv4_addr . inet_service`."""
+def pack_address_port(address: IPv4Address | IPv6Address, port: int) -> bytes:
+    """`ipv4_addr . inet_service`, or the same with an `ipv6_addr`."""
     return address.packed + port.to_bytes(2, "big") + bytes(2)
 
 
@@ -137,9 +137,10 @@ def unpack_port(data: bytes) -> int:
     return int.from_bytes(data[:2], "big")
 
 
-def unpack_address_port(data: bytes) -> tuple[IPv4Address, int]:
-    """The parts of an `ipv4_addr . inet_service`."""
-    return IPv4Address(data[:4]), int.from_bytes(data[4:6], "big")
+def unpack_address_port(data: bytes) -> tuple[IPv4Address | IPv6Address, int]:
+    """The parts of an `ipv4_addr . inet_service`, or of the same with an `ipv6_addr`."""
+    size = 4 if len(data) == 8 else 16
+    return ip_address(data[:size]), int.from_bytes(data[size : size + 2], "big")
 
 
 def open_filter_socket() -> int:

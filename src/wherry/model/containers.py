@@ -11,7 +11,7 @@ from wherry.model.health import Health, HealthCheck
 from wherry.model.ids import ContainerId, ExecId, ImageId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.limits import Limits
-from wherry.model.networks import EndpointStatus, NetworkMode, Port, PortBinding
+from wherry.model.networks import EndpointStatus, EndpointWish, NetworkMode, Port, PortBinding
 
 # -- what the user asked ---------------------------------------------------------------------
 
@@ -159,6 +159,8 @@ class NetworkSpec:
     mac_address: str = ""
     links: tuple[Link, ...] = ()
     is_disabled: bool = False
+    endpoints: tuple[EndpointWish, ...] = ()
+    """Wishes for single networks; the one of `mode` may be among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -486,6 +486,78 @@ class NetworkNotFound(NotFound):
 
 
 @dataclass(eq=False)
+class AmbiguousNetwork(InvalidRequest):
+    """An id prefix or name that fits several networks."""
+
+    reference: str
+    count: int
+
+
+@dataclass(eq=False)
+class NetworkNameTaken(Conflict):
+    """Another network has the name."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class NetworkIsBuiltin(Forbidden):
+    """bridge, host and none can't be removed, nor made again."""
+
+    name: str
+    action: str
+    """`remove` or `create`."""
+
+
+@dataclass(eq=False)
+class NetworkInUse(Forbidden):
+    """Containers are on the network."""
+
+    name: str
+    network: str
+    holders: str
+    """Names and endpoint ids, as Docker lists them."""
+
+
+@dataclass(eq=False)
+class SubnetTaken(Forbidden):
+    """Another network, or the host, has addresses of the subnet."""
+
+    subnet: str
+    holder: str
+
+
+@dataclass(eq=False)
+class AddressTaken(Forbidden):
+    """Another endpoint has the address."""
+
+    address: str
+
+
+@dataclass(eq=False)
+class AlreadyConnected(Forbidden):
+    """The container is on the network."""
+
+    container: str
+    network: str
+
+
+@dataclass(eq=False)
+class NotConnected(Forbidden):
+    """The container is not on the network."""
+
+    container: str
+    network: str
+
+
+@dataclass(eq=False)
+class ConnectionRefused(Forbidden):
+    """This container and this network don't go together; `sentence` is Docker's."""
+
+    sentence: str
+
+
+@dataclass(eq=False)
 class PortInUse(Conflict):
     """The host port is taken; `owner` says by whom, as far as we can see."""
 

@@ -71,6 +71,66 @@ class NetworkMode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointWish:
+    """How a container is to be connected to one network."""
+
+    network: str
+    """What the user typed: a name, an id, or the beginning of one."""
+    aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """`container:alias`."""
+    ipv4_address: str = ""
+    """Empty: the next free one."""
+    ipv6_address: str = ""
+    mac_address: str = ""
+    driver_options: Mapping[str, str] = field(default_factory=dict)
+    gateway_priority: int = 0
+    """The highest leads to the world."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressRange:
+    """A subnet of a network, and how its addresses are given out."""
+
+    subnet: str
+    """In CIDR notation, of either family."""
+    gateway: str = ""
+    """An address of the subnet; empty: none."""
+    allocated_from: str = ""
+    """The part of the subnet that addresses are chosen from; empty: all of it."""
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    """Addresses that are never given out, by the name that the user gave them."""
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it is an IPv6 subnet."""
+        return ":" in self.subnet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRequest:
+    """A network that a user wants."""
+
+    name: str
+    driver: str = "bridge"
+    ranges: tuple[AddressRange, ...] = ()
+    """Subnets that were named; a family without one gets one from the pools."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    has_ipv4: bool = True
+    has_ipv6: bool = False
+    is_internal: bool = False
+    is_attachable: bool = False
+    is_configuration: bool = False
+    """A template for others, never a network itself (`--config-only`)."""
+    configured_by: str = ""
+    """The template (`--config-from`)."""
+    scope: str = "local"
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """The record of a network."""
 
@@ -78,11 +138,30 @@ class Network:
     name: str
     driver: str
     created_at_ns: int
-    subnet: str = ""
-    gateway: str = ""
+    ranges: tuple[AddressRange, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    has_ipv4: bool = True
+    has_ipv6: bool = False
     is_internal: bool = False
+    is_attachable: bool = False
+    is_configuration: bool = False
+    configured_by: str = ""
+    scope: str = "local"
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    is_builtin: bool = False
+    """bridge, host and none: made by the engine, never removed."""
+
+    @property
+    def subnet(self) -> str:
+        """The first IPv4 subnet; empty where there is none."""
+        return next((each.subnet for each in self.ranges if not each.is_ipv6), "")
+
+    @property
+    def gateway(self) -> str:
+        """The gateway of the first IPv4 subnet; empty where there is none."""
+        return next((each.gateway for each in self.ranges if not each.is_ipv6), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +174,18 @@ class EndpointStatus:
     address: str = ""
     prefix_length: int = 0
     gateway: str = ""
+    ipv6_address: str = ""
+    ipv6_prefix_length: int = 0
+    ipv6_gateway: str = ""
     mac_address: str = ""
     interface: str = ""
     published: tuple[PublishedPort, ...] = ()
+    names: tuple[str, ...] = ()
+    """What others on the network may call it: its name, aliases and short id."""
+    is_way_out: bool = False
+    """Whether the container's default route leads through it."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has an address now."""
+        return bool(self.address or self.ipv6_address)

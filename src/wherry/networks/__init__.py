@@ -1,25 +1,29 @@
-"""Networks: the default bridge, host and none; addresses, published ports, and name files.
+"""Networks: bridges, host and none; addresses, published ports, and name files.
 
-I own: the bridge and its addresses, the table of the packet filter that belongs to this engine,
-the veth pairs and network namespaces of containers, which host ports are published and by whom,
-and the content of /etc/hosts, /etc/resolv.conf and /etc/hostname.
+I own: the networks that users made, their bridges and addresses, the table of the packet filter
+that belongs to this engine, the veth pairs and network namespaces of containers, which host ports
+are published and by whom, and the content of /etc/hosts, /etc/resolv.conf and /etc/hostname.
 I never: enter a namespace (`NamespaceJobs` does), paste a user's text into a rule, or touch a
 link, rule or port that belongs to somebody else.
-On disk and in the kernel I leave: the bridge, one nft table, `exec-root/netns/ID` and
-`exec-root/netd.sock` while containers live; three files per container in its own directory.
+On disk and in the kernel I leave: rows for networks, bridges, one nft table,
+`exec-root/netns/ID` and `exec-root/netd.sock` while containers live; three files per container
+in its own directory.
 Called by: engine, wired by programs.
 """
 
 from wherry.networks.name_files import HOST_GATEWAY, rename_host
+from wherry.networks.network_table import MIGRATIONS, NetworkTable
 from wherry.networks.port_keeper import NetdKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.service import Networks
 
 __all__ = [
     "HOST_GATEWAY",
+    "MIGRATIONS",
     "AttachRequest",
     "NamespaceJobs",
     "NetdKeeper",
+    "NetworkTable",
     "Networks",
     "PortKeeper",
     "Sandbox",

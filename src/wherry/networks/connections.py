@@ -4,13 +4,12 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import IPv4Interface
 
 from wherry.linux import netlink
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import StepFailed
 from wherry.model.networks import EndpointStatus
-from wherry.networks.drivers.bridge import BridgeSettings, EndpointPlan, publish
+from wherry.networks.drivers.bridge import publish
 from wherry.networks.published_ports import filter_entries
 from wherry.operations.links import (
     CONTAINER_NETLINK,
@@ -60,6 +59,16 @@ def connect(
     return journal
 
 
+def undo_inside(done: Iterable[Operation], *, container_netlink: int) -> list[str]:
+    """Take back what was done inside a container that lives on; what went wrong."""
+    hands = Hands({CONTAINER_NETLINK: os.dup(container_netlink)})
+    try:
+        hands.hold(HOST_NETLINK, netlink.open_socket())
+        return undo(as_done(done), hands)
+    finally:
+        hands.close()
+
+
 def disconnect(
     namespace_path: str,
     published: PublishPorts | None = None,
@@ -98,28 +107,20 @@ def delete_lingering(interface: str) -> bool:
         hands.close()
 
 
-def publish_again(settings: BridgeSettings, endpoint: EndpointStatus) -> PublishPorts:
+def publish_again(table: str, endpoint: EndpointStatus) -> PublishPorts:
     """The operation that published an endpoint's ports."""
     return publish(
-        settings,
-        EndpointPlan(
-            namespace_path="",
-            host_interface="",
-            address=IPv4Interface(f"{endpoint.address}/{endpoint.prefix_length}"),
-            mac_address=endpoint.mac_address,
-            ports=filter_entries(endpoint.published),
-        ),
+        table,
+        target=endpoint.address,
+        target6=endpoint.ipv6_address,
+        ports=filter_entries(endpoint),
     )
 
 
-def remove_stray_ports(
-    settings: BridgeSettings, living: Iterable[str], *, packet_filter: int
-) -> None:
+def remove_stray_ports(table: str, living: Iterable[str], *, packet_filter: int) -> None:
     """Have no port lead to an address that is not in use. Raises: StepFailed."""
     stray = RemoveStrayPorts(
-        why="their containers ended while no daemon ran",
-        table=settings.table,
-        living=tuple(living),
+        why="their containers ended while no daemon ran", table=table, living=tuple(living)
     )
     hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
     try:
@@ -131,13 +132,13 @@ def remove_stray_ports(
 
 
 def publish_missing_ports(
-    settings: BridgeSettings, endpoints: Iterable[EndpointStatus], *, packet_filter: int
+    table: str, endpoints: Iterable[EndpointStatus], *, packet_filter: int
 ) -> None:
     """Publish what endpoints have and the packet filter has lost. Raises: StepFailed."""
     hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
     try:
         for endpoint in endpoints:
-            _publish_missing(publish_again(settings, endpoint), hands)
+            _publish_missing(publish_again(table, endpoint), hands)
     except OperationFailed as failed:
         raise as_step_failed(failed) from failed
     finally:

@@ -2,7 +2,6 @@
 
 import hashlib
 
-from wherry.model.errors import NetworkNotFound
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
 from wherry.networks.drivers.bridge import BridgeSettings
@@ -21,6 +20,7 @@ def default_networks(
             name=name,
             driver=driver,
             created_at_ns=created_at_ns,
+            is_builtin=True,
         )
         for name, driver in ((HOST, "host"), (NONE, "null"))
     ]
@@ -32,28 +32,12 @@ def default_networks(
                 name=BRIDGE,
                 driver="bridge",
                 created_at_ns=created_at_ns,
-                subnet=str(settings.address.network),
-                gateway=str(settings.address.ip),
+                ranges=settings.ranges,
                 options=_bridge_options(settings.name),
+                is_builtin=True,
             ),
         )
     return tuple(networks)
-
-
-def find_network(networks: tuple[Network, ...], reference: str) -> Network:
-    """A network by name, id, or a prefix of the id that fits one only.
-
-    Raises: NetworkNotFound.
-    """
-    for network in networks:
-        if reference in (network.name, network.id):
-            return network
-    if reference == "default":
-        return find_network(networks, BRIDGE)
-    fitting = [each for each in networks if reference and each.id.startswith(reference)]
-    if len(fitting) != 1:
-        raise NetworkNotFound(reference)
-    return fitting[0]
 
 
 def _network_id(engine_id: str, name: str) -> NetworkId:

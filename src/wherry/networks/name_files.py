@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from wherry.model.containers import NetworkSpec
+from wherry.model.networks import EndpointStatus
 from wherry.networks.sandboxes import AttachRequest
 
 HOSTS, RESOLV_CONF, HOSTNAME = "hosts", "resolv.conf", "hostname"
@@ -39,7 +40,7 @@ class ResolverWishes:
 
 def hosts_file(
     *,
-    address: str,
+    addresses: Sequence[str],
     hostname: str,
     domainname: str,
     extra_hosts: Sequence[str],
@@ -47,13 +48,12 @@ def hosts_file(
 ) -> str:
     """The hosts file of a container with a network namespace of its own.
 
-    `address` is empty for a container without a network.
+    `addresses` are its own, none for a container without a network.
     """
     lines = list(_LOCAL_NAMES)
     lines += _extra_lines(extra_hosts, gateway)
-    if address:
-        names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
-        lines.append((address, names))
+    names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    lines += ((each, names) for each in addresses)
     return "".join(f"{where}\t{names}\n" for where, names in lines)
 
 
@@ -134,15 +134,22 @@ def read_host_file(path: str) -> str:
         return ""
 
 
-def write_private_files(request: AttachRequest, *, address: str, gateway: str) -> None:
-    """The three files of a container with a network namespace of its own. Raises: OSError."""
+def write_private_files(
+    request: AttachRequest, *, endpoints: Sequence[EndpointStatus], gateway: str
+) -> None:
+    """The three files of a container with a network namespace of its own.
+
+    `gateway` is the host's address on the default bridge. Raises: OSError.
+    """
     spec = request.network
+    own = [each for one in endpoints for each in (one.address, one.ipv6_address) if each]
+    way_out = next((each.gateway for each in endpoints if each.is_way_out), "")
     hosts = hosts_file(
-        address=address,
+        addresses=own,
         hostname=request.hostname,
         domainname=request.domainname,
         extra_hosts=spec.extra_hosts,
-        gateway=gateway,
+        gateway=way_out or gateway,
     )
     resolv_conf = resolver_file(read_host_resolver_file(), _wishes_of(spec))
     _write(request, hosts=hosts, resolv_conf=resolv_conf)

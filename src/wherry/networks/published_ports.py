@@ -5,15 +5,17 @@ from collections.abc import Sequence
 
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import FeatureMissing, InvalidField
-from wherry.model.networks import Port, PortBinding, PublishedPort
+from wherry.model.networks import EndpointStatus, Port, PortBinding, PublishedPort
 from wherry.netd.protocol import Held, Wish
 
 ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
 _PROTOCOLS = ("tcp", "udp")
 
 
-def wishes_of(spec: NetworkSpec, *, has_ipv6: bool) -> tuple[Wish, ...]:
+def wishes_of(spec: NetworkSpec, *, has_ipv6: bool, default_address: str = "") -> tuple[Wish, ...]:
     """The host ports that a container wants.
+
+    `default_address` is the network's, for ports without one (`host_binding_ipv4`).
 
     Raises: InvalidField for an address that is none; FeatureMissing.
     """
@@ -21,7 +23,7 @@ def wishes_of(spec: NetworkSpec, *, has_ipv6: bool) -> tuple[Wish, ...]:
     if spec.publishes_all:
         bound = {binding.port for binding in bindings}
         bindings += [PortBinding(port=port) for port in spec.exposed if port not in bound]
-    return tuple(_wish(binding, has_ipv6=has_ipv6) for binding in bindings)
+    return tuple(_wish(binding, default_address, has_ipv6=has_ipv6) for binding in bindings)
 
 
 def published_of(wishes: Sequence[Wish], ports: Sequence[int]) -> tuple[PublishedPort, ...]:
@@ -60,8 +62,12 @@ def are_held(wishes: Sequence[Wish], held: Sequence[Held]) -> bool:
     return {(each.protocol, each.address, each.host_port) for each in held} == wanted
 
 
-def filter_entries(published: Sequence[PublishedPort]) -> tuple[tuple[str, str, int, int], ...]:
-    """Published ports as the packet filter leads them; IPv6 ones are netd's to relay."""
+def filter_entries(endpoint: EndpointStatus) -> tuple[tuple[str, str, int, int], ...]:
+    """Published ports as the packet filter leads them.
+
+    An IPv6 port leads to the container's IPv6 address; where it has none, and for `::1`, netd
+    relays.
+    """
     return tuple(
         (
             each.port.protocol,
@@ -69,17 +75,23 @@ def filter_entries(published: Sequence[PublishedPort]) -> tuple[tuple[str, str, 
             each.host_port,
             each.port.number,
         )
-        for each in published
-        if ":" not in each.host_address
+        for each in endpoint.published
+        if _is_filtered(each, endpoint)
     )
 
 
-def _wish(binding: PortBinding, *, has_ipv6: bool) -> Wish:
+def _is_filtered(published: PublishedPort, endpoint: EndpointStatus) -> bool:
+    if ":" in published.host_address:
+        return bool(endpoint.ipv6_address) and published.host_address != LOOPBACK_V6
+    return bool(endpoint.address)
+
+
+def _wish(binding: PortBinding, default_address: str, *, has_ipv6: bool) -> Wish:
     if binding.port.protocol not in _PROTOCOLS:
         raise FeatureMissing(f"publishing {binding.port.protocol} ports")
     return Wish(
         protocol=binding.port.protocol,
-        addresses=_addresses(binding.host_address, has_ipv6=has_ipv6),
+        addresses=_addresses(binding.host_address or default_address, has_ipv6=has_ipv6),
         first=binding.host_port,
         last=binding.host_port_end or binding.host_port,
         port=binding.port.number,

@@ -25,6 +25,10 @@ class NamespaceJobs(Protocol):
         """A NETLINK_ROUTE socket inside an existing namespace; the caller closes it."""
         ...
 
+    async def set_sysctl(self, path: str, name: str, value: str) -> list[journals.Line]:
+        """Set a `net/...` sysctl inside an existing namespace; the journal of it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:

@@ -1,54 +1,36 @@
-"""The face of networking: attach and detach containers, list networks, recover at boot."""
+"""The face of networking: networks made and removed; containers are for `attachments`."""
 
+import asyncio
 import contextlib
-import logging
 import os
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import replace
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
-from wherry.kit.random_ids import new_id
-from wherry.model.containers import NetworkSpec
-from wherry.model.errors import NetworkNotFound
-from wherry.model.ids import ContainerId, EndpointId
-from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
-from wherry.networks import connections, default_networks
-from wherry.networks.bridge_network import BridgeNetwork
-from wherry.networks.drivers import bridge as bridge_driver
-from wherry.networks.name_files import (
-    HOSTNAME,
-    HOSTS,
-    RESOLV_CONF,
-    write_host_files,
-    write_private_files,
-)
+from wherry.model.errors import ConnectionRefused, HostLacks, InvalidValue, NetworkIsBuiltin
+from wherry.model.ids import ContainerId
+from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkRequest
+from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
+from wherry.networks.attachments import Attachments
+from wherry.networks.bridges import Bridges
+from wherry.networks.default_networks import default_networks
+from wherry.networks.definitions import check_name, defined
+from wherry.networks.host_ports import HostPorts
+from wherry.networks.network_table import NetworkTable
 from wherry.networks.port_keeper import PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
-from wherry.networks.uninterrupted import to_its_end
-from wherry.operations import journal as journals
-from wherry.operations.plan import Journal, OperationFailed
-
-_log = logging.getLogger(__name__)
 
 NO_BRIDGE = "none"
 _NAMESPACES = "netns"
 
 
-@dataclass(frozen=True, slots=True)
-class _Attached:
-    """How a container is connected."""
-
-    namespace_path: str
-    """Empty for the host's."""
-    is_on_bridge: bool
-
-
 class Networks:
-    """Every container's network.
+    """Every network, and every container's.
 
-    The engine calls `attach` and `detach` of one container one after the other; those of
-    different containers may overlap.
+    The engine calls `attach`, `detach`, `connect` and `disconnect` of one container one after
+    the other; those of different containers may overlap, with each other and with `create` and
+    `remove`.
     """
 
     def __init__(
@@ -59,105 +41,157 @@ class Networks:
         bip: str,
         jobs: NamespaceJobs,
         port_keeper: PortKeeper,
+        table: NetworkTable,
         offload: OffloadPool,
         clock: Clock,
         engine_id: str,
+        pools: Sequence[tuple[Subnet, int]] = (),
     ) -> None:
         """`bridge` empty: docker0, or wherry0 where that name is taken; `none`: no bridge.
 
         `bip` is the bridge's address with its prefix length; empty: 172.17.0.1/16, or the next
-        of the default pools that the host has no route into.
+        of the pools that the host has no route into. Empty `pools`: Docker's.
         """
         self._namespaces = os.path.join(exec_root, _NAMESPACES)
-        self._jobs, self._offload = jobs, offload
-        self._clock, self._engine_id = clock, engine_id
-        self._bridge: BridgeNetwork | None = None
-        if bridge != NO_BRIDGE:
-            self._bridge = BridgeNetwork(
-                name=bridge,
-                bip=bip,
-                alias=f"wherry {engine_id}",
-                jobs=jobs,
-                port_keeper=port_keeper,
-                offload=offload,
-            )
-        self._gateway = ""
-        self._networks: tuple[Network, ...] = ()
-        self._attached: dict[ContainerId, _Attached] = {}
+        self._offload, self._clock = offload, clock
+        self._table, self._engine_id = table, engine_id
+        self._default_name, self._bip = bridge, bip
+        self._pools: tuple[tuple[Subnet, int], ...] = (
+            *(pools or DEFAULT_POOLS),
+            unique_local_pool(engine_id),
+        )
+        self._bridges = Bridges(engine_id=engine_id, offload=offload)
+        self._attachments = Attachments(
+            namespaces=self._namespaces,
+            table=table,
+            bridges=self._bridges,
+            ports=HostPorts(port_keeper, offload),
+            jobs=jobs,
+            offload=offload,
+        )
+        self._changing = asyncio.Lock()
 
     # -- lifecycle ---------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Bring the bridge, the packet filter and netd up, or repair them.
+        """Bring the bridges, the packet filter and netd up, or repair them.
 
-        Raises: InvalidField; StepFailed; AddressPoolExhausted.
+        Raises: InvalidField; StepFailed; AddressPoolExhausted; StateUnreadable.
         """
         os.makedirs(self._namespaces, mode=0o711, exist_ok=True)
-        settings = await self._bridge.open() if self._bridge else None
-        self._gateway = str(settings.address.ip) if settings else ""
-        self._networks = default_networks.default_networks(
-            settings, engine_id=self._engine_id, created_at_ns=self._clock.now_ns()
+        default = None
+        if self._default_name != NO_BRIDGE:
+            default = await self._bridges.find_default(
+                name=self._default_name, bip=self._bip, pools=self._pools
+            )
+        builtin = default_networks(
+            default, engine_id=self._engine_id, created_at_ns=self._clock.now_ns()
+        )
+        await self._offload(self._table.load, builtin)
+        await self._bridges.open(self._table.all(), replaces_addresses=bool(self._bip))
+        await self._attachments.open(
+            host_gateway=str(default.gateways[0].ip) if default is not None else ""
         )
 
     async def close(self) -> None:
         """Let go; containers that live on keep their network."""
-        if self._bridge:
-            await self._bridge.close()
+        await self._attachments.close()
+        self._bridges.close()
 
     async def remove_everything(self) -> None:
-        """End netd and remove the bridge, the table and every namespace of this engine.
+        """End netd and remove the bridges, the table and every namespace of this engine.
 
         Raises: StepFailed.
         """
-        for container_id in tuple(self._attached):
-            await self.detach(container_id)
-        await self.sweep(frozenset())
-        if self._bridge:
-            await self._bridge.remove()
+        await self._attachments.remove_everything()
+        await self._bridges.remove_everything()
         with contextlib.suppress(OSError):
             os.rmdir(self._namespaces)
+
+    # -- networks ----------------------------------------------------------------------------
+
+    def list(self) -> tuple[Network, ...]:
+        """Every network; bridge (unless disabled), host and none first."""
+        return self._table.all()
+
+    def get(self, reference: str) -> Network:
+        """A network by id, name or prefix of the id. Raises: NetworkNotFound, Ambiguous…"""
+        return self._table.find(reference)
+
+    async def create(self, request: NetworkRequest) -> Network:
+        """Make a network. Raises: InvalidValue, NetworkNameTaken, SubnetTaken, HostLacks…"""
+        check_name(request.name)
+        async with self._changing, UndoStack() as undo:
+            self._table.require_free_name(request.name)
+            completed = self._completed(request)
+            _check_driver(completed)
+            network = defined(
+                completed,
+                occupied=await self._bridges.occupied(self._table.all()),
+                pools=self._pools,
+                created_at_ns=self._clock.now_ns(),
+            )
+            if network.driver == "bridge" and not network.is_configuration:
+                undo.push(self._bridges.remove, network)
+                await self._bridges.add(network)
+            await self._offload(self._table.add, network)
+            undo.keep()
+        return network
+
+    async def remove(self, network: Network) -> None:
+        """Remove a network that nobody is on. Raises: NetworkIsBuiltin, StepFailed."""
+        if network.is_builtin:
+            raise NetworkIsBuiltin(network.name, "remove")
+        async with self._changing:
+            await self._offload(self._table.remove, network.id)
+            await self._bridges.remove(network)
+
+    def _completed(self, request: NetworkRequest) -> NetworkRequest:
+        """The request, completed by the template that it names (`--config-from`)."""
+        if not request.configured_by:
+            return request
+        template = self._table.find(request.configured_by)
+        if not template.is_configuration:
+            raise ConnectionRefused(f"{template.name} is not a configuration-only network")
+        return replace(
+            request,
+            ranges=template.ranges,
+            options=template.options,
+            has_ipv6=template.has_ipv6,
+            is_internal=template.is_internal,
+        )
 
     # -- containers --------------------------------------------------------------------------
 
     async def attach(self, request: AttachRequest) -> Sandbox:
-        """Give a container its network; nothing is left when it fails.
+        """Give a container its networks; nothing is left when it fails.
 
-        Raises: PortInUse, AddressPoolExhausted, NetworkNotFound, InvalidField, FeatureMissing,
-        StepFailed.
+        Raises: PortInUse, AddressPoolExhausted, AddressTaken, NetworkNotFound, InvalidValue,
+        FeatureMissing, StepFailed.
         """
-        if request.joined is not None:
-            return Sandbox(
-                namespace_path=request.joined.namespace_path,
-                endpoints=(),
-                hosts_path=request.joined.hosts_path,
-                resolv_conf_path=request.joined.resolv_conf_path,
-                hostname_path=request.joined.hostname_path,
-            )
-        await self.detach(request.container_id)
-        network = self._network_of(request.network)
-        path = self._namespace_path(request.container_id)
-        match network.driver:
-            case "host":
-                await self._offload(write_host_files, request, gateway=self._gateway)
-                path, endpoint, journal = "", _endpoint_without_address(network), []
-            case "null":
-                journal = await self._attach_to_nothing(request, path)
-                endpoint = _endpoint_without_address(network)
-            case _:
-                assert self._bridge is not None, "only a bridge makes such a network"
-                endpoint, journal = await self._bridge.attach(request, network, path)
-        self._attached[request.container_id] = _Attached(path, bool(endpoint.address))
-        return _sandbox(path, (endpoint,), request.files_directory, journal)
+        return await self._attachments.attach(request)
 
     async def detach(self, container_id: ContainerId) -> None:
-        """Take a container's network away. Doing so twice is no error."""
-        attached = self._attached.pop(container_id, None)
-        if attached is None:
-            return
-        if attached.is_on_bridge and self._bridge:
-            await self._bridge.detach(container_id, attached.namespace_path)
-        elif attached.namespace_path:
-            await self._release_namespace(attached.namespace_path)
+        """Take a container's networks away. Doing so twice is no error."""
+        await self._attachments.detach(container_id)
+
+    async def connect(
+        self, request: AttachRequest, wish: EndpointWish
+    ) -> tuple[EndpointStatus, ...]:
+        """Connect a running container to one more network; all of its endpoints then.
+
+        Raises: AlreadyConnected, ConnectionRefused, AddressTaken, NetworkNotFound, StepFailed.
+        """
+        return await self._attachments.connect(request, wish)
+
+    async def disconnect(
+        self, request: AttachRequest, network: Network
+    ) -> tuple[EndpointStatus, ...]:
+        """Take a running container off one network; its endpoints then.
+
+        Raises: NotConnected, ConnectionRefused, StepFailed.
+        """
+        return await self._attachments.disconnect(request, network)
 
     async def restore(
         self,
@@ -167,105 +201,32 @@ class Networks:
     ) -> Sandbox:
         """At boot: take over the addresses and ports of a container that lives.
 
-        A container in another's namespace has no endpoints and nothing to restore; its sandbox
-        is the other's. Raises: StepFailed.
+        Raises: StepFailed.
         """
-        path = self._namespace_path(container_id)
-        if not await self._offload(os.path.exists, path):
-            path = ""
-        on_bridge = [each for each in endpoints if each.address]
-        for endpoint in on_bridge:
-            if self._bridge:
-                await self._bridge.restore(container_id, endpoint)
-        self._attached[container_id] = _Attached(path, bool(on_bridge))
-        return _sandbox(path, endpoints, files_directory, [])
+        return await self._attachments.restore(container_id, endpoints, files_directory)
 
     async def sweep(self, living: Set[ContainerId]) -> None:
         """At boot, after every `restore`: remove what belongs to no living container.
 
-        Ports that living containers lost meanwhile are published again. Raises: StepFailed.
+        Raises: StepFailed.
         """
-        for name in await self._offload(os.listdir, self._namespaces):
-            if name not in living:
-                await self.detach(ContainerId(name))
-                await self._release_namespace(self._namespace_path(ContainerId(name)))
-        if self._bridge:
-            await self._bridge.sweep(living)
+        await self._attachments.sweep(living)
 
-    async def _attach_to_nothing(self, request: AttachRequest, path: str) -> Journal:
-        await self._offload(write_private_files, request, address="", gateway=self._gateway)
-        async with UndoStack() as undo:
-            undo.push(self._release_namespace, path)
-            journal = await to_its_end(self._make_empty_namespace(path))
-            undo.keep()
-        return journal
 
-    async def _make_empty_namespace(self, path: str) -> Journal:
-        container_netlink, lines = await self._jobs.make_network_namespace(path)
-        try:
-            done = await self._offload(
-                connections.connect,
-                (bridge_driver.loopback_up(path),),
-                namespace_path=path,
-                container_netlink=container_netlink,
+def _check_driver(request: NetworkRequest) -> None:
+    match request.driver:
+        case "bridge":
+            return
+        case "host" | "null":
+            raise ConnectionRefused(f'only one instance of "{request.driver}" network is allowed')
+        case "overlay":
+            raise ConnectionRefused(
+                'This node is not a swarm manager. Use "docker swarm init" or "docker swarm '
+                'join" to connect this node to swarm and try again.'
             )
-        except OperationFailed as failed:
-            raise connections.as_step_failed(failed) from failed
-        finally:
-            os.close(container_netlink)
-        return journals.from_json(lines) + done
-
-    async def _release_namespace(self, path: str) -> None:
-        for problem in await self._offload(connections.disconnect, path):
-            _log.warning("networks.detach_incomplete path=%s %s", path, problem)
-
-    def _namespace_path(self, container_id: ContainerId) -> str:
-        return os.path.join(self._namespaces, container_id)
-
-    # -- networks ----------------------------------------------------------------------------
-
-    def list(self) -> tuple[Network, ...]:
-        """bridge (unless disabled), host and none."""
-        return self._networks
-
-    def get(self, reference: str) -> Network:
-        """A network by name, id or unambiguous prefix of the id. Raises: NetworkNotFound."""
-        return default_networks.find_network(self._networks, reference)
-
-    def _network_of(self, spec: NetworkSpec) -> Network:
-        if spec.is_disabled:
-            return self.get(default_networks.NONE)
-        match spec.mode.kind:
-            case NetworkModeKind.DEFAULT:
-                has_bridge = self._bridge is not None
-                return self.get(default_networks.BRIDGE if has_bridge else default_networks.NONE)
-            case NetworkModeKind.NONE:
-                return self.get(default_networks.NONE)
-            case NetworkModeKind.HOST:
-                return self.get(default_networks.HOST)
-            case NetworkModeKind.NETWORK:
-                return self.get(spec.mode.reference)
-            case NetworkModeKind.CONTAINER:  # the caller knows the other one: `joined`
-                raise NetworkNotFound(spec.mode.reference)
-
-
-def _endpoint_without_address(network: Network) -> EndpointStatus:
-    return EndpointStatus(
-        endpoint_id=EndpointId(new_id()), network_id=network.id, network_name=network.name
-    )
-
-
-def _sandbox(
-    path: str,
-    endpoints: tuple[EndpointStatus, ...],
-    files_directory: str,
-    journal: Journal,
-) -> Sandbox:
-    return Sandbox(
-        namespace_path=path,
-        endpoints=endpoints,
-        hosts_path=os.path.join(files_directory, HOSTS),
-        resolv_conf_path=os.path.join(files_directory, RESOLV_CONF),
-        hostname_path=os.path.join(files_directory, HOSTNAME),
-        journal=journal,
-    )
+        case "macvlan" | "ipvlan":
+            raise HostLacks(f"network driver {request.driver}", "its driver")
+        case unknown:
+            raise InvalidValue(
+                f"could not find plugin {unknown} in v1 plugin registry: plugin not found"
+            )

@@ -5,7 +5,7 @@ These files show the network namespace of the process that they belong to, whoev
 """
 
 import os
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from wherry.operations.looking import CONTAINER_PID
 from wherry.operations.plan import Evidence, Finding, Verdict
@@ -28,24 +28,33 @@ def link_finding(evidence: Evidence, namespace: str, interface: str) -> Finding:
     return Finding(Verdict.CHANGED, f"{interface} is down, or has lost its addresses")
 
 
-def address_finding(evidence: Evidence, namespace: str, address: IPv4Address) -> Finding:
+def address_finding(
+    evidence: Evidence, namespace: str, address: IPv4Address | IPv6Address
+) -> Finding:
     """Whether the namespace still has an address."""
     seen = _not_seen(evidence, namespace)
     if seen is not None:
         return seen
-    found = [each for each in _local_addresses(evidence) if not each.is_loopback]
+    local: list[IPv4Address | IPv6Address] = [*_local_addresses(evidence)]
+    if address.version == 6:
+        local = [*_local_ipv6_addresses(evidence)]
+    found = [each for each in local if not each.is_loopback and not each.is_link_local]
     shown = " ".join(map(str, found)) or "no address"
     return Finding(Verdict.STILL_TRUE if address in found else Verdict.GONE, shown)
 
 
-def gateway_finding(evidence: Evidence, namespace: str, gateway: IPv4Address) -> Finding:
+def gateway_finding(
+    evidence: Evidence, namespace: str, gateway: IPv4Address | IPv6Address
+) -> Finding:
     """Whether everything else still goes to a gateway."""
     seen = _not_seen(evidence, namespace)
     if seen is not None:
         return seen
-    found = [
+    found: list[IPv4Address | IPv6Address] = [
         _address(row[_GATEWAY]) for row in _routes(evidence) if not int(row[_DESTINATION], 16)
     ]
+    if gateway.version == 6:
+        found = [*_ipv6_gateways(evidence)]
     if not found:
         return Finding(Verdict.GONE, "no default route")
     verdict = Verdict.STILL_TRUE if gateway in found else Verdict.CHANGED
@@ -83,6 +92,19 @@ def _local_addresses(evidence: Evidence) -> list[IPv4Address]:
             elif words == ["/32", "host", "LOCAL"]:
                 found[IPv4Address(last)] = None
     return list(found)
+
+
+def _local_ipv6_addresses(evidence: Evidence) -> list[IPv6Address]:
+    with open(f"/proc/{evidence[CONTAINER_PID]}/net/if_inet6", encoding="ascii") as file:
+        return [IPv6Address(bytes.fromhex(line.split()[0])) for line in file]
+
+
+def _ipv6_gateways(evidence: Evidence) -> list[IPv6Address]:
+    """The next hops of default routes: destination, its length, source, its length, next hop."""
+    with open(f"/proc/{evidence[CONTAINER_PID]}/net/ipv6_route", encoding="ascii") as file:
+        rows = [line.split() for line in file]
+    hops = [IPv6Address(bytes.fromhex(row[4])) for row in rows if row[1] == "00"]
+    return [each for each in hops if not each.is_unspecified]
 
 
 def _address(text: str) -> IPv4Address:

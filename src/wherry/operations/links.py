@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import ip_address, ip_interface
 from typing import ClassVar
 
 from wherry.linux import mounts, netlink
@@ -88,10 +88,14 @@ class CreateBridge(Operation):
     name: str
     mac_address: str
     alias: str
+    mtu: int = 0
+    """Zero: the kernel's 1500."""
 
     def do(self, hands: Hands) -> Evidence:
         with _route(hands) as route:
-            netlink.create_bridge(route, self.name, mac_address=self.mac_address, alias=self.alias)
+            netlink.create_bridge(
+                route, self.name, mac_address=self.mac_address, alias=self.alias, mtu=self.mtu
+            )
             return {"ifindex": netlink.link_index(route, self.name)}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
@@ -107,8 +111,9 @@ class CreateBridge(Operation):
         return f"create the bridge {self.name}"
 
     def shell(self) -> str:
+        mtu = f" mtu {self.mtu}" if self.mtu else ""
         return (
-            f"ip link add {self.name} address {self.mac_address} type bridge; "
+            f"ip link add {self.name} address {self.mac_address}{mtu} type bridge; "
             f"ip link set {self.name} alias {self.alias}"
         )
 
@@ -126,6 +131,8 @@ class CreateVethPair(Operation):
     peer_mac_address: str
     namespace: str
     """Path that the namespace is kept as."""
+    mtu: int = 0
+    """Zero: the kernel's 1500."""
 
     def do(self, hands: Hands) -> Evidence:
         with _route(hands) as route:
@@ -137,6 +144,7 @@ class CreateVethPair(Operation):
                 peer_mac_address=self.peer_mac_address,
                 peer_namespace=hands.get(NAMESPACE),
                 master=bridge,
+                mtu=self.mtu,
             )
             return {"ifindex": netlink.link_index(route, self.name), "master": bridge}
 
@@ -151,9 +159,10 @@ class CreateVethPair(Operation):
         return f"connect {self.peer_name} inside to {self.name} on {self.bridge}"
 
     def shell(self) -> str:
+        mtu = f" mtu {self.mtu}" if self.mtu else ""
         return (
-            f"ip link add {self.name} master {self.bridge} type veth peer name "
-            f"{self.peer_name} address {self.peer_mac_address} netns {self.namespace}"
+            f"ip link add {self.name}{mtu} master {self.bridge} type veth peer name "
+            f"{self.peer_name} address {self.peer_mac_address}{mtu} netns {self.namespace}"
         )
 
 
@@ -176,6 +185,27 @@ class AllowHairpin(Operation):
 
     def shell(self) -> str:
         return f"bridge link set dev {self.interface} hairpin on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsolatePort(Operation):
+    """Let a bridge port talk to the bridge and to no other isolated port."""
+
+    kind: ClassVar[str] = "isolate-port"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    interface: str
+
+    def do(self, hands: Hands) -> Evidence:
+        with _route(hands) as route:
+            netlink.set_isolated(route, self.interface)
+        return {}
+
+    def describe(self) -> str:
+        return f"keep {self.interface} apart from its neighbours"
+
+    def shell(self) -> str:
+        return f"bridge link set dev {self.interface} isolated on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +257,7 @@ class AssignAddress(Operation):
     def do(self, hands: Hands) -> Evidence:
         with _route(hands, self.namespace) as route:
             index = netlink.link_index(route, self.interface)
-            netlink.add_address(route, index, IPv4Interface(self.address))
+            netlink.add_address(route, index, ip_interface(self.address))
         return {"ifindex": index}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
@@ -235,17 +265,18 @@ class AssignAddress(Operation):
             return  # it goes with the namespace
         with _route(hands) as route, _tolerating(errno.ENODEV, errno.EADDRNOTAVAIL):
             index = netlink.link_index(route, self.interface)
-            netlink.delete_address(route, index, IPv4Interface(self.address))
+            netlink.delete_address(route, index, ip_interface(self.address))
 
     def check(self, evidence: Evidence) -> Finding:
         if self.namespace:
-            address = IPv4Interface(self.address).ip
+            address = ip_interface(self.address).ip
             return inside.address_finding(evidence, self.namespace, address)
         with _route(Hands()) as route:
             found = netlink.find_link(route, self.interface)
             if found is None:
                 return Finding(Verdict.GONE, f"no link {self.interface}")
-            seen = [str(each) for each in netlink.addresses(route, found.index)]
+            version = ip_interface(self.address).version
+            seen = [str(each) for each in netlink.addresses(route, found.index, version=version)]
         same = self.address in seen
         return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, " ".join(seen))
 
@@ -268,17 +299,24 @@ class AddDefaultRoute(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with _route(hands, self.namespace) as route:
-            netlink.add_default_route(route, IPv4Address(self.gateway))
+            netlink.add_default_route(route, ip_address(self.gateway))
         return {}
 
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        if not hands.holds(CONTAINER_NETLINK):
+            return  # it goes with the namespace
+        with _route(hands, self.namespace) as route, _tolerating(errno.ESRCH, errno.ENODEV):
+            netlink.delete_default_route(route, ip_address(self.gateway))
+
     def check(self, evidence: Evidence) -> Finding:
-        return inside.gateway_finding(evidence, self.namespace, IPv4Address(self.gateway))
+        return inside.gateway_finding(evidence, self.namespace, ip_address(self.gateway))
 
     def describe(self) -> str:
         return f"route everything else via {self.gateway}{_where(self.namespace)}"
 
     def shell(self) -> str:
-        return f"{_enter(self.namespace)}ip route add default via {self.gateway}"
+        family = "-6 " if ":" in self.gateway else ""
+        return f"{_enter(self.namespace)}ip {family}route add default via {self.gateway}"
 
 
 # -- shared ----------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ for ever (`wherry.linux.nftables` says why).
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import ClassVar
 
 from wherry.linux import conntrack, nftables
@@ -19,8 +19,14 @@ from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, 
 PACKET_FILTER = "packet-filter"
 ANYWHERE, ADDRESSED = "anywhere", "addressed"
 PROTOCOLS = ("tcp", "udp")
-MAPS = tuple(f"{protocol}-{scope}" for protocol in PROTOCOLS for scope in (ANYWHERE, ADDRESSED))
-"""Names of the maps that every table has: by port alone, or by address and port."""
+MAPS = tuple(
+    f"{protocol}{family}-{scope}"
+    for protocol in PROTOCOLS
+    for family in ("", "6")
+    for scope in (ANYWHERE, ADDRESSED)
+)
+"""Names of the maps that every table has: by port alone, or by address and port; IPv6 apart."""
+ANY_V6 = "::"
 
 _FAMILY = "inet"
 
@@ -71,6 +77,50 @@ class InstallTable(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdmitNetwork(Operation):
+    """Tell the packet filter of a network: its bridge, its subnets, whom it may talk to."""
+
+    kind: ClassVar[str] = "admit-network"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    table: str
+    elements: tuple[tuple[str, str], ...]
+    """Name of a set, and an element of it; only names and addresses that were validated."""
+
+    def do(self, hands: Hands) -> Evidence:
+        self._run("add")
+        return {"elements": len(self.elements)}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        try:
+            self._run("delete")
+        except OSError:
+            # Somebody took some of them away: the others still have to go.
+            for element in self.elements:
+                with suppress(OSError):
+                    AdmitNetwork(why=self.why, table=self.table, elements=(element,))._run(
+                        "delete"
+                    )
+
+    def describe(self) -> str:
+        shown = ", ".join(f"{element} in {name}" for name, element in self.elements)
+        return f"admit {shown}"
+
+    def shell(self) -> str:
+        return f"nft {shlex.quote('; '.join(self._commands('add')))}"
+
+    def _run(self, verb: str) -> None:
+        try:
+            nftables.run_ruleset("\n".join(self._commands(verb)) + "\n")
+        except nftables.RulesetRefused as refused:
+            raise OSError(f"nftables: {refused}") from refused
+
+    def _commands(self, verb: str) -> Iterator[str]:
+        for name, element in self.elements:
+            yield f"{verb} element {_FAMILY} {self.table} {name} {{ {element} }}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPorts(Operation):
     """Lead host ports to a container, all of them in one transaction."""
 
@@ -79,9 +129,11 @@ class PublishPorts(Operation):
 
     table: str
     target: str
-    """The container's address."""
+    """The container's IPv4 address."""
     ports: tuple[tuple[str, str, int, int], ...]
-    """Protocol, host address (empty: any), host port, container's port."""
+    """Protocol, host address (empty: any of IPv4, `::`: any of IPv6), host port, its port."""
+    target6: str = ""
+    """The container's IPv6 address, where ports on IPv6 addresses lead."""
 
     def do(self, hands: Hands) -> Evidence:
         with _filter(hands) as descriptor:
@@ -116,7 +168,8 @@ class PublishPorts(Operation):
 
     def describe(self) -> str:
         shown = ", ".join(
-            f"{address or '*'}:{port} -> {self.target}:{inner}/{protocol}"
+            f"{_bracketed(address) or '*'}:{port} -> {_bracketed(self._target(address))}:{inner}"
+            f"/{protocol}"
             for protocol, address, port, inner in self.ports
         )
         return f"publish {shown}"
@@ -130,18 +183,21 @@ class PublishPorts(Operation):
 
     def _commands(self, verb: str, *, with_value: bool = True) -> Iterator[str]:
         for protocol, address, port, inner in self.ports:
-            key = f"{address} . {port}" if address else str(port)
-            value = f" : {self.target} . {inner}" if with_value else ""
-            scope = ADDRESSED if address else ANYWHERE
-            place = f"{_FAMILY} {self.table} {protocol}-{scope}"
+            is_anywhere = address in ("", ANY_V6)
+            key = str(port) if is_anywhere else f"{address} . {port}"
+            value = f" : {self._target(address)} . {inner}" if with_value else ""
+            place = f"{_FAMILY} {self.table} {_map_name(protocol, address)}"
             yield f"{verb} element {place} {{ {key}{value} }}"
 
     def elements(self) -> tuple[nftables.Element, ...]:
         """The entries of the maps."""
         return tuple(
-            port_element(protocol, address, port, IPv4Address(self.target), inner)
+            port_element(protocol, address, port, ip_address(self._target(address)), inner)
             for protocol, address, port, inner in self.ports
         )
+
+    def _target(self, host_address: str) -> str:
+        return self.target6 if ":" in host_address else self.target
 
     def _forget_flows(self, descriptor: int) -> None:
         """Flows that began before keep their old way: a UDP client would go on failing."""
@@ -162,13 +218,13 @@ class RemoveStrayPorts(Operation):
     """Addresses of containers that live."""
 
     def do(self, hands: Hands) -> Evidence:
-        living = {IPv4Address(address).packed for address in self.living}
+        living = {ip_address(address) for address in self.living}
         with _filter(hands) as descriptor:
             stray = [
                 each
                 for name in MAPS
                 for each in nftables.list_elements(descriptor, self.table, name)
-                if each.value[:4] not in living
+                if nftables.unpack_address_port(each.value)[0] not in living
             ]
             _delete(descriptor, self.table, stray)
         return {"removed": len(stray)}
@@ -178,17 +234,32 @@ class RemoveStrayPorts(Operation):
 
 
 def port_element(
-    protocol: str, host_address: str, host_port: int, target: IPv4Address, port: int
+    protocol: str,
+    host_address: str,
+    host_port: int,
+    target: IPv4Address | IPv6Address,
+    port: int,
 ) -> nftables.Element:
-    """The entry that leads a host port to a container's; an empty address means any."""
-    if host_address:
-        map_name = f"{protocol}-{ADDRESSED}"
-        key = nftables.pack_address_port(IPv4Address(host_address), host_port)
-    else:
-        map_name = f"{protocol}-{ANYWHERE}"
+    """The entry that leads a host port to a container's.
+
+    An empty address means any of IPv4, `::` any of IPv6.
+    """
+    if host_address in ("", ANY_V6):
         key = nftables.pack_port(host_port)
+    else:
+        key = nftables.pack_address_port(ip_address(host_address), host_port)
     value = nftables.pack_address_port(target, port)
-    return nftables.Element(map_name=map_name, key=key, value=value)
+    return nftables.Element(map_name=_map_name(protocol, host_address), key=key, value=value)
+
+
+def _map_name(protocol: str, host_address: str) -> str:
+    family = "6" if ":" in host_address else ""
+    scope = ANYWHERE if host_address in ("", ANY_V6) else ADDRESSED
+    return f"{protocol}{family}-{scope}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _delete(descriptor: int, table: str, elements: Sequence[nftables.Element]) -> None:

@@ -59,7 +59,8 @@ from wherry.kit.clock import SystemClock
 from wherry.linux import cgroups
 from wherry.model.containers import LogSpec
 from wherry.model.limits import Ulimit
-from wherry.networks import NetdKeeper, Networks
+from wherry.networks import MIGRATIONS as NETWORK_MIGRATIONS
+from wherry.networks import NetdKeeper, Networks, NetworkTable
 from wherry.oci.image_spec import Platform
 from wherry.programs import netd as netd_program
 from wherry.programs.daemon_values import DEFAULT_LOG_OPTIONS
@@ -428,6 +429,7 @@ def _lay_ground(settings: Settings) -> _Ground:
                 *Snapshots.MIGRATIONS,
                 *ImageStore.MIGRATIONS,
                 *VOLUME_MIGRATIONS,
+                *NETWORK_MIGRATIONS,
             ),
         ),
         offload=OffloadPool(),
@@ -452,6 +454,7 @@ def _networks(ground: _Ground, tasks: Tasks) -> Networks:
         bridge=settings.bridge,
         bip=settings.bip,
         jobs=tasks,
+        table=NetworkTable(ground.database),
         port_keeper=NetdKeeper(
             exec_root=settings.exec_root,
             command=(sys.executable, "-I", "-S", netd_program.__file__),

@@ -15,6 +15,9 @@ from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execut
 from wherry.operations.sysctls import SetSysctl
 from wherry.shim.views import open_view
 
+Done = tuple[Message, tuple[int, ...]]
+"""What a job answers: results, and descriptors that are closed once they are sent."""
+
 
 def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
     """A network namespace of its own for a container, kept at a path; entered by its maker."""
@@ -44,21 +47,41 @@ def way_back() -> Plan:
     )
 
 
-def make_network_namespace(message: Message) -> tuple[Message, int]:
+def make_network_namespace(message: Message) -> Done:
     """Make the namespace; answer the journal and a netlink socket inside. Raises: OSError."""
     plan = network_namespace_plan(message["path"], has_ipv6=os.path.isdir("/proc/sys/net/ipv6"))
     journal, inside = _socket_inside(plan)
-    return {"entries": journals.to_json(journal)}, inside
+    return {"entries": journals.to_json(journal)}, (inside,)
 
 
-def open_netlink(message: Message) -> tuple[Message, int]:
+def open_netlink(message: Message) -> Done:
     """A netlink socket inside the namespace of a path. Raises: OSError."""
     enter = JoinNamespace(
         why="a netlink socket speaks for the namespace that it was opened in",
         namespace="net",
         path=message["path"],
     )
-    return {}, _socket_inside((enter,))[1]
+    return {}, (_socket_inside((enter,))[1],)
+
+
+def set_sysctl(message: Message) -> Done:
+    """Set a sysctl of the network namespace of a path; answer the journal. Raises: OSError.
+
+    /proc/sys/net shows the namespace of whoever looks (proc(5)).
+    """
+    enter = JoinNamespace(
+        why="sysctls of the network belong to the namespace that one is in",
+        namespace="net",
+        path=message["path"],
+    )
+    change = SetSysctl(why=message["why"], name=message["name"], value=message["value"])
+    journal: Journal = []
+    try:
+        execute((enter, change), Hands(), journal)
+        execute(way_back(), Hands(), [])
+    except OperationFailed as failed:
+        raise OSError(str(failed)) from failed
+    return {"entries": journals.to_json(journal)}, ()
 
 
 def _socket_inside(entering: Plan) -> tuple[Journal, int]:
@@ -76,6 +99,7 @@ def _socket_inside(entering: Plan) -> tuple[Journal, int]:
 JOBS = {
     "network_namespace": make_network_namespace,
     "netlink": open_netlink,
+    "sysctl": set_sysctl,
     "view": open_view,
 }
 """The jobs by the verb that asks for them."""

@@ -62,7 +62,7 @@ _HAND_OVER_AFTER_NS = 300_000_000
 _CRASH_NAME = "shim-crash.txt"
 _LOG_VERB = "log"
 
-Job = Callable[[Message], tuple[Message, int]]
+Job = Callable[[Message], tuple[Message, tuple[int, ...]]]
 """Work that needs a process of one thread, which is afterwards where it was before; returns the
 members of the answer and a descriptor to pass. Raises: OSError, KeyError, ValueError."""
 
@@ -220,12 +220,13 @@ def _do_job(post: Post, message: Message) -> bool:
     try:
         if job is None:
             raise ValueError(f"unknown verb {message['verb']!r}")
-        results, descriptor = job(message)
+        results, descriptors = job(message)
     except (OSError, KeyError, ValueError) as error:
         messages.send(post.channel, protocol.refusal(serial, Refused("step", str(error))))
         return False
-    messages.send(post.channel, protocol.answer(serial, **results), (descriptor,))
-    os.close(descriptor)
+    messages.send(post.channel, protocol.answer(serial, **results), descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
     return True
 
 

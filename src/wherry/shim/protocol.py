@@ -6,6 +6,7 @@ Messages are those of `kit.messages`: one packet each, with a version byte and d
                        log + channel       -> the same; the logger answers (`shim.logger`)
                        network_namespace   -> journal + a netlink socket
                        netlink             -> a netlink socket
+                       sysctl              -> journal
                        view                -> a descriptor of a container's files
     daemon to shim     start, signal, pause, resume, resize, attach + stream, exec, end,
                        state, collect, discard, delete

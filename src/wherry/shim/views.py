@@ -46,7 +46,7 @@ class ViewMount:
         )
 
 
-def open_view(message: Message) -> tuple[Message, int]:
+def open_view(message: Message) -> tuple[Message, tuple[int, ...]]:
     """Answer with a descriptor of a container's files. Raises: OSError; KeyError; ValueError."""
     mounts = [ViewMount.from_message(each) for each in message["mounts"]]
     target = message["target"]
@@ -62,7 +62,7 @@ def open_view(message: Message) -> tuple[Message, int]:
             execute(plan, hands, journal)
         finally:
             execute(_way_back(), hands, journal)
-        return {}, hands.give(VIEW)
+        return {}, (hands.give(VIEW),)
     except OperationFailed as failed:
         raise OSError(getattr(failed.cause, "errno", 0) or 0, str(failed)) from failed
     finally:

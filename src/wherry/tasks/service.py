@@ -180,6 +180,17 @@ class Tasks:
         answer = await self._spawner.ask("netlink", path=path)
         return answer.descriptors[0]
 
+    async def set_sysctl(self, path: str, name: str, value: str) -> list[journals.Line]:
+        """Set a `net/...` sysctl inside the namespace of a path; the journal of it.
+
+        Raises: StartFailed.
+        """
+        answer = await self._spawner.ask(
+            "sysctl", path=path, name=name, value=value, why="the interface's network has IPv6"
+        )
+        entries: list[journals.Line] = answer.results["entries"]
+        return entries
+
     async def open_view(
         self,
         root: RootfsMount | int,

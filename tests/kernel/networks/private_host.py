@@ -28,9 +28,17 @@ from wherry.kit.clock import FakeClock
 from wherry.linux.process import CLONE_NEWNET, setns
 from wherry.model.containers import NetworkSpec
 from wherry.model.ids import ContainerId
-from wherry.networks import AttachRequest, NetdKeeper, Networks, Sandbox
+from wherry.networks import (
+    MIGRATIONS,
+    AttachRequest,
+    NetdKeeper,
+    Networks,
+    NetworkTable,
+    Sandbox,
+)
 from wherry.programs import netd as netd_program
 from wherry.shim import jobs
+from wherry.store import Database
 
 T = TypeVar("T")
 
@@ -202,6 +210,7 @@ class PrivateHost:
             bip=bip,
             jobs=ForkedJobs(),
             port_keeper=self.keeper(),
+            table=NetworkTable(Database(f"{self.directory}/networks.db", MIGRATIONS)),
             offload=self.offload,
             clock=FakeClock(),
             engine_id=engine_id,
@@ -314,14 +323,21 @@ class ForkedJobs:
         """As the protocol says."""
         return _job(lambda: jobs.open_netlink({"path": path}), "")[0]
 
+    async def set_sysctl(self, path: str, name: str, value: str) -> list[dict[str, object]]:
+        """As the protocol says."""
+        message = {"path": path, "name": name, "value": value, "why": "a test"}
+        return in_child(lambda: jobs.set_sysctl(message)[0]["entries"])
 
-def _job(call: Callable[[], tuple[dict[str, object], int]], key: str) -> tuple[int, object]:
+
+def _job(
+    call: Callable[[], tuple[dict[str, object], tuple[int, ...]]], key: str
+) -> tuple[int, object]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
 
         def working() -> object:
-            answer, descriptor = call()
-            socket.send_fds(theirs, [b"!"], [descriptor])
+            answer, sent = call()
+            socket.send_fds(theirs, [b"!"], sent)
             return answer.get(key)
 
         entries = in_child(working)

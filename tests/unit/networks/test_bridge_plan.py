@@ -1,31 +1,40 @@
 """The plans of the bridge driver, as golden files, with no kernel."""
 
-from ipaddress import IPv4Interface
+from dataclasses import replace
+from ipaddress import ip_interface
 
 import pytest
 
 from support.golden import assert_golden_json
+from wherry.model.networks import AddressRange
 from wherry.networks.drivers.bridge import (
     BridgeSettings,
     EndpointPlan,
+    address_plan,
     bridge_plan,
-    endpoint_plan,
     is_valid_name,
-    table_commands,
+    link_plan,
+    loopback_up,
+    publish,
+    way_out_plan,
 )
+from wherry.networks.packet_table import USER_CHAIN, admission, elements, table_commands
 from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.plan import Plan
 
+V4 = AddressRange(subnet="172.17.0.0/16", gateway="172.17.0.1")
+V6 = AddressRange(subnet="fd00:1::/64", gateway="fd00:1::1")
 SETTINGS = BridgeSettings(
-    name="docker0", address=IPv4Interface("172.17.0.1/16"), alias="wherry ENGINE"
+    name="docker0", ranges=(V4,), alias="wherry ENGINE", table="wherry-docker0"
 )
+DUAL = replace(SETTINGS, name="br-0123456789ab", ranges=(V4, V6), mtu=1400, may_meet=False)
 ENDPOINT = EndpointPlan(
     namespace_path="/run/wherry/netns/ID",
     host_interface="veth0123456",
-    address=IPv4Interface("172.17.0.2/16"),
+    addresses=(ip_interface("172.17.0.2/16"),),
     mac_address="02:42:ac:11:00:02",
-    ports=(("tcp", "", 8080, 80), ("udp", "127.0.0.1", 5353, 53)),
 )
+PORTS = (("tcp", "", 8080, 80), ("udp", "127.0.0.1", 5353, 53))
 
 
 def shown(plan: Plan) -> list[dict[str, str]]:
@@ -34,31 +43,60 @@ def shown(plan: Plan) -> list[dict[str, str]]:
     return [{"does": each.describe(), "why": each.why, "shell": each.shell()} for each in plan]
 
 
-def test_bridge_from_nothing() -> None:
-    """The bridge, its address, the sysctls, and the packet filter's table."""
-    plan = bridge_plan(SETTINGS, exists=False, has_address=False, has_ipv6=True)
-    assert_golden_json("networks/bridge", shown(plan))
+def whole_endpoint(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
+    """From a namespace to a container that is reached from outside."""
+    inside = endpoint.namespace_path
+    target6 = "fd00:1::2" if settings.has_ipv6 else ""
+    ports = (*PORTS, ("tcp", "::", 8080, 80)) if settings.has_ipv6 else PORTS
+    return (
+        loopback_up(inside),
+        *link_plan(settings, endpoint),
+        *address_plan(settings, endpoint),
+        *way_out_plan(settings, inside),
+        publish(settings.table, target="172.17.0.2", target6=target6, ports=ports),
+    )
+
+
+@pytest.mark.parametrize(("name", "settings"), [("bridge", SETTINGS), ("bridge-dual", DUAL)])
+def test_bridge_from_nothing(name: str, settings: BridgeSettings) -> None:
+    """The bridge, its addresses, the sysctls, and what the packet filter is told."""
+    plan = bridge_plan(settings, exists=False, missing=settings.gateways, has_ipv6=True)
+    assert_golden_json(f"networks/{name}", shown((admission(settings), *plan)))
 
 
 def test_a_bridge_that_is_there_is_repaired_only() -> None:
     """Nothing is made twice; what can be done again is."""
-    whole = bridge_plan(SETTINGS, exists=False, has_address=False, has_ipv6=False)
-    repair = bridge_plan(SETTINGS, exists=True, has_address=True, has_ipv6=False)
+    whole = bridge_plan(SETTINGS, exists=False, missing=SETTINGS.gateways, has_ipv6=False)
+    repair = bridge_plan(SETTINGS, exists=True, missing=(), has_ipv6=False)
     assert [each.kind for each in whole[:2]] == ["create-bridge", "assign-address"]
     assert repair == whole[2:]
 
 
-def test_endpoint_with_ports() -> None:
-    """From a namespace to a container that is reached from outside."""
-    assert_golden_json("networks/endpoint", shown(endpoint_plan(SETTINGS, ENDPOINT)))
+@pytest.mark.parametrize(("name", "settings"), [("endpoint", SETTINGS), ("endpoint-dual", DUAL)])
+def test_endpoint_with_ports(name: str, settings: BridgeSettings) -> None:
+    """Links, addresses of each family, routes, and ports of each family."""
+    both = (ip_interface("172.17.0.2/16"), ip_interface("fd00:1::2/64"))
+    endpoint = replace(ENDPOINT, addresses=both) if settings.has_ipv6 else ENDPOINT
+    assert_golden_json(f"networks/{name}", shown(whole_endpoint(settings, endpoint)))
 
 
-def test_the_table_replaces_chains_and_keeps_elements() -> None:
-    """Each chain is flushed in the same transaction; no map is."""
-    commands = table_commands(SETTINGS).splitlines()
-    chains = {line.split()[4] for line in commands if line.startswith("add chain")}
-    assert {line.split()[4] for line in commands if line.startswith("flush chain")} == chains
+def test_an_internal_network_is_no_way_out() -> None:
+    """No default route, no masquerading, and both directions are closed."""
+    internal = replace(SETTINGS, is_internal=True)
+    assert way_out_plan(internal, "/ns") == ()
+    assert ("internal", '"docker0"') in set(elements(internal))
+    assert not [name for name, _ in elements(internal) if name.startswith("masqueraded")]
+
+
+def test_the_table_replaces_chains_and_sets_and_keeps_ports() -> None:
+    """Chains and sets are flushed in the same transaction; no map is, nor the user's chain."""
+    commands = table_commands("t", (SETTINGS, DUAL)).splitlines()
+    for kind in ("chain", "set"):
+        made = {line.split()[4] for line in commands if line.startswith(f"add {kind} ")}
+        flushed = {line.split()[4] for line in commands if line.startswith(f"flush {kind} ")}
+        assert made - flushed == ({USER_CHAIN} if kind == "chain" else set())
     assert not [line for line in commands if line.startswith(("flush map", "delete"))]
+    assert 'add element inet t own6 { "br-0123456789ab" . fd00:1::/64 }' in commands
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 """bridge, host and none, and how they are found."""
 
-from ipaddress import IPv4Interface
-
 import pytest
 
-from wherry.model.errors import InvalidField, NetworkNotFound
-from wherry.networks.default_networks import default_networks, find_network
+from wherry.model.errors import InvalidField
+from wherry.model.networks import AddressRange
+from wherry.networks.default_networks import default_networks
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.host_bridge import parse_bip
 from wherry.networks.mac_addresses import parse_mac_address
 
-SETTINGS = BridgeSettings(name="wherry0", address=IPv4Interface("10.9.0.1/24"), alias="")
+SETTINGS = BridgeSettings(
+    name="wherry0",
+    ranges=(AddressRange(subnet="10.9.0.0/24", gateway="10.9.0.1"),),
+    alias="",
+    table="t",
+)
 NETWORKS = default_networks(SETTINGS, engine_id="E", created_at_ns=5)
 
 
@@ -32,20 +36,6 @@ def test_ids_follow_from_the_engine() -> None:
     other = default_networks(None, engine_id="F", created_at_ns=5)
     assert not {each.id for each in other} & {each.id for each in NETWORKS}
     assert all(len(each.id) == 64 for each in NETWORKS)
-
-
-def test_found_by_name_id_and_prefix() -> None:
-    """`default` is another name of the bridge."""
-    bridge = NETWORKS[0]
-    for reference in ("bridge", "default", bridge.id, bridge.id[:12]):
-        assert find_network(NETWORKS, reference) is bridge
-
-
-@pytest.mark.parametrize("reference", ["", "brid", "nothing", "0" * 64])
-def test_not_found(reference: str) -> None:
-    """An empty prefix fits everything and so nothing."""
-    with pytest.raises(NetworkNotFound):
-        find_network(NETWORKS, reference)
 
 
 @pytest.mark.parametrize("text", ["02:42:AC:11:00:02", "02-42-ac-11-00-02"])

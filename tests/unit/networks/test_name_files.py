@@ -29,7 +29,7 @@ def lines(text: str) -> list[str]:
 def test_hosts_names_the_container_last() -> None:
     """localhost, the IPv6 groups, --add-host, then the container's own names."""
     text = hosts_file(
-        address="172.17.0.2",
+        addresses=("172.17.0.2",),
         hostname="web",
         domainname="example.org",
         extra_hosts=("db:10.1.2.3", "gate:host-gateway", "six:[2001:db8::1]", "eq=10.9.9.9"),
@@ -48,7 +48,7 @@ def test_hosts_names_the_container_last() -> None:
 
 def test_hosts_without_a_network_has_no_line_of_its_own() -> None:
     """`--network none` has nothing but the local names."""
-    text = hosts_file(address="", hostname="web", domainname="", extra_hosts=(), gateway="")
+    text = hosts_file(addresses=(), hostname="web", domainname="", extra_hosts=(), gateway="")
     assert "web" not in text
 
 

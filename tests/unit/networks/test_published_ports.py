@@ -1,10 +1,13 @@
 """From -p and -P to what netd holds and the packet filter leads."""
 
+from dataclasses import replace
+
 import pytest
 
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import FeatureMissing, InvalidField
-from wherry.model.networks import Port, PortBinding, PublishedPort
+from wherry.model.ids import EndpointId, NetworkId
+from wherry.model.networks import EndpointStatus, Port, PortBinding, PublishedPort
 from wherry.netd.protocol import Held, Wish
 from wherry.networks.published_ports import (
     are_held,
@@ -82,15 +85,25 @@ def test_published_ports_lead_back_to_their_wishes() -> None:
     assert published_of(again, (32768, 53)) == published
 
 
-def test_the_packet_filter_leads_ipv4_only() -> None:
-    """An empty address stands for every one; IPv6 is netd's."""
+def test_what_the_packet_filter_leads() -> None:
+    """An empty address stands for every one; IPv6 leads to an IPv6 address, or is netd's."""
     published = (
         PublishedPort(port=WEB, host_address="0.0.0.0", host_port=8080),
         PublishedPort(port=WEB, host_address="::", host_port=8080),
         PublishedPort(port=Port(53, "udp"), host_address="127.0.0.1", host_port=53),
     )
-    assert filter_entries(published) == (
+    endpoint = EndpointStatus(
+        endpoint_id=EndpointId("e"),
+        network_id=NetworkId("n"),
+        network_name="n",
+        address="10.0.0.2",
+        published=published,
+    )
+    assert filter_entries(endpoint) == (("tcp", "", 8080, 80), ("udp", "127.0.0.1", 53, 53))
+    dual = replace(endpoint, ipv6_address="fd00::2")
+    assert filter_entries(dual) == (
         ("tcp", "", 8080, 80),
+        ("tcp", "::", 8080, 80),
         ("udp", "127.0.0.1", 53, 53),
     )
 

@@ -1,29 +1,19 @@
-"""The bridge driver: a Linux bridge, veth pairs, and one table of the packet filter.
+"""The bridge driver: a Linux bridge for each network, and a veth pair for each container on it.
 
-Theory of operation. Containers are ports of a bridge that has the gateway's address. Every
-rule hangs on the bridge's name and its subnet, never on a known endpoint, so whatever else is
-put on the bridge by hand has connectivity too. Published ports are elements of four maps:
+Theory of operation. Containers are ports of a bridge that has the gateway's addresses. What may
+pass hangs on the bridge's name and its subnets (`networks.packet_table`), never on a known
+endpoint, so whatever else is put on the bridge by hand has connectivity too.
 
-    host port -> container . port                     published on every address
-    host address . host port -> container . port      published on one address
-
-    martians     (raw)      packets for 127.0.0.0/8 that don't come from lo are dropped: the
-                            bridge has route_localnet, and a neighbour could otherwise reach
-                            what is published on loopback only
-    prerouting   (dstnat)   from outside and from containers: to a local address -> published
-    output       (dstnat)   from the host itself: the same
-    published               the maps
-    forward      (filter)   into the bridge: answers, its own containers, published ports; the
-                            rest is dropped. Out of the bridge and elsewhere: not our business
-    postrouting  (srcnat)   the subnet leaving by another link is masqueraded; so is what comes
-                            back to the bridge with a source that the container could not
-                            answer through the host: loopback, or the subnet itself (hairpin)
+Neighbours on one bridge meet without the packet filter. Where they must not (`enable_icc=false`)
+each is an isolated port: the kernel passes frames between it and the bridge alone.
 """
 
 import re
-from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
+from wherry.model.networks import AddressRange
 from wherry.operations.links import (
     AddDefaultRoute,
     AllowHairpin,
@@ -31,8 +21,9 @@ from wherry.operations.links import (
     BringUp,
     CreateBridge,
     CreateVethPair,
+    IsolatePort,
 )
-from wherry.operations.packet_filter import MAPS, InstallTable, PublishPorts
+from wherry.operations.packet_filter import PublishPorts
 from wherry.operations.plan import Operation, Plan
 from wherry.operations.sysctls import SetSysctl
 
@@ -45,17 +36,43 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeSettings:
-    """A bridge, its address, and the table that belongs to it."""
+    """A bridge as it is to be."""
 
     name: str
-    address: IPv4Interface
+    ranges: tuple[AddressRange, ...]
     alias: str
     """Says whose the bridge is, where we make it."""
+    table: str
+    """This engine's table of the packet filter."""
+    mtu: int = 0
+    """Zero: the kernel's 1500."""
+    may_meet: bool = True
+    """Whether its containers may talk to each other (`enable_icc`)."""
+    is_masqueraded: bool = True
+    """Whether what leaves has the host's address (`enable_ip_masquerade`, gateway mode nat)."""
+    is_internal: bool = False
+    is_open: bool = False
+    """Whether other hosts may reach any port of its containers (gateway mode
+    nat-unprotected)."""
+    interface_prefix: str = "eth"
+    host_address: str = ""
+    """Where ports without an address are published; empty: everywhere."""
+    why_made: str = "containers of a network are ports of a bridge"
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def table(self) -> str:
-        """Each engine has a bridge of its own, and so a table of its own."""
-        return f"wherry-{self.name}"
+    def gateways(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """The bridge's own addresses."""
+        return tuple(
+            ip_interface(f"{each.gateway}/{ip_network(each.subnet).prefixlen}")
+            for each in self.ranges
+            if each.gateway
+        )
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether it has an IPv6 subnet."""
+        return any(each.is_ipv6 for each in self.ranges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +81,10 @@ class EndpointPlan:
 
     namespace_path: str
     host_interface: str
-    address: IPv4Interface
+    interface: str = INTERFACE
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
     mac_address: str
-    ports: tuple[tuple[str, str, int, int], ...]
-    """Protocol, host address (empty: any), host port, container's port."""
+    why: str = "--network bridge, the default"
 
 
 def is_valid_name(name: str) -> bool:
@@ -76,42 +93,28 @@ def is_valid_name(name: str) -> bool:
 
 
 def bridge_plan(
-    settings: BridgeSettings, *, exists: bool, has_address: bool, has_ipv6: bool
+    settings: BridgeSettings,
+    *,
+    exists: bool,
+    missing: tuple[IPv4Interface | IPv6Interface, ...],
+    has_ipv6: bool,
 ) -> Plan:
-    """What is missing of a bridge; the rest of the plan changes nothing when done again."""
+    """What is missing of a bridge; the rest of the plan changes nothing when done again.
+
+    `has_ipv6` is the host's.
+    """
     name = settings.name
     plan: list[Operation] = []
     if not exists:
         plan.append(
             CreateBridge(
-                why="containers of the default network are ports of a bridge",
+                why=settings.why_made,
                 name=name,
-                mac_address="02:42:" + settings.address.ip.packed.hex(":"),
+                mac_address=_mac_address(settings),
                 alias=settings.alias,
+                mtu=settings.mtu,
             )
         )
-    if not has_address:
-        plan.append(
-            AssignAddress(
-                why="the bridge is its containers' gateway",
-                interface=name,
-                address=str(settings.address),
-            )
-        )
-    plan.append(
-        SetSysctl(
-            why="the host forwards between containers and the world",
-            name="net/ipv4/ip_forward",
-            value="1",
-        )
-    )
-    plan.append(
-        SetSysctl(
-            why="a port published on 127.0.0.1 leads over the bridge",
-            name=f"net/ipv4/conf/{name}/route_localnet",
-            value="1",
-        )
-    )
     if has_ipv6:
         plan += (
             SetSysctl(
@@ -120,66 +123,106 @@ def bridge_plan(
                 value="0",
             ),
             SetSysctl(
-                why="the default network has no IPv6",
+                why="the network has IPv6" if settings.has_ipv6 else "the network has no IPv6",
                 name=f"net/ipv6/conf/{name}/disable_ipv6",
-                value="1",
+                value="0" if settings.has_ipv6 else "1",
             ),
         )
-    plan.append(BringUp(why="the bridge carries traffic", interface=name))
+    plan += (
+        AssignAddress(
+            why="the bridge is its containers' gateway", interface=name, address=str(each)
+        )
+        for each in missing
+    )
     plan.append(
-        InstallTable(
-            why="published ports, masquerading, and no way in for anything else",
-            table=settings.table,
-            commands=table_commands(settings),
+        SetSysctl(
+            why="the host forwards between containers and the world",
+            name="net/ipv4/ip_forward",
+            value="1",
         )
     )
+    if settings.has_ipv6:
+        plan.append(
+            SetSysctl(
+                why="the host forwards between containers and the world",
+                name="net/ipv6/conf/all/forwarding",
+                value="1",
+            )
+        )
+    plan.append(
+        SetSysctl(
+            why="a port published on 127.0.0.1 leads over the bridge",
+            name=f"net/ipv4/conf/{name}/route_localnet",
+            value="1",
+        )
+    )
+    plan.append(BringUp(why="the bridge carries traffic", interface=name))
     return tuple(plan)
 
 
-def endpoint_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
-    """Connect a namespace that exists to the bridge and publish its ports."""
-    inside = endpoint.namespace_path
+def link_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
+    """Join a namespace that exists to the bridge; the link inside has no address yet."""
     plan: list[Operation] = [
-        loopback_up(inside),
         CreateVethPair(
-            why="--network bridge, the default",
+            why=endpoint.why,
             name=endpoint.host_interface,
             bridge=settings.name,
-            peer_name=INTERFACE,
+            peer_name=endpoint.interface,
             peer_mac_address=endpoint.mac_address,
-            namespace=inside,
+            namespace=endpoint.namespace_path,
+            mtu=settings.mtu,
         ),
         AllowHairpin(
             why="a container reaches itself through its own published port",
             interface=endpoint.host_interface,
         ),
-        BringUp(why="the host's end carries traffic", interface=endpoint.host_interface),
-        AssignAddress(
-            why=f"the next free address of {settings.address.network}",
-            interface=INTERFACE,
-            address=str(endpoint.address),
-            namespace=inside,
-        ),
-        BringUp(why="the container's end carries traffic", interface=INTERFACE, namespace=inside),
-        AddDefaultRoute(
-            why="the world beyond the subnet is reached through the bridge",
-            gateway=str(settings.address.ip),
-            namespace=inside,
-        ),
     ]
-    if endpoint.ports:
-        plan.append(publish(settings, endpoint))
+    if not settings.may_meet:
+        plan.append(
+            IsolatePort(why="com.docker.network.bridge.enable_icc=false",
+                        interface=endpoint.host_interface)
+        )  # fmt: skip
+    plan.append(BringUp(why="the host's end carries traffic", interface=endpoint.host_interface))
     return tuple(plan)
 
 
-def publish(settings: BridgeSettings, endpoint: EndpointPlan) -> PublishPorts:
-    """Lead an endpoint's host ports to it."""
-    return PublishPorts(
-        why="--publish",
-        table=settings.table,
-        target=str(endpoint.address.ip),
-        ports=endpoint.ports,
+def address_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
+    """Give the link inside its addresses and switch it on."""
+    inside = endpoint.namespace_path
+    given: list[Operation] = [
+        AssignAddress(
+            why=f"an address of {each.network}",
+            interface=endpoint.interface,
+            address=str(each),
+            namespace=inside,
+        )
+        for each in endpoint.addresses
+    ]
+    on = BringUp(
+        why="the container's end carries traffic", interface=endpoint.interface, namespace=inside
     )
+    return (*given, on)
+
+
+def way_out_plan(settings: BridgeSettings, namespace_path: str) -> Plan:
+    """Default routes through the bridge, for the families that it has; none if it is internal."""
+    if settings.is_internal:
+        return ()
+    return tuple(
+        AddDefaultRoute(
+            why="the world beyond the subnet is reached through the bridge",
+            gateway=str(each.ip),
+            namespace=namespace_path,
+        )
+        for each in settings.gateways
+    )
+
+
+def publish(
+    table: str, *, target: str, target6: str = "", ports: tuple[tuple[str, str, int, int], ...]
+) -> PublishPorts:
+    """Lead an endpoint's host ports to it."""
+    return PublishPorts(why="--publish", table=table, target=target, target6=target6, ports=ports)
 
 
 def loopback_up(namespace_path: str) -> BringUp:
@@ -189,48 +232,10 @@ def loopback_up(namespace_path: str) -> BringUp:
     )
 
 
-def table_commands(settings: BridgeSettings) -> str:
-    """nft commands that make the table or replace its chains; elements of the maps stay."""
-    table, bridge, subnet = settings.table, settings.name, settings.address.network
-    rules = {
-        "martians": ('iifname != "lo" ip daddr 127.0.0.0/8 drop',),
-        "published": (
-            "dnat ip to ip daddr . tcp dport map @tcp-addressed",
-            "dnat ip to ip daddr . udp dport map @udp-addressed",
-            "meta nfproto ipv4 dnat ip to tcp dport map @tcp-anywhere",
-            "meta nfproto ipv4 dnat ip to udp dport map @udp-anywhere",
-        ),
-        "prerouting": ("meta nfproto ipv4 fib daddr type local jump published",),
-        "output": ("meta nfproto ipv4 fib daddr type local jump published",),
-        "inward": (
-            "ct state established,related accept",
-            f'iifname "{bridge}" accept',
-            "ct status dnat accept",
-            "drop",
-        ),
-        "forward": (f'oifname "{bridge}" jump inward',),
-        "postrouting": (
-            f'ip saddr {subnet} oifname != "{bridge}" masquerade',
-            f'oifname "{bridge}" ct status dnat ip saddr {{ 127.0.0.0/8, {subnet} }} masquerade',
-        ),
-    }
-    lines = [f"add table inet {table}"]
-    for name in MAPS:
-        key = "inet_service" if name.endswith("-anywhere") else "ipv4_addr . inet_service"
-        lines.append(f"add map inet {table} {name} {{ type {key} : ipv4_addr . inet_service ; }}")
-    for chain in rules:
-        hook = _HOOKS.get(chain)
-        declared = f" {{ type {hook} ; policy accept ; }}" if hook else ""
-        lines.append(f"add chain inet {table} {chain}{declared}")
-        lines.append(f"flush chain inet {table} {chain}")
-    lines += [f"add rule inet {table} {chain} {rule}" for chain in rules for rule in rules[chain]]
-    return "\n".join(lines) + "\n"
-
-
-_HOOKS = {
-    "martians": "filter hook prerouting priority raw",
-    "prerouting": "nat hook prerouting priority dstnat",
-    "output": "nat hook output priority -100",
-    "forward": "filter hook forward priority filter",
-    "postrouting": "nat hook postrouting priority srcnat",
-}
+def _mac_address(settings: BridgeSettings) -> str:
+    """The bridge's own: it follows from its first address, or from its name without one."""
+    if settings.gateways:
+        return "02:42:" + settings.gateways[0].ip.packed[-4:].hex(":")
+    subnet = ip_network(settings.ranges[0].subnet) if settings.ranges else None
+    packed = subnet[0].packed if subnet is not None else ip_address("0.0.0.0").packed
+    return "02:42:" + packed[-4:].hex(":")

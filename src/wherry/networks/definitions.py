@@ -1,0 +1,197 @@
+"""From what a user asks of a network to its record: subnets, gateways, options, refusals."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
+
+from wherry.kit.random_ids import new_id
+from wherry.model.errors import InvalidValue, NetworkIsBuiltin, SubnetTaken
+from wherry.model.ids import NetworkId
+from wherry.model.networks import AddressRange, Network, NetworkRequest
+from wherry.networks.address_pools import Subnet, choose_subnet
+
+BUILTIN_NAMES = frozenset({"bridge", "host", "none", "default", "container"})
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
+BRIDGE_PREFIX = "com.docker.network.bridge"
+MTU = "com.docker.network.driver.mtu"
+GATEWAY_MODES = frozenset({"", "nat", "nat-unprotected", "routed", "isolated"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupied:
+    """A subnet that can't be had, and whose it is."""
+
+    subnet: Subnet
+    holder: str
+
+
+def check_name(name: str) -> None:
+    """Raises: InvalidValue, NetworkIsBuiltin."""
+    if name in BUILTIN_NAMES:
+        raise NetworkIsBuiltin(name, "create")
+    if not name.strip():
+        raise InvalidValue("invalid name: name is empty")
+    if not _NAME.fullmatch(name):
+        raise InvalidValue(
+            f"invalid name: {name} includes invalid characters, only "
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed'
+        )
+
+
+def defined(
+    request: NetworkRequest,
+    *,
+    occupied: Sequence[Occupied],
+    pools: Sequence[tuple[Subnet, int]],
+    created_at_ns: int,
+) -> Network:
+    """The record of a network, with subnets chosen where none were named.
+
+    Raises: InvalidValue, SubnetTaken, AddressPoolExhausted.
+    """
+    if not (request.has_ipv4 or request.has_ipv6):
+        raise InvalidValue("IPv4 or IPv6 must be enabled")
+    ranges = tuple(_checked(each, request) for each in request.ranges)
+    _refuse_overlaps(ranges, occupied)
+    if request.driver in ("bridge", "macvlan", "ipvlan", "overlay"):
+        ranges += tuple(_chosen(request, ranges, occupied, pools))
+        ranges = tuple(_with_gateway(each, request) for each in ranges)
+    return Network(
+        id=NetworkId(new_id()),
+        name=request.name,
+        driver=request.driver,
+        created_at_ns=created_at_ns,
+        ranges=ranges,
+        options=request.options,
+        labels=request.labels,
+        has_ipv4=request.has_ipv4,
+        has_ipv6=request.has_ipv6,
+        is_internal=request.is_internal,
+        is_attachable=request.is_attachable,
+        is_configuration=request.is_configuration,
+        configured_by=request.configured_by,
+        scope=request.scope,
+        ipam_driver=request.ipam_driver,
+        ipam_options=request.ipam_options,
+    )
+
+
+def flag(options: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """A boolean option as Go reads it. Raises: InvalidValue."""
+    text = options.get(name)
+    if text is None or text in (_TRUE | _FALSE):
+        return default if text is None else text in _TRUE
+    raise InvalidValue(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+
+
+def number(options: Mapping[str, str], name: str, *, default: int) -> int:
+    """A number option. Raises: InvalidValue."""
+    text = options.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        raise InvalidValue(f"invalid value for option {name}: {text!r}")
+    return int(text)
+
+
+def _checked(given: AddressRange, request: NetworkRequest) -> AddressRange:
+    """A subnet that was named, normalised. Raises: InvalidValue."""
+    try:
+        subnet = ip_network(given.subnet, strict=False)
+    except ValueError as error:
+        raise InvalidValue(
+            f"invalid network config:\ninvalid subnet {given.subnet}: invalid CIDR block notation"
+        ) from error
+    if "/" not in given.subnet:
+        raise InvalidValue(
+            f"invalid network config:\ninvalid subnet {given.subnet}: invalid CIDR block notation"
+        )
+    if str(subnet) != given.subnet and subnet.network_address != ip_address(
+        given.subnet.partition("/")[0]
+    ):
+        raise InvalidValue(
+            f"invalid network config:\ninvalid subnet {given.subnet}: it should be {subnet}"
+        )
+    if subnet.version == 6 and not request.has_ipv6:
+        raise InvalidValue("invalid network config:\nIPv6 subnet needs IPv6: --ipv6 is missing")
+    if subnet.version == 4 and not request.has_ipv4:
+        raise InvalidValue("invalid network config:\nIPv4 subnet needs IPv4: --ipv4=false is set")
+    if subnet.num_addresses < 4:
+        raise InvalidValue(
+            f"invalid network config:\ninvalid subnet {given.subnet}: no room for containers"
+        )
+    _inside(given.gateway, subnet, "gateway address")
+    for name, address in given.reserved.items():
+        _inside(address, subnet, f"auxiliary address {name}")
+    if given.allocated_from:
+        _check_part(given.allocated_from, subnet)
+    return replace(given, subnet=str(subnet))
+
+
+def _inside(text: str, subnet: Subnet, what: str) -> None:
+    if not text:
+        return
+    try:
+        address = ip_address(text)
+    except ValueError as error:
+        raise InvalidValue(f"invalid network config:\ninvalid {what}: {text}") from error
+    if address not in subnet:
+        raise InvalidValue(
+            f"invalid network config:\ninvalid {what} {text}: parent subnet is {subnet}"
+        )
+
+
+def _check_part(text: str, subnet: Subnet) -> None:
+    try:
+        part = ip_network(text, strict=False)
+    except ValueError as error:
+        raise InvalidValue(
+            f"invalid network config:\ninvalid ip-range {text}: invalid CIDR block notation"
+        ) from error
+    if part.version != subnet.version or not part.subnet_of(subnet):  # type: ignore[arg-type]
+        raise InvalidValue(
+            f"invalid network config:\ninvalid ip-range {text}: parent subnet is {subnet}"
+        )
+
+
+def _refuse_overlaps(ranges: Iterable[AddressRange], occupied: Sequence[Occupied]) -> None:
+    seen = list(occupied)
+    for each in ranges:
+        subnet = ip_network(each.subnet)
+        for other in seen:
+            same_family = other.subnet.version == subnet.version
+            if same_family and subnet.overlaps(other.subnet):
+                raise SubnetTaken(each.subnet, other.holder)
+        seen.append(Occupied(subnet=subnet, holder=each.subnet))
+
+
+def _chosen(
+    request: NetworkRequest,
+    ranges: Sequence[AddressRange],
+    occupied: Sequence[Occupied],
+    pools: Sequence[tuple[Subnet, int]],
+) -> Iterable[AddressRange]:
+    """Subnets for the families that are wanted and have none."""
+    taken = [each.subnet for each in occupied] + [ip_network(each.subnet) for each in ranges]
+    for wanted, ipv6 in ((request.has_ipv4, False), (request.has_ipv6, True)):
+        if wanted and not any(each.is_ipv6 is ipv6 for each in ranges):
+            yield AddressRange(subnet=str(choose_subnet(taken, pools, ipv6=ipv6)))
+
+
+def _with_gateway(given: AddressRange, request: NetworkRequest) -> AddressRange:
+    """The first address that is free becomes the gateway where none was named."""
+    if given.gateway:
+        return given
+    family = "ipv6" if given.is_ipv6 else "ipv4"
+    mode = request.options.get(f"{BRIDGE_PREFIX}.gateway_mode_{family}", "")
+    if mode == "isolated" and request.is_internal:
+        return given
+    part = ip_network(given.allocated_from or given.subnet)
+    subnet = ip_network(given.subnet)
+    kept = set(given.reserved.values())
+    candidates = (address for address in part if address != subnet.network_address)
+    return replace(given, gateway=str(next(each for each in candidates if str(each) not in kept)))

@@ -1,0 +1,143 @@
+"""The engine's one table of the packet filter: its chains, and what a network adds to its sets.
+
+The chains are the same whatever networks there are; a network is a few elements of sets, and a
+published port an element of a map, so a packet's way costs the same with one network or a
+thousand. Every change is one transaction: nothing is ever open in between.
+
+    martians     (raw)      packets for 127.0.0.0/8 that don't come from lo are dropped: bridges
+                            have route_localnet, and a neighbour could otherwise reach what is
+                            published on loopback only
+    prerouting   (dstnat)   from outside and from containers: to a local address -> published
+    output       (dstnat)   from the host itself: the same
+    published               the maps: host port -> container . port, on every or on one address
+    forward      (filter)   the user's own rules; within a network: yes; from or to an internal
+                            one: no; into a bridge of ours -> inward; the rest is not our business
+    inward                  answers, published ports, networks that are open; else nothing
+    postrouting  (srcnat)   subnets leaving our bridges are masqueraded; so is what comes back to
+                            a bridge with a source that the container could not answer through
+                            the host: loopback, or its own subnet (hairpin)
+    user                    made once, never touched again: rules of the operator live here
+"""
+
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.operations.packet_filter import MAPS, AdmitNetwork
+
+USER_CHAIN = "user"
+
+_SETS = {
+    "bridges": "type ifname",
+    "within": "type ifname . ifname",
+    "internal": "type ifname",
+    "own4": "type ifname . ipv4_addr ; flags interval",
+    "own6": "type ifname . ipv6_addr ; flags interval",
+    "masqueraded4": "type ipv4_addr ; flags interval",
+    "masqueraded6": "type ipv6_addr ; flags interval",
+    "open4": "type ipv4_addr ; flags interval",
+    "open6": "type ipv6_addr ; flags interval",
+}
+
+_HOOKS = {
+    "martians": "filter hook prerouting priority raw",
+    "prerouting": "nat hook prerouting priority dstnat",
+    "output": "nat hook output priority -100",
+    "forward": "filter hook forward priority filter",
+    "postrouting": "nat hook postrouting priority srcnat",
+}
+
+_RULES = {
+    "martians": ('iifname != "lo" ip daddr 127.0.0.0/8 drop',),
+    "published": (
+        "dnat ip to ip daddr . tcp dport map @tcp-addressed",
+        "dnat ip to ip daddr . udp dport map @udp-addressed",
+        "meta nfproto ipv4 dnat ip to tcp dport map @tcp-anywhere",
+        "meta nfproto ipv4 dnat ip to udp dport map @udp-anywhere",
+        "dnat ip6 to ip6 daddr . tcp dport map @tcp6-addressed",
+        "dnat ip6 to ip6 daddr . udp dport map @udp6-addressed",
+        "meta nfproto ipv6 dnat ip6 to tcp dport map @tcp6-anywhere",
+        "meta nfproto ipv6 dnat ip6 to udp dport map @udp6-anywhere",
+    ),
+    "prerouting": ("fib daddr type local jump published",),
+    # The kernel sends nothing from ::1 to another link: netd relays what is asked of it.
+    "output": ("ip6 daddr ::1 accept", "fib daddr type local jump published"),
+    "inward": (
+        "ct state established,related accept",
+        "ct status dnat accept",
+        "ip daddr @open4 accept",
+        "ip6 daddr @open6 accept",
+        "drop",
+    ),
+    "forward": (
+        f"jump {USER_CHAIN}",
+        "iifname . oifname @within accept",
+        "iifname @internal drop",
+        "oifname @internal drop",
+        "oifname @bridges jump inward",
+    ),
+    "postrouting": (
+        "ip saddr @masqueraded4 oifname != @bridges masquerade",
+        "ip6 saddr @masqueraded6 oifname != @bridges masquerade",
+        "oifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade",
+        "ct status dnat oifname . ip saddr @own4 masquerade",
+        "ct status dnat oifname . ip6 saddr @own6 masquerade",
+    ),
+}
+
+
+def table_commands(table: str, networks: Iterable[BridgeSettings]) -> str:
+    """nft commands that make the table or replace its chains and sets.
+
+    Ports that are published stay, and so does the user's chain.
+    """
+    lines = [f"add table inet {table}"]
+    for name in MAPS:
+        address = "ipv6_addr" if "6-" in name else "ipv4_addr"
+        key = "inet_service" if name.endswith("-anywhere") else f"{address} . inet_service"
+        lines.append(f"add map inet {table} {name} {{ type {key} : {address} . inet_service ; }}")
+    for name, declared in _SETS.items():
+        lines.append(f"add set inet {table} {name} {{ {declared} ; }}")
+        lines.append(f"flush set inet {table} {name}")
+    lines.append(f"add chain inet {table} {USER_CHAIN}")
+    for chain in _RULES:
+        hook = _HOOKS.get(chain)
+        declared = f" {{ type {hook} ; policy accept ; }}" if hook else ""
+        lines.append(f"add chain inet {table} {chain}{declared}")
+        lines.append(f"flush chain inet {table} {chain}")
+    lines += [
+        f"add rule inet {table} {chain} {rule}" for chain in _RULES for rule in _RULES[chain]
+    ]
+    lines += [
+        f"add element inet {table} {name} {{ {element} }}"
+        for settings in networks
+        for name, element in elements(settings)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def admission(settings: BridgeSettings) -> AdmitNetwork:
+    """The operation that tells the table of a network."""
+    return AdmitNetwork(
+        why="what may pass is decided by the bridge that it comes from and goes to",
+        table=settings.table,
+        elements=tuple(elements(settings)),
+    )
+
+
+def elements(settings: BridgeSettings) -> Iterable[tuple[str, str]]:
+    """What a network adds to the sets."""
+    name = f'"{settings.name}"'
+    yield "bridges", name
+    if settings.may_meet:
+        yield "within", f"{name} . {name}"
+    if settings.is_internal:
+        yield "internal", name
+    for each in settings.ranges:
+        family = "6" if each.is_ipv6 else "4"
+        subnet = ip_network(each.subnet)
+        yield f"own{family}", f"{name} . {subnet}"
+        if settings.is_masqueraded and not settings.is_internal:
+            yield f"masqueraded{family}", str(subnet)
+        if settings.is_open:
+            yield f"open{family}", str(subnet)
