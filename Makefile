@@ -6,6 +6,7 @@ help:
 	@echo "make demo      a container, started by docker, serves a page through a published port"
 	@echo "make test      every test there is (root; under half an hour on two cores)"
 	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (5 minutes)"
+	@echo "make proof     the security proofs whole, with their figures and mutants (20 minutes)"
 	@echo "make check     format, types, floors, unit and house tests (no root, under a minute)"
 	@echo "make install   wherry, wherryd and wherry-runtime into $(DESTDIR)$(PREFIX)/bin"
 	@echo "make bench     the engine beside Debian's dockerd, in one run (BENCH='--quick' for short)"
@@ -21,6 +22,9 @@ demo: setup
 # Kernel, parity and fault tests share one machine's worth of ports and cgroups: no -n here.
 test: setup
 	$(PYTHON_VENV) -m pytest -q $(PYTEST)
+
+proof: setup
+	WHERRY_PROOF=whole $(PYTHON_VENV) -m pytest -q tests/proofs $(PYTEST)
 
 vm-test: setup
 	@scripts/prepare-vm.sh
@@ -40,4 +44,4 @@ clean:
 	rm -rf .venv .work build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test vm-test check install bench clean
+.PHONY: help setup demo test proof vm-test check install bench clean
