@@ -491,3 +491,24 @@ def test_a_log_that_is_not_kept(engine: Engine) -> None:
     run(engine, "gelf", options)
     refused = engine.docker("logs", "says")
     assert "configured logging driver does not support reading" in refused.stderr
+
+
+def test_compressed_files(engine: Engine) -> None:
+    """`compress`: full files end in `.gz`; `logs` reads through all of them, also following."""
+    options = {"max-size": "50k", "max-file": "100", "compress": "true"}
+    script = "i=0; while [ $i -lt 8000 ]; do echo line $i; i=$((i+1)); done"
+    container = engine.docker_ok(
+        "create", "--name", "says", "--log-opt", "max-size=50k", "--log-opt", "max-file=100",
+        "--log-opt", "compress=true", "busybox", "sh", "-c", script,
+    )  # fmt: skip
+    with subprocess.Popen(
+        ["docker", "start", "-a", container], env=engine.environment, stdout=subprocess.DEVNULL
+    ):
+        followed = engine.docker_ok("logs", "-f", container).splitlines()
+    directory = Path(engine.inspect("says")["LogPath"]).parent
+    assert len(list(directory.glob("*.gz"))) > 5
+    wanted = [f"line {number}" for number in range(8000)]
+    assert engine.docker_ok("logs", container).splitlines() == wanted
+    assert followed == wanted[: len(followed)]
+    assert engine.docker_ok("logs", "--tail", "3", container).splitlines() == wanted[-3:]
+    assert engine.inspect("says")["HostConfig"]["LogConfig"]["Config"] == options

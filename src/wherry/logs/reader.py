@@ -3,15 +3,18 @@
 Theory of operation. The writer renames `log` to `log.1`, `log.1` to `log.2` and so on while we
 read. A reader opens the files newest first and knows them by their inode: when a rotation
 happens in between it meets a file for the second time under its next name and passes over it,
-but it can't miss one. A follower does the same again whenever it has come to the end of its
-file: what is newer than that one comes next.
+but it can't miss one. A file that has been compressed meanwhile says in its header which one it
+was. A follower does the same again whenever it has come to the end of its file: what is newer
+than that one comes next.
 """
 
 import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from wherry.logs.compression import SUFFIX, Origin, open_compressed, origin_of
 from wherry.logs.json_lines import STDERR, STDOUT, Line, decode_line
 
 _BLOCK = 64 * 1024
@@ -52,6 +55,27 @@ class Selection:
         return self.until_ns is not None and line.at_ns > self.until_ns
 
 
+class _Opened(NamedTuple):
+    """An open file of the log."""
+
+    file: int
+    origin: Origin
+    """What it is, or was before it was compressed."""
+    is_unpacked: bool
+
+    def is_same_as(self, known: "_Opened") -> bool:
+        """Whether this was opened again under another name, or in its compressed form.
+
+        What is open keeps its inode. But the one that a compressed file had may belong to a newer
+        file by now: then the times differ.
+        """
+        if self.origin[:2] != known.origin[:2]:
+            return False
+        if not self.is_unpacked:
+            return True
+        return self.origin == (known.origin if known.is_unpacked else origin_of(known.file))
+
+
 class LogReader:
     """The lines of one log, in order. Every call of `lines` gives what is new since the last."""
 
@@ -59,8 +83,8 @@ class LogReader:
         self._path = path
         self._selection = selection
         self._files: deque[int] = deque()
-        self._identity: tuple[int, int] | None = None
-        """The newest file that was ever opened."""
+        self._newest: _Opened | None = None
+        """The newest file that was ever opened; it still is."""
         self._torn = b""
         self._records: Iterator[bytes] = iter(())
         """Of the block that was read last, those that were not given out yet."""
@@ -102,41 +126,38 @@ class LogReader:
         """Open what is newer than the newest file that we know, oldest first; say if any is."""
         found = self._look_for_newer()
         for _ in range(_MOST_LOOKS):
-            if not found or _is_at(self._path, found[0]):
+            if not found or _is_at(self._path, found[0].file):
                 break
             # The names moved on while we looked: a newer file may have come behind an older one.
-            for file in found:
-                os.close(file)
+            for each in found:
+                os.close(each.file)
             found = self._look_for_newer()
         if found:
-            self._identity = _identity(found[0])
-            self._files.extend(reversed(found))
+            self._newest = found[0]
+            self._files.extend(each.file for each in reversed(found))
         return bool(found)
 
-    def _look_for_newer(self) -> list[int]:
+    def _look_for_newer(self) -> "list[_Opened]":
         """Open the files under the names 0, 1, 2, ... down to the newest that we know."""
-        found: list[int] = []
-        seen: set[tuple[int, int]] = set()
+        found: list[_Opened] = []
         missing = 0
         for number in range(_MOST_FILES):
             name = f"{self._path}.{number}" if number else self._path
             try:
-                file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                opened = _open(name)
             except FileNotFoundError:
                 missing += 1
                 if missing > _WIDEST_GAP:
                     break
                 continue
             missing = 0
-            identity = _identity(file)
-            if identity == self._identity:
-                os.close(file)
+            if self._newest is not None and opened.is_same_as(self._newest):
+                os.close(opened.file)
                 break
-            if identity in seen:
-                os.close(file)
+            if any(opened.is_same_as(each) for each in found):
+                os.close(opened.file)
                 continue
-            seen.add(identity)
-            found.append(file)
+            found.append(opened)
         return found
 
     def _skip_to_last(self, count: int) -> None:
@@ -231,6 +252,21 @@ def read_lines(
         yield from reader.lines()
     finally:
         reader.close()
+
+
+def _open(name: str) -> _Opened:
+    """A file of the log, as it is or unpacked.
+
+    Raises: FileNotFoundError, also for one that is damaged; OSError.
+    """
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        try:
+            return _Opened(*open_compressed(name + SUFFIX), is_unpacked=True)
+        except ValueError as error:
+            raise FileNotFoundError(2, str(error)) from error
+    return _Opened(file, origin_of(file), is_unpacked=False)
 
 
 def _is_at(path: str, file: int) -> bool:

@@ -7,11 +7,15 @@ cut back to its last whole record, so that later ones can be read.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
+from wherry.logs.compression import SUFFIX, Compression
 from wherry.logs.json_lines import STDERR, STDOUT, LineEncoder
 from wherry.logs.options import DRIVERS, Rotation, rotation_of
 
+_SLICES_PER_WRITE = 4
+"""Of 64 KiB: a full file is compressed while a quarter of the next one is written."""
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -77,12 +81,15 @@ class JsonFileSink:
         self.lost_bytes = 0
         self._file = os.open(path, _FLAGS, 0o640)
         self._size = os.fstat(self._file).st_size
+        self._compression: Compression | None = None
+        self._compress_newest()
 
     def write(self, stream: int, data: bytes, at_ns: int) -> None:
         """Append the lines that are complete."""
         records = self._encoders[stream].encode(data, at_ns)
         if records:
             self._append(records)
+            self._compress_some()
 
     def finish(self, at_ns: int) -> None:
         """Append what came after each stream's last newline."""
@@ -105,6 +112,9 @@ class JsonFileSink:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+        if self._compression is not None:
+            self._compression.abandon()
+            self._compression = None
 
     def _append(self, records: bytes) -> None:
         limit = self._rotation.file_bytes
@@ -141,6 +151,7 @@ class JsonFileSink:
 
     def _rotate(self) -> None:
         """Begin a new file. Where that fails the old one goes on: too large beats lost."""
+        self._compress_rest()
         try:
             self._shift()
             fresh = os.open(self._path, _FLAGS | os.O_EXCL, 0o640)
@@ -149,18 +160,49 @@ class JsonFileSink:
             return
         os.close(self._file)
         self._file, self._size = fresh, 0
+        self._compress_newest()
+
+    # -- compressing -------------------------------------------------------------------------
+
+    def _compress_newest(self) -> None:
+        """Begin to compress the newest full file; where that fails it stays as it is."""
+        newest = f"{self._path}.1"
+        if self._rotation.is_compressed and os.path.exists(newest):
+            with suppress(OSError):
+                self._compression = Compression(newest)
+
+    def _compress_some(self) -> None:
+        for _ in range(_SLICES_PER_WRITE):
+            if self._compression is None:
+                return
+            self._compress_slice(self._compression)
+
+    def _compress_rest(self) -> None:
+        while self._compression is not None:
+            self._compress_slice(self._compression)
+
+    def _compress_slice(self, compression: Compression) -> None:
+        try:
+            if compression.step():
+                self._compression = None
+        except OSError:
+            compression.abandon()
+            self._compression = None
 
     def _shift(self) -> None:
         oldest = self._rotation.files - 1
         if not oldest:
             os.unlink(self._path)
             return
+        for suffix in ("", SUFFIX) if self._rotation.is_compressed else ("",):
+            # Under its new number a file has one form, and whatever has that number goes.
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self._path}.{oldest}{suffix}")
         names = [self._path, *(f"{self._path}.{number}" for number in range(1, oldest + 1))]
         for older, newer in zip(reversed(names), reversed(names[:-1]), strict=False):
-            try:
-                os.rename(newer, older)
-            except FileNotFoundError:
-                continue
+            for suffix in ("", SUFFIX) if self._rotation.is_compressed else ("",):
+                with suppress(FileNotFoundError):
+                    os.rename(newer + suffix, older + suffix)
 
 
 def open_sink(

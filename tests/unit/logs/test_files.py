@@ -1,6 +1,8 @@
 """Sinks and readers on real files: rotation, tails, times, and what a crash leaves."""
 
 import errno
+import gzip
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -214,3 +216,59 @@ def test_a_rotation_under_way_hides_no_file(log: str, gap: int) -> None:
             os.rename(f"{log}.{number}", f"{log}.{number + 1}")
     assert not os.path.exists(f"{log}.{gap}")
     assert texts(list(read_lines(log))) == before
+
+
+# -- compressed files ------------------------------------------------------------------------
+
+
+def compressing(tmp_path: Path, *, file_bytes: int = 4000, files: int = 4) -> JsonFileSink:
+    """A log whose full files are compressed."""
+    rotation = Rotation(file_bytes, files, is_compressed=True)
+    return JsonFileSink(str(tmp_path / "x.log"), rotation)
+
+
+def test_full_files_are_compressed(tmp_path: Path) -> None:
+    """Older files end in `.gz`, zcat reads them, and reading the log reads all of them."""
+    sink = compressing(tmp_path)
+    for number in range(250):
+        write_numbers(sink, range(number, number + 1))
+    names = sorted(each.name for each in tmp_path.iterdir())
+    assert names == ["x.log", "x.log.1.gz", "x.log.2.gz", "x.log.3.gz"]
+    unpacked = gzip.decompress((tmp_path / "x.log.2.gz").read_bytes())
+    assert all(json.loads(line)["log"] for line in unpacked.splitlines())
+    numbers = [int(each) for each in texts(list(read_lines(str(tmp_path / "x.log"))))]
+    assert numbers == list(range(numbers[0], 250))
+    assert numbers[0] > 0
+    assert texts(list(read_lines(str(tmp_path / "x.log"), tail=60))) == [
+        str(number) for number in range(190, 250)
+    ]
+
+
+def test_a_follower_of_compressed_files(tmp_path: Path) -> None:
+    """Each line once and in order, whatever was compressed between two looks."""
+    sink = compressing(tmp_path, files=50)
+    reader = LogReader(str(tmp_path / "x.log"), Selection())
+    seen: list[str] = []
+    for number in range(400):
+        write_numbers(sink, range(number, number + 1))
+        if number % 37 == 0:
+            seen += texts(list(reader.lines()))
+    seen += texts(list(reader.lines()))
+    reader.close()
+    assert seen == [str(number) for number in range(400)]
+
+
+def test_another_sink_goes_on_compressing(tmp_path: Path) -> None:
+    """What one left half compressed the next one finishes; a damaged file hides no other."""
+    first = compressing(tmp_path, file_bytes=400_000)
+    first.write(1, b"".join(b"%d\n" % number for number in range(9_000)), AT)
+    first.close()
+    assert (tmp_path / "x.log.1").exists()
+    assert not (tmp_path / "x.log.1.gz.part").exists()
+    second = compressing(tmp_path, file_bytes=400_000)
+    for number in range(9_000, 9_100):
+        write_numbers(second, range(number, number + 1))
+    assert (tmp_path / "x.log.1.gz").exists()
+    assert len(list(read_lines(str(tmp_path / "x.log")))) == 9_100
+    (tmp_path / "x.log.1.gz").write_bytes(b"no gzip")
+    assert len(list(read_lines(str(tmp_path / "x.log")))) < 9_100
