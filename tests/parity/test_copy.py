@@ -38,7 +38,7 @@ def tree(tmp_path: Path) -> Path:
     (top / "sub").mkdir(parents=True, mode=0o751)
     (top / "sub" / "file").write_text("content\n")
     os.chown(top / "sub" / "file", 1234, 4321)
-    (top / "sub" / "file").chmod(0o4755)
+    (top / "sub" / "file").chmod(0o751)
     os.link(top / "sub" / "file", top / "twin")
     (top / "link").symlink_to("sub/file")
     (top / "dangling").symlink_to("/nowhere/at/all")
@@ -79,6 +79,20 @@ def test_there_and_back(engine: Engine, container: str, tree: Path, place: str) 
     assert (back / "tree" / "twin").stat().st_nlink == 2
 
 
+@pytest.mark.stock_differs
+def test_special_bits(engine: Engine, container: str, tree: Path) -> None:
+    """Setuid, setgid and sticky bits go along; dockerd 20.10 loses them."""
+    (tree / "sub" / "file").chmod(0o6755)
+    (tree / "sub").chmod(0o1777)
+    engine.docker_ok("cp", "-q", f"{tree}/sub", f"{container}:/tmp")
+    packed = subprocess.run(
+        ["docker", "cp", f"{container}:/tmp/sub", "-"],
+        env=engine.environment, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert {each.name: each.mode for each in archive} == {"sub": 0o1777, "sub/file": 0o6755}
+
+
 def test_what_the_container_sees(engine: Engine, tree: Path) -> None:
     """A running container has the files at once, and its own come out."""
     made = engine.docker_ok(
@@ -87,7 +101,7 @@ def test_what_the_container_sees(engine: Engine, tree: Path) -> None:
     )  # fmt: skip
     engine.docker_ok("cp", f"{tree}/sub", f"{made}:/ram/")
     assert engine.docker_ok("exec", made, "stat", "-c", "%u %g %a", "/ram/sub/file") == (
-        "1234 4321 4755"
+        "1234 4321 751"
     )
     engine.docker_ok("cp", f"{made}:/ram/own", str(tree / "own"))
     assert (tree / "own").read_text() == "inside\n"

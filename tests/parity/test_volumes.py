@@ -223,7 +223,7 @@ def test_events(engine: Engine) -> None:
         (("volume", "create", "-o", "colour=red", "v1"), 'invalid option: "colour"'),
         (("volume", "inspect", "nope"), "get nope: no such volume"),
         (("create", "-v", "-a:/b", "busybox"), "includes invalid characters"),
-        (("create", "-v", "v1:/b:rshared", "busybox"), "invalid mode: rshared"),
+        (("create", "-v", "v1:/b:rshared", "busybox"), "field BindOptions must not be specified"),
         (("create", "--mount", "dst=/b,readonly", "busybox"),
          "must not set ReadOnly mode when using anonymous volumes"),
         (("create", "--mount", "src=v1,dst=/b,volume-driver=nope", "busybox"),

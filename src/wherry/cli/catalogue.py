@@ -33,8 +33,12 @@ GROUPS = {
 
 _CONTAINER = {
     "attach": Entry("attach", "ATTACH", "Attach this terminal's streams to a running container"),
+    "commit": Entry("container_files", "COMMIT", "Make an image of a container's changes"),
+    "cp": Entry("copying", "COPY", "Copy files between a container and this machine"),
     "create": Entry("create", "CREATE", "Create a new container"),
+    "diff": Entry("container_files", "DIFF", "Show what a container changed of its image's files"),
     "exec": Entry("exec", "EXEC", "Execute a command in a running container"),
+    "export": Entry("container_files", "EXPORT", "Write a container's files as a tar archive"),
     "kill": Entry("container_verbs", "KILL", "Kill one or more running containers"),
     "logs": Entry("logs", "LOGS", "Fetch the logs of a container"),
     "pause": Entry("container_verbs", "PAUSE", "Pause all processes of one or more containers"),
@@ -107,6 +111,12 @@ ENTRIES: dict[str, Entry] = {
     "system df": Entry("disk_usage", "DF", "Show the engine's disk usage"),
     "system dial-stdio": Entry("dial", "DIAL", "Carry the engine's connection over stdio"),
     "why": Entry("why", "WHY", "Say why a container ended, and how that is known"),
+    "volume create": Entry("volumes", "CREATE", "Create a volume"),
+    "volume inspect": Entry("inspecting", "VOLUME", "Show all about one or more volumes"),
+    "volume ls": Entry("volumes", "LIST_VOLUMES", "List volumes"),
+    "volume prune": Entry("volumes", "PRUNE", "Remove unused volumes"),
+    "volume rm": Entry("volumes", "REMOVE", "Remove one or more volumes that no container has"),
+    "volume update": Entry("volumes", "UPDATE", "Update a volume (cluster volumes only)"),
     "explain": Entry("explaining", "EXPLAIN", "Say what was done to the kernel for a container"),
 }
 
@@ -119,14 +129,15 @@ ALIASES = {
     "image list": "image ls",
     "image remove": "image rm",
     "network list": "network ls",
+    "volume list": "volume ls",
+    "volume remove": "volume rm",
 }
 
 _ABSENT = {
-    "": "build bake buildx commit compose cp debug diff export init login logout pull push search",
+    "": "build bake buildx compose debug init login logout pull push search",
     "builder": "build prune",
     "checkpoint": "create ls rm",
     "config": "create inspect ls rm",
-    "container": "commit cp diff export",
     "image": "build pull push",
     "manifest": "annotate create inspect push rm",
     "network": "connect create disconnect prune rm",
@@ -137,7 +148,6 @@ _ABSENT = {
     "stack": "config deploy ls ps rm services",
     "swarm": "ca init join join-token leave unlock unlock-key update",
     "trust": "inspect revoke sign key signer",
-    "volume": "create inspect ls prune rm update",
 }
 ABSENT = frozenset(
     f"{group} {name}".strip() for group, names in _ABSENT.items() for name in names.split()

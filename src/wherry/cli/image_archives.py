@@ -41,7 +41,7 @@ def save(session: Session, parsed: Parsed) -> int:
         sys.stdout.buffer.flush()
         return 0
     _check_directory(path)
-    _write_whole(path, pieces)
+    write_whole(path, pieces)
     return 0
 
 
@@ -94,7 +94,7 @@ def _check_directory(path: str) -> None:
         raise CommandFailed("failed to save image: cannot write to a directory")
 
 
-def _write_whole(path: str, pieces: Iterable[bytes]) -> None:
+def write_whole(path: str, pieces: Iterable[bytes]) -> None:
     """Write beside the target and rename: a failed download leaves no half archive."""
     staged = f"{path}.{os.getpid()}.part"
     try:

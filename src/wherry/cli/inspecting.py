@@ -97,6 +97,11 @@ def run_networks(session: Session, parsed: Parsed) -> int:
     )
 
 
+def run_volumes(session: Session, parsed: Parsed) -> int:
+    """Print volumes."""
+    return _inspect(session, parsed, _fetchers(session, with_size=False)["volume"])
+
+
 def _fetchers(session: Session, *, with_size: bool) -> dict[str, Fetch]:
     """By kind, in the order in which a name is looked for."""
     client = session.client
@@ -106,6 +111,7 @@ def _fetchers(session: Session, *, with_size: bool) -> dict[str, Fetch]:
         ),
         "image": lambda name: Found(client.images.inspect_raw(name), "image.InspectResponse"),
         "network": lambda name: Found(client.networks.inspect_raw(name), "network.Inspect"),
+        "volume": lambda name: Found(client.volumes.inspect_raw(name), "volume.Volume"),
     }
 
 
@@ -249,4 +255,11 @@ NETWORK = Command(
     arguments=ONE_OR_MORE,
     run=run_networks,
     flags=(_FORMAT, Flag("verbose", SWITCH, "Show diagnostics too", short="v")),
+)
+VOLUME = Command(
+    shape="VOLUME [VOLUME...]",
+    summary="Show all about one or more volumes",
+    arguments=ONE_OR_MORE,
+    run=run_volumes,
+    flags=(_FORMAT,),
 )

@@ -1,9 +1,11 @@
 """Containers, over the Engine API."""
 
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 
 from wherry.client.connection import Hijacked, Response
-from wherry.client.documents import Document, document, documents
+from wherry.client.documents import Document, document, documents, parse
+from wherry.client.errors import ProtocolError
 from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
 
 Pairs = list[tuple[str, str]]
@@ -137,12 +139,60 @@ class Containers:
         query = [("stream", "0"), ("one-shot", "1")]
         return document(self._client.fetch("GET", self._path(container, "stats"), query=query))
 
+    def changes(self, container: str) -> Summaries:
+        """What it changed of its image's files: Path and Kind."""
+        return documents(self._client.fetch("GET", self._path(container, "changes")))
+
+    def commit(self, query: Pairs) -> Document:
+        """Make an image of it; the answer has its Id."""
+        return document(self._client.fetch("POST", "/commit", query=query))
+
+    def export(self, container: str) -> Iterator[bytes]:
+        """A tar of its files."""
+        return self._client.request("GET", self._path(container, "export")).chunks()
+
+    def path_state(self, container: str, path: str) -> Document:
+        """What is under a path in it: name, size, mode, linkTarget."""
+        response = self._client.request(
+            "HEAD", self._path(container, "archive"), query=[("path", path)]
+        )
+        response.read()
+        return _path_state(response)
+
+    def archive(self, container: str, path: str) -> tuple[Document, Iterator[bytes]]:
+        """What is under a path in it, and a tar of that."""
+        response = self._client.request(
+            "GET", self._path(container, "archive"), query=[("path", path)]
+        )
+        return _path_state(response), response.chunks()
+
+    def unpack(
+        self, container: str, path: str, archive: Iterable[bytes], *, gives_to_user: bool
+    ) -> None:
+        """Unpack a tar into one of its directories; kinds of files are kept."""
+        query = [("noOverwriteDirNonDir", "true"), ("path", path)]
+        query += switch_query(copyUIDGID=gives_to_user)
+        self._client.request(
+            "PUT",
+            self._path(container, "archive"),
+            query=query,
+            upload=archive,
+            content_type="application/x-tar",
+        ).read()
+
     def _post(self, container: str, verb: str, query: Pairs) -> None:
         self._client.request("POST", self._path(container, verb), query=query).read()
 
     @staticmethod
     def _path(container: str, verb: str) -> str:
         return f"/containers/{segment(container)}/{verb}"
+
+
+def _path_state(response: Response) -> Document:
+    try:
+        return document(parse(b64decode(response.headers.get("x-docker-container-path-stat", ""))))
+    except ValueError as error:
+        raise ProtocolError(f"unable to decode container path stat header: {error}") from error
 
 
 def _end_query(signal: str, timeout_s: int | None) -> Pairs:

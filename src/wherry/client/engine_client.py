@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # Each noun is imported when it is first used: `ps` needs onl
     from wherry.client.images import Images
     from wherry.client.networks import Networks
     from wherry.client.system import System
+    from wherry.client.volumes import Volumes
     from wherry.client.wherry import Wherry
 
 
@@ -51,6 +52,13 @@ class Client(Transport):
         from wherry.client.system import System
 
         return System(self)
+
+    @cached_property
+    def volumes(self) -> "Volumes":
+        """Volumes by name."""
+        from wherry.client.volumes import Volumes
+
+        return Volumes(self)
 
     @cached_property
     def wherry(self) -> "Wherry":

@@ -224,7 +224,8 @@ def test_volume_texts(text: str, mount: BindMount | VolumeMount) -> None:
         ("/a:/b:ro,ro", "invalid mode: ro,ro"),
         ("/a:/", "invalid volume specification: '/a:/': invalid mount config for type \"bind\": "
                  "invalid specification: destination can't be '/'"),
-        ("data:/b:rshared", "invalid mode: rshared"),
+        ("ab:/b:rshared", "invalid volume specification: 'ab:/b:rshared': invalid mount config "
+                          "for type \"volume\": field BindOptions must not be specified"),
         ("/a:/b:/c:/d", "invalid volume specification: '/a:/b:/c:/d'"),
         (":/b", "invalid volume specification: ':/b'"),
         ("", "invalid volume specification: ''"),

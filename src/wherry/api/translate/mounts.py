@@ -104,7 +104,8 @@ def _volume_from_text(text: str, name: str, target: str, mode: str) -> VolumeMou
         raise _bad_text(text, f'invalid mount config for type "volume": {problem}')
     words = _mode_words(mode)
     if _PROPAGATION & set(words):
-        raise InvalidValue(f"invalid mode: {mode}")
+        raise _bad_text(text, 'invalid mount config for type "volume": '
+                     "field BindOptions must not be specified")  # fmt: skip
     return VolumeMount(
         name=name,
         target=target,

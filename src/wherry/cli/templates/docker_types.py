@@ -437,6 +437,25 @@ network.Inspect
  Peers []network.PeerInfo omit
  Services map[string]network.ServiceInfo omit
 
+volume.Volume
+ ClusterVolume *volume.ClusterVolume omit
+ CreatedAt string omit
+ Driver string
+ Labels map[string]string
+ Mountpoint string
+ Name string
+ Options map[string]string
+ Scope string
+ Status map[string]interface{} omit
+ UsageData *volume.UsageData omit
+
+volume.ClusterVolume
+ ID string
+
+volume.UsageData
+ RefCount int64
+ Size int64
+
 network.IPAM
  Driver string
  Options map[string]string

@@ -67,13 +67,13 @@ class CommitContainer:
             image_id = await self._offload(
                 self._images.commit, SnapshotKey(container.id), base, plan
             )
-        self._events.container(
-            "commit",
-            container,
-            comment=request.comment,
-            imageID=image_id,
-            imageRef=request.reference,
-        )
+            self._events.container(
+                "commit",
+                container,
+                comment=request.comment,
+                imageID=image_id,
+                imageRef=request.reference,
+            )
         return image_id
 
     @asynccontextmanager
