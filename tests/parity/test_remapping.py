@@ -1,13 +1,16 @@
 """`userns-remap`: root of a container is nobody of the host's, and nothing else changes."""
 
+import io
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.daemon import Engine
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.stock_differs
 FIRST, COUNT = 200_000, 65_536
@@ -137,6 +140,27 @@ def test_the_mapped_root_reaches_nothing(remapped: Engine) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert writable.stdout == ""
+
+
+def test_copies(remapped: Engine, tmp_path: Path) -> None:
+    """Out, files have the container's owners; into one that runs they can't go, it is said."""
+    script = "echo told > /x; chown 7:8 /x; mv /x /told; exec sleep 1000"
+    container = remapped.docker_ok("run", "-d", "busybox", "sh", "-c", script)
+    wait_until("it has written", lambda: "A /told" in remapped.docker_ok("diff", container))
+    answer = remapped.api("GET", f"/containers/{container}/archive?path=/told")
+    with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
+        (entry,) = archive.getmembers()
+    assert (entry.uid, entry.gid) == (7, 8)
+    (tmp_path / "told").write_text("x")
+    refused = remapped.docker("cp", str(tmp_path / "told"), f"{container}:/back")
+    assert "stop it before" in refused.stderr
+    remapped.docker_ok("stop", "-t", "0", container)
+    remapped.docker_ok("cp", str(tmp_path / "told"), f"{container}:/back")
+    remapped.docker_ok("commit", container, "kept")
+    out = _run(remapped, "kept", "stat", "-c", "%u:%g", "/back", "/told")
+    assert out.split() == ["0:0", "7:8"]
+    remapped.remove_all_containers()
+    remapped.docker_ok("rmi", "kept")
 
 
 def test_explained(remapped: Engine) -> None:

@@ -150,6 +150,7 @@ async def _wired(
         volumes=volumes,
         tasks=tasks,
         paths=ground.paths,
+        host=ground.host,
         offload=ground.offload,
     )
     seccomp = SeccompPrograms(ground.paths)

@@ -26,7 +26,7 @@ from wherry.specgen.limit_rules import Admission, admitted
 from wherry.specgen.limits import resources as limit_resources
 from wherry.specgen.namespaces import JoinedPaths
 from wherry.specgen.process import exec_process
-from wherry.specgen.remapping import RemappedIds
+from wherry.specgen.remapping import RemappedIds, is_remapped
 from wherry.specgen.runtime_spec import SandboxPaths, check_spec, runtime_spec
 from wherry.specgen.seccomp_profile import compiled_seccomp, container_seccomp, seccomp_profile
 from wherry.specgen.selinux_label import label_warnings
@@ -53,6 +53,7 @@ __all__ = [
     "exec_process",
     "find_block_devices",
     "find_devices",
+    "is_remapped",
     "label_warnings",
     "limit_resources",
     "read_host_devices",

@@ -5,6 +5,10 @@ tree of mounts. A container that runs lends its own mounts. For one that does no
 mounted afresh: read-only, so that it may start while somebody still reads, or writable, and then
 its lock is held until the writer has finished, because an upper directory must never be in two
 overlays.
+
+Under `userns-remap` a container that runs sees its files through the map of its user namespace,
+in which the daemon is nobody: it is read as one that does not run, from its layers, and not
+written to.
 """
 
 import os
@@ -19,8 +23,10 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.random_ids import new_id
 from wherry.model.containers import BindMount, Container, TmpfsMount, VolumeMount
+from wherry.model.errors import FeatureMissing
 from wherry.model.ids import SnapshotKey
 from wherry.snapshots import Snapshots
+from wherry.specgen import HostFacts, is_remapped
 from wherry.tasks import Tasks, ViewMount
 from wherry.volumes import Volumes
 
@@ -47,8 +53,10 @@ class ContainerViews:
         volumes: Volumes,
         tasks: Tasks,
         paths: ContainerPaths,
+        host: HostFacts,
         offload: OffloadPool,
     ) -> None:
+        self._host = host
         self._records = records
         self._locks = locks
         self._snapshots = snapshots
@@ -84,8 +92,13 @@ class ContainerViews:
             await self._offload(self._volumes.hold, name, holder)
 
     async def _open(self, container: Container, *, writes: bool, has_mounts: bool) -> int:
+        is_mapped = container.is_alive and is_remapped(container.spec, self._host.remapped)
+        if is_mapped and writes:
+            raise FeatureMissing(
+                "copying files into a container that runs in a user namespace (stop it before)"
+            )
         mounts = await self._offload(self._mounts, container) if has_mounts else []
-        if container.is_alive:
+        if container.is_alive and not is_mapped:
             return await self._tasks.open_view(container.status.pid, mounts)
         rootfs = self._snapshots.rootfs(SnapshotKey(container.id))
         return await self._tasks.open_view(rootfs, mounts, writes=writes)
