@@ -7,6 +7,7 @@ help:
 	@echo "make test      every test there is (root; under half an hour on two cores)"
 	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (5 minutes)"
 	@echo "make proof     the security proofs whole, with their figures and mutants (20 minutes)"
+	@echo "make fuzz      requests by chance to every operation of the API (FUZZ=200 of each)"
 	@echo "make check     format, types, floors, unit and house tests (no root, under a minute)"
 	@echo "make install   wherry, wherryd and wherry-runtime into $(DESTDIR)$(PREFIX)/bin"
 	@echo "make bench     the engine beside Debian's dockerd, in one run (BENCH='--quick' for short)"
@@ -33,6 +34,10 @@ vm-test: setup
 check: setup
 	@./dev check
 
+# Requests by chance to every operation of the API, 200 of each (RELIABILITY X01).
+fuzz: setup
+	WHERRY_FUZZ_EXAMPLES=$(or $(FUZZ),200) $(PYTHON_VENV) -m pytest -q tests/fuzz
+
 install: setup
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh
 
@@ -44,4 +49,4 @@ clean:
 	rm -rf .venv .work build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test proof vm-test check install bench clean
+.PHONY: help setup demo test fuzz proof vm-test check install bench clean
