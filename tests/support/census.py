@@ -26,6 +26,7 @@ FD_SLACK = 4
 
 _KEPT_ON_PURPOSE = ("removed-logs",)
 """What removed containers leave for some days."""
+_OTHER_NAMESPACES = ("mnt", "pid", "ipc", "uts", "time", "cgroup", "user")
 _IGNORED_FILES = ("-wal", "-shm", "-journal", ".bpf")
 """Parts of a database, and compiled filters, which are kept for the next container."""
 
@@ -41,21 +42,28 @@ class Census:
 def take(
     machine: PrivateMachine, *, daemon_pid: int | None = None, directories: Iterable[Path] = ()
 ) -> Census:
-    """List what is in the machine now.
+    """List what is in the machine now, in fourteen classes.
 
     `daemon_pid` is as seen from outside; `directories` are the engine's roots, of which the
     entries down to the third level count (deeper ones are the content of images).
     """
     found: Counter[Fact] = Counter()
+    roots = tuple(directories)
     for kind, facts in (
         ("mount", _mounts(machine)),
         ("link", _links(machine)),
+        ("address", _addresses(machine)),
+        ("route", _routes(machine)),
         ("packet filter", _packet_filter(machine)),
         ("cgroup", _cgroup_directories(machine)),
         ("process", _processes(machine)),
-        ("network namespace", _network_namespaces(machine)),
+        ("zombie", _zombies(machine)),
+        ("network namespace", _namespaces(machine, "net")),
+        ("namespace", (f for each in _OTHER_NAMESPACES for f in _namespaces(machine, each))),
         ("listening socket", _listening(machine)),
-        ("file", _entries(directories)),
+        ("loop device", _loop_devices(roots)),
+        ("file", _entries(roots)),
+        ("blob", _blobs(roots)),
     ):
         found.update((kind, fact) for fact in facts)
     return Census(
@@ -145,26 +153,64 @@ def _cgroup_directories(machine: PrivateMachine) -> Iterator[str]:
 
 
 def _processes(machine: PrivateMachine) -> Iterator[str]:
+    for state, command in _states_and_commands(machine):
+        if state != "Z":
+            yield command
+
+
+def _zombies(machine: PrivateMachine) -> Iterator[str]:
+    for state, command in _states_and_commands(machine):
+        if state == "Z":
+            yield command
+
+
+def _states_and_commands(machine: PrivateMachine) -> Iterator[tuple[str, str]]:
     for pid in machine.processes():
         with contextlib.suppress(OSError, IndexError, StopIteration):
             status = Path(f"/proc/{pid}/status").read_text()
             state = next(x for x in status.splitlines() if x.startswith("State:")).split()[1]
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             name = Path(f"/proc/{pid}/comm").read_text().strip()
-            if state == "Z":
-                yield f"zombie {name}"
-            else:
-                yield command.strip()[:200] or name
+            yield state, command.strip()[:200] or name
 
 
-def _network_namespaces(machine: PrivateMachine) -> Iterator[str]:
+def _namespaces(machine: PrivateMachine, kind: str) -> Iterator[str]:
+    """Namespaces other than the machine's own that a process is in."""
     seen = set()
     for pid in machine.processes():
         with contextlib.suppress(OSError):
-            seen.add(os.readlink(f"/proc/{pid}/ns/net"))
-    home = os.readlink(f"/proc/{machine.pid}/ns/net")
-    for _each in seen - {home}:
-        yield "with a process in it"
+            seen.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+    for _each in seen - {os.readlink(f"/proc/{machine.pid}/ns/{kind}")}:
+        yield f"{kind}, with a process in it"
+
+
+def _addresses(machine: PrivateMachine) -> Iterator[str]:
+    """Addresses of links that are no port of a bridge; the kernel's own (fe80::) change."""
+    for link in json.loads(machine.run("ip", "-json", "address").stdout or "[]"):
+        for address in link.get("addr_info", ()) if "master" not in link else ():
+            if address.get("scope") != "link":
+                yield f"{address['local']}/{address['prefixlen']} on {link['ifname']}"
+
+
+def _routes(machine: PrivateMachine) -> Iterator[str]:
+    for route in json.loads(machine.run("ip", "-json", "-4", "route").stdout or "[]"):
+        yield f"{route['dst']} by {route.get('gateway', '')} {route.get('dev', '')}"
+
+
+def _loop_devices(roots: Iterable[Path]) -> Iterator[str]:
+    """Of the whole machine, those whose file is in the engine's roots."""
+    for device in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):
+            backing = Path(device.read_text().strip())
+            if any(backing.is_relative_to(root) for root in roots):
+                yield str(backing)
+
+
+def _blobs(roots: Iterable[Path]) -> Iterator[str]:
+    """Content by digest, which lies deeper than `_entries` looks."""
+    for root in roots:
+        for path in root.glob("content/blobs/*/*"):
+            yield str(path)
 
 
 def _listening(machine: PrivateMachine) -> Iterator[str]:

@@ -21,6 +21,7 @@ WHOLE = (
     "tests/kernel/runtime/test_defaults.py",
     "tests/kernel/runtime/test_hostile_images.py",
     "tests/parity/test_profile.py",
+    "tests/proofs/test_profile_matrix.py",
 )
 
 pytestmark = [
