@@ -23,8 +23,7 @@ class ChangeCgroupFile(Operation):
 
     path: str
     value: str
-    undo_value: str = ""
-    """For files of many lines, where what is read is not what may be written; else empty."""
+    """In a file with a line for each device (`254:0 1048576`) only that line changes."""
 
     def do(self, hands: Hands) -> Evidence:
         before = cgroups.read_text(*os.path.split(self.path))
@@ -34,9 +33,19 @@ class ChangeCgroupFile(Operation):
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         try:
-            write_value(self.path, self.undo_value or str(evidence["before"]))
+            write_value(self.path, self._former_value(str(evidence["before"])))
         except FileNotFoundError:
             return
+
+    def _former_value(self, before: str) -> str:
+        """What to write so that the file says again what it said: of many lines, our device's."""
+        device = _device_of(self.value)
+        if not device:
+            return before
+        for line in before.splitlines():
+            if line.startswith(f"{device} "):
+                return line
+        return f"{device} {_no_limit(os.path.basename(self.path), self.value)}"
 
     def check(self, evidence: Evidence) -> Finding:
         return file_finding(self.path, str(evidence["seen"]))
@@ -79,9 +88,21 @@ def latest(changes: Journal) -> Journal:
 
 
 def _path_of(operation: Operation) -> str:
-    """The file that an operation writes; for files of many lines, with the line's first word."""
+    """The file that an operation writes, and the device where each has a line of it."""
     if not isinstance(operation, WriteCgroupFile | ChangeCgroupFile):
         return ""
-    device, blank, _ = operation.value.partition(" ")
-    is_line = blank and ":" in device
-    return f"{operation.path} {device}" if is_line else operation.path
+    return f"{operation.path} {_device_of(operation.value)}".rstrip()
+
+
+def _device_of(value: str) -> str:
+    """The numbers that a line begins with; empty for a value of the whole file."""
+    device, blank, _ = value.partition(" ")
+    return device if blank and ":" in device else ""
+
+
+def _no_limit(file: str, value: str) -> str:
+    """How a device's line is taken away again (cgroup-v2.rst, "IO Interface Files")."""
+    if file == "io.max":
+        words = (each.partition("=")[0] for each in value.split(" ")[1:])
+        return " ".join(f"{word}=max" for word in words)
+    return "default" if file.startswith("io.") else "0"

@@ -1,7 +1,9 @@
 """Where a running container's cgroups are: as the kernel tells of its first process.
 
 A container may have moved its processes further down (an init that makes cgroups of its own);
-the engine's are those down to the directory that has the container's id as its name.
+the engine's are those down to the directory that has the container's id as its name. Where there
+is none in the path, a privileged process has gone elsewhere: what it entered is not the engine's
+to change.
 """
 
 from wherry.linux import mountinfo
@@ -17,9 +19,10 @@ def cgroup_directories(container: Container, layout: CgroupLayout) -> dict[str, 
     found: dict[str, str] = {}
     for names, path in _memberships(container.status.pid):
         hierarchy = _hierarchy_of(names, layout)
-        if hierarchy is None:
+        own = _down_to(path, container.id)
+        if hierarchy is None or not own:
             continue
-        directory = f"{hierarchy.mount_point}{_down_to(path, container.id)}"
+        directory = f"{hierarchy.mount_point}{own}"
         if hierarchy.version == 2:
             found[""] = directory
         for each in hierarchy.controllers:
@@ -47,5 +50,6 @@ def _hierarchy_of(names: tuple[str, ...], layout: CgroupLayout) -> Hierarchy | N
 
 
 def _down_to(path: str, name: str) -> str:
-    above, found, _below = path.partition(f"/{name}")
-    return above + found
+    """The path as far as a directory of this name; empty where there is none."""
+    parts = path.split("/")
+    return "/".join(parts[: parts.index(name) + 1]) if name in parts else ""

@@ -5,6 +5,8 @@ written by an operation that can be undone, so that a kernel that refuses the th
 leaves the container as it was. The journal is kept beside that of the start.
 """
 
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from wherry.engine.containers.cgroups import cgroup_directories
@@ -93,13 +95,10 @@ class UpdateContainer:
         if _raises_swap(before.spec.limits, after.spec.limits):
             changed.sort(key=lambda each: each.file not in _FIRST_WHEN_RAISED)
         return tuple(
-            ChangeCgroupFile(
-                path=f"{directories[each.controller]}/{each.file}",
-                value=each.value,
-                why=f"docker update {each.why}",
-            )
+            operation
             for each in changed
             if each.controller in directories
+            for operation in _change(each, directories[each.controller])
         )
 
     def _settings(self, limits: Limits, was: Limits | None = None) -> list[Setting]:
@@ -145,6 +144,19 @@ def _raises_swap(before: Limits, after: Limits) -> bool:
         return float("inf") if swap <= 0 else swap
 
     return most(after) > most(before)
+
+
+def _change(setting: Setting, directory: str) -> Iterator[ChangeCgroupFile]:
+    """The operation of a setting; none where the kernel lacks a file that it may lack."""
+    file, value = setting.file, setting.value
+    if not os.path.exists(f"{directory}/{file}"):
+        if setting.otherwise:
+            file, value = setting.otherwise
+        elif setting.is_optional:
+            return
+    yield ChangeCgroupFile(
+        path=f"{directory}/{file}", value=value, why=f"docker update {setting.why}"
+    )
 
 
 def _file(setting: Setting) -> tuple[str, str]:
