@@ -38,9 +38,11 @@ _SYS_SETHOSTNAME = number(170, 161)
 _SYS_SETDOMAINNAME = number(171, 162)
 _SYS_UNSHARE = number(272, 97)
 _SYS_SETNS = number(308, 268)
+_SYS_KEYCTL = number(250, 219)
 _SYS_CLONE3 = 435
 _SYS_CLOSE_RANGE = 436
 
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 _LAST_DESCRIPTOR = 0x7FFFFFFF
 
 
@@ -171,6 +173,14 @@ def reset_library_signals() -> None:
 def set_parent_death_signal(number_: int) -> None:
     """The signal that this process gets when its parent dies (PR_SET_PDEATHSIG); 0: none."""
     prctl(PR_SET_PDEATHSIG, number_)
+
+
+def join_session_keyring(name: str) -> int:
+    """keyctl(2), KEYCTL_JOIN_SESSION_KEYRING; its serial number. Raises: KernelError."""
+    return syscall(
+        _SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(name), 0, 0, 0,
+        name="keyctl", operands=("KEYCTL_JOIN_SESSION_KEYRING", name),
+    )  # fmt: skip
 
 
 def sethostname(name: str) -> None:

@@ -47,20 +47,25 @@ FLAGS = {
     "SECCOMP_FILTER_FLAG_TSYNC": 1 << 0,
     "SECCOMP_FILTER_FLAG_LOG": 1 << 1,
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 1 << 2,
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 1 << 5,
 }
-"""Flags of seccomp(2) that need no listener (linux/seccomp.h)."""
+"""Flags of seccomp(2) that a profile may name (linux/seccomp.h)."""
+_NEW_LISTENER, _TSYNC_ESRCH = 1 << 3, 1 << 4
+_WAIT_KILLABLE_RECV = FLAGS["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]
 
 _RET_ERRNO = 0x0005_0000
 _RET_TRACE = 0x7FF0_0000
 _RET_ALLOW = 0x7FFF_0000
 _RET_LOG = 0x7FFC_0000
-_ACTIONS = {
+_RET_NOTIFY = 0x7FC0_0000
+ACTIONS = {
     "SCMP_ACT_KILL": 0x0000_0000,
     "SCMP_ACT_KILL_THREAD": 0x0000_0000,
     "SCMP_ACT_KILL_PROCESS": 0x8000_0000,
     "SCMP_ACT_TRAP": 0x0003_0000,
     "SCMP_ACT_ERRNO": _RET_ERRNO,
     "SCMP_ACT_TRACE": _RET_TRACE,
+    "SCMP_ACT_NOTIFY": _RET_NOTIFY,
     "SCMP_ACT_LOG": _RET_LOG,
     "SCMP_ACT_ALLOW": _RET_ALLOW,
 }
@@ -80,6 +85,8 @@ _INT_ARGUMENTS: Mapping[str, tuple[int, ...]] = {
 }
 """Arguments that the kernel declares as int and that profiles compare (linux/syscalls.h)."""
 
+_HANDS_THE_LISTENER_ON = "sendmsg"
+"""The process itself gives its listener away, while nobody answers its calls yet."""
 _EPERM = 1
 _ENOSYS = 38
 _MOST_ARGUMENTS = 6
@@ -129,6 +136,8 @@ class Filter(Protocol):
     @property
     def flags(self) -> tuple[str, ...]: ...
     @property
+    def listener_path(self) -> str: ...
+    @property
     def syscalls(self) -> "tuple[Rule, ...]": ...
 
 
@@ -150,6 +159,7 @@ def compile_filter(wanted: Filter) -> bytes:
     native = native_architecture()
     others = _other_architectures(wanted.architectures, native)
     default = _action(wanted.default_action, wanted.default_errno_ret)
+    flags |= _listener_flags(wanted, default, flags)
     rules = [*_flattened(wanted.syscalls, default)]
 
     newer = newer_numbers()
@@ -167,6 +177,26 @@ def compile_filter(wanted: Filter) -> bytes:
         newest = _newest_numbers(rules, (native, *others), newer)
         program = _enosys_prelude(newest) + program
     return _HEADER.pack(_MAGIC, flags) + program
+
+
+def _listener_flags(wanted: Filter, default: int, flags: int) -> int:
+    """The flags that make a listener, when a rule asks an agent. Raises: ValueError."""
+    asking = [rule for rule in wanted.syscalls if rule.action == "SCMP_ACT_NOTIFY"]
+    if default == _RET_NOTIFY:
+        raise ValueError("seccomp: SCMP_ACT_NOTIFY cannot be used as default action")
+    for rule in asking:
+        if _HANDS_THE_LISTENER_ON in rule.names:
+            raise ValueError(
+                f"seccomp: SCMP_ACT_NOTIFY cannot be used for the {_HANDS_THE_LISTENER_ON} syscall"
+            )
+    if not asking:
+        if flags & _WAIT_KILLABLE_RECV:
+            raise ValueError("seccomp: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a listener")
+        return 0
+    if not wanted.listener_path:
+        raise ValueError("seccomp: SCMP_ACT_NOTIFY needs a listenerPath")
+    # With TSYNC a failure could not be told from a listener by its number.
+    return _NEW_LISTENER | (_TSYNC_ESRCH if flags & FLAGS["SECCOMP_FILTER_FLAG_TSYNC"] else 0)
 
 
 def _other_architectures(names: Sequence[str], native: int) -> tuple[int, ...]:
@@ -231,7 +261,7 @@ def _aligned_blocks(low: int, high: int) -> Iterator[tuple[int, int]]:
 
 
 def _action(name: str, errno_ret: int | None) -> int:
-    action = _look_up(_ACTIONS, name, "action")
+    action = _look_up(ACTIONS, name, "action")
     if action in (_RET_ERRNO, _RET_TRACE):
         action |= (_EPERM if errno_ret is None else errno_ret) & 0xFFFF
     return action
@@ -342,8 +372,10 @@ class _SockFprog(ctypes.Structure):
 assert ctypes.sizeof(_SockFprog) == 16, "struct sock_fprog, linux/filter.h"
 
 
-def load_filter(compiled: bytes) -> None:
+def load_filter(compiled: bytes) -> int | None:
     """Put the calling thread, and what it becomes and forks, under a filter for ever.
+
+    Returns the listener (seccomp_unotify(2)) of a filter that asks an agent, else None.
 
     Preconditions: CAP_SYS_ADMIN in the thread's user namespace, or no_new_privs set.
 
@@ -354,10 +386,11 @@ def load_filter(compiled: bytes) -> None:
     fprog = _SockFprog(
         len(program) // _INSTRUCTION.size, ctypes.cast(instructions, ctypes.c_void_p)
     )
-    syscall(
+    result = syscall(
         SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(fprog),
         name="seccomp", operands=("SECCOMP_SET_MODE_FILTER", fprog.len),
     )  # fmt: skip
+    return result if flags & _NEW_LISTENER else None
 
 
 def _unpacked(compiled: bytes) -> tuple[int, bytes]:

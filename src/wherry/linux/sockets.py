@@ -20,3 +20,8 @@ def bind_at(listener: socket.socket, directory: int, name: str, *, mode: int = 0
 def connect_at(connection: socket.socket, directory: int, name: str) -> None:
     """Connect to the socket of a name in a directory. Raises: OSError."""
     connection.connect(f"/proc/self/fd/{directory}/{name}")
+
+
+def adopted(descriptor: int) -> socket.socket:
+    """A socket object for a descriptor, which it closes."""
+    return socket.socket(fileno=descriptor)

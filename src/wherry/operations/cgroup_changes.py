@@ -12,6 +12,7 @@ from wherry.operations.cgroups import WriteCgroupFile
 from wherry.operations.looking import file_finding
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Journal, Operation
 from wherry.operations.process import Fork
+from wherry.operations.user_namespaces import ForkInUserNamespace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,14 @@ def with_changes(journal: Journal, changes: Journal) -> Journal:
     """
     replaced = {_path_of(each.operation) for each in changes} - {""}
     kept = [each for each in journal if _path_of(each.operation) not in replaced]
-    place = next((at for at, each in enumerate(kept) if isinstance(each.operation, Fork)), None)
+    place = next(
+        (
+            at
+            for at, each in enumerate(kept)
+            if isinstance(each.operation, Fork | ForkInUserNamespace)
+        ),
+        None,
+    )
     at = len(kept) if place is None else place
     return [*kept[:at], *latest(changes), *kept[at:]]
 

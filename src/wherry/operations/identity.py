@@ -4,8 +4,10 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit import messages
 from wherry.linux import capabilities, identity, process, seccomp
 from wherry.linux.capabilities import NAMES, NUMBERS
+from wherry.linux.sockets import adopted
 from wherry.operations.looking import status_finding
 from wherry.operations.plan import (
     Argument,
@@ -17,6 +19,10 @@ from wherry.operations.plan import (
     Operation,
     Verdict,
 )
+from wherry.operations.process import CHANNEL
+
+LISTENER = "seccomp-listener"
+"""What a child says when it gives its filter's listener away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +201,9 @@ class LoadSeccomp(Operation):
     size_bytes: int
 
     def do(self, hands: Hands) -> Evidence:
-        seccomp.load_filter(self.program)
+        listener = seccomp.load_filter(self.program)
+        if listener is not None:
+            _give_away(listener, hands)
         return {}
 
     def check(self, evidence: Evidence) -> Finding:
@@ -239,6 +247,15 @@ class SetUmask(Operation):
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("umask"),)
+
+
+def _give_away(listener: int, hands: Hands) -> None:
+    """Hand a filter's listener to the parent, which knows the agent."""
+    try:
+        with adopted(os.dup(hands.get(CHANNEL))) as channel:
+            messages.send(channel, {"at": LISTENER}, (listener,))
+    finally:
+        os.close(listener)
 
 
 def _setpriv_words(names: tuple[str, ...]) -> str:

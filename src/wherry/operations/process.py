@@ -31,6 +31,8 @@ from wherry.operations.plan import (
 from wherry.operations.terminals import CONSOLE
 
 CHANNEL = "channel"
+GATE = "gate"
+"""A listening socket: whoever connects to it may let a parked process go."""
 
 _SECRET = re.compile(
     r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|AUTH", re.IGNORECASE | re.ASCII
@@ -138,6 +140,33 @@ class NewSession(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JoinSessionKeyring(Operation):
+    """Leave the session keyring that was inherited for one of this name (session-keyring(7))."""
+
+    kind: ClassVar[str] = "join-session-keyring"
+    aspect: ClassVar[Aspect] = Aspect.SECURITY
+
+    name: str
+
+    def do(self, hands: Hands) -> Evidence:
+        try:
+            return {"serial": kernel.join_session_keyring(self.name)}
+        except KernelError as error:
+            if error.errno != errno.ENOSYS:  # A kernel without keys has none to be found.
+                raise
+            return {"skipped": True}
+
+    def describe(self) -> str:
+        return f"join the session keyring {self.name}"
+
+    def shell(self) -> str:
+        return f"keyctl session {self.name} ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("keyctl", ("KEYCTL_JOIN_SESSION_KEYRING",)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetOomScore(Operation):
     """Say how soon the kernel should kill this process when memory runs out: -1000 to 1000.
 
@@ -209,18 +238,23 @@ class SetRlimit(Operation):
 class CloseDescriptors(Operation):
     """Close every descriptor but 0, 1, 2, the channel to the parent, and what goes through it.
 
-    The channel and the console's master close at the execve.
+    The channel, the gate and the console's master close at the execve.
     """
 
     kind: ClassVar[str] = "close-descriptors"
     aspect: ClassVar[Aspect] = Aspect.SECURITY
 
+    preserved: int = 0
+    """How many after 2 the program gets (`--preserve-fds`, LISTEN_FDS)."""
+
     def do(self, hands: Hands) -> Evidence:
-        kept = {hands.get(name) for name in (CHANNEL, CONSOLE) if hands.holds(name)}
-        kernel.close_all_but(frozenset({0, 1, 2, *kept}))
+        kept = {hands.get(name) for name in (CHANNEL, CONSOLE, GATE) if hands.holds(name)}
+        kernel.close_all_but(frozenset({*range(3 + self.preserved), *kept}))
         return {}
 
     def describe(self) -> str:
+        if self.preserved:
+            return f"close every descriptor above {2 + self.preserved}"
         return "close every other descriptor"
 
     def check(self, evidence: Evidence) -> Finding:

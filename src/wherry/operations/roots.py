@@ -166,6 +166,40 @@ class PivotRoot(Operation):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRoot(Operation):
+    """Make the container's root `/` by moving it there: where the host's is a ramdisk, which
+    pivot_root(2) refuses. The host's stays below, out of reach without CAP_SYS_ADMIN."""
+
+    kind: ClassVar[str] = "move-root"
+    aspect: ClassVar[Aspect] = Aspect.MOUNT
+
+    def do(self, hands: Hands) -> Evidence:
+        os.fchdir(hands.get(ROOT))
+        kernel.mount(os.getcwd(), "/", "", kernel.MS_MOVE)
+        os.chroot(".")
+        os.chdir("/")
+        hands.hold(ROOT, os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        return {"mount_point": "/"}
+
+    def check(self, evidence: Evidence) -> Finding:
+        return mount_finding(evidence)
+
+    def describe(self) -> str:
+        return "move the container's root to /"
+
+    def shell(self) -> str:
+        return "cd rootfs && mount --move . / && chroot ."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (
+            Call("fchdir"),
+            Call("mount", ("MS_MOVE",)),
+            Call("chroot", ('"."',)),
+            Call("chdir", ('"/"',)),
+        )
+
+
 def overlay_data(lower: tuple[str, ...], upper: str, work: str) -> str:
     """The option text of an overlay for mount(2)."""
     data = f"lowerdir={':'.join(_escaped(each) for each in lower)}"

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from wherry.oci.runtime_spec import Process
+from wherry.oci.runtime_spec import Hook, Personality, Process
 from wherry.operations.mounts import ROOT
-from wherry.operations.plan import Hands, Journal, Operation, Plan, execute
-from wherry.operations.process import CHANNEL, reset_signals
+from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, Plan, execute
+from wherry.operations.process import CHANNEL, GATE, reset_signals
 from wherry.operations.terminals import CONSOLE
 from wherry.runtime import accounts, handshake
 from wherry.runtime.accounts import Identity
+from wherry.runtime.attending import hook_operations
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_plan import INIT_IN_CONTAINER
 from wherry.runtime.privilege_plan import execve_operation, last_plan
@@ -35,6 +36,13 @@ class ChildWork:
     seccomp_program: bytes
     has_init: bool
     machine: Machine
+    personality: Personality | None = None
+    preserved: int = 0
+    """How many descriptors after 2 the program gets."""
+    start_hooks: tuple[Hook, ...] = ()
+    """Run in the container, when it is started."""
+    state: str = ""
+    """For them: as `state_json` makes it."""
 
     def last_plan(self, identity: Identity) -> Plan:
         """What is done once it is known who the program runs as; the same in both processes."""
@@ -44,6 +52,8 @@ class ChildWork:
             self.seccomp_program,
             self.machine,
             terminal=self.process.terminal,
+            personality=self.personality,
+            preserved=self.preserved,
         )
 
     def operations(self, identity: Identity | None) -> Plan:
@@ -75,6 +85,8 @@ def _carry_out(work: ChildWork, channel: socket.socket, descriptors: Mapping[str
     hands = Hands({**descriptors, CHANNEL: channel.fileno()})
     journal: Journal = []
     identity: Identity | None = None
+    # While /proc is still the host's: the pid that others know.
+    pid = int(os.readlink("/proc/self")) if work.start_hooks else 0
     try:
         execute(work.plan, hands, journal)
         identity = _identity(work, hands.get(ROOT))
@@ -92,11 +104,18 @@ def _carry_out(work: ChildWork, channel: socket.socket, descriptors: Mapping[str
         channel, journal, identity=identity, program=program, failure=None, console=console
     )
     hands.release(CONSOLE)
+    if hands.holds(GATE):
+        channel = handshake.wait_at_gate(hands.give(GATE))
     if handshake.wait_for_release(channel):
         try:
+            execute(
+                hook_operations("startContainer", work.start_hooks, work.state, pid), hands, []
+            )
             work.execve(identity, program).do(hands)
+        except OperationFailed as error:
+            handshake.send_failure(channel, handshake.failure_of(error))
         except OSError as error:
-            handshake.send_execve_failure(channel, program, error)
+            handshake.send_failure(channel, handshake.execve_failure(program, error))
 
 
 def _identity(work: ChildWork, root: int) -> Identity:

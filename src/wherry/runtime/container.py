@@ -6,12 +6,15 @@ from wherry.linux.seccomp import compile_filter
 from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
 from wherry.operations.cgroups import MakeCgroup
 from wherry.operations.plan import Hands, Journal, Outcome, explain_error, undo
+from wherry.operations.process import GATE
 from wherry.runtime import signals
+from wherry.runtime.attending import Attendant, ContainerFacts, state_json
 from wherry.runtime.child import ChildWork
 from wherry.runtime.machine import Machine, this_machine
 from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.parking import CreateFailed, ParkedProcess, park
 from wherry.runtime.plan import child_plan, parent_plan
+from wherry.runtime.privilege_plan import check_attributes
 from wherry.runtime.subject import Subject
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "cgroup_directories",
     "create",
     "destroy",
+    "facts_of",
 ]
 
 
@@ -45,6 +49,15 @@ class CreateRequest:
     stdio: tuple[int, int, int] | None = None
     """Descriptors that become 0, 1 and 2; they stay the caller's. None when the process wants
     a terminal: it is made in the container's own devpts and its master comes back."""
+    gate: int | None = None
+    """A listening SOCK_SEQPACKET socket at which the process waits for `start`, so that it
+    outlives the caller; None: it waits for the caller. It stays the caller's."""
+    preserved: int = 0
+    """How many of the caller's descriptors after 2 the program gets."""
+    moves_root: bool = False
+    """Whether the root is moved over the old one, where pivot_root(2) can't work (a ramdisk)."""
+    has_own_keyring: bool = True
+    """Whether it gets a session keyring of its own, so that it finds none of the caller's."""
 
 
 class InitProcess(ParkedProcess):
@@ -65,9 +78,10 @@ def create(request: CreateRequest, machine: Machine | None = None) -> InitProces
 
     Raises: CreateFailed.
     """
-    machine = machine or this_machine()
+    machine, spec, facts = machine or this_machine(), request.spec, facts_of(request)
     try:
         subject = subject_of(request)
+        check_attributes(spec.process, spec.linux.personality)
         parent, child = parent_plan(subject, machine), child_plan(subject, machine)
     except (PlanRefused, ValueError, OSError) as error:
         raise CreateFailed("step", str(error), "", []) from error
@@ -79,8 +93,23 @@ def create(request: CreateRequest, machine: Machine | None = None) -> InitProces
         seccomp_program=subject.seccomp_program,
         has_init=bool(request.init_binary),
         machine=machine,
+        personality=spec.linux.personality,
+        preserved=request.preserved,
+        start_hooks=spec.hooks.start_container,
+        state=state_json(facts, "created"),
     )
-    return park(InitProcess, parent, work, request.stdio)
+    held = {} if request.gate is None else {GATE: request.gate}
+    attendant = Attendant(facts, spec.hooks, spec.linux.seccomp, status="creating")
+    return park(InitProcess, parent, work, request.stdio, held, attendant)
+
+
+def facts_of(request: CreateRequest) -> ContainerFacts:
+    """What others are told of the container."""
+    return ContainerFacts(
+        container_id=request.container_id,
+        bundle=request.bundle,
+        annotations=request.spec.annotations,
+    )
 
 
 def subject_of(request: CreateRequest) -> Subject:
@@ -101,6 +130,8 @@ def subject_of(request: CreateRequest) -> Subject:
         init_binary=request.init_binary,
         seccomp_program=program,
         makes_terminal=process.terminal,
+        moves_root=request.moves_root,
+        has_own_keyring=request.has_own_keyring,
     )
 
 

@@ -3,6 +3,8 @@
         parent                                child
         ------                                -----
         fork ------------------------------>  carries out the child plan
+                      <-----------------  (with hooks: "at" the point where they are due)
+    runs the hooks    ----------------->  goes on, or gives up
                                               looks up user and program in the image
                                               carries out the last plan
         reads the report  <-----------------  report: identity, program, and the console's
@@ -14,13 +16,16 @@
           or a failure        <-------------  failure: errno of execve
 
 The channel is a SOCK_SEQPACKET pair that closes on execve. A parent that dies closes its end,
-and a parked child ends then.
+and a parked child ends then. A child that is to outlive its parent waits at a gate instead: a
+listening socket of the same kind, whose first client is from then on the other end.
 """
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wherry.kit import messages
+from wherry.linux.sockets import adopted
 from wherry.operations.plan import (
     Entry,
     Journal,
@@ -97,12 +102,23 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(kind="step", message=f"the new process: {explain_error(error)}")
 
 
-def receive_report(channel: socket.socket) -> Report:
-    """Wait for the child's report. Raises: OSError; ValueError."""
-    received = messages.receive(channel)
-    if received is None:
-        return broken_report("it ended without a word")
-    message, descriptors = received
+Attend = Callable[[socket.socket, str, list[int]], None]
+"""Answers what a child says on its way: the channel, what it is about, descriptors."""
+
+
+def receive_report(channel: socket.socket, attend: Attend) -> Report:
+    """Wait for the child's report, and do what it asks for on its way.
+
+    Raises: OSError; ValueError.
+    """
+    while True:
+        received = messages.receive(channel)
+        if received is None:
+            return broken_report("it ended without a word")
+        message, descriptors = received
+        if "at" not in message:
+            break
+        attend(channel, message["at"], descriptors)
     identity, failure = message["identity"], message["failure"]
     return Report(
         identity=None
@@ -152,6 +168,12 @@ def wait_for_release(channel: socket.socket) -> bool:
     return channel.recv(1) == RELEASE
 
 
+def wait_at_gate(gate: int) -> socket.socket:
+    """Park until somebody connects: the connection is the channel then. Raises: OSError."""
+    with adopted(gate) as listener:
+        return listener.accept()[0]
+
+
 def release(channel: socket.socket) -> Failure | None:
     """Let the child execve; None once it has. Raises: OSError when it is not there any more."""
     channel.send(RELEASE)
@@ -175,8 +197,7 @@ def execve_failure(program: str, error: OSError) -> Failure:
     return Failure(kind=kind, message=f"exec {program}: {words}", program=program)
 
 
-def send_execve_failure(channel: socket.socket, program: str, error: OSError) -> None:
-    """Tell the parent that execve failed. Raises: OSError."""
-    failure = execve_failure(program, error)
+def send_failure(channel: socket.socket, failure: Failure) -> None:
+    """Tell who released it that the program does not run. Raises: OSError."""
     message = {"failure": (failure.kind, failure.message, failure.program)}
     messages.send(channel, message)

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
-from wherry.oci.runtime_spec import Process
+from wherry.oci.runtime_spec import Personality, Process
 from wherry.operations.looking import namespace_inode
 from wherry.operations.namespaces import INIT
 from wherry.operations.plan import Journal
+from wherry.runtime.attending import Attendant
 from wherry.runtime.child import ChildWork
 from wherry.runtime.join_plan import join_child_plan, join_parent_plan
 from wherry.runtime.machine import Machine, this_machine
 from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.parking import CreateFailed, ParkedProcess, park
+from wherry.runtime.privilege_plan import check_attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,11 @@ class JoinRequest:
     """A BPF program; empty: unconfined (`--privileged`)."""
     stdio: tuple[int, int, int] | None = None
     """None when `process.terminal`: a pty of the container's devpts is made."""
+    personality: Personality | None = None
+    preserved: int = 0
+    """As in `CreateRequest`."""
+    attendant: Attendant | None = None
+    """Needed by a filter that asks an agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +68,11 @@ def join(
             raise PlanRefused("no command specified")
         if (request.stdio is None) != process.terminal:
             raise PlanRefused("a process has either a terminal or three descriptors")
+        check_attributes(process, request.personality)
         plan = join_child_plan(
             init_pid,
             cgroup_paths,
-            machine.layout,
+            machine,
             process,
             has_user_namespace=_is_elsewhere(init_pid, "user"),
         )
@@ -78,6 +86,8 @@ def join(
         seccomp_program=request.seccomp_program,
         has_init=False,
         machine=machine,
+        personality=request.personality,
+        preserved=request.preserved,
     )
     parked = park(
         ParkedProcess,
@@ -85,6 +95,7 @@ def join(
         work,
         request.stdio,
         {INIT: init_pidfd},
+        request.attendant,
     )
     parked.start()
     return JoinedProcess(

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 
-from wherry.linux import capabilities, cgroups
+from wherry.linux import apparmor, capabilities, cgroups
 from wherry.linux.cgroups import CgroupLayout
 
 
@@ -16,6 +16,8 @@ class Machine:
     last_capability: int
     has_time_namespaces: bool = True
     has_kcore: bool = False
+    has_apparmor: bool = False
+    has_selinux: bool = False
 
 
 @cache
@@ -26,4 +28,6 @@ def this_machine() -> Machine:
         last_capability=capabilities.last_capability(),
         has_time_namespaces=os.path.exists("/proc/self/ns/time"),
         has_kcore=os.path.exists("/proc/kcore"),
+        has_apparmor=apparmor.is_enabled(),
+        has_selinux=os.path.exists("/sys/fs/selinux/enforce"),
     )

@@ -17,6 +17,9 @@ from wherry.runtime.subject import Subject, cgroup_directories_of
 _FOREIGN_TREE = re.compile(r"/proc/([0-9]{1,10})/root(/.+)")
 """How a bind mount's source names a directory of another container."""
 
+_LABELLED = frozenset({"tmpfs", "devpts", "mqueue"})
+"""File systems without labels of their own: `mountLabel` is all that they have."""
+
 INIT_IN_CONTAINER = "/sbin/docker-init"
 """Where Docker shows `--init`'s program."""
 
@@ -27,7 +30,7 @@ def mounts_of(subject: Subject, machine: Machine) -> Iterator[Operation]:
         if mount.type == "cgroup":
             yield from _cgroup_mounts(subject, mount, machine.layout)
         else:
-            yield _mount(mount)
+            yield _mount(mount, subject.spec.linux.mount_label)
     if subject.init_binary:
         yield BindMount(
             source=subject.init_binary,
@@ -63,15 +66,16 @@ def held_source(mount: Mount, why: str) -> Operation:
     )
 
 
-def _mount(mount: Mount) -> Operation:
+def _mount(mount: Mount, label: str) -> Operation:
     words = mount_words(mount)
     if not words.is_bind:
+        context = (("context", label),) if label and mount.type in _LABELLED else ()
         return MountFilesystem(
             filesystem=mount.type,
             destination=mount.destination,
             source=mount.source,
             attributes=words.attributes,
-            options=words.options,
+            options=(*words.options, *context),
             why=_why_mounted(mount),
         )
     return BindMount(

@@ -25,6 +25,7 @@ from wherry.operations.plan import (
 )
 from wherry.operations.terminals import STDIO
 from wherry.runtime import handshake, signals
+from wherry.runtime.attending import Attendant
 from wherry.runtime.child import ChildWork, become
 from wherry.runtime.handshake import Failure
 
@@ -123,6 +124,17 @@ class ParkedProcess:
         self._journal.append(entry)
         self._channel.close()
 
+    def leave_at_gate(self) -> None:
+        """Let go of it: it waits at its gate for somebody else's `start`. Raises: OSError."""
+        self._take_account()
+        self._channel.close()
+        os.close(self.pidfd)
+
+    @property
+    def parents_journal(self) -> Journal:
+        """What was done by the parent alone, before and after the child's own."""
+        return self._journal
+
     def discard(self) -> None:
         """Kill and reap it before `start`, and undo what was done for it."""
         self.end()
@@ -149,10 +161,12 @@ def park(
     work: ChildWork,
     stdio: tuple[int, int, int] | None,
     held: dict[str, int] | None = None,
+    attendant: Attendant | None = None,
 ) -> _Parked:
     """Do the parent's plan, which ends in a fork, and wait until the child has parked.
 
-    `held` are more descriptors that the child's operations want by name.
+    `held` are more descriptors that the child's operations want by name. The attendant answers
+    what the child asks for on its way.
 
     Raises: CreateFailed; what was done has been undone.
     """
@@ -174,12 +188,17 @@ def park(
     pidfd = hands.give(_PIDFD)
     hands.close()
     try:
-        report = handshake.receive_report(channel)
+        report = handshake.receive_report(channel, _attention(attendant, pid))
     except (OSError, ValueError) as error:
         report = handshake.broken_report(explain_error(error))
     _complete(journal, pid)
+    failure = report.failure
+    if attendant is not None:
+        journal += attendant.journal
+        if attendant.problem:
+            failure = Failure(kind="step", message=attendant.problem)
     identity = report.identity
-    if identity is not None and report.failure is None:
+    if identity is not None and failure is None:
         return kind(
             pid=pid,
             pidfd=pidfd,
@@ -190,7 +209,18 @@ def park(
             execve=work.execve(identity, report.program),
         )
     operations = work.operations(identity)
-    raise _cleared_away(pid, pidfd, channel, operations, journal, report.failure)
+    if report.console is not None:
+        os.close(report.console)
+    raise _cleared_away(pid, pidfd, channel, operations, journal, failure)
+
+
+def _attention(attendant: Attendant | None, pid: int) -> handshake.Attend:
+    def attend(channel: socket.socket, at: str, descriptors: list[int]) -> None:
+        if attendant is None:
+            raise ValueError(f"it asked for {at}")
+        attendant.attend(channel, at, pid, descriptors)
+
+    return attend
 
 
 def _complete(journal: Journal, pid: int) -> None:

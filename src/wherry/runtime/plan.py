@@ -15,12 +15,14 @@ from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.cgroups import EnableControllers, EnterCgroups, MakeCgroup
 from wherry.operations.files import EnterDirectory, MakeDirectory
 from wherry.operations.held_mounts import AttachRoot
+from wherry.operations.hooks import AwaitRuntimeHooks
 from wherry.operations.identity import SetUmask
 from wherry.operations.masks import MaskPath, ProtectPath
 from wherry.operations.mounts import RemountReadOnly
 from wherry.operations.plan import Operation, Plan
-from wherry.operations.process import Fork, NewSession, SetDumpable
-from wherry.operations.roots import BindRoot, MountOverlay, PivotRoot, SetPropagation
+from wherry.operations.process import Fork, JoinSessionKeyring, NewSession, SetDumpable
+from wherry.operations.roots import BindRoot, MountOverlay, MoveRoot, PivotRoot, SetPropagation
+from wherry.runtime.attending import ContainerFacts, hook_operations, state_json
 from wherry.runtime.device_plan import device_nodes, sysctls_of
 from wherry.runtime.limits import device_operation, limit_operations
 from wherry.runtime.machine import Machine
@@ -31,7 +33,12 @@ from wherry.runtime.namespace_plan import (
     namespaces_for_children,
     own_namespaces,
 )
-from wherry.runtime.privilege_plan import confinement, oom_score, refuse_labels
+from wherry.runtime.privilege_plan import (
+    confinement,
+    label_files,
+    oom_score,
+    require_selinux,
+)
 from wherry.runtime.refusals import refuse_unbuilt
 from wherry.runtime.subject import (
     Subject,
@@ -136,13 +143,10 @@ def child_plan(subject: Subject, machine: Machine) -> Plan:
 def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]:
     spec = subject.spec
     refuse_unbuilt(spec)
-    refuse_labels(spec.process)
-    if spec.linux.mount_label:
-        raise PlanRefused("SELinux labels of mounts are not supported")
     yield SetDumpable(
         is_dumpable=False, why="processes of a shared pid namespace must not look into the engine"
     )
-    yield from confinement(spec.process)
+    yield from confinement(spec.process, machine)
     yield SetUmask(
         mask=0,
         is_passing=True,
@@ -152,8 +156,16 @@ def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]
     if entered:
         yield EnterCgroups(files=entered, why="limits hold from here on, also for the mounts")
     yield NewSession(why="the program leads a session of its own")
+    if subject.has_own_keyring:
+        yield JoinSessionKeyring(
+            name=f"_ses.{subject.container_id}",
+            why="keys of the engine's session must not be found from the container",
+        )
     if spec.process.oom_score_adj is not None:
         yield oom_score(spec.process.oom_score_adj)
+    if spec.linux.mount_label:
+        require_selinux(machine)
+    yield from label_files(spec.process, machine)
     is_remote = has_user_namespace(spec)
     yield from own_namespaces(spec, has_joined=is_remote)
     yield from _root(subject, is_remote=is_remote)
@@ -166,9 +178,11 @@ def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]
         yield MaskPath(path=path, why="default: it tells or controls too much of the host")
     for path in spec.linux.readonly_paths:
         yield ProtectPath(path=path, why="default: the host's settings can't be changed here")
+    yield from _hooks_before_the_pivot(subject)
     if spec.root.readonly:
         yield RemountReadOnly(destination="/", why="--read-only")
-    yield PivotRoot(why="the container must not see or reach the host's files")
+    change = MoveRoot if subject.moves_root else PivotRoot
+    yield change(why="the container must not see or reach the host's files")
     if spec.linux.rootfs_propagation:
         yield SetPropagation(
             path="/",
@@ -176,6 +190,22 @@ def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]
             why="a bind mount asks for this propagation (bind-propagation=...)",
         )
     yield EnterDirectory(path=spec.process.cwd, why=f"--workdir or WORKDIR {spec.process.cwd}")
+
+
+def _hooks_before_the_pivot(subject: Subject) -> Iterator[Operation]:
+    """Those of the host's namespaces, run by the parent, then those of the container's."""
+    hooks = subject.spec.hooks
+    if hooks.prestart or hooks.create_runtime:
+        yield AwaitRuntimeHooks(why="hooks.prestart and hooks.createRuntime")
+    state = state_json(
+        ContainerFacts(
+            container_id=subject.container_id,
+            bundle=subject.bundle,
+            annotations=subject.spec.annotations,
+        ),
+        "creating",
+    )
+    yield from hook_operations("createContainer", hooks.create_container, state)
 
 
 def _entered_files(subject: Subject, layout: CgroupLayout) -> tuple[str, ...]:

@@ -68,14 +68,19 @@ _SPEC = RuntimeSpec(
 
 def preload() -> None:
     """Have everything in memory, and the machine's facts read. Raises: OSError."""
-    for codec in _CODECS:
-        "x".encode(codec, "surrogateescape").decode(codec, "replace")
+    warm_codecs()
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for _ in range(_REHEARSALS):
             _rehearse(root)
     finally:
         os.close(root)
+
+
+def warm_codecs() -> None:
+    """Have the codecs looked up: Python imports them at their first use."""
+    for codec in _CODECS:
+        "x".encode(codec, "surrogateescape").decode(codec, "replace")
 
 
 def _rehearse(root: int) -> None:
@@ -112,5 +117,5 @@ def _rehearse(root: int) -> None:
         handshake.send_report(
             near, journal, identity=identity, program="/bin/true", failure=None, console=None
         )
-        handshake.receive_report(far)
+        handshake.receive_report(far, lambda _channel, _at, _descriptors: None)
         handshake.read_account(far.recv(messages.LARGEST_MESSAGE), operations, 1)

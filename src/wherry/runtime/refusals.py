@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from wherry.oci.runtime_spec import Hooks, RuntimeSpec
+from wherry.oci.runtime_spec import RuntimeSpec
 from wherry.runtime.mount_options import PlanRefused
 
 
@@ -14,10 +14,4 @@ def refuse_unbuilt(spec: RuntimeSpec) -> None:
 
 
 def _unbuilt(spec: RuntimeSpec) -> Iterator[tuple[str, bool]]:
-    process, linux = spec.process, spec.linux
-    yield "process.ioPriority", process.io_priority is not None
-    yield "process.scheduler", process.scheduler is not None
-    yield "process.execCPUAffinity", process.exec_cpu_affinity is not None
-    yield "hooks", spec.hooks != Hooks()
-    yield "linux.personality", linux.personality is not None
-    yield "linux.netDevices", bool(linux.net_devices)
+    yield "linux.netDevices", bool(spec.linux.net_devices)

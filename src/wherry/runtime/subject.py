@@ -20,6 +20,8 @@ class Subject:
     seccomp_program: bytes
     """Empty: unconfined."""
     makes_terminal: bool
+    moves_root: bool = False
+    has_own_keyring: bool = True
 
 
 def cgroup_directories_of(

@@ -10,15 +10,21 @@ from wherry.linux.cgroups import CgroupLayout, Hierarchy
 from wherry.oci.runtime_spec import (
     Capabilities,
     Cpu,
+    ExecCpuAffinity,
+    Hook,
+    Hooks,
     IdMapping,
+    IoPriority,
     Memory,
     Mount,
     Namespace,
+    Personality,
     Process,
     Resources,
     Rlimit,
     RootfsMount,
     RuntimeSpec,
+    Scheduler,
     TimeOffset,
     User,
 )
@@ -206,7 +212,7 @@ def test_exec() -> None:
     process = Process(args=("ps",), cwd="/srv", terminal=True, oom_score_adj=1)
     plans = {
         "parent": told(join_parent_plan(paths, HYBRID)),
-        "child": told(join_child_plan(77, paths, HYBRID, process)),
+        "child": told(join_child_plan(77, paths, V1, process)),
     }
     assert_golden_json("runtime/exec", plans)
 
@@ -248,7 +254,7 @@ def test_the_hosts_dev_is_left_alone() -> None:
             {"namespaces": (Namespace(type="mount"), Namespace(type="mount"))},
             "linux.namespaces has mount twice",
         ),
-        ({"mount_label": "x"}, "SELinux labels of mounts are not supported"),
+        ({"mount_label": "x"}, "selinux is disabled or not supported"),
         ({"cgroups_path": "/../.."}, "must not be the root"),
     ],
 )
@@ -261,20 +267,71 @@ def test_what_is_refused(changes: dict[str, object], sentence: str) -> None:
 
 def test_a_profile_is_asked_for_while_proc_is_the_hosts() -> None:
     """AppArmor's attribute is written before the root changes, in run and in exec."""
+    machine = replace(V1, has_apparmor=True)
     process = replace(SPEC.process, apparmor_profile="wherry-default")
     for plan in (
-        child_plan(subject(replace(SPEC, process=process)), V1),
-        join_child_plan(1, (), HYBRID, process),
+        child_plan(subject(replace(SPEC, process=process)), machine),
+        join_child_plan(1, (), machine, process),
     ):
         kinds = [each.kind for each in plan]
         entering = next(each for each in kinds if each in ("unshare", "join-container"))
         assert kinds.index("confine-on-exec") < kinds.index(entering)
 
 
-def test_labels_are_not_promised() -> None:
-    """A security label that would not be set is refused, not ignored."""
-    spec = replace(SPEC, process=replace(SPEC.process, selinux_label="x"))
+@pytest.mark.parametrize("field", ["apparmor_profile", "selinux_label"])
+def test_labels_are_not_promised(field: str) -> None:
+    """A security label that nobody would look at is refused, not ignored."""
+    spec = replace(SPEC, process=replace(SPEC.process, **{field: "x"}))
     with pytest.raises(PlanRefused, match="not supported"):
         child_plan(subject(spec), V1)
     with pytest.raises(PlanRefused, match="not supported"):
-        join_child_plan(1, (), HYBRID, spec.process)
+        join_child_plan(1, (), V1, spec.process)
+
+
+def test_labels_scheduling_and_hooks() -> None:
+    """What security modules, the scheduler and other programs are told, and when."""
+    machine = replace(V1, has_apparmor=True, has_selinux=True)
+    process = replace(
+        SPEC.process,
+        apparmor_profile="docker-default",
+        selinux_label="system_u:system_r:container_t:s0",
+        scheduler=Scheduler(policy="SCHED_BATCH", nice=5),
+        io_priority=IoPriority(class_="IOPRIO_CLASS_BE", priority=3),
+        exec_cpu_affinity=ExecCpuAffinity(initial="0-1", final="1"),
+    )
+    hook = Hook(path="/hook", args=("hook", "x"), timeout_s=3)
+    spec = replace(
+        SPEC,
+        process=process,
+        hooks=Hooks(prestart=(hook,), create_container=(hook,)),
+        linux=replace(SPEC.linux, mount_label="system_u:object_r:container_file_t:s0"),
+    )
+    who = Identity(uid=0, gid=0, groups=(), home="/")
+    plans = {
+        "child": told(child_plan(subject(spec), machine)),
+        "last": told(
+            last_plan(
+                process, who, b"", machine,
+                terminal=False, personality=Personality(domain="LINUX32"), preserved=2,
+            )
+        ),
+        "exec": told(join_child_plan(77, (), machine, process)),
+    }  # fmt: skip
+    assert_golden_json("runtime/labels_and_hooks", plans)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scheduler": Scheduler(policy="SCHED_X")}, "no policy 'SCHED_X'"),
+        ({"scheduler": Scheduler(policy="SCHED_RR", flags=("x",))}, "no flag 'x'"),
+        ({"io_priority": IoPriority(class_="x")}, "no class 'x'"),
+        ({"io_priority": IoPriority(class_="IOPRIO_CLASS_BE", priority=8)}, "8 is not in 0..7"),
+    ],
+)
+def test_scheduling_that_is_refused(changes: dict[str, object], sentence: str) -> None:
+    """A word that the kernel has no number for is named."""
+    process = replace(SPEC.process, **changes)  # type: ignore[arg-type]
+    who = Identity(uid=0, gid=0, groups=(), home="/")
+    with pytest.raises(PlanRefused, match=sentence):
+        last_plan(process, who, b"", V1, terminal=False)

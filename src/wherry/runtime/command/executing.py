@@ -1,0 +1,156 @@
+"""exec: one more process in a container that runs."""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import replace
+
+from wherry.linux.mounts import closing
+from wherry.linux.process import CLONE_NEWPID, CLONE_NEWTIME, set_child_subreaper, setns
+from wherry.linux.seccomp import compile_filter
+from wherry.oci import runtime_json
+from wherry.oci.runtime_spec import Capabilities, Hooks, Process, RuntimeSpec, User
+from wherry.operations.looking import namespace_inode
+from wherry.runtime.attending import Attendant, ContainerFacts
+from wherry.runtime.command.arguments import Arguments, UsageError
+from wherry.runtime.command.consoles import check_console_use, send_console, standard_streams
+from wherry.runtime.command.life import (
+    hold_signals,
+    preserved_descriptors,
+    wait_in_foreground,
+    write_pid_file,
+)
+from wherry.runtime.command.records import CommandFailed, Record, StateDirectory, status_of
+from wherry.runtime.container import CreateFailed
+from wherry.runtime.joining import JoinedProcess, JoinRequest, join
+from wherry.runtime.preload import warm_codecs
+
+EXEC_FAILED = 255
+"""runc's exit code for a process that never ran."""
+
+
+def exec_process(state: StateDirectory, arguments: Arguments) -> int:
+    """Run a process in a container; the exit status is its own, unless it goes on alone.
+
+    Raises: CommandFailed; OSError; ValueError.
+    """
+    if not arguments.operands:
+        raise UsageError("exec needs a container id")
+    container_id, *words = arguments.operands
+    record = state.read(container_id)
+    status = status_of(state, record)
+    if status == "stopped":
+        raise CommandFailed("cannot exec in a stopped container", exit_code=EXEC_FAILED)
+    if status == "paused" and not arguments.has("ignore-paused"):
+        raise CommandFailed(
+            "cannot exec in a paused container (use --ignore-paused to override)",
+            exit_code=EXEC_FAILED,
+        )
+    spec = state.read_spec(container_id)
+    process = wanted_process(spec.process, arguments, words)
+    is_detached = arguments.has("detach")
+    check_console_use(
+        process, socket_path=arguments.text("console-socket"), is_detached=is_detached
+    )
+    if not is_detached:
+        hold_signals()
+        set_child_subreaper()
+    joined = _joined(record, spec, process, arguments)
+    console = joined.console
+    if console is not None and arguments.text("console-socket"):
+        send_console(arguments.text("console-socket"), console)
+        os.close(console)
+        console = None
+    write_pid_file(arguments, joined.pid)
+    return 0 if is_detached else wait_in_foreground(joined.pid, joined.pidfd, console)
+
+
+def wanted_process(base: Process, arguments: Arguments, words: list[str]) -> Process:
+    """The process of a file (`--process`), or the container's own with what the flags change.
+
+    Raises: CommandFailed; OSError; ValueError.
+    """
+    path = arguments.text("process")
+    if path:
+        with open(path, "rb") as file:
+            return runtime_json.process_from_json(json.load(file))
+    if not words:
+        raise UsageError("process args cannot be empty")
+    return replace(
+        base,
+        args=tuple(words),
+        cwd=arguments.text("cwd", base.cwd),
+        env=(*base.env, *arguments.texts("env")),
+        terminal=arguments.has("tty"),
+        user=_user(base.user, arguments),
+        capabilities=_capabilities(base.capabilities, arguments.texts("cap")),
+        no_new_privileges=base.no_new_privileges or arguments.has("no-new-privs"),
+        apparmor_profile=arguments.text("apparmor", base.apparmor_profile),
+        selinux_label=arguments.text("process-label", base.selinux_label),
+    )
+
+
+def _user(base: User, arguments: Arguments) -> User:
+    user = base
+    text = arguments.text("user")
+    if text:
+        uid, _, gid = text.partition(":")
+        user = replace(user, uid=_number(uid, "uid"), gid=_number(gid, "gid") if gid else 0)
+    added = tuple(_number(each, "gid") for each in arguments.texts("additional-gids"))
+    return replace(user, additional_gids=(*user.additional_gids, *added))
+
+
+def _number(text: str, what: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) < 1 << 32):
+        raise CommandFailed(f"parsing {text[:64]!r} as int for {what} failed")
+    return int(text)
+
+
+def _capabilities(base: Capabilities | None, added: tuple[str, ...]) -> Capabilities | None:
+    if not added:
+        return base
+    sets = base or Capabilities()
+    return replace(
+        sets,
+        bounding=_united(sets.bounding, added),
+        effective=_united(sets.effective, added),
+        permitted=_united(sets.permitted, added),
+    )
+
+
+def _united(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def _joined(
+    record: Record, spec: RuntimeSpec, process: Process, arguments: Arguments
+) -> JoinedProcess:
+    preserved, told = preserved_descriptors(arguments, replace(spec, process=process))
+    facts = ContainerFacts(
+        container_id=record.container_id, bundle=record.bundle, annotations=record.annotations
+    )
+    seccomp = spec.linux.seccomp
+    request = JoinRequest(
+        process=told.process,
+        seccomp_program=b"" if seccomp is None else compile_filter(seccomp),
+        stdio=None if process.terminal else standard_streams(),
+        personality=spec.linux.personality,
+        preserved=preserved,
+        attendant=Attendant(facts, Hooks(), seccomp, status="running"),
+    )
+    warm_codecs()
+    pidfd = os.pidfd_open(record.pid)
+    with closing(pidfd):
+        _have_children_born_there(record.pid, pidfd)
+        try:
+            return join(record.pid, pidfd, record.cgroup_paths, request)
+        except CreateFailed as error:
+            raise CommandFailed(f"exec failed: {error.message}", exit_code=EXEC_FAILED) from error
+
+
+def _have_children_born_there(pid: int, pidfd: int) -> None:
+    """Pid and time namespaces are those that a process is born in. Raises: OSError."""
+    for name, flag in (("pid", CLONE_NEWPID), ("time", CLONE_NEWTIME)):
+        with suppress(FileNotFoundError):  # a kernel without time namespaces
+            if namespace_inode(f"/proc/{pid}", name) != namespace_inode("/proc/self", name):
+                setns(pidfd, flag)
