@@ -65,7 +65,14 @@ from wherry.model.images import (
     RegistryLogin,
 )
 from wherry.model.lifecycle import ContainerState
-from wherry.model.networks import AddressRange, EndpointStatus, Network, PublishedPort
+from wherry.model.networks import (
+    AddressRange,
+    EndpointStatus,
+    EndpointWish,
+    Network,
+    NetworkRequest,
+    PublishedPort,
+)
 from wherry.model.outcomes import (
     CreateOutcome,
     Progress,
@@ -636,6 +643,19 @@ class FakeNetworks:
 
     async def containers_on(self, network: Network) -> Sequence[Container]:
         return list(self.engine.containers.values())
+
+    async def create(self, request: NetworkRequest) -> Network:
+        self.engine.note("create_network", request)
+        return replace(BRIDGE, id=NetworkId("d" * 64), name=request.name, is_builtin=False)
+
+    async def remove(self, reference: str) -> None:
+        self.engine.note("remove_network", reference)
+
+    async def connect(self, reference: str, container: str, wish: EndpointWish) -> None:
+        self.engine.note("connect", reference, container, wish)
+
+    async def disconnect(self, reference: str, container: str, *, is_forced: bool) -> None:
+        self.engine.note("disconnect", reference, container, is_forced)
 
 
 @dataclass

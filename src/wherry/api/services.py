@@ -20,7 +20,7 @@ from wherry.model.images import (
     Image,
     RegistryLogin,
 )
-from wherry.model.networks import Network
+from wherry.model.networks import EndpointWish, Network, NetworkRequest
 from wherry.model.outcomes import (
     CreateOutcome,
     Progress,
@@ -250,11 +250,15 @@ class Registries(Protocol):
 
 
 class Networks(Protocol):
-    """The networks that exist."""
+    """Everything that one can do with networks."""
 
     async def list(self, filters: Filters) -> Sequence[Network]: ...
     async def get(self, reference: str) -> Network: ...
     async def containers_on(self, network: Network) -> Sequence[Container]: ...
+    async def create(self, request: NetworkRequest) -> Network: ...
+    async def remove(self, reference: str) -> None: ...
+    async def connect(self, reference: str, container: str, wish: EndpointWish) -> None: ...
+    async def disconnect(self, reference: str, container: str, *, is_forced: bool) -> None: ...
 
 
 class Prunes(Protocol):

@@ -13,6 +13,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.filters import FilterReader
 from wherry.engine.image_matching import parent_ids
 from wherry.engine.images import ImageVerbs
+from wherry.engine.networks import NetworkVerbs
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
@@ -68,6 +69,7 @@ class Prunes:
         images: ImageVerbs,
         store: ImageStore,
         snapshots: Snapshots,
+        networks: NetworkVerbs,
         events: EventLog,
         offload: OffloadPool,
         clock: Clock,
@@ -77,6 +79,7 @@ class Prunes:
         self._images = images
         self._store = store
         self._snapshots = snapshots
+        self._networks = networks
         self._events = events
         self._offload = offload
         self._clock = clock
@@ -153,15 +156,16 @@ class Prunes:
     # -- networks ----------------------------------------------------------------------------
 
     async def networks(self, filters: Filters) -> PrunedNetworks:
-        """Nothing to remove yet: the networks that exist are the engine's own.
+        """Remove users' networks that no running container is on.
 
         Raises: InvalidValue, PruneRunning.
         """
         given = FilterReader(filters, FILTER_KEYS)
-        given.until(self._clock.now_ns())
+        until_ns = given.until(self._clock.now_ns())
         with self._gate.passed("networks"):
+            deleted = await self._networks.prune(given, until_ns)
             self._tell("network", 0)
-            return PrunedNetworks(deleted=())
+            return PrunedNetworks(deleted=tuple(deleted))
 
     def _tell(self, kind: str, freed_bytes: int) -> None:
         self._events.publish(kind, "prune", "", {"reclaimed": str(freed_bytes)})

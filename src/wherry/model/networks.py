@@ -100,6 +100,8 @@ class AddressRange:
     """The part of the subnet that addresses are chosen from; empty: all of it."""
     reserved: Mapping[str, str] = field(default_factory=dict)
     """Addresses that are never given out, by the name that the user gave them."""
+    is_chosen: bool = False
+    """Whether the engine chose it from its pools; no user's address can be wished for then."""
 
     @property
     def is_ipv6(self) -> bool:

@@ -11,6 +11,7 @@ in its own directory.
 Called by: engine, wired by programs.
 """
 
+from wherry.networks.definitions import check_wish
 from wherry.networks.name_files import HOST_GATEWAY, rename_host
 from wherry.networks.network_table import MIGRATIONS, NetworkTable
 from wherry.networks.port_keeper import NetdKeeper, PortKeeper
@@ -27,5 +28,6 @@ __all__ = [
     "Networks",
     "PortKeeper",
     "Sandbox",
+    "check_wish",
     "rename_host",
 ]

@@ -283,9 +283,11 @@ class Attachments:
         """
         first = self._network_of(spec)
         wishes = {self._table.find(each.network).id: each for each in spec.endpoints}
-        mine = wishes.pop(first.id, None) or EndpointWish(
-            network=first.name, mac_address=spec.mac_address
-        )
+        if wishes and first.id not in wishes and first.driver not in ("host", "null"):
+            # It was disconnected from the network that it was created on.
+            first = self._table.find(min(wishes))
+        mine = wishes.pop(first.id, None) or EndpointWish(network=first.name)
+        mine = replace(mine, mac_address=mine.mac_address or spec.mac_address)
         others = sorted(wishes.items(), key=lambda item: self._table.find(item[0]).name)
         named = [(first, mine), *((self._table.find(key), each) for key, each in others)]
         return [replace(each, network=network.name) for network, each in named]

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from wherry.kit.random_ids import new_id
 from wherry.model.errors import InvalidValue, NetworkIsBuiltin, SubnetTaken
 from wherry.model.ids import NetworkId
-from wherry.model.networks import AddressRange, Network, NetworkRequest
+from wherry.model.networks import AddressRange, EndpointWish, Network, NetworkRequest
 from wherry.networks.address_pools import Subnet, choose_subnet
 
 BUILTIN_NAMES = frozenset({"bridge", "host", "none", "default", "container"})
@@ -179,7 +179,8 @@ def _chosen(
     taken = [each.subnet for each in occupied] + [ip_network(each.subnet) for each in ranges]
     for wanted, ipv6 in ((request.has_ipv4, False), (request.has_ipv6, True)):
         if wanted and not any(each.is_ipv6 is ipv6 for each in ranges):
-            yield AddressRange(subnet=str(choose_subnet(taken, pools, ipv6=ipv6)))
+            subnet = choose_subnet(taken, pools, ipv6=ipv6)
+            yield AddressRange(subnet=str(subnet), is_chosen=True)
 
 
 def _with_gateway(given: AddressRange, request: NetworkRequest) -> AddressRange:
@@ -195,3 +196,28 @@ def _with_gateway(given: AddressRange, request: NetworkRequest) -> AddressRange:
     kept = set(given.reserved.values())
     candidates = (address for address in part if address != subnet.network_address)
     return replace(given, gateway=str(next(each for each in candidates if str(each) not in kept)))
+
+
+def check_wish(network: Network, wish: EndpointWish) -> None:
+    """Whether an endpoint can be wished for on a network at all. Raises: InvalidValue."""
+    if not network.is_builtin and network.driver != "null":
+        named = {each.subnet for each in network.ranges if not each.is_chosen}
+        for wanted in filter(None, (wish.ipv4_address, wish.ipv6_address)):
+            family = ":" in wanted
+            if not any((":" in each) is family for each in named):
+                raise InvalidValue(
+                    "invalid config for network "
+                    f"{network.name}: invalid endpoint settings:\nuser specified IP address is "
+                    "supported only when connecting to networks with user configured subnets"
+                )
+        return
+    if wish.ipv4_address or wish.ipv6_address:
+        raise InvalidValue(
+            f"invalid config for network {network.name}: invalid endpoint settings:\n"
+            "user specified IP address is supported on user defined networks only"
+        )
+    if wish.aliases:
+        raise InvalidValue(
+            f"invalid config for network {network.name}: invalid endpoint settings:\n"
+            "network-scoped aliases are only supported for user-defined networks"
+        )

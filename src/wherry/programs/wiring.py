@@ -44,7 +44,7 @@ from wherry.engine.event_journal import EventJournal
 from wherry.engine.events import EventLog
 from wherry.engine.explain import Explanations
 from wherry.engine.images import ImageVerbs
-from wherry.engine.networks import NetworkQueries
+from wherry.engine.networks import NetworkVerbs
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.prune import Prunes
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
@@ -317,6 +317,9 @@ async def _wired(
         host=ground.host,
         clock=ground.clock,
     )
+    network_verbs = NetworkVerbs(
+        networks=networks, records=records, locks=locks, assembly=assembly, events=events
+    )
     boot = Boot(
         records=records,
         live=live,
@@ -351,7 +354,7 @@ async def _wired(
             execs=execs,
             images=image_verbs,
             registries=registries,
-            networks=NetworkQueries(networks, records),
+            networks=network_verbs,
             system=system,
             commits=CommitContainer(
                 records=records,
@@ -385,6 +388,7 @@ async def _wired(
                 images=image_verbs,
                 store=images,
                 snapshots=snapshots,
+                networks=network_verbs,
                 events=events,
                 offload=ground.offload,
                 clock=ground.clock,

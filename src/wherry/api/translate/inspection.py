@@ -3,6 +3,7 @@
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from wherry.api.translate.endpoints import to_endpoint_settings
 from wherry.api.translate.health import to_health_config, to_health_shape
 from wherry.api.translate.limits import show_devices, show_limits
 from wherry.api.translate.mounts import bind_texts, mount_objects, mount_points, tmpfs_texts
@@ -12,7 +13,6 @@ from wherry.api.translate.restarts import to_restart_shape
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus, Security
 from wherry.model.lifecycle import ContainerState
-from wherry.model.networks import EndpointStatus
 from wherry.model.queries import ContainerDetails
 from wherry.specgen import MASKED_PATHS, READ_ONLY_PATHS
 from wherry.wire import container_config as shapes
@@ -191,6 +191,9 @@ def to_network_settings(details: ContainerDetails) -> NetworkSettings:
             settings.IPAddress = endpoint.address
             settings.IPPrefixLen = endpoint.prefix_length
             settings.MacAddress = endpoint.mac_address
+            settings.GlobalIPv6Address = endpoint.ipv6_address
+            settings.GlobalIPv6PrefixLen = endpoint.ipv6_prefix_length
+            settings.IPv6Gateway = endpoint.ipv6_gateway
     return settings
 
 
@@ -200,18 +203,19 @@ def _sandbox_id(path: str) -> str:
 
 def to_endpoints(container: Container) -> dict[str, shapes.EndpointSettings]:
     """The networks of a container, by name."""
+    network = container.spec.network
+    wishes = {each.network: each for each in network.endpoints}
     return {
-        endpoint.network_name: _endpoint(endpoint, container.spec.network.mac_address)
+        endpoint.network_name: to_endpoint_settings(
+            endpoint,
+            wishes.get(endpoint.network_name) or wishes.get(endpoint.network_id),
+            network.mac_address if endpoint.network_name == _mode_name(container) else "",
+        )
         for endpoint in container.endpoints
     }
 
 
-def _endpoint(endpoint: EndpointStatus, wished_mac_address: str) -> shapes.EndpointSettings:
-    return shapes.EndpointSettings(
-        MacAddress=endpoint.mac_address or wished_mac_address,
-        NetworkID=endpoint.network_id,
-        EndpointID=endpoint.endpoint_id,
-        Gateway=endpoint.gateway,
-        IPAddress=endpoint.address,
-        IPPrefixLen=endpoint.prefix_length,
-    )
+def _mode_name(container: Container) -> str:
+    """The network of the container's mode, as its endpoint calls it."""
+    mode = container.spec.network.mode
+    return mode.reference or "bridge"

@@ -2,14 +2,15 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
+from wherry.api.translate.endpoints import to_endpoint_wish, to_mac_address
 from wherry.api.translate.ports import to_bindings, to_exposed
 from wherry.model.containers import Link, NetworkSpec
 from wherry.model.errors import FeatureMissing, InvalidValue
-from wherry.model.networks import NetworkMode, NetworkModeKind
+from wherry.model.networks import EndpointWish, NetworkMode, NetworkModeKind
 from wherry.wire.container_config import CreateRequest, EndpointSettings, HostShape
 
-_MAC_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
 _HOST_NAME = re.compile(r"[^\s#\x00-\x1f\x7f]{1,253}")
 """What can stand in a line of /etc/hosts or resolv.conf without changing its meaning."""
 
@@ -30,6 +31,7 @@ def to_network_spec(request: CreateRequest, host: HostShape) -> NetworkSpec:
         mac_address=_mac_address(request),
         links=_links(host, mode),
         is_disabled=request.NetworkDisabled is True,
+        endpoints=tuple(_wishes(request)),
     )
 
 
@@ -119,17 +121,6 @@ def _refuse_conflicts(request: CreateRequest, host: HostShape, mode: NetworkMode
     for is_in_conflict, options in conflicts:
         if is_in_conflict:
             raise InvalidValue(f"conflicting options: {options}")
-    _refuse_endpoint_options(request)
-
-
-def _refuse_endpoint_options(request: CreateRequest) -> None:
-    endpoints = _endpoints(request)
-    if len(endpoints) > 1:
-        raise FeatureMissing("several networks for a new container (NetworkingConfig)")
-    for settings in endpoints.values():
-        for name in ("IPAMConfig", "Links", "Aliases", "DriverOpts", "GwPriority"):
-            if settings is not None and getattr(settings, name):
-                raise FeatureMissing(f"NetworkingConfig.EndpointsConfig.{name}")
 
 
 def _endpoints(request: CreateRequest) -> dict[str, EndpointSettings | None]:
@@ -137,18 +128,20 @@ def _endpoints(request: CreateRequest) -> dict[str, EndpointSettings | None]:
     return (networking.EndpointsConfig or {}) if networking else {}
 
 
+def _wishes(request: CreateRequest) -> Iterator[EndpointWish]:
+    """Wishes for single networks; Docker's name for the default one is `default`."""
+    for name, settings in _endpoints(request).items():
+        network = "bridge" if name in ("", "default") else name
+        if network not in ("host", "none"):
+            yield to_endpoint_wish(network, settings)
+
+
 # -- single values ---------------------------------------------------------------------------
 
 
 def _mac_address(request: CreateRequest) -> str:
-    """The wish for an address, of the container or of its endpoint."""
-    wishes = [settings.MacAddress for settings in _endpoints(request).values() if settings]
-    if isinstance(request.MacAddress, str):
-        wishes.append(request.MacAddress)
-    address = next((each for each in wishes if each), "")
-    if address and not _MAC_ADDRESS.fullmatch(address):
-        raise InvalidValue(f"invalid MAC address: {address}")
-    return address.lower().replace("-", ":")
+    """The container's own wish; those for single networks are with their endpoints."""
+    return to_mac_address(request.MacAddress if isinstance(request.MacAddress, str) else "")
 
 
 def _address(text: str) -> str:

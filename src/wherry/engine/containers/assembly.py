@@ -139,7 +139,7 @@ class ContainerAssembly:
         container = linked(await self._volumes.hold(container, undo), self._records)
         undo.push(self._networks.detach, container.id)
         try:
-            sandbox = await self._networks.attach(self._attach_request(container))
+            sandbox = await self._networks.attach(self.attach_request(container))
         except WherryError as error:
             await self._offload(self._keep_failed_connection, container.id, error)
             raise
@@ -171,7 +171,8 @@ class ContainerAssembly:
         with suppress(FileNotFoundError):
             os.unlink(self._paths.journal(container_id))
 
-    def _attach_request(self, container: Container) -> AttachRequest:
+    def attach_request(self, container: Container) -> AttachRequest:
+        """The container as networks know it. Raises: JoinedContainerNotRunning."""
         network = container.spec.network
         joined: Sandbox | None = None
         if network.mode.kind is NetworkModeKind.CONTAINER:

@@ -40,9 +40,9 @@ from wherry.model.ids import ContainerId, EndpointId, NetworkId, SnapshotKey
 from wherry.model.images import Image, ImageConfig
 from wherry.model.lifecycle import ContainerState
 from wherry.model.limits import Limits, Ulimit
-from wherry.model.networks import EndpointStatus, NetworkModeKind
+from wherry.model.networks import EndpointStatus, EndpointWish, NetworkMode, NetworkModeKind
 from wherry.model.outcomes import CreateOutcome
-from wherry.networks import Networks
+from wherry.networks import Networks, check_wish
 from wherry.operations.journal_files import write_journal
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
@@ -181,7 +181,8 @@ class CreateContainer:
             limits=self._limits(spec.limits),
             security=self._security(spec.security),
             network=replace(
-                spec.network, mode=network_mode_by_id(spec.network.mode, self._records)
+                self._all_wishes(spec.network),
+                mode=network_mode_by_id(spec.network.mode, self._records),
             ),
             log=self._log_for(spec.log),
             runs_init=self._runs_init(spec.runs_init),
@@ -237,16 +238,42 @@ class CreateContainer:
 
     def _planned_endpoints(self, network: NetworkSpec) -> tuple[EndpointStatus, ...]:
         """Where it will be connected; a network that is not there yet may come before a start."""
-        kind = network.mode.kind
-        if network.is_disabled or kind is NetworkModeKind.CONTAINER:
+        if network.is_disabled or network.mode.kind is NetworkModeKind.CONTAINER:
             return ()
-        name = network.mode.reference if kind is NetworkModeKind.NETWORK else kind.value
-        name = "bridge" if kind is NetworkModeKind.DEFAULT else name
-        try:
-            planned = self._networks.get(name)
-        except NetworkNotFound:
-            return (_unconnected(NetworkId(""), name),)
-        return (_unconnected(NetworkId(planned.id), planned.name),)
+        names = [each.network for each in network.endpoints] or [_network_name(network.mode)]
+        planned = []
+        for name in names:
+            try:
+                found = self._networks.get(name)
+            except NetworkNotFound:
+                planned.append(_unconnected(NetworkId(""), name))
+            else:
+                planned.append(_unconnected(found.id, found.name))
+        return tuple(planned)
+
+    def _all_wishes(self, network: NetworkSpec) -> NetworkSpec:
+        """The wishes for single networks, with that of the mode among them.
+
+        Raises: InvalidValue, ConnectionRefused.
+        """
+        name = _network_name(network.mode)
+        is_alone = network.is_disabled or network.mode.kind in _ALONE
+        if is_alone and any(each.network != name for each in network.endpoints):
+            raise InvalidValue(
+                "conflicting options: cannot attach both user-defined and non-user-defined "
+                "network-modes"
+            )
+        if is_alone:
+            return replace(network, endpoints=())
+        wishes = {each.network: each for each in network.endpoints}
+        mine = wishes.pop(name, None) or EndpointWish(network=name)
+        endpoints = (mine, *wishes.values())
+        for wish in endpoints:
+            try:
+                check_wish(self._networks.get(wish.network), wish)
+            except NetworkNotFound:
+                continue  # It may be there before the start.
+        return replace(network, endpoints=endpoints)
 
     def _prepare_files(self, container_id: ContainerId, image: Image) -> None:
         os.makedirs(self._paths.record_directory(container_id), mode=0o700)
@@ -256,6 +283,16 @@ class CreateContainer:
     def _erase_files(self, container_id: ContainerId) -> None:
         self._snapshots.remove(SnapshotKey(container_id))
         shutil.rmtree(self._paths.record_directory(container_id), ignore_errors=True)
+
+
+_ALONE = frozenset({NetworkModeKind.CONTAINER, NetworkModeKind.HOST, NetworkModeKind.NONE})
+"""Modes that go with no network beside them."""
+
+
+def _network_name(mode: NetworkMode) -> str:
+    if mode.kind is NetworkModeKind.NETWORK:
+        return mode.reference
+    return "bridge" if mode.kind is NetworkModeKind.DEFAULT else mode.kind.value
 
 
 def _unconnected(network_id: NetworkId, name: str) -> EndpointStatus:

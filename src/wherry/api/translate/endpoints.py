@@ -1,0 +1,74 @@
+"""Endpoints, between Docker's shapes and ours: what was wished and what came of it."""
+
+import re
+
+from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.networks import EndpointStatus, EndpointWish
+from wherry.wire.container_config import EndpointSettings
+
+_MAC_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+"""What may be a name in a DNS answer or a hosts file without changing its meaning."""
+
+
+def to_endpoint_wish(network: str, settings: EndpointSettings | None) -> EndpointWish:
+    """How a container is to be connected to a network. Raises: InvalidValue, FeatureMissing."""
+    if settings is None:
+        return EndpointWish(network=network)
+    ipam = settings.IPAMConfig or {}
+    if ipam.get("LinkLocalIPs"):
+        raise FeatureMissing("link-local addresses of an endpoint")
+    for alias in settings.Aliases or ():
+        if not _NAME.fullmatch(alias):
+            raise InvalidValue(f"invalid network alias: {alias!r}")
+    return EndpointWish(
+        network=network,
+        aliases=tuple(settings.Aliases or ()),
+        links=tuple(settings.Links or ()),
+        ipv4_address=_text(ipam.get("IPv4Address")),
+        ipv6_address=_text(ipam.get("IPv6Address")),
+        mac_address=to_mac_address(settings.MacAddress),
+        driver_options=settings.DriverOpts or {},
+        gateway_priority=settings.GwPriority,
+    )
+
+
+def to_mac_address(text: str) -> str:
+    """A MAC address in lower case with colons; empty stays empty. Raises: InvalidValue."""
+    if text and not _MAC_ADDRESS.fullmatch(text):
+        raise InvalidValue(f"invalid MAC address: {text}")
+    return text.lower().replace("-", ":")
+
+
+def to_endpoint_settings(
+    endpoint: EndpointStatus, wish: EndpointWish | None, wished_mac_address: str
+) -> EndpointSettings:
+    """An endpoint as inspection shows it."""
+    wished = wish or EndpointWish(network="")
+    addresses = {"IPv4Address": wished.ipv4_address, "IPv6Address": wished.ipv6_address}
+    ipam = {name: address for name, address in addresses.items() if address}
+    return EndpointSettings(
+        IPAMConfig=ipam or None,
+        Links=list(wished.links) or None,
+        Aliases=list(wished.aliases) or None,
+        MacAddress=endpoint.mac_address or wished.mac_address or wished_mac_address,
+        DriverOpts=dict(wished.driver_options) or None,
+        GwPriority=wished.gateway_priority,
+        NetworkID=endpoint.network_id,
+        EndpointID=endpoint.endpoint_id,
+        Gateway=endpoint.gateway,
+        IPAddress=endpoint.address,
+        IPPrefixLen=endpoint.prefix_length,
+        IPv6Gateway=endpoint.ipv6_gateway,
+        GlobalIPv6Address=endpoint.ipv6_address,
+        GlobalIPv6PrefixLen=endpoint.ipv6_prefix_length,
+        DNSNames=list(endpoint.names) or None,
+    )
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidValue(f"invalid IP address: {value!r}")
+    return value
