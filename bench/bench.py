@@ -22,6 +22,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from files import Files  # noqa: E402
+
 from support import http_over_unix  # noqa: E402
 from support.daemon import BUSYBOX, Engine  # noqa: E402
 from support.stock_engine import StockEngine  # noqa: E402
@@ -281,7 +283,30 @@ class Bench:
             "sequence": self.sequence,
             "logs": self.logs,
             "latency": self.latency,
+            "files": self.files,
         }
+
+    def files(self) -> None:
+        """Copies into and out of a container, its changes, and an image of them."""
+        with tempfile.TemporaryDirectory(prefix="wherry-bench-files-") as work:
+            made = {
+                session: Files(session, Path(work))
+                for session in (self.theirs, self.ours)
+                if session is not None
+            }
+            rows = (
+                ("docker cp of 200 MB into a container", "s", "<= 1", 5, Files.copied_in_s),
+                ("docker cp of 200 MB out of it", "s", "<= 1", 5, Files.copied_out_s),
+                ("diff of 2,000 files", "ms", "<= 1", 20, Files.diff_ms),
+                ("commit of 2,000 files + 50 MB", "s", "<= 0.7", 5, Files.commit_s),
+            )
+            for name, unit, goal, times, sample in rows:
+                if sample is Files.diff_ms:
+                    for files in made.values():
+                        files.without_copy()
+                self.measure(name, unit, goal, times, lambda session, of=sample: of(made[session]))
+            for files in made.values():
+                files.close()
 
     def sequence(self) -> None:
         """Many containers, one after the other."""

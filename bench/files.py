@@ -1,0 +1,78 @@
+"""What it costs to get files in and out of containers: copies, changes, commits."""
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Protocol
+
+from support.daemon import Engine
+
+COPIED_BYTES = 200 << 20
+_CHANGES = (
+    "mkdir /many && i=0; while [ $i -lt 2000 ]; do echo $i > /many/$i; i=$((i+1)); done;"
+    " dd if=/dev/urandom of=/big bs=1M count=50 2>/dev/null"
+)
+
+
+class Caller(Protocol):
+    """One engine, and requests to it."""
+
+    engine: Engine
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, bytes]: ...
+    def created(self, *command: str, **host: object) -> str: ...
+    def removed(self, container: str) -> None: ...
+
+
+class Files:
+    """Measurements on one engine, with a container of its own that wrote many files."""
+
+    def __init__(self, caller: Caller, work: Path) -> None:
+        self._caller = caller
+        self._payload = work / "payload"
+        self._work = work
+        if not self._payload.exists():
+            with self._payload.open("wb") as file:
+                subprocess.run(["head", "-c", str(COPIED_BYTES), "/dev/urandom"],
+                               stdout=file, check=True)  # fmt: skip
+        self.changed = caller.created("sh", "-c", _CHANGES)
+        caller.call("POST", f"/containers/{self.changed}/start")
+        caller.call("POST", f"/containers/{self.changed}/wait")
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._caller.removed(self.changed)
+
+    def copied_in_s(self) -> float:
+        """`docker cp` of 200 MB into a container."""
+        return self._copied(str(self._payload), f"{self.changed}:/payload")
+
+    def copied_out_s(self) -> float:
+        """`docker cp` of 200 MB out of it; it was copied in before."""
+        return self._copied(f"{self.changed}:/payload", str(self._work / "out"))
+
+    def _copied(self, source: str, target: str) -> float:
+        begun = time.perf_counter()
+        self._caller.engine.docker_ok("cp", "-q", source, target, timeout_s=300)
+        return time.perf_counter() - begun
+
+    def without_copy(self) -> None:
+        """Leave no 200 MB for the commits: a container of the same changes without it."""
+        self.close()
+        Files.__init__(self, self._caller, self._work)
+
+    def diff_ms(self) -> float:
+        """The list of 2,000 changed files."""
+        begun = time.perf_counter()
+        _status, content = self._caller.call("GET", f"/containers/{self.changed}/changes")
+        took = time.perf_counter() - begun
+        assert content.count(b"/many/") == 2000
+        return took * 1000
+
+    def commit_s(self) -> float:
+        """An image of 2,000 small files and one of 50 MB."""
+        begun = time.perf_counter()
+        self._caller.call("POST", f"/commit?container={self.changed}&repo=bench&tag=1")
+        took = time.perf_counter() - begun
+        self._caller.call("DELETE", "/images/bench:1")
+        return took
