@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 IDLE_TIMEOUT_S = 55.0
 """How long a connection may take for a request's head, the first or the next."""
+_UPLOAD_BUFFER_BYTES = 1 << 20
+"""Of a body, how much may wait for its reader: archives go to a thread, a piece at a time."""
 SHUTDOWN_TIMEOUT_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -147,6 +149,7 @@ async def serve(
         max_line_size=LARGEST_HEAD,
         max_field_size=LARGEST_HEAD,
         auto_decompress=False,
+        read_bufsize=_UPLOAD_BUFFER_BYTES,
     )
     loop = asyncio.get_running_loop()
     sockets = []
