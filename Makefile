@@ -25,7 +25,7 @@ test: setup
 	$(PYTHON_VENV) -m pytest -q $(PYTEST)
 
 proof: setup
-	WHERRY_PROOF=whole $(PYTHON_VENV) -m pytest -q tests/proofs $(PYTEST)
+	WHERRY_PROOF=whole WHERRY_COPIES=10000 $(PYTHON_VENV) -m pytest -q tests/proofs tests/parity/test_copy_race.py $(PYTEST)
 
 vm-test: setup
 	@scripts/prepare-vm.sh
