@@ -26,6 +26,7 @@ from wherry.images.intake import ImagePlan, Intake
 from wherry.images.leases import Lease, Leases
 from wherry.images.references import Reference
 from wherry.images.save import SavedImage, archive
+from wherry.kit.aio import BlockingWriter
 from wherry.kit.clock import Clock, SystemClock
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.linux.files import remove_tree
@@ -369,7 +370,10 @@ class ImageStore:
         if plan.inherited is not None:
             config = completed_by(config, execution_defaults(plan.inherited))
         with self._content.ingest() as writer:
-            self._snapshots.diff_layer(key, writer)
+            # A layer of many small files is many small writes.
+            pieces = BlockingWriter(writer.write)
+            self._snapshots.diff_layer(key, pieces)
+            pieces.flush()
             layer = writer.finish()
         try:
             below = read_document(
