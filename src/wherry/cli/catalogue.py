@@ -110,6 +110,7 @@ ENTRIES: dict[str, Entry] = {
     "system prune": Entry("pruning", "SYSTEM", "Remove unused data"),
     "system df": Entry("disk_usage", "DF", "Show the engine's disk usage"),
     "system dial-stdio": Entry("dial", "DIAL", "Carry the engine's connection over stdio"),
+    "completion": Entry("completion", "COMPLETION", "Completion for bash, zsh and fish"),
     "why": Entry("why", "WHY", "Say why a container ended, and how that is known"),
     "volume create": Entry("volumes", "CREATE", "Create a volume"),
     "volume inspect": Entry("inspecting", "VOLUME", "Show all about one or more volumes"),

@@ -15,6 +15,8 @@ from wherry.client.errors import ClientError
 
 BAD_FLAG, INTERRUPTED, BROKEN_PIPE = 125, 130, 141
 PROGRAM = "wherry"
+COMPLETE = "__complete"
+"""The command that the scripts of `completion` run; its words may be anything."""
 VERSION = "0.1.0"
 
 GLOBAL_FLAGS = (
@@ -75,6 +77,10 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(options: Parsed, words: list[str]) -> int:
+    if words[0] == COMPLETE:
+        from wherry.cli.completion import show_candidates
+
+        return show_candidates(_session(options, may_autostart=False), words[1:])
     path, rest = _resolve(words)
     if path in catalogue.ENTRIES:
         return _run_command(options, path, rest)
@@ -163,7 +169,7 @@ def _tell(failure: CommandFailed, path: str) -> None:
         _complain(failure.message)
 
 
-def _session(options: Parsed) -> Session:
+def _session(options: Parsed, *, may_autostart: bool = True) -> Session:
     level = options.text("log-level", "info")
     if level not in _LEVELS:
         raise CommandFailed(f"Unable to parse logging level: {level}", code=1)
@@ -176,7 +182,7 @@ def _session(options: Parsed) -> Session:
     return Session(
         endpoint,
         is_default_endpoint=is_default,
-        may_autostart=not is_forbidden,
+        may_autostart=may_autostart and not is_forbidden,
         is_debugging=options.is_on("debug") or level == "debug",
         config_directory=options.text("config"),
     )
