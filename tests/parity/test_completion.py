@@ -23,7 +23,7 @@ _FISH = "wherry completion fish | source; complete -C $argv[1]"
 _ZSH = """
 autoload -Uz compinit; compinit -D
 source <(wherry completion zsh)
-_describe() { print -l -- ${(P)2} }
+_describe() { print -rl -- ${(P)2} }
 _files() { }
 words=(${=1}); [[ $1 == *' ' ]] && words+=('')
 CURRENT=$#words

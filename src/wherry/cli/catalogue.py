@@ -121,6 +121,9 @@ ENTRIES: dict[str, Entry] = {
     "explain": Entry("explaining", "EXPLAIN", "Say what was done to the kernel for a container"),
 }
 
+CANDIDATES = Entry("completion", "CANDIDATES", "What the scripts of `completion` ask for")
+"""Not in the list of commands: it is for shells."""
+
 ALIASES = {
     "container list": "container ls",
     "container ps": "container ls",

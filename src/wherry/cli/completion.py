@@ -9,7 +9,7 @@ those that there are. An engine that doesn't answer is no reason to wait or to s
 from collections.abc import Callable, Iterator, Sequence
 
 from wherry.cli import catalogue
-from wherry.cli.command import ONE, Command
+from wherry.cli.command import ANY, ONE, Command
 from wherry.cli.entry import GLOBAL_FLAGS, load_command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Flag, Parsed
@@ -75,9 +75,9 @@ def run(session: Session, parsed: Parsed) -> int:
     return 0
 
 
-def show_candidates(session: Session, words: Sequence[str]) -> int:
+def show_candidates(session: Session, parsed: Parsed) -> int:
     """`__complete`: a line for each word that could stand where the last one is."""
-    for word, about in candidates(session, words):
+    for word, about in candidates(session, parsed.arguments):
         session.say(f"{word}\t{about}" if about else word)
     return 0
 
@@ -263,6 +263,7 @@ _OFFERS: dict[str, Callable[[Session], Iterator[Candidate]]] = {
     "completion": lambda _session: iter((name, "") for name in SCRIPTS),
 }  # fmt: skip
 
+CANDIDATES = Command("[WORD...]", "Print what could stand at the cursor", ANY, show_candidates)
 COMPLETION = Command(
     shape="bash|zsh|fish",
     summary="Print what makes the Tab key know the commands",

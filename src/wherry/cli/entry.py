@@ -78,9 +78,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _dispatch(options: Parsed, words: list[str]) -> int:
     if words[0] == COMPLETE:
-        from wherry.cli.completion import show_candidates
-
-        return show_candidates(_session(options, may_autostart=False), words[1:])
+        session = _session(options, may_autostart=False)
+        return _load(catalogue.CANDIDATES).run(session, Parsed({}, words[1:]))
     path, rest = _resolve(words)
     if path in catalogue.ENTRIES:
         return _run_command(options, path, rest)
@@ -119,7 +118,10 @@ def _run_group(group: str, rest: list[str]) -> int:
 
 def load_command(path: str) -> Command:
     """Import the command of a canonical path."""
-    entry = catalogue.ENTRIES[path]
+    return _load(catalogue.ENTRIES[path])
+
+
+def _load(entry: catalogue.Entry) -> Command:
     command = getattr(import_module(f"wherry.cli.{entry.module}"), entry.command)
     if not isinstance(command, Command):
         raise TypeError(f"{entry.module}.{entry.command} is no command")
