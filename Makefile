@@ -11,6 +11,7 @@ help:
 	@echo "make check     format, types, floors, unit and house tests (no root, under a minute)"
 	@echo "make install   wherry, wherryd and wherry-runtime into $(DESTDIR)$(PREFIX)/bin"
 	@echo "make bench     the engine beside Debian's dockerd, in one run (BENCH='--quick' for short)"
+	@echo "make bench-runtimes  wherry-runtime beside crun and runc, where they are installed"
 	@echo "make setup     only what these need: Debian packages that are missing, and .venv"
 	@echo "make clean     what these leave: .venv, caches, .work"
 
@@ -49,4 +50,7 @@ clean:
 	rm -rf .venv .work build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test fuzz proof vm-test check install bench clean
+bench-runtimes: setup
+	@$(PYTHON_VENV) bench/runtimes.py
+
+.PHONY: bench-runtimes help setup demo test fuzz proof vm-test check install bench clean

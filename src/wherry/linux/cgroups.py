@@ -63,6 +63,8 @@ def discover(mounts: tuple[MountInfo, ...] | None = None) -> CgroupLayout:
             continue
         seen.add(each.device)
         if each.kind == "cgroup2":
+            if not os.path.exists(f"{each.mount_point}/cgroup.controllers"):
+                continue  # Something else has been mounted over it.
             unified = Hierarchy(
                 version=2,
                 mount_point=each.mount_point,

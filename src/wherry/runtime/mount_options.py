@@ -50,6 +50,8 @@ def mount_words(mount: Mount) -> MountWords:
             recursive.append(word[1:])
         elif word in _PROPAGATION_WORDS:
             propagation = word
+        elif word == "tmpcopyup":
+            raise PlanRefused(f"mount {mount.destination}: tmpcopyup is not supported")
         elif word in ("idmap", "ridmap"):
             id_map = word
         elif word.startswith(SUBPATH):

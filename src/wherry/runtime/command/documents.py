@@ -151,8 +151,7 @@ def features() -> JsonObject:
             "poststop",
         ],
         "mountOptions": sorted(
-            {*ATTRIBUTE_WORDS, *recursive, *propagation, "bind", "rbind", "idmap", "ridmap",
-             "tmpcopyup"}
+            {*ATTRIBUTE_WORDS, *recursive, *propagation, "bind", "rbind", "idmap", "ridmap"}
         ),
         "linux": {
             "namespaces": sorted(
