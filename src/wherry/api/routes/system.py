@@ -59,7 +59,10 @@ async def events(call: Call) -> web.StreamResponse:
                 async with asyncio.timeout(_PATIENCE_S):
                     await answer.write(encode(to_event_message(event)))
             except TimeoutError:
-                # Whoever reads nothing for so long can't be told so either.
+                # Whoever reads nothing for so long can't be told so either: the body ends without
+                # its last chunk, which no client takes for a good end.
+                if call.request.transport is not None:
+                    call.request.transport.abort()
                 raise ConnectionResetError("the client does not read its events") from None
     return answer
 
