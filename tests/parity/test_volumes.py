@@ -129,7 +129,8 @@ def test_in_use(engine: Engine) -> None:
     assert refused.returncode == 1
     assert f"remove data: volume is in use - [{holder}]" in refused.stderr
     assert engine.docker_ok("volume", "prune", "-af").startswith("Total reclaimed space: 0B")
-    engine.docker_ok("rm", holder)
+    twice = engine.docker_ok("create", "-v", "data:/one", "-v", "data:/two", "busybox")
+    engine.docker_ok("rm", holder, twice)
     assert engine.docker_ok("volume", "rm", "data") == "data"
     refused = engine.docker("volume", "rm", "data")
     assert "get data: no such volume" in refused.stderr

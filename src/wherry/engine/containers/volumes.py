@@ -205,11 +205,17 @@ class ContainerVolumes:
 
     def given(self, spec: ContainerSpec) -> None:
         """The container's record is written: it protects its volumes now."""
-        for name in volume_names(spec.mounts):
-            self._being_given[name] -= 1
+        for mount in spec.mounts:
+            if isinstance(mount, VolumeMount):
+                self._no_longer_given(mount.name)
+
+    def _no_longer_given(self, name: str) -> None:
+        self._being_given[name] -= 1
+        if not self._being_given[name]:
+            del self._being_given[name]
 
     async def _take_back(self, volume: Volume, *, was_made: bool) -> None:
-        self._being_given[volume.name] -= 1
+        self._no_longer_given(volume.name)
         if was_made and not self.is_in_use(volume.name):
             await self.remove(volume.name)
 
