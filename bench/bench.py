@@ -11,10 +11,12 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -197,6 +199,22 @@ class Session:
             raise RuntimeError(ran.stderr)
         return float(ran.stdout)
 
+    def watching_percent(self, containers: Sequence[str], seconds: float) -> float:
+        """What the daemon takes of one processor while all these stream their statistics."""
+        with contextlib.ExitStack() as stack:
+            for container in containers:
+                client = stack.enter_context(
+                    http_over_unix.connect(self.engine.socket, timeout_s=300)
+                )
+                target = f"{self.engine.api_prefix}/containers/{container}/stats"
+                client.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+                threading.Thread(target=_drain, args=(client,), daemon=True).start()
+            time.sleep(2)
+            begun, before = time.perf_counter(), _processor_seconds(self.engine.pid)
+            time.sleep(seconds)
+            used = _processor_seconds(self.engine.pid) - before
+            return 100 * used / (time.perf_counter() - begun)
+
     def pss_mib(self) -> float:
         """Proportional memory of the engine's own processes, not of the containers'."""
         total = 0
@@ -284,6 +302,7 @@ class Bench:
             "logs": self.logs,
             "latency": self.latency,
             "files": self.files,
+            "watching": self.watching,
         }
 
     def files(self) -> None:
@@ -355,6 +374,19 @@ class Bench:
                 self.rows.append(row)
                 print(row.text(), flush=True)
 
+    def watching(self) -> None:
+        """What it costs the engine that every container is watched."""
+        count = min(self.scale, 20) if self.quick else self.scale
+        row = Row(f"stats of {count} containers, streamed [% of a core]", "%", "<= 5 %")
+        self.rows.append(row)
+        for session, samples in self.sessions(row):
+            with contextlib.ExitStack() as stack:
+                made = [
+                    stack.enter_context(session.running("sleep", "3600")) for _ in range(count)
+                ]
+                samples.append(session.watching_percent(made, seconds=5 if self.quick else 15))
+        print(row.text(), flush=True)
+
     def lifecycles(self) -> None:
         """Starts and execs."""
         for network in ("none", "bridge"):
@@ -419,6 +451,19 @@ class Bench:
         row.ours = [100 * count * cost / start_ns for cost in _executor_costs_ns()]
         self.rows.append(row)
         print(row.text(), flush=True)
+
+
+def _drain(client: socket.socket) -> None:
+    """Read until there is no more."""
+    with contextlib.suppress(OSError):
+        while client.recv(1 << 16):
+            pass
+
+
+def _processor_seconds(pid: int) -> float:
+    """User and system time of a process so far (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _answers(session: Session) -> bool:
