@@ -1,5 +1,6 @@
 """podman on top of `wherry-runtime`: the runtime is one that other engines can use."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -38,6 +39,11 @@ def place() -> Iterator[Path]:
     not fit into."""
     with tempfile.TemporaryDirectory(prefix="wp-", dir="/tmp", ignore_cleanup_errors=True) as name:
         yield Path(name)
+    # podman leaves the cgroups that it made above its containers.
+    for parent in Path("/sys/fs/cgroup").glob("*/libpod_parent"):
+        for directory, _below, _files in os.walk(parent, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
 
 
 @pytest.fixture
