@@ -54,6 +54,39 @@ def test_reached_by_every_address_of_the_host(engine: Engine, host: str) -> None
     wait_for_page(engine, host, 8080)
 
 
+@pytest.fixture
+def ipv6_neighbour(engine: Engine) -> Iterator[str]:
+    """A machine beside the engine's that speaks IPv6 with it; its namespace."""
+    run = engine.machine.run
+    for command in (
+        "ip netns add beside",
+        "ip link add v6host type veth peer name v6peer netns beside",
+        "ip addr add fd00:5::1/64 dev v6host nodad",
+        "ip link set v6host up",
+        "ip -n beside addr add fd00:5::2/64 dev v6peer nodad",
+        "ip -n beside link set v6peer up",
+    ):
+        done = run(*command.split())
+        assert done.returncode == 0, (command, done.stderr)
+    yield "beside"
+    run("ip", "netns", "del", "beside")
+
+
+@pytest.mark.parametrize("publish", ["8083:80", "[::]:8083:80", "[fd00:5::1]:8083:80"])
+def test_reached_over_ipv6_from_outside(engine: Engine, ipv6_neighbour: str, publish: str) -> None:
+    """A neighbour reaches a published port by the host's IPv6 address, if it is for it."""
+    serve(engine, "-p", publish)
+
+    def answers(address: str) -> bool:
+        inside = f"--net=/run/netns/{ipv6_neighbour}"
+        return PAGE in engine.machine.run("nsenter", inside, "busybox", *get(address, 8083)).stdout
+
+    wait_until("the neighbour gets the page", lambda: answers("fd00:5::1"))
+    if "fd00" in publish:
+        with pytest.raises(OSError, match="refused"):
+            fetch(engine, "::1", 8083)
+
+
 def test_bound_to_one_address(engine: Engine) -> None:
     """`-p 127.0.0.1:8081:80` answers there and nowhere else."""
     serve(engine, "-p", "127.0.0.1:8081:80")

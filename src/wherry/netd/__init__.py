@@ -1,7 +1,7 @@
-"""netd: the process that holds published host ports, and carries [::1] to containers.
+"""netd: the process that holds published host ports, and carries IPv6 to containers.
 
 I own: sockets bound to published host ports, so that nobody else can have them, and the relays
-from [::1], which the packet filter cannot lead to an IPv4 container.
+from IPv6 addresses of the host, which the packet filter cannot lead to an IPv4 container.
 I never: listen on a port that the packet filter serves, look at what I carry, or decide who may
 have a port beyond what the kernel says.
 On disk and in the kernel I leave: `exec-root/netd.sock` and sockets, all gone with my process.

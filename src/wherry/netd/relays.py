@@ -1,4 +1,4 @@
-"""From [::1] to a container: TCP spliced in the kernel, UDP datagram by datagram.
+"""From an IPv6 address of the host to a container: TCP spliced in the kernel, UDP datagram by datagram.
 
 A TCP relay has a pipe per direction. splice(2) moves pages from a socket into the pipe and on
 to the other socket, so no byte is copied into this process:

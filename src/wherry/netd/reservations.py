@@ -7,10 +7,10 @@ it. Binding without SO_REUSEADDR fails while closed connections of an earlier se
 TIME_WAIT; then we bind with the option and take it away afterwards, which leaves others refused
 as before (inet_csk_bind_conflict looks at both sockets at the time of the later bind).
 
-IPv6 needs two sockets: `[::]` holds the port and `[::1]` listens for the relay. They tolerate
-each other because both have SO_REUSEADDR while neither listens; then `[::1]` listens, and
-`[::]` loses the option. The listening one keeps it: the connections that it accepts inherit it,
-and without it their TIME_WAIT would keep the port from the container's next start.
+IPv6 is relayed: containers of the default network have none, so the socket that holds the port
+listens, on `[::]` or on the one address that was asked for. It keeps SO_REUSEADDR: the
+connections that it accepts inherit it, and without it their TIME_WAIT would keep the port from
+the container's next start. Nobody can listen beside a socket that listens.
 """
 
 import errno
@@ -23,7 +23,6 @@ from wherry.netd.event_loop import EventLoop
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.netd.relays import Listener, listen
 
-ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _BACKLOG = 4096
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
@@ -176,23 +175,15 @@ def _bind_v4(protocol: str, address: str, port: int) -> socket.socket:
 
 
 def _bind_v6(bound: _Bound, wish: Wish, address: str, port: int) -> None:
-    """Hold a port on `[::]` if that is asked for, and relay from `[::1]`."""
-    sockets = []
-    for each in (ANY_V6, LOOPBACK_V6) if address == ANY_V6 else (address,):
-        made = _socket(socket.AF_INET6, wish.protocol)
-        sockets.append(made)
-        if each == LOOPBACK_V6:
-            bound.relayed.append((wish.protocol, wish.port, made))
-        else:
-            bound.silent.append(made)
-        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    """Hold a port on `[::]` or on one address, and relay from there."""
+    made = _socket(socket.AF_INET6, wish.protocol)
+    bound.relayed.append((wish.protocol, wish.port, made))
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if wish.protocol == "tcp":
         _tolerate(made, others=True)
-        made.bind((each, port))
-    for made in reversed(sockets):
-        if wish.protocol == "tcp" and made.getsockname()[0] == LOOPBACK_V6:
-            made.listen(_BACKLOG)
-        else:
-            _tolerate(made, others=False)
+    made.bind((address, port))
+    if wish.protocol == "tcp":
+        made.listen(_BACKLOG)
 
 
 def _socket(family: int, protocol: str) -> socket.socket:

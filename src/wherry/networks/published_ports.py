@@ -8,7 +8,7 @@ from wherry.model.errors import FeatureMissing, InvalidField
 from wherry.model.networks import EndpointStatus, Port, PortBinding, PublishedPort
 from wherry.netd.protocol import Held, Wish
 
-ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
+ANY_V4, ANY_V6 = "0.0.0.0", "::"
 _PROTOCOLS = ("tcp", "udp")
 
 
@@ -105,7 +105,4 @@ def _addresses(wanted: str, *, has_ipv6: bool) -> tuple[str, ...]:
         address = ipaddress.ip_address(wanted.strip("[]"))
     except ValueError as error:
         raise InvalidField("HostIp", wanted, "must be an IP address") from error
-    text = str(address)
-    if address.version == 6 and text not in (ANY_V6, LOOPBACK_V6):
-        raise FeatureMissing("publishing on an IPv6 address other than [::] and [::1]")
-    return (text,)
+    return (str(address),)

@@ -114,7 +114,7 @@ def test_a_range_gives_its_first_free_port(reservations: Reservations) -> None:
 
 
 def test_both_families_and_the_relay(reservations: Reservations) -> None:
-    """`[::]` is held silently while `[::1]` listens; nobody else can have either."""
+    """`[::]` listens for the relay; nobody else can have it or a part of it."""
     (port,) = reservations.reserve("a", ONE, [wish(addresses=("0.0.0.0", "::"))])
     for address in ("0.0.0.0", ONE, "::", "::1"):
         assert not can_listen(port, address=address)
