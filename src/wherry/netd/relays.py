@@ -1,4 +1,4 @@
-"""From an IPv6 address of the host to a container: TCP spliced in the kernel, UDP datagram by datagram.
+"""From IPv6 addresses of the host to a container: TCP spliced in the kernel, UDP by datagram.
 
 A TCP relay has a pipe per direction. splice(2) moves pages from a socket into the pipe and on
 to the other socket, so no byte is copied into this process:

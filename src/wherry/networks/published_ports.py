@@ -8,7 +8,7 @@ from wherry.model.errors import FeatureMissing, InvalidField
 from wherry.model.networks import EndpointStatus, Port, PortBinding, PublishedPort
 from wherry.netd.protocol import Held, Wish
 
-ANY_V4, ANY_V6 = "0.0.0.0", "::"
+ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
 _PROTOCOLS = ("tcp", "udp")
 
 
