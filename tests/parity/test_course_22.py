@@ -54,6 +54,7 @@ def test_limiting_ram(engine: Engine, python: str) -> None:
     command = ["docker", "run", "-ti", "--name", "limited", "--memory", "100m", python, "sh"]
     with Terminal(command, engine.environment) as terminal:
         terminal.expect("/ # ")
+        wait_until("it is said to run", lambda: engine.inspect("limited")["State"]["Running"])
         pid = engine.container_pid("limited")
         assert setting_of(pid, "memory", "memory.limit_in_bytes") == str(100 * MIB)
         assert setting_of(pid, "memory", "memory.memsw.limit_in_bytes") == str(200 * MIB)
