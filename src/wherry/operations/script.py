@@ -208,7 +208,10 @@ def _commands(entry: Entry) -> Iterator[str]:
             yield resolved.shell()
         case _:
             shell = resolved.shell()
-            if shell.startswith("cd "):
+            if shell.startswith("keyctl "):
+                # A program that few hosts have, and a keyring that ends with it.
+                yield f"# {shell}"
+            elif shell.startswith("cd "):
                 yield f"({shell})"  # It must not take us with it.
             elif shell != f"# {resolved.describe()}":
                 yield shell
