@@ -109,6 +109,14 @@ class Session:
         self.engine.docker_ok("run", "--rm", "busybox", "true")
         return (time.perf_counter() - begun) * 1000
 
+    def docker_ps_ms(self, count: int) -> float:
+        """Milliseconds of the stock client's `ps -a`."""
+        begun = time.perf_counter()
+        listed = self.engine.docker_ok("ps", "-a", "-q")
+        took_ms = (time.perf_counter() - begun) * 1e3
+        assert len(listed.split()) == count
+        return took_ms
+
     def exec_ms(self, container: str) -> float:
         """Create, start (waiting for its output to end) and inspect of an exec session."""
         begun = time.perf_counter()
@@ -303,6 +311,7 @@ class Bench:
             "latency": self.latency,
             "files": self.files,
             "watching": self.watching,
+            "listing": self.listing,
         }
 
     def files(self) -> None:
@@ -334,6 +343,18 @@ class Bench:
         self.rows.append(row)
         for session, samples in self.sessions(row):
             samples.append(session.sequence_s(count))
+        print(row.text(), flush=True)
+
+    def listing(self) -> None:
+        """`docker ps -a` beside many containers that don't run."""
+        count = 50 if self.quick else 500
+        row = Row(f"docker ps -a of {count} stopped containers [ms]", "ms", "<= 1")
+        self.rows.append(row)
+        for session, samples in self.sessions(row):
+            made = [session.created("true") for _ in range(count)]
+            samples += [session.docker_ps_ms(count) for _ in range(10)]
+            for container in made:
+                session.removed(container)
         print(row.text(), flush=True)
 
     def logs(self) -> None:
