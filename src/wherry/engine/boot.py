@@ -114,7 +114,10 @@ class Boot:
 
     async def _adopt(self, container: Container, task: Task) -> None:
         sandbox = await self._networks.restore(
-            container.id, container.endpoints, self._paths.record_directory(container.id)
+            container.id,
+            container.endpoints,
+            self._paths.record_directory(container.id),
+            container.spec.network,
         )
         self._live.enter(container.id, task, sandbox)
         if container.status.pid != task.pid:

@@ -1,4 +1,4 @@
-"""The process: a control socket, reservations, and when to end.
+"""The process: a control socket, reservations, resolvers, and when to end.
 
 It ends when told to; when its directory or its socket's name is gone, since then nobody can
 reach it any more; and when it has held nothing and had no client for a while. It never ends
@@ -15,6 +15,7 @@ from wherry.kit import messages
 from wherry.linux.sockets import bind_at
 from wherry.netd import protocol
 from wherry.netd.event_loop import READ, EventLoop
+from wherry.netd.name_services import NameServices
 from wherry.netd.reservations import Reservations
 
 _TICK_S = 2.0
@@ -29,6 +30,7 @@ class Netd:
         self._path = os.path.join(exec_root, protocol.SOCKET_NAME)
         self._loop = EventLoop()
         self._reservations = Reservations(self._loop)
+        self._services = NameServices(self._loop)
         self._clients: set[socket.socket] = set()
         self._listener = _listen(exec_root)
         self._inode = os.stat(self._path).st_ino
@@ -49,7 +51,7 @@ class Netd:
 
     def _consider_ending(self) -> None:
         now = time.monotonic()
-        if self._clients or len(self._reservations):
+        if self._clients or len(self._reservations) or len(self._services):
             self._idle_since = now
         if now - self._idle_since > IDLE_S or not self._owns_its_name():
             self._is_ending = True
@@ -72,15 +74,19 @@ class Netd:
             if received is None:
                 raise ConnectionResetError
             request, descriptors = received
-            for descriptor in descriptors:
-                os.close(descriptor)
-            messages.send(client, self._answer(request))
+            messages.send(client, self._answer(request, descriptors))
         except (OSError, ValueError, messages.UnknownVersion):
             self._loop.forget(client)
             self._clients.discard(client)
             client.close()
 
-    def _answer(self, request: messages.Message) -> messages.Message:
+    def _answer(self, request: messages.Message, descriptors: list[int]) -> messages.Message:
+        if request.get("request") == protocol.RESOLVE:
+            service = protocol.name_service_of(request)
+            self._services.set(str(request["owner"]), service, descriptors)
+            return {}
+        for descriptor in descriptors:
+            os.close(descriptor)
         match request.get("request"):
             case protocol.RESERVE:
                 return self._reserve(request)
@@ -88,7 +94,12 @@ class Netd:
                 self._reservations.release(str(request["owner"]))
                 return {}
             case protocol.LIST:
-                return protocol.owners_message(self._reservations.owners())
+                return protocol.owners_message(
+                    self._reservations.owners(), self._services.owners()
+                )
+            case protocol.FORGET:
+                self._services.forget(str(request["owner"]))
+                return {}
             case protocol.END:
                 self._is_ending = True
                 self._give_up_name()  # before the answer: who reads that may tidy up at once

@@ -7,7 +7,11 @@ reserve owner target wishes            ->
 release owner                          ->
                                        <-    (empty)
 list                                   ->
-                                       <-    owners
+                                       <-    owners, resolvers
+resolve owner view holdings [+ sockets] ->                         what a container may know,
+                                       <-    (empty)                and how others know it
+forget owner                           ->
+                                       <-    (empty)
 end                                    ->
                                        <-    (empty), then it exits
 """
@@ -20,6 +24,7 @@ from wherry.kit.messages import Message
 SOCKET_NAME = "netd.sock"
 
 RESERVE, RELEASE, LIST, END = "reserve", "release", "list", "end"
+RESOLVE, FORGET = "resolve", "forget"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,29 @@ class Held:
     address: str
     host_port: int
     port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """How a container is known on one network."""
+
+    network_id: str
+    network: str
+    endpoint: str
+    names: tuple[str, ...]
+    """The first is the one that a reverse look-up gives."""
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameService:
+    """What a container may ask, and how it is known to others."""
+
+    networks: tuple[str, ...]
+    """Ids of the networks whose names it sees, in its order."""
+    servers: tuple[str, ...]
+    """Addresses of the name servers for everything else; none: nothing else."""
+    holdings: tuple[Holding, ...]
 
 
 @dataclass(eq=False)
@@ -106,14 +134,52 @@ def ports_of(answer: Message) -> list[int]:
     return [int(port) for port in answer["ports"]]
 
 
-def owners_message(owners: Mapping[str, Sequence[Held]]) -> Message:
+def resolve_message(owner: str, service: NameService) -> Message:
+    """Say what a container may know and how it is known; all of it, each time."""
+    return {
+        "request": RESOLVE,
+        "owner": owner,
+        "networks": list(service.networks),
+        "servers": list(service.servers),
+        "holdings": [
+            [each.network_id, each.network, each.endpoint, list(each.names), list(each.addresses)]
+            for each in service.holdings
+        ],
+    }
+
+
+def name_service_of(message: Message) -> NameService:
+    """What a request says. Raises: ValueError, TypeError, KeyError."""
+    return NameService(
+        networks=tuple(str(each) for each in message["networks"]),
+        servers=tuple(str(each) for each in message["servers"]),
+        holdings=tuple(
+            Holding(
+                network_id=str(network_id),
+                network=str(network),
+                endpoint=str(endpoint),
+                names=tuple(str(each) for each in names),
+                addresses=tuple(str(each) for each in addresses),
+            )
+            for network_id, network, endpoint, names, addresses in message["holdings"]
+        ),
+    )
+
+
+def owners_message(owners: Mapping[str, Sequence[Held]], resolvers: Sequence[str] = ()) -> Message:
     """The answer to `list`."""
     return {
+        "resolvers": list(resolvers),
         "owners": {
             owner: [[h.protocol, h.address, h.host_port, h.port] for h in held]
             for owner, held in owners.items()
-        }
+        },
     }
+
+
+def resolvers_of(answer: Message) -> frozenset[str]:
+    """Who has a resolver."""
+    return frozenset(str(each) for each in answer.get("resolvers", ()))
 
 
 def owners_of(answer: Message) -> dict[str, tuple[Held, ...]]:

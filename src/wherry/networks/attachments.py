@@ -34,6 +34,7 @@ from wherry.model.networks import EndpointStatus, EndpointWish, Network, Network
 from wherry.networks import connections, default_networks, host_bridge, published_ports
 from wherry.networks.bridge_network import BridgeNetwork
 from wherry.networks.bridges import Bridges
+from wherry.networks.container_names import ContainerNames
 from wherry.networks.drivers import bridge as bridge_driver
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.name_files import (
@@ -79,12 +80,14 @@ class Attachments:
         table: NetworkTable,
         bridges: Bridges,
         ports: HostPorts,
+        names: ContainerNames,
         jobs: NamespaceJobs,
         offload: OffloadPool,
     ) -> None:
         """`namespaces` is the directory where network namespaces are kept."""
         self._namespaces = namespaces
         self._table, self._bridges, self._ports = table, bridges, ports
+        self._names = names
         self._jobs, self._offload = jobs, offload
         self._attached: dict[ContainerId, _Attached] = {}
         self._lingering: set[asyncio.Task[None]] = set()
@@ -99,6 +102,7 @@ class Attachments:
         """
         self._host_gateway = host_gateway
         await self._ports.open()
+        await self._names.open()
 
     async def close(self) -> None:
         """Let go; containers that live on keep their network."""
@@ -182,6 +186,9 @@ class Attachments:
                 await self._move_way_out(request, attached, after, container_netlink)
             finally:
                 os.close(container_netlink)
+            await self._names.serve(
+                request.container_id, attached.namespace_path, after, request.network
+            )
             undo.keep()
         attached.endpoints = after
         await self._offload(
@@ -213,6 +220,9 @@ class Attachments:
             await self._move_way_out(request, attached, after, container_netlink)
         finally:
             os.close(container_netlink)
+        await self._names.serve(
+            request.container_id, attached.namespace_path, after, request.network
+        )
         await self._delete_link(leaving)
         await self._give_back(leaving)
         attached.endpoints = after
@@ -226,6 +236,7 @@ class Attachments:
         container_id: ContainerId,
         endpoints: tuple[EndpointStatus, ...],
         files_directory: str,
+        spec: NetworkSpec,
     ) -> Sandbox:
         """At boot: take over the addresses and ports of a container that lives.
 
@@ -245,6 +256,8 @@ class Attachments:
                     target=endpoint.address or endpoint.ipv6_address,
                     wishes=published_ports.wishes_again(endpoint.published),
                 )
+        if path:
+            await self._names.serve(container_id, path, endpoints, spec)
         self._attached[container_id] = _Attached(path, list(endpoints))
         return _sandbox(path, endpoints, files_directory, [])
 
@@ -257,6 +270,7 @@ class Attachments:
             if name not in living:
                 await self.detach(ContainerId(name))
                 await self._release_namespace(self._namespace_path(ContainerId(name)))
+        await self._names.sweep(tuple(living))
         for owner in await self._ports.owners():
             if owner not in living:
                 await self._ports.release(ContainerId(owner))
@@ -311,6 +325,10 @@ class Attachments:
             await self._write_files(request, attached.endpoints)
             undo.push(self._disconnect, request.container_id, attached)
             journal = await to_its_end(self._connect_all(attached))
+            undo.push(self._names.forget, request.container_id)
+            journal += await self._names.serve(
+                request.container_id, path, attached.endpoints, request.network
+            )
             undo.keep()
         return attached, journal
 
@@ -449,6 +467,7 @@ class Attachments:
 
     async def _disconnect(self, container_id: ContainerId, attached: _Attached) -> None:
         """End the namespace; links go with it, in the background."""
+        await self._names.forget(container_id)
         if not attached.namespace_path:
             return
         way_out = attached.way_out

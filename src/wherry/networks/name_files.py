@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from wherry.model.containers import NetworkSpec
 from wherry.model.networks import EndpointStatus
 from wherry.networks.sandboxes import AttachRequest
+from wherry.operations.name_server import NAME_SERVER
 
 HOSTS, RESOLV_CONF, HOSTNAME = "hosts", "resolv.conf", "hostname"
 
@@ -98,6 +99,22 @@ def resolver_file(host_file: str, wishes: ResolverWishes) -> str:
     return _resolver_text(host_file, wishes, nameservers or FALLBACK_NAMESERVERS)
 
 
+def embedded_resolver_file(host_file: str, wishes: ResolverWishes) -> str:
+    """resolv.conf for a container whose names netd answers; no name is completed before that."""
+    options = wishes.options or _words(host_file, "options")
+    if not any(each.startswith("ndots:") for each in options):
+        options = (*options, "ndots:0")
+    completed = replace(wishes, options=options)
+    return _resolver_text(host_file, completed, (NAME_SERVER,))
+
+
+def host_name_servers() -> tuple[str, ...]:
+    """The name servers that the host itself asks; Docker's choice where it has none."""
+    found = _values(read_host_file("/etc/resolv.conf"), "nameserver")
+    usable = tuple(each.partition("%")[0] for each in found if _is_address(each))
+    return usable or FALLBACK_NAMESERVERS
+
+
 def host_mode_resolver_file(host_file: str, wishes: ResolverWishes) -> str:
     """resolv.conf for a container in the host's namespace: the host's, unless asked otherwise."""
     if wishes == ResolverWishes():
@@ -151,7 +168,9 @@ def write_private_files(
         extra_hosts=spec.extra_hosts,
         gateway=way_out or gateway,
     )
-    resolv_conf = resolver_file(read_host_resolver_file(), _wishes_of(spec))
+    has_names = any(each.names for each in endpoints)
+    resolver_text = embedded_resolver_file if has_names else resolver_file
+    resolv_conf = resolver_text(read_host_resolver_file(), _wishes_of(spec))
     _write(request, hosts=hosts, resolv_conf=resolv_conf)
 
 
@@ -193,6 +212,14 @@ def _words(text: str, keyword: str) -> tuple[str, ...]:
         if words and words[0] == keyword:
             found = tuple(words[1:])
     return found
+
+
+def _is_address(nameserver: str) -> bool:
+    try:
+        ip_address(nameserver.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_reachable(nameserver: str) -> bool:

@@ -1,4 +1,4 @@
-"""Host ports are kept by netd; this is the side that asks."""
+"""Host ports and names are kept by netd; this is the side that asks."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from typing import Protocol
 from wherry.kit import messages
 from wherry.linux.sockets import connect_at
 from wherry.netd import protocol
-from wherry.netd.protocol import Held, Wish
+from wherry.netd.protocol import Held, NameService, Wish
 
 _START_TIMEOUT_S = 30
 _ANSWER_TIMEOUT_S = 30.0
@@ -45,8 +45,28 @@ class PortKeeper(Protocol):
         ...
 
 
+class NameKeeper(Protocol):
+    """Answers containers' questions for names. Calls block, and may come from any thread."""
+
+    def resolve(self, owner: str, service: NameService, descriptors: tuple[int, ...] = ()) -> None:
+        """Serve a container, or change what it knows and how it is known. Raises: OSError.
+
+        `descriptors` (a UDP socket, a listening TCP socket) stay the caller's; they are given
+        the first time.
+        """
+        ...
+
+    def forget(self, owner: str) -> None:
+        """Serve a container no more. Raises: OSError."""
+        ...
+
+    def resolvers(self) -> frozenset[str]:
+        """Who is served. Raises: OSError."""
+        ...
+
+
 class NetdKeeper:
-    """Talks to this engine's netd, and starts it with the first port that is to be held.
+    """Talks to this engine's netd, and starts it with the first port or name that it must keep.
 
     An engine that publishes nothing has none. A netd that died is replaced at the next call, and
     everything that was held through this object is held again; meanwhile the packet filter has
@@ -60,6 +80,8 @@ class NetdKeeper:
         self._lock = threading.Lock()
         self._channel: socket.socket | None = None
         self._asked: dict[str, messages.Message] = {}
+        self._served: dict[str, tuple[messages.Message, tuple[int, ...]]] = {}
+        """How to serve each container again, with sockets of ours should netd die."""
 
     def open(self) -> None:
         """Find the netd of an engine before us, if there is one."""
@@ -98,10 +120,37 @@ class NetdKeeper:
                 return {}
             return protocol.owners_of(self._ask({"request": protocol.LIST}))
 
+    def resolve(self, owner: str, service: NameService, descriptors: tuple[int, ...] = ()) -> None:
+        """Serve a container, or change what it knows and how it is known. Raises: OSError."""
+        request = protocol.resolve_message(owner, service)
+        with self._lock:
+            self._ask(request, descriptors)
+            _request, sockets = self._served.get(owner, ({}, ()))
+            if descriptors:
+                _close(sockets)
+                sockets = tuple(os.dup(each) for each in descriptors)
+            self._served[owner] = request, sockets
+
+    def forget(self, owner: str) -> None:
+        """Serve a container no more. Raises: OSError."""
+        with self._lock:
+            _request, sockets = self._served.pop(owner, ({}, ()))
+            _close(sockets)
+            if self._is_there():
+                self._ask({"request": protocol.FORGET, "owner": owner})
+
+    def resolvers(self) -> frozenset[str]:
+        """Who is served. Raises: OSError."""
+        with self._lock:
+            if not (self._is_there() or self._served):
+                return frozenset()
+            return protocol.resolvers_of(self._ask({"request": protocol.LIST}))
+
     def end(self) -> None:
         """Have the process end, if there is one."""
         with self._lock:
             self._asked.clear()
+            self._let_go_of_sockets()
             if self._is_there() and self._channel is not None:
                 with contextlib.suppress(OSError):
                     messages.send(self._channel, {"request": protocol.END})
@@ -111,14 +160,22 @@ class NetdKeeper:
     def close(self) -> None:
         """Disconnect; what is held stays held."""
         with self._lock:
+            self._let_go_of_sockets()
             self._disconnect()
 
-    def _ask(self, request: messages.Message) -> messages.Message:
+    def _let_go_of_sockets(self) -> None:
+        for _request, sockets in self._served.values():
+            _close(sockets)
+        self._served.clear()
+
+    def _ask(
+        self, request: messages.Message, descriptors: tuple[int, ...] = ()
+    ) -> messages.Message:
         """One question and its answer, once more with a new process if the old one is gone."""
         for attempt in range(2):
             channel = self._connected()
             try:
-                messages.send(channel, request)
+                messages.send(channel, request, descriptors)
                 received = messages.receive(channel)
                 if received is None:
                     raise ConnectionResetError("netd is gone")
@@ -146,6 +203,9 @@ class NetdKeeper:
             self._channel = self._connect()
             for request in self._asked.values():
                 messages.send(self._channel, request)
+                messages.receive(self._channel)
+            for request, sockets in self._served.values():
+                messages.send(self._channel, request, sockets)
                 messages.receive(self._channel)
         return self._channel
 
@@ -182,3 +242,8 @@ class NetdKeeper:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for each in descriptors:
+        os.close(each)

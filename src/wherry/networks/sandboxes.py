@@ -25,6 +25,15 @@ class NamespaceJobs(Protocol):
         """A NETLINK_ROUTE socket inside an existing namespace; the caller closes it."""
         ...
 
+    async def open_resolver_sockets(
+        self, path: str
+    ) -> tuple[tuple[int, ...], list[journals.Line]]:
+        """Sockets for a name server inside an existing namespace, where 127.0.0.11:53 leads.
+
+        A UDP socket and a TCP socket that listens; the caller closes them.
+        """
+        ...
+
     async def set_sysctl(self, path: str, name: str, value: str) -> list[journals.Line]:
         """Set a `net/...` sysctl inside an existing namespace; the journal of it."""
         ...

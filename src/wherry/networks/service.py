@@ -5,24 +5,31 @@ import contextlib
 import os
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from typing import Protocol
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
+from wherry.model.containers import NetworkSpec
 from wherry.model.errors import ConnectionRefused, HostLacks, InvalidValue, NetworkIsBuiltin
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkRequest
 from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
 from wherry.networks.attachments import Attachments
 from wherry.networks.bridges import Bridges
+from wherry.networks.container_names import ContainerNames
 from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.network_table import NetworkTable
-from wherry.networks.port_keeper import PortKeeper
+from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 
 NO_BRIDGE = "none"
 _NAMESPACES = "netns"
+
+
+class Keeper(PortKeeper, NameKeeper, Protocol):
+    """What netd is to this room."""
 
 
 class Networks:
@@ -40,7 +47,7 @@ class Networks:
         bridge: str,
         bip: str,
         jobs: NamespaceJobs,
-        port_keeper: PortKeeper,
+        keeper: Keeper,
         table: NetworkTable,
         offload: OffloadPool,
         clock: Clock,
@@ -65,7 +72,8 @@ class Networks:
             namespaces=self._namespaces,
             table=table,
             bridges=self._bridges,
-            ports=HostPorts(port_keeper, offload),
+            ports=HostPorts(keeper, offload),
+            names=ContainerNames(keeper, jobs, offload),
             jobs=jobs,
             offload=offload,
         )
@@ -198,12 +206,13 @@ class Networks:
         container_id: ContainerId,
         endpoints: tuple[EndpointStatus, ...],
         files_directory: str,
+        spec: NetworkSpec,
     ) -> Sandbox:
         """At boot: take over the addresses and ports of a container that lives.
 
         Raises: StepFailed.
         """
-        return await self._attachments.restore(container_id, endpoints, files_directory)
+        return await self._attachments.restore(container_id, endpoints, files_directory, spec)
 
     async def sweep(self, living: Set[ContainerId]) -> None:
         """At boot, after every `restore`: remove what belongs to no living container.

@@ -460,7 +460,7 @@ def _networks(ground: _Ground, tasks: Tasks) -> Networks:
         bip=settings.bip,
         jobs=tasks,
         table=NetworkTable(ground.database),
-        port_keeper=NetdKeeper(
+        keeper=NetdKeeper(
             exec_root=settings.exec_root,
             command=(sys.executable, "-I", "-S", netd_program.__file__),
         ),

@@ -4,12 +4,15 @@ It has one thread, so it can enter a namespace and come back. One that could not
 and another takes its place.
 """
 
+import contextlib
 import os
+import socket
 
 from wherry.kit.messages import Message
 from wherry.linux.netlink import open_socket
 from wherry.operations import journal as journals
 from wherry.operations.links import PinNetworkNamespace
+from wherry.operations.name_server import NAME_SERVER, RedirectNameServer
 from wherry.operations.namespaces import JoinNamespace, Unshare
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute
 from wherry.operations.sysctls import SetSysctl
@@ -84,6 +87,38 @@ def set_sysctl(message: Message) -> Done:
     return {"entries": journals.to_json(journal)}, ()
 
 
+def resolver_sockets(message: Message) -> Done:
+    """Sockets for a name server inside the namespace of a path, to which 127.0.0.11:53 leads.
+
+    Answer the journal, a UDP socket, and a TCP socket that listens. Raises: OSError.
+    """
+    enter = JoinNamespace(
+        why="sockets belong to the namespace that they were opened in",
+        namespace="net",
+        path=message["path"],
+    )
+    journal: Journal = []
+    with contextlib.ExitStack() as opened:
+        try:
+            execute((enter,), Hands(), journal)
+            udp = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            tcp = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            for each in (udp, tcp):
+                each.bind((NAME_SERVER, 0))
+            tcp.listen()
+            redirect = RedirectNameServer(
+                why="names of a network's containers are answered at 127.0.0.11",
+                udp_port=udp.getsockname()[1],
+                tcp_port=tcp.getsockname()[1],
+            )
+            execute((redirect,), Hands(), journal)
+            execute(way_back(), Hands(), [])
+        except OperationFailed as failed:
+            raise OSError(str(failed)) from failed
+        opened.pop_all()
+    return {"entries": journals.to_json(journal)}, (udp.detach(), tcp.detach())
+
+
 def _socket_inside(entering: Plan) -> tuple[Journal, int]:
     """Enter, open a netlink socket, and come back. Raises: OSError."""
     journal: Journal = []
@@ -100,6 +135,7 @@ JOBS = {
     "network_namespace": make_network_namespace,
     "netlink": open_netlink,
     "sysctl": set_sysctl,
+    "resolver_sockets": resolver_sockets,
     "view": open_view,
 }
 """The jobs by the verb that asks for them."""

@@ -180,6 +180,16 @@ class Tasks:
         answer = await self._spawner.ask("netlink", path=path)
         return answer.descriptors[0]
 
+    async def open_resolver_sockets(
+        self, path: str
+    ) -> tuple[tuple[int, ...], list[journals.Line]]:
+        """A UDP socket and a listening TCP socket, where 127.0.0.11:53 of a namespace leads.
+
+        The caller closes them. Raises: StartFailed.
+        """
+        answer = await self._spawner.ask("resolver_sockets", path=path)
+        return tuple(answer.descriptors), answer.results["entries"]
+
     async def set_sysctl(self, path: str, name: str, value: str) -> list[journals.Line]:
         """Set a `net/...` sysctl inside the namespace of a path; the journal of it.
 

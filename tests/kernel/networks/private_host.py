@@ -209,7 +209,7 @@ class PrivateHost:
             bridge=bridge,
             bip=bip,
             jobs=ForkedJobs(),
-            port_keeper=self.keeper(),
+            keeper=self.keeper(),
             table=NetworkTable(Database(f"{self.directory}/networks.db", MIGRATIONS)),
             offload=self.offload,
             clock=FakeClock(),
@@ -322,6 +322,22 @@ class ForkedJobs:
     async def open_netlink(self, path: str) -> int:
         """As the protocol says."""
         return _job(lambda: jobs.open_netlink({"path": path}), "")[0]
+
+    async def open_resolver_sockets(
+        self, path: str
+    ) -> tuple[tuple[int, ...], list[dict[str, object]]]:
+        """As the protocol says."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+
+            def working() -> object:
+                answer, sent = jobs.resolver_sockets({"path": path})
+                socket.send_fds(theirs, [b"!"], sent)
+                return answer["entries"]
+
+            entries = in_child(working)
+            _data, descriptors, _flags, _address = socket.recv_fds(ours, 1, 2)
+        return tuple(descriptors), entries  # type: ignore[return-value]
 
     async def set_sysctl(self, path: str, name: str, value: str) -> list[dict[str, object]]:
         """As the protocol says."""

@@ -231,7 +231,7 @@ def test_another_daemon_takes_over() -> None:
         again = host.networks()
         await again.open()
         directory = os.path.dirname(web.hosts_path)
-        restored = await again.restore(ContainerId("web"), web.endpoints, directory)
+        restored = await again.restore(ContainerId("web"), web.endpoints, directory, NetworkSpec())
         assert restored.namespace_path == web.namespace_path
         assert restored.hosts_path == web.hosts_path
         await again.sweep(frozenset({ContainerId("web")}))
@@ -264,7 +264,8 @@ def test_lost_state_is_repaired_at_the_next_start() -> None:
 
         again = host.networks()
         await again.open()
-        await again.restore(ContainerId("web"), web.endpoints, os.path.dirname(web.hosts_path))
+        directory = os.path.dirname(web.hosts_path)
+        await again.restore(ContainerId("web"), web.endpoints, directory, NetworkSpec())
         await again.sweep(frozenset({ContainerId("web")}))
         assert host.ask("127.0.0.1", 8080) == ("web", "172.17.0.1")
         assert host.ask("::1", 8080) == ("web", "172.17.0.1")
