@@ -25,3 +25,21 @@ class Networks:
         """As `inspect`, the bytes as the engine wrote them."""
         query = switch_query(verbose=is_verbose)
         return self._client.request("GET", f"/networks/{segment(network)}", query=query).read()
+
+    def create(self, wish: Document) -> Document:
+        """A new network."""
+        return document(self._client.fetch("POST", "/networks/create", body=wish))
+
+    def remove(self, network: str) -> None:
+        """Remove a network that nobody is on."""
+        self._client.request("DELETE", f"/networks/{segment(network)}").read()
+
+    def connect(self, network: str, container: str, wish: Document) -> None:
+        """Connect a container, now or at its next start."""
+        body: Document = {"Container": container, "EndpointConfig": wish}
+        self._client.request("POST", f"/networks/{segment(network)}/connect", body=body).read()
+
+    def disconnect(self, network: str, container: str, *, is_forced: bool = False) -> None:
+        """Take a container off; by force, one that isn't there is fine."""
+        body: Document = {"Container": container, "Force": is_forced}
+        self._client.request("POST", f"/networks/{segment(network)}/disconnect", body=body).read()
