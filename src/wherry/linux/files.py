@@ -135,14 +135,27 @@ def _empty_directory(top: int) -> int:
                         continue
                     moved += 1
                     above = f"{prefix}-{moved}"
-                    os.rename(entry.name, above, src_dir_fd=branch, dst_dir_fd=top)
-                    waiting.append(above)
+                    if _move_up(branch, entry.name, top, above):
+                        waiting.append(above)
+                    else:
+                        removed += remove_tree(branch, entry.name)
         finally:
             os.close(branch)
         if name != ".":
             os.rmdir(name, dir_fd=top)
             removed += 1
     return removed
+
+
+def _move_up(branch: int, name: str, top: int, above: str) -> bool:
+    """Move a directory to the top; False where it is a file system's tree of its own."""
+    try:
+        os.rename(name, above, src_dir_fd=branch, dst_dir_fd=top)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False  # what is in a subvolume of btrfs stays in it
+    return True
 
 
 def _remove_one(directory: int, name: str) -> bool:

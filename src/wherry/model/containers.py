@@ -204,6 +204,8 @@ class ContainerSpec:
     removes_itself: bool = False
     shm_bytes: int = 0
     """Zero: the engine's default of 64 MiB."""
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+    """What the storage driver is asked for the writable layer, as `size`."""
     sysctls: Mapping[str, str] = field(default_factory=dict)
     oom_score_adjust: int = 0
     cgroup_parent: str = ""

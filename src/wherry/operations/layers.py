@@ -54,6 +54,8 @@ class PrepareSnapshot(_TreeWork):
     directory: str
     lower: str
     """The topmost read-only layer below it; empty for none."""
+    by_hand: str = ""
+    """The shell's words for a driver that does more than make directories."""
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         """Remove the writable layer and what was written to it."""
@@ -70,7 +72,7 @@ class PrepareSnapshot(_TreeWork):
 
     def shell(self) -> str:
         """The same by hand."""
-        return f"mkdir -p {self.directory}/diff {self.directory}/work"
+        return self.by_hand or f"mkdir -p {self.directory}/diff {self.directory}/work"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         """The directories that it makes."""

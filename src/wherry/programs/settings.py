@@ -18,6 +18,7 @@ from wherry.programs.daemon_values import (
     check_choice,
     check_runtime,
 )
+from wherry.snapshots import refuse_driver
 
 DEFAULT_SOCKET = "unix:///run/wherry.sock"
 DOCKER_SOCKET = "unix:///var/run/docker.sock"
@@ -286,7 +287,7 @@ def _checked(settings: Settings) -> Settings:
     if settings.log_format not in LOG_FORMATS:
         raise ValueError(f"invalid log format: {settings.log_format}")
     check_runtime(settings.default_runtime, settings.runtimes)
-    check_choice("storage-driver", settings.storage_driver, ("overlay2", "vfs"))
+    refuse_driver(settings.storage_driver)
     if settings.ipc_namespace not in ("private", "shareable"):
         raise ValueError(
             f'IPC mode "{settings.ipc_namespace}" is not supported as default value;'

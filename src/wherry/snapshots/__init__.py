@@ -1,18 +1,18 @@
 """Copy-on-write trees: committed layers, the writable snapshots on them, and their tars.
 
-I own: the directories of the overlay driver and the table of committed layers; reading and
+I own: the directories of the drivers and the table of committed layers; reading and
 writing layer tars, hostile ones included; what is compressed how.
 I never: mount anything (the runtime does, in the container's namespace), know what an image is,
 or follow a link out of a tree.
-On disk I leave: `overlay2/`. A layer's data is synced before its row says that it is there; what
-has no row is swept at boot.
+On disk I leave: `overlay2/`, `btrfs/` or `vfs/`. A layer's data is synced before its row says
+that it is there; what has no row is swept at boot.
 Called by: images (layers), engine (snapshots of containers), build.
 """
 
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.compression import Compression, compression_of, decompressed, gzipped
 from wherry.snapshots.diff import Writable, diff_tar, directory_tar, entry_tar, tree_tar
-from wherry.snapshots.driver import open_snapshots
+from wherry.snapshots.driver import open_snapshots, refuse_driver
 from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_store import LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
@@ -58,6 +58,7 @@ __all__ = [
     "file_sizes",
     "gzipped",
     "open_snapshots",
+    "refuse_driver",
     "tar_header",
     "tar_padding",
     "tree_tar",

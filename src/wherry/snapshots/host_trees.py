@@ -38,9 +38,10 @@ def file_sizes(path: str) -> Iterator[int]:
 
 def filesystem_type(path: str) -> str:
     """The file system of a directory in Docker's words; the ext family has one name there."""
-    device = os.stat(path).st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for mount in mountinfo.read():
-        if mount.device == wanted:
-            return "extfs" if mount.kind in ("ext2", "ext3", "ext4") else mount.kind
-    return "unknown"
+    # By its place and not by its number: each subvolume of btrfs has a number of its own.
+    mounts, place = mountinfo.read(), os.path.realpath(path)
+    while (mount := mountinfo.topmost(mounts, place)) is None:
+        if place == "/":
+            return "unknown"
+        place = os.path.dirname(place)
+    return "extfs" if mount.kind in ("ext2", "ext3", "ext4") else mount.kind

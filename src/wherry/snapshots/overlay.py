@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 
-from wherry.model.errors import StateUnreadable, StepFailed
+from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
@@ -41,30 +41,46 @@ class Snapshots:
         """Take over `overlay2` of the data root (made if missing) and the rows of its layers."""
         self.directory = os.path.join(data_root, self.name)
         os.makedirs(self.directory, mode=0o710, exist_ok=True)
-        self.layers = LayerStore(self.directory, database)
+        self.layers = self._open_layers(database)
         """The read-only layers that snapshots stand on."""
         self._active: dict[SnapshotKey, ChainId | None] = {}
         self._read_directory()
 
     # -- writable snapshots ------------------------------------------------------------------
 
+    def check_options(self, options: Mapping[str, str]) -> None:
+        """Refuse options of a writable snapshot (`--storage-opt`) that can't be kept.
+
+        Raises: InvalidValue, in Docker's words.
+        """
+        for name in options:
+            if name.lower() != "size":
+                raise InvalidValue(f"Unknown option {name}")
+        if options:
+            raise InvalidValue(
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+            )
+
     def prepare(
-        self, key: SnapshotKey, parent: ChainId | None, *, why: str = "each container writes apart"
+        self,
+        key: SnapshotKey,
+        parent: ChainId | None,
+        *,
+        options: Mapping[str, str] | None = None,
+        why: str = "each container writes apart",
     ) -> Journal:
         """Make a writable snapshot on a stack of layers; returns what was done.
 
+        Options are those that `check_options` passed.
         Raises: StateUnreadable when the stack is not here; StepFailed.
         """
         directory = self._directory_of(key)
-        lower, root = self._claim(key, parent), self.layers.root_state(parent)
+        lower = self._claim(key, parent)
 
         def make() -> Evidence:
             os.mkdir(directory, 0o710)
-            os.mkdir(f"{directory}/diff", root.mode)
-            # mkdir leaves out the bits of our umask, and setgid or sticky ones.
-            os.chmod(f"{directory}/diff", root.mode)
-            if root.uid or root.gid:
-                os.chown(f"{directory}/diff", root.uid, root.gid)
+            os.mkdir(f"{directory}/diff", 0o700)
+            self._dress_root(parent, f"{directory}/diff")
             os.mkdir(f"{directory}/work", 0o700)
             if lower:
                 os.symlink(f"../{lower}", f"{directory}/lower")
@@ -211,6 +227,17 @@ class Snapshots:
         return (*strangers, *self.layers.remove_uncommitted())
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _open_layers(self, database: Database) -> LayerStore:
+        return LayerStore(self.directory, database)
+
+    def _dress_root(self, parent: ChainId | None, path: str) -> None:
+        """Let a snapshot's root directory look as its stack's does."""
+        root = self.layers.root_state(parent)
+        if root.uid or root.gid:
+            os.chown(path, root.uid, root.gid)
+        # Not by mkdir: it leaves out the bits of our umask, and setgid or sticky ones.
+        os.chmod(path, root.mode)
 
     def _claim(self, key: SnapshotKey, parent: ChainId | None) -> str:
         """From here on the stack is in use, and nobody removes it; its topmost directory.

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from wherry.linux.files import remove_tree
+from wherry.model.errors import InvalidValue
+from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.layers import DiffLayer, PrepareSnapshot
@@ -33,8 +35,18 @@ class VfsSnapshots(Snapshots):
 
     name = "vfs"
 
+    def check_options(self, options: Mapping[str, str]) -> None:
+        """A copy has no bound. Raises: InvalidValue."""
+        if options:
+            raise InvalidValue("--storage-opt is not supported for vfs")
+
     def prepare(
-        self, key: SnapshotKey, parent: ChainId | None, *, why: str = "each container writes apart"
+        self,
+        key: SnapshotKey,
+        parent: ChainId | None,
+        *,
+        options: Mapping[str, str] | None = None,
+        why: str = "each container writes apart",
     ) -> Journal:
         """Copy a stack of layers into a directory of its own. Raises: as the overlay driver."""
         directory = self._directory_of(key)
@@ -47,8 +59,15 @@ class VfsSnapshots(Snapshots):
             self._copy_stack(parent, f"{directory}/diff")
             return {"directory": directory}
 
+        below = " ".join(f"{self.directory}/{name}/." for name in self.layers.lower_names(parent))
+        shell = f"mkdir -p {directory}/diff" + (
+            f" && cp -a {below} {directory}/diff  # lowest first; then what whiteouts hide goes"
+            if below
+            else ""
+        )
         return self._made(
-            key, PrepareSnapshot(why=why, directory=directory, lower=lower, work=copy)
+            key,
+            PrepareSnapshot(why=why, directory=directory, lower=lower, by_hand=shell, work=copy),
         )
 
     def rootfs(self, key: SnapshotKey) -> RootfsMount:
@@ -79,10 +98,8 @@ class VfsSnapshots(Snapshots):
         parent, hashing = self._parent_of(key), HashingWriter(out)
 
         def pack() -> Evidence:
-            with self._scratch() as changes, self._stack_copied(parent) as before:
-                write_changes(before, f"{self.directory}/{key}/diff", changes)
-                with open_directory(changes) as root:
-                    counts = diff_tar(root, hashing)
+            with self._changes_written(key, parent) as changes, open_directory(changes) as root:
+                counts = diff_tar(root, hashing)
             return {"entries": counts.entries, "bytes": counts.content_bytes}
 
         perform(
@@ -92,16 +109,34 @@ class VfsSnapshots(Snapshots):
         )
         return hashing.digest()
 
+    def changes(self, key: SnapshotKey) -> list[Change]:
+        """What was changed in a snapshot, in order of the names. Raises: as the overlay driver."""
+        from wherry.snapshots.changes import changes_of
+
+        parent = self._parent_of(key)
+        with (
+            self._changes_written(key, parent) as changes,
+            self._stack_copied(parent) as before,
+            open_directory(changes) as upper,
+            open_directory(before) as below,
+        ):
+            return changes_of(upper, [below])
+
     # -- inside ------------------------------------------------------------------------------
 
     def _copy_stack(self, parent: ChainId | None, target: str) -> None:
         """The merged tree of a stack, lowest layer first. Raises: OSError."""
-        root = self.layers.root_state(parent)
         os.mkdir(target, 0o700)
         for name in reversed(self.layers.lower_names(parent)):
             add_layer(f"{self.directory}/{name}", target)
-        os.chown(target, root.uid, root.gid)
-        os.chmod(target, root.mode)
+        self._dress_root(parent, target)
+
+    @contextmanager
+    def _changes_written(self, key: SnapshotKey, parent: ChainId | None) -> Iterator[str]:
+        """What a snapshot changed, in overlayfs's form, for a while."""
+        with self._scratch() as changes, self._stack_copied(parent) as before:
+            write_changes(before, f"{self.directory}/{key}/diff", changes)
+            yield changes
 
     @contextmanager
     def _stack_copied(self, parent: ChainId | None) -> Iterator[str]:

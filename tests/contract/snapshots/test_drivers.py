@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from support.file_systems import mounted_btrfs
 from support.tar_archives import archive, directory, hard_link, member, symlink
-from wherry.model.errors import StateUnreadable
+from wherry.model.errors import InvalidValue, StateUnreadable
+from wherry.model.files import ADDED, CHANGED, DELETED
 from wherry.model.ids import ChainId, SnapshotKey
 from wherry.snapshots import Snapshots, open_snapshots
 from wherry.store import Database
@@ -30,9 +32,18 @@ done
 """
 
 
-@pytest.fixture(params=["overlay2", "vfs"])
+@pytest.fixture
+def btrfs_file_system() -> Iterator[Path]:
+    """A btrfs on a loop file, gone afterwards."""
+    with mounted_btrfs() as place:
+        yield place
+
+
+@pytest.fixture(params=["overlay2", "btrfs", "vfs"])
 def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Snapshots]:
     """An empty store of each driver."""
+    if request.param == "btrfs":
+        tmp_path = request.getfixturevalue("btrfs_file_system")
     (tmp_path / "data").mkdir()
     database = Database(str(tmp_path / "data" / "engine.db"), Snapshots.MIGRATIONS)
     opened = open_snapshots(request.param, str(tmp_path / "data"), database)
@@ -145,6 +156,52 @@ def test_no_change_is_an_empty_layer(snapshots: Snapshots) -> None:
     assert snapshots.usage(KEY) == 5000
 
 
+def test_changes_are_told(snapshots: Snapshots) -> None:
+    """Each by its name and kind, those above a change too, and nothing else."""
+    snapshots.prepare(KEY, stack(snapshots))
+    assert snapshots.changes(KEY) == []
+    inside(snapshots, KEY, "cd /mnt && echo more >> kept/file && rm top && mkdir made")
+    told = {(os.fsdecode(each.path), each.kind) for each in snapshots.changes(KEY)}
+    assert told == {
+        ("/kept", CHANGED), ("/kept/file", CHANGED), ("/top", DELETED), ("/made", ADDED)
+    }  # fmt: skip
+
+
+def test_modes_of_the_directories(snapshots: Snapshots) -> None:
+    """Only root and those it lets in see what containers write."""
+    snapshots.prepare(KEY, stack(snapshots))
+    for place in (snapshots.directory, f"{snapshots.directory}/{KEY}"):
+        assert os.stat(place).st_mode & 0o777 == 0o710
+    assert os.stat(f"{snapshots.directory}/{KEY}/diff").st_mode & 0o7777 == 0o755
+
+
+def test_a_bound_on_what_is_written(snapshots: Snapshots) -> None:
+    """Is kept where the driver can, and refused where it can't."""
+    if snapshots.name != "btrfs":
+        with pytest.raises(InvalidValue, match="--storage-opt is "):
+            snapshots.check_options({"size": "8m"})
+        return
+    chain = stack(snapshots)
+    for bad in ({"size": "x"}, {"size": "0"}, {"colour": "red"}):
+        with pytest.raises(InvalidValue):
+            snapshots.check_options(bad)
+    snapshots.prepare(KEY, chain, options={"size": "8m"})
+    snapshots.prepare(OTHER, chain)
+    write = "dd if=/dev/zero of=/mnt/big bs=1M count=16 conv=fsync 2>&1 || true"
+    assert "Disk quota exceeded" in inside(snapshots, KEY, write)
+    assert "quota" not in inside(snapshots, OTHER, write)
+
+
+def test_subvolumes_of_a_container_go_with_it(snapshots: Snapshots) -> None:
+    """A root with the right to do so makes subvolumes in its own."""
+    snapshots.prepare(KEY, stack(snapshots))
+    make = "btrfs subvolume create" if snapshots.name == "btrfs" else "mkdir"
+    deep = "mkdir /mnt/kept/inner/deep && touch /mnt/kept/inner/deep/file"
+    inside(snapshots, KEY, f"{make} /mnt/kept/inner && {deep}")
+    snapshots.remove(KEY)
+    assert not os.path.exists(f"{snapshots.directory}/{KEY}")
+
+
 def test_it_is_there_after_a_restart(snapshots: Snapshots) -> None:
     """A new program finds the snapshot and what it stands on; strangers are swept away."""
     snapshots.prepare(KEY, stack(snapshots))
@@ -181,7 +238,7 @@ def test_the_same_key_twice(snapshots: Snapshots) -> None:
 def test_a_data_root_belongs_to_one_driver(snapshots: Snapshots) -> None:
     """The other one refuses it by name."""
     data_root = os.path.dirname(snapshots.directory)
-    other = "vfs" if snapshots.name == "overlay2" else "overlay2"
+    other = "overlay2" if snapshots.name == "vfs" else "vfs"
     database = Database(f"{data_root}/engine.db", Snapshots.MIGRATIONS)
     with pytest.raises(StateUnreadable, match=f"storage driver {snapshots.name}"):
         open_snapshots(other, data_root, database)

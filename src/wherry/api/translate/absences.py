@@ -23,20 +23,7 @@ def refuse_absent_features(config: Config, host: HostShape) -> None:
     for name in _HOST_FIELDS:
         if getattr(host, name) not in _NEUTRAL:
             raise FeatureMissing(f"HostConfig.{name}")
-    _refuse_storage_options(host)
     if host.Isolation not in ("", "default"):
         raise InvalidValue(
             f"invalid isolation: \"{host.Isolation}\" - linux only supports 'default'"
-        )
-
-
-def _refuse_storage_options(host: HostShape) -> None:
-    """A container's layer has no quota of its own: Docker's words where it could have none."""
-    options = host.StorageOpt or {}
-    for name in options:
-        if name.lower() != "size":
-            raise InvalidValue(f"Unknown option {name}")
-    if options:
-        raise InvalidValue(
-            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
         )

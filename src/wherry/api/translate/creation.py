@@ -55,6 +55,7 @@ def to_container_spec(request: CreateRequest | None) -> ContainerSpec:
         is_rootfs_read_only=host.ReadonlyRootfs,
         removes_itself=host.AutoRemove,
         shm_bytes=host.ShmSize,
+        storage_options=host.StorageOpt or {},
         sysctls=host.Sysctls or {},
         oom_score_adjust=host.OomScoreAdj,
         cgroup_parent=host.CgroupParent,

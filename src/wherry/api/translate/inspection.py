@@ -138,6 +138,7 @@ def to_host_config(spec: ContainerSpec) -> shapes.HostShape:
         UTSMode=names.uts,
         UsernsMode=names.user,
         ShmSize=spec.shm_bytes,
+        StorageOpt=dict(spec.storage_options) or UNSET,
         Sysctls=dict(spec.sysctls) or UNSET,
         Runtime=spec.runtime or DEFAULT_RUNTIME,
         Isolation=spec.isolation,

@@ -126,6 +126,7 @@ class CreateContainer:
         if not merged.entrypoint and not merged.command:
             raise InvalidValue("no command specified")
         check_spec(merged, host=self._host)
+        self._snapshots.check_options(merged.storage_options)
         admission = admitted(merged.limits, self._host)
         _check_log(merged.log)
         container = Container(
@@ -139,7 +140,7 @@ class CreateContainer:
         )
         async with UndoStack() as undo:
             undo.push(self._offload, self._erase_files, container_id)
-            await self._offload(self._prepare_files, container_id, image)
+            await self._offload(self._prepare_files, container, image)
             if volume_names(merged.mounts):
                 rootfs = self._snapshots.rootfs(SnapshotKey(container_id))
                 given = await self._volumes.give(merged, rootfs, container_id, undo)
@@ -275,10 +276,12 @@ class CreateContainer:
                 continue  # It may be there before the start.
         return replace(network, endpoints=endpoints)
 
-    def _prepare_files(self, container_id: ContainerId, image: Image) -> None:
-        os.makedirs(self._paths.record_directory(container_id), mode=0o700)
-        done = self._snapshots.prepare(SnapshotKey(container_id), image.chain_id)
-        write_journal(self._paths.snapshot_journal(container_id), done)
+    def _prepare_files(self, container: Container, image: Image) -> None:
+        os.makedirs(self._paths.record_directory(container.id), mode=0o700)
+        done = self._snapshots.prepare(
+            SnapshotKey(container.id), image.chain_id, options=container.spec.storage_options
+        )
+        write_journal(self._paths.snapshot_journal(container.id), done)
 
     def _erase_files(self, container_id: ContainerId) -> None:
         self._snapshots.remove(SnapshotKey(container_id))
