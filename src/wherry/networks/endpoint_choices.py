@@ -1,0 +1,116 @@
+"""Which networks a container is to be on, what its endpoints are called, and which leads out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from wherry.kit.random_ids import new_id, short_id
+from wherry.model.containers import NetworkSpec
+from wherry.model.errors import AlreadyConnected, ConnectionRefused, NetworkNotFound
+from wherry.model.ids import EndpointId
+from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkModeKind
+from wherry.networks import default_networks
+from wherry.networks.network_table import NetworkTable
+from wherry.networks.sandboxes import AttachRequest
+
+
+def wishes_of(
+    table: NetworkTable, spec: NetworkSpec, *, has_bridge: bool
+) -> Sequence[EndpointWish]:
+    """The networks that a container is to be on: that of its mode first, then by name.
+
+    Raises: NetworkNotFound.
+    """
+    first = _network_of(table, spec, has_bridge=has_bridge)
+    wishes = {table.find(each.network).id: each for each in spec.endpoints}
+    if wishes and first.id not in wishes and first.driver not in ("host", "null"):
+        # It was disconnected from the network that it was created on.
+        first = table.find(min(wishes))
+    mine = wishes.pop(first.id, None) or EndpointWish(network=first.name)
+    mine = replace(mine, mac_address=mine.mac_address or spec.mac_address)
+    others = sorted(wishes.items(), key=lambda item: table.find(item[0]).name)
+    named = [(first, mine), *((table.find(key), each) for key, each in others)]
+    return [replace(each, network=network.name) for network, each in named]
+
+
+def named(
+    network: Network, endpoint: EndpointStatus, request: AttachRequest, wish: EndpointWish
+) -> EndpointStatus:
+    """An endpoint with the names by which others on a user's network find it."""
+    if network.is_builtin:
+        return endpoint
+    names = (
+        request.container_name,
+        *wish.aliases,
+        short_id(request.container_id),
+        request.hostname,
+    )
+    return replace(endpoint, names=tuple(dict.fromkeys(each for each in names if each)))
+
+
+def with_way_out(
+    endpoints: Sequence[EndpointStatus], wishes: Mapping[str, EndpointWish]
+) -> list[EndpointStatus]:
+    """The endpoints, one of which has the default route: by priority, then by name."""
+
+    def order(endpoint: EndpointStatus) -> tuple[int, str]:
+        wish = wishes.get(endpoint.network_name) or wishes.get("")
+        return -(wish.gateway_priority if wish else 0), endpoint.network_name
+
+    fit = [each for each in endpoints if each.gateway or each.ipv6_gateway]
+    chosen = min(fit, key=order, default=None)
+    return [replace(each, is_way_out=each is chosen) for each in endpoints]
+
+
+def check_may_connect(
+    endpoints: Sequence[EndpointStatus] | None, network: Network, request: AttachRequest
+) -> None:
+    """Whether a running container may join one more network.
+
+    `endpoints` is None for one in somebody else's namespace. Raises: ConnectionRefused,
+    AlreadyConnected.
+    """
+    if network.driver == "host":
+        raise ConnectionRefused("container cannot be connected to host network")
+    if endpoints is None:
+        raise ConnectionRefused(
+            "container sharing network namespace with another container or host cannot be "
+            "connected to any other network"
+        )
+    if network.driver == "null" or any(not each.is_connected for each in endpoints):
+        raise ConnectionRefused(
+            "container cannot be connected to multiple networks with one of the networks in "
+            "private (none) mode"
+        )
+    if any(each.network_id == network.id for each in endpoints):
+        raise AlreadyConnected(request.container_name, network.name)
+
+
+def free_interface(endpoints: Sequence[EndpointStatus], prefix: str) -> str:
+    """The first name of an interface that the container has not."""
+    taken = {each.interface for each in endpoints}
+    numbers = range(len(taken) + 1)
+    return next(f"{prefix}{each}" for each in numbers if f"{prefix}{each}" not in taken)
+
+
+def endpoint_without_address(network: Network) -> EndpointStatus:
+    """An endpoint on host or none, or on any network while the container is not running."""
+    return EndpointStatus(
+        endpoint_id=EndpointId(new_id()), network_id=network.id, network_name=network.name
+    )
+
+
+def _network_of(table: NetworkTable, spec: NetworkSpec, *, has_bridge: bool) -> Network:
+    if spec.is_disabled:
+        return table.find(default_networks.NONE)
+    match spec.mode.kind:
+        case NetworkModeKind.DEFAULT:
+            name = default_networks.BRIDGE if has_bridge else default_networks.NONE
+            return table.find(name)
+        case NetworkModeKind.NONE:
+            return table.find(default_networks.NONE)
+        case NetworkModeKind.HOST:
+            return table.find(default_networks.HOST)
+        case NetworkModeKind.NETWORK:
+            return table.find(spec.mode.reference)
+        case NetworkModeKind.CONTAINER:  # the caller knows the other one: `joined`
+            raise NetworkNotFound(spec.mode.reference)

@@ -1,0 +1,244 @@
+"""Namespaces joined to bridges: links, addresses, the way out and its ports; and the reverse."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from wherry.kit.aio import OffloadPool
+from wherry.model.ids import ContainerId
+from wherry.model.networks import EndpointStatus, Network
+from wherry.networks import connections, published_ports
+from wherry.networks.bridge_network import BridgeNetwork
+from wherry.networks.bridges import Bridges
+from wherry.networks.drivers import bridge as bridge_driver
+from wherry.networks.host_ports import HostPorts
+from wherry.networks.sandboxes import NamespaceJobs
+from wherry.operations import journal as journals
+from wherry.operations.plan import Journal, Operation, OperationFailed, Plan
+
+_log = logging.getLogger(__name__)
+
+_LINGER_S = 0.3
+"""How long after a container's end its veth pair may live before we delete it ourselves."""
+
+
+@dataclass(slots=True)
+class Attached:
+    """How a container is connected now."""
+
+    namespace_path: str
+    """Empty for the host's."""
+    endpoints: list[EndpointStatus] = field(default_factory=list)
+
+    @property
+    def way_out(self) -> EndpointStatus | None:
+        """The endpoint of the default route, whose addresses published ports lead to."""
+        return next((each for each in self.endpoints if each.is_way_out), None)
+
+
+class Joins:
+    """What is done inside of namespaces, and to the host's ends of their links."""
+
+    def __init__(
+        self,
+        *,
+        bridges: Bridges,
+        ports: HostPorts,
+        jobs: NamespaceJobs,
+        offload: OffloadPool,
+        repair: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`repair` brings the packet filter's table back when somebody removed it."""
+        self._bridges, self._ports = bridges, ports
+        self._jobs, self._offload, self._repair = jobs, offload, repair
+        self._lingering: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Leave what lingers to the next daemon."""
+        for task in self._lingering:
+            task.cancel()
+        await asyncio.gather(*self._lingering, return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Wait until nothing lingers."""
+        await asyncio.gather(*self._lingering, return_exceptions=True)
+
+    # -- joining -----------------------------------------------------------------------------
+
+    async def make(self, attached: Attached) -> Journal:
+        """Make the namespace and join it to its networks."""
+        path = attached.namespace_path
+        container_netlink, lines = await self._jobs.make_network_namespace(path)
+        try:
+            journal = await self.join(
+                path, container_netlink, attached.endpoints, first=bridge_driver.loopback_up(path)
+            )
+            way_out = attached.way_out
+            if way_out is not None:
+                journal += await self._perform(
+                    path, container_netlink, self._way_out_plan(path, way_out)
+                )
+        finally:
+            os.close(container_netlink)
+        return journals.from_json(lines) + journal
+
+    async def make_empty(self, path: str) -> Journal:
+        """Make a namespace that has its loopback alone. Raises: StepFailed."""
+        container_netlink, lines = await self._jobs.make_network_namespace(path)
+        try:
+            done = await self._offload(
+                connections.connect,
+                (bridge_driver.loopback_up(path),),
+                namespace_path=path,
+                container_netlink=container_netlink,
+            )
+        except OperationFailed as failed:
+            raise connections.as_step_failed(failed) from failed
+        finally:
+            os.close(container_netlink)
+        return journals.from_json(lines) + done
+
+    async def join(
+        self,
+        path: str,
+        container_netlink: int,
+        endpoints: Sequence[EndpointStatus],
+        *,
+        first: Operation | None = None,
+    ) -> Journal:
+        """Links, then addresses; an interface is told in between that it may have IPv6."""
+        links: list[Operation] = [first] if first is not None else []
+        addresses: list[Operation] = []
+        for each in endpoints:
+            made = self._made(each)
+            link, address = made.plans(each, path, _why(made.network))
+            links += link
+            addresses += address
+        with_ipv6 = [each for each in endpoints if each.ipv6_address]
+        if not with_ipv6:
+            return await self._perform(path, container_netlink, (*links, *addresses))
+        journal = await self._perform(path, container_netlink, tuple(links))
+        for each in with_ipv6:
+            name = f"net/ipv6/conf/{each.interface}/disable_ipv6"
+            lines = await self._jobs.set_sysctl(path, name, "0")
+            journal += journals.from_json(lines)
+        return journal + await self._perform(path, container_netlink, tuple(addresses))
+
+    async def move_way_out(
+        self,
+        container_id: ContainerId,
+        attached: Attached,
+        after: list[EndpointStatus],
+        container_netlink: int,
+    ) -> None:
+        """Let the default route and the published ports follow from one endpoint to another."""
+        before = attached.way_out
+        now = next((each for each in after if each.is_way_out), None)
+        if (before and before.endpoint_id) == (now and now.endpoint_id):
+            return
+        path = attached.namespace_path
+        published = before.published if before is not None else ()
+        if before is not None:
+            problems = await self._offload(
+                connections.undo_inside,
+                self._way_out_plan(path, before),
+                container_netlink=container_netlink,
+            )
+            for problem in problems:
+                _log.warning("networks.way_out_left container=%s %s", container_id, problem)
+        if now is not None:
+            moved = replace(now, published=published)
+            after[after.index(now)] = moved
+            if published:
+                await self._ports.hold_at(
+                    container_id,
+                    target=moved.address or moved.ipv6_address,
+                    wishes=published_ports.wishes_again(published),
+                )
+            await self._perform(path, container_netlink, self._way_out_plan(path, moved))
+
+    # -- leaving -----------------------------------------------------------------------------
+
+    async def end(self, container_id: ContainerId, attached: Attached) -> None:
+        """End the namespace; links go with it, in the background."""
+        if not attached.namespace_path:
+            return
+        way_out = attached.way_out
+        published = (
+            connections.publish_again(self._bridges.table, way_out)
+            if way_out is not None and way_out.published
+            else None
+        )
+        problems = await self._offload(
+            connections.disconnect,
+            attached.namespace_path,
+            published,
+            packet_filter=self._bridges.packet_filter,
+        )
+        for problem in problems:
+            _log.warning("networks.detach_incomplete container=%s %s", container_id, problem)
+        for endpoint in attached.endpoints:
+            if endpoint.is_connected:
+                self._delete_if_it_lingers(endpoint)
+
+    async def release_namespace(self, path: str) -> None:
+        """Let go of a namespace that nothing was joined to."""
+        for problem in await self._offload(connections.disconnect, path):
+            _log.warning("networks.detach_incomplete path=%s %s", path, problem)
+
+    async def delete_link(self, endpoint: EndpointStatus) -> None:
+        """Take a link away from a container that lives on."""
+        interface = connections.host_interface_name(endpoint.endpoint_id)
+        await self._offload(connections.delete_lingering, interface)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _delete_if_it_lingers(self, endpoint: EndpointStatus) -> None:
+        interface = connections.host_interface_name(endpoint.endpoint_id)
+        task = asyncio.create_task(self._delete_lingering(interface))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    async def _delete_lingering(self, interface: str) -> None:
+        """A namespace that others joined keeps its veth pair: look again a moment later."""
+        await asyncio.sleep(_LINGER_S)
+        with contextlib.suppress(OSError):
+            await self._offload(connections.delete_lingering, interface)
+
+    def _way_out_plan(self, path: str, way_out: EndpointStatus) -> Plan:
+        routes = self._made(way_out).way_out(path)
+        published = connections.publish_again(self._bridges.table, way_out)
+        return (*routes, published) if published.ports else routes
+
+    async def _perform(self, path: str, container_netlink: int, plan: Plan) -> Journal:
+        """Do a plan; once more when our table had been removed."""
+        for has_repaired in (False, True):
+            try:
+                return await self._offload(
+                    connections.connect,
+                    plan,
+                    namespace_path=path,
+                    container_netlink=container_netlink,
+                    packet_filter=self._bridges.packet_filter,
+                )
+            except OperationFailed as failed:
+                if has_repaired or not connections.is_table_missing(failed):
+                    raise connections.as_step_failed(failed) from failed
+                _log.warning("networks.table_missing")
+                await self._repair()
+        raise AssertionError("the second attempt returns or raises")
+
+    def _made(self, endpoint: EndpointStatus) -> BridgeNetwork:
+        """The bridge of an endpoint that was leased from it."""
+        made = self._bridges.find(endpoint.network_id)
+        assert made is not None, "a network with endpoints is not removed"
+        return made
+
+
+def _why(network: Network) -> str:
+    if network.is_builtin:
+        return "--network bridge, the default"
+    return f"--network {network.name}"
