@@ -22,9 +22,13 @@ def restarts_of(engine: Engine, name: str) -> int:
 
 
 def starts_and_ends(engine: Engine, name: str) -> list[tuple[str, float]]:
-    """The `start` and `die` events of a container so far, with their times in seconds."""
+    """The `start` and `die` events of a container so far, with their times in seconds.
+
+    By its id: others may have had the name before.
+    """
     until = str(int(time.time()) + 1)
-    flags = ("--since", "0", "--until", until, "--filter", f"container={name}")
+    identity = engine.inspect(name)["Id"]
+    flags = ("--since", "0", "--until", until, "--filter", f"container={identity}")
     lines = engine.docker_ok("events", *flags, "--format", "{{json .}}").splitlines()
     events = [json.loads(line) for line in lines]
     return [

@@ -21,7 +21,8 @@ SLACK_S = 0.25
 def test_the_back_off(engine: Engine, size: Size, figure: list[str]) -> None:
     """Each wait between an end and the next start; then a stop while it waits."""
     wished = DELAYS_S[: size.of(12, 5)]
-    engine.docker_ok("run", "-d", "--name", "fails", "--restart", "always", "busybox", "false")
+    flags = ("--name", "fails", "--restart", "always")
+    identity = engine.docker_ok("run", "-d", *flags, "busybox", "false")
     wait_until(
         "it has waited often enough",
         lambda: int(engine.inspect("fails")["RestartCount"]) > len(wished),
@@ -31,7 +32,8 @@ def test_the_back_off(engine: Engine, size: Size, figure: list[str]) -> None:
     engine.api("POST", "/containers/fails/stop")
     stopped_in_s = time.monotonic() - before
     assert engine.inspect("fails")["State"]["Status"] == "exited"
-    flags = ("--since", "0", "--until", str(int(time.time()) + 1), "--filter", "container=fails")
+    flags = ("--since", "0", "--until", str(int(time.time()) + 1), "--filter",
+             f"container={identity}")  # fmt: skip
     lines = engine.docker_ok("events", *flags, "--format", "{{json .}}").splitlines()
     events = [json.loads(line) for line in lines]
     ends = [each["timeNano"] / 1e9 for each in events if each["Action"] == "die"]

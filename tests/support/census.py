@@ -112,8 +112,8 @@ def settled_difference(
 
 def _mounts(machine: PrivateMachine) -> Iterator[str]:
     """Mounts that were made in the machine: those of the host come and go by other hands."""
-    for mount in mounts_of(machine.pid):
-        if mount not in machine.inherited_mounts:
+    for number, mount in mounts_of(machine.pid).items():
+        if number not in machine.inherited_mounts:
             yield mount
 
 

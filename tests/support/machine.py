@@ -92,7 +92,7 @@ class PrivateMachine:
         self.pid = _child_of(self._holder.pid)
         """Of pid 1 inside, as seen from outside."""
         self.inherited_mounts = frozenset(mounts_of(self.pid))
-        """What was mounted from the beginning, as `mounts_of` says it."""
+        """The numbers of what was mounted from the beginning; a place may be renamed."""
         self._namespaces = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def _start_holder(self) -> subprocess.Popen[str]:
@@ -240,12 +240,13 @@ class PrivateMachine:
         _remove_cgroups(self._cgroups)
 
 
-def mounts_of(pid: int) -> list[str]:
-    """Type and place of every mount that a process sees."""
-    found = []
+def mounts_of(pid: int) -> dict[int, str]:
+    """Type and place of every mount that a process sees, by its number (proc(5))."""
+    found = {}
     for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
-        found.append(f"{right.split()[0]} on {left.split()[4]}")
+        words = left.split()
+        found[int(words[0])] = f"{right.split()[0]} on {words[4]}"
     return found
 
 
