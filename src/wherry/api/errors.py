@@ -112,6 +112,12 @@ def _unknown_user(error: kinds.UserNotFound) -> str:
     return f"unable to find {kind} {error.reference}: no matching entries in {file} file"
 
 
+def _dockerfile_refused(error: kinds.DockerfileRefused) -> str:
+    if not error.line:
+        return error.problem
+    return f"dockerfile parse error on line {error.line}: {error.problem}"
+
+
 def _name_taken(error: kinds.ContainerNameTaken) -> str:
     name = error.name.removeprefix("/")
     return (
@@ -334,6 +340,11 @@ RULES: Mapping[type[WherryError], Rule] = {
     ),
     kinds.ConnectionRefused: Rule(403, lambda e: e.sentence),
     kinds.PortInUse: Rule(409, _port_in_use),
+    kinds.DockerfileRefused: Rule(400, _dockerfile_refused),
+    kinds.StepEndedBadly: Rule(
+        400,
+        lambda e: f"The command '{e.command}' returned a non-zero code: {e.exit_code}",
+    ),
     kinds.AddressPoolExhausted: Rule(
         503, lambda e: f"no available IPv4 addresses on this network's address pools: {e.subnet}"
     ),

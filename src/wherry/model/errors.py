@@ -572,3 +572,22 @@ class AddressPoolExhausted(Unavailable):
     """The subnet has no free address."""
 
     subnet: str
+
+
+# -- building --------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class DockerfileRefused(InvalidRequest):
+    """A Dockerfile that is wrong; line 0 where no line is to blame."""
+
+    line: int
+    problem: str
+
+
+@dataclass(eq=False)
+class StepEndedBadly(InvalidRequest):
+    """The command of a RUN instruction ended with another code than zero."""
+
+    command: str
+    exit_code: int

@@ -1,0 +1,9 @@
+"""Images from Dockerfiles: a language, a graph of steps, and what runs them.
+
+I own: the Dockerfile language, `.dockerignore`, the graph of a build, its cache.
+I never: know by which door a build came, speak HTTP, or run a container myself (the engine runs
+RUN steps, as it runs any container).
+On disk I leave: rows of the build cache, and layers that images share; in `tmp` the context of a
+build that is under way.
+Called by: engine.
+"""
