@@ -11,9 +11,10 @@ engine="busybox-static tini nftables libnftables1 libseccomp2 debootstrap iprout
 # static probes, strace for the traced start, nsenter and unshare for private machines,
 # a registry, openssl for certificates, sshd for engines far away, shells for their completion,
 # podman to use our runtime (38 MB with what it needs).
-# rsyslog as a receiver of logs, btrfs for its snapshot driver.
+# rsyslog as a receiver of logs, btrfs for its snapshot driver,
+# skopeo to read what we write.
 tests="docker-registry strace gcc libc6-dev procps util-linux python3-venv openssl openssh-server openssh-client"
-tests="$tests zsh fish rsyslog podman btrfs-progs"
+tests="$tests zsh fish rsyslog podman btrfs-progs skopeo"
 
 missing() {
     for package in "$@"; do

@@ -15,20 +15,29 @@ from support.waiting import wait_until
 
 @contextlib.contextmanager
 def debian_registry(
-    engine: Engine, *, port: int = 5000, tls: tuple[Path, Path] | None = None, lines: str = ""
+    engine: Engine,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    tls: tuple[Path, Path] | None = None,
+    passwords: str = "",
 ) -> Iterator[str]:
-    """A registry at `127.0.0.1:port`; its name, as in references.
+    """A registry at `host:port`; its name, as in references.
 
-    `tls` is a certificate and its key; `lines` are more of its configuration.
+    `tls` is a certificate and its key; `passwords` are the lines of an htpasswd file.
     """
     root = Path(tempfile.mkdtemp(prefix="wh-registry-"))
     root.chmod(0o755)
     secure = f"  tls:\n    certificate: {tls[0]}\n    key: {tls[1]}\n" if tls else ""
+    lines = ""
+    if passwords:
+        (root / "htpasswd").write_text(passwords)
+        lines = f"auth:\n  htpasswd:\n    realm: here\n    path: {root}/htpasswd\n"
     (root / "config.yml").write_text(
         "version: 0.1\n"
         "log:\n  level: error\n"
         f"storage:\n  filesystem:\n    rootdirectory: {root}/data\n  delete:\n    enabled: true\n"
-        f"http:\n  addr: 127.0.0.1:{port}\n{secure}{lines}"
+        f"http:\n  addr: {host}:{port}\n{secure}{lines}"
     )
     with (root / "log").open("wb") as log:
         serving = subprocess.Popen(
@@ -38,9 +47,11 @@ def debian_registry(
             stderr=log,
             env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
         )
-    name = f"127.0.0.1:{port}"
+    name = f"{host}:{port}"
     try:
-        wait_until(f"a registry listens at {name}", lambda: _listens(engine, port), within_s=20)
+        wait_until(
+            f"a registry listens at {name}", lambda: _listens(engine, host, port), within_s=20
+        )
         yield name
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -51,9 +62,15 @@ def debian_registry(
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _listens(engine: Engine, port: int) -> bool:
+def anew(engine: Engine) -> None:
+    """Make the engine's busybox anew: one that was pushed keeps its compressed layer."""
+    engine.docker_ok("rmi", "-f", engine.docker_ok("images", "-q", "busybox"))
+    engine.bootstrap()
+
+
+def _listens(engine: Engine, host: str, port: int) -> bool:
     try:
-        engine.machine.connect("127.0.0.1", port).close()
+        engine.machine.connect(host, port).close()
     except OSError:
         return False
     return True

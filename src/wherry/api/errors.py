@@ -302,11 +302,19 @@ RULES: Mapping[type[WherryError], Rule] = {
     ),
     kinds.RegistryFailed: Rule(500, lambda e: e.complaint),
     kinds.RegistryUnauthorized: Rule(401, lambda e: f'Get "{e.place}": {e.complaint}'),
+    kinds.LoginNeeded: Rule(500, lambda e: f'Get "{e.place}": {e.complaint}'),
     kinds.RegistryRefused: Rule(500, lambda e: e.complaint),
     kinds.RepositoryDenied: Rule(404, _repository_denied),
     kinds.ManifestUnknown: Rule(404, _manifest_unknown),
     kinds.PlatformMissing: Rule(
         404, lambda e: f"no matching manifest for {e.platform} in the manifest list entries"
+    ),
+    kinds.OtherPlatform: Rule(
+        404,
+        lambda e: (
+            f"image with reference {e.reference} was found but does not provide the specified "
+            f"platform ({e.platform})"
+        ),
     ),
     kinds.ManifestRefused: Rule(400, lambda e: f"invalid manifest: {e.problem}"),
     kinds.PruneRunning: Rule(409, lambda e: "a prune operation is already running"),

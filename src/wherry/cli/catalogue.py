@@ -61,6 +61,8 @@ _LIST_CONTAINERS = Entry("container_list", "LIST", "List containers")
 _IMAGE = {
     "history": Entry("image_history", "HISTORY", "Show the history of an image"),
     "import": Entry("image_archives", "IMPORT", "Make an image from a tarball of files"),
+    "pull": Entry("transfers", "PULL", "Download an image from a registry"),
+    "push": Entry("transfers", "PUSH", "Upload an image to a registry"),
     "load": Entry("image_archives", "LOAD", "Load an image from a tar archive or STDIN"),
     "save": Entry("image_archives", "SAVE", "Save images to a tar archive (STDOUT by default)"),
     "tag": Entry("image_verbs", "TAG", "Give an image another name"),
@@ -104,6 +106,14 @@ ENTRIES: dict[str, Entry] = {
     "network ls": Entry("network_list", "LIST", "List networks"),
     "network inspect": Entry("inspecting", "NETWORK", "Show all about one or more networks"),
     "inspect": Entry("inspecting", "INSPECT", "Show all about containers, images, networks"),
+    "login": Entry("logins", "LOGIN", "Authenticate to a registry"),
+    "logout": Entry("logins", "LOGOUT", "Log out from a registry"),
+    "search": Entry("searching", "SEARCH", "Search a registry for images"),
+    "manifest annotate": Entry("manifests", "ANNOTATE", "Say more about an image of an index"),
+    "manifest create": Entry("manifests", "CREATE", "Begin an index of several images"),
+    "manifest inspect": Entry("manifests", "INSPECT", "Show a manifest or an index"),
+    "manifest push": Entry("manifests", "PUSH", "Send an index to its registry"),
+    "manifest rm": Entry("manifests", "REMOVE", "Forget indexes that were not sent yet"),
     "version": Entry("version", "VERSION", "Show the versions of client and engine"),
     "info": _INFO,
     "system info": _INFO,
@@ -144,12 +154,11 @@ ALIASES = {
 }
 
 _ABSENT = {
-    "": "build bake buildx compose debug init login logout pull push search",
+    "": "build bake buildx compose debug init",
     "builder": "build prune",
     "checkpoint": "create ls rm",
     "config": "create inspect ls rm",
-    "image": "build pull push",
-    "manifest": "annotate create inspect push rm",
+    "image": "build",
     "node": "demote inspect ls promote ps rm update",
     "plugin": "create disable enable inspect install ls push rm set upgrade",
     "secret": "create inspect ls rm",

@@ -89,11 +89,14 @@ def _create_or_pull(
 
 def _pull(session: Session, parsed: Parsed) -> None:
     reference = parse_reference(parsed.arguments[0])
-    tag = reference.digest or reference.tag or "latest"
-    query = [("fromImage", reference.familiar_name), ("tag", tag)]
-    if parsed.text("platform"):
-        query.append(("platform", parsed.text("platform")))
-    messages = session.client.images.create(query)
+    from wherry.cli.registry_access import login_for
+
+    messages = session.client.images.pull(
+        reference.familiar_name,
+        reference.digest or reference.tag or "latest",
+        platform=parsed.text("platform"),
+        login=login_for(session, reference.domain),
+    )
     session.out.flush()
     show_progress(messages, session.err, is_quiet=parsed.is_on("quiet"))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from wherry.client.credentials import Login
 from wherry.client.documents import Document, document, documents, stream
 from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
 
@@ -59,10 +60,48 @@ class Images:
         query = [("names", image) for image in images]
         return self._client.request("GET", "/images/get", query=query).chunks()
 
+    def pull(
+        self, name: str, tag: str, *, platform: str = "", login: Login | None = None
+    ) -> Iterator[Document]:
+        """Fetch from a registry, all tags if none is named; a stream of progress messages."""
+        query = [("fromImage", name), ("tag", tag), ("platform", platform)]
+        response = self._client.request(
+            "POST",
+            "/images/create",
+            query=[(key, value) for key, value in query if value],
+            headers=_shown(login),
+        )
+        return stream(response.chunks())
+
+    def push(
+        self, name: str, tag: str, *, platform: str = "", login: Login | None = None
+    ) -> Iterator[Document]:
+        """Send to a registry, all tags if none is named; a stream of progress messages."""
+        query = [("tag", tag), ("platform", platform)]
+        response = self._client.request(
+            "POST",
+            f"/images/{segment(name)}/push",
+            query=[(key, value) for key, value in query if value],
+            headers=_shown(login),
+        )
+        return stream(response.chunks())
+
+    def search(
+        self, term: str, *, limit: int, filters: Filters | None = None, login: Login | None = None
+    ) -> Summaries:
+        """The repositories of a registry that match; `limit` 0: as many as the engine likes."""
+        query = [("term", term), *filter_query(filters)]
+        if limit:
+            query.append(("limit", str(limit)))
+        response = self._client.request(
+            "GET", "/images/search", query=query, headers=_shown(login)
+        )
+        return documents(response.json())
+
     def create(
         self, query: Sequence[tuple[str, str]], upload: Iterable[bytes] | None = None
     ) -> Iterator[Document]:
-        """Pull or import, as the query says; a stream of progress messages."""
+        """Import, as the query says; a stream of progress messages."""
         response = self._client.request(
             "POST",
             "/images/create",
@@ -71,3 +110,8 @@ class Images:
             content_type="application/x-tar",
         )
         return stream(response.chunks())
+
+
+def _shown(login: Login | None) -> dict[str, str]:
+    """The header that tells the engine who we are to a registry; pushes must have one."""
+    return {"X-Registry-Auth": (login or Login("")).as_header()}

@@ -20,6 +20,10 @@ class System:
         """Counts, drivers, kernel and machine."""
         return document(self._client.fetch("GET", "/info"))
 
+    def log_in(self, login: Document) -> Document:
+        """Check credentials with a registry: `Status`, and an `IdentityToken` to keep."""
+        return document(self._client.fetch("POST", "/auth", body=login))
+
     def disk_usage(self) -> Document:
         """What images, containers and volumes take."""
         return document(self._client.fetch("GET", "/system/df"))

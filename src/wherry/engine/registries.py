@@ -6,7 +6,7 @@ them leaves, and what it did so far is undone.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from wherry.engine.events import EventLog
@@ -20,12 +20,18 @@ from wherry.images import (
     Tell,
     parse,
 )
-from wherry.model.errors import InvalidField, InvalidValue
-from wherry.model.images import DistributionImage, FoundRepository, RegistryLogin
+from wherry.model.errors import (
+    InvalidField,
+    InvalidValue,
+    LoginNeeded,
+    OtherPlatform,
+    RegistryUnauthorized,
+)
+from wherry.model.images import DistributionImage, FoundRepository, Image, RegistryLogin
 from wherry.model.outcomes import Progress
 from wherry.oci.image_json import decode_image
 from wherry.oci.image_spec import Index, Platform
-from wherry.oci.platforms import parse_platform
+from wherry.oci.platforms import formatted, parse_platform, rank
 from wherry.registry import Credentials, RegistryClient, Repository
 
 _MOST_UNREAD = 1000
@@ -91,7 +97,9 @@ class RegistryVerbs:
             return
         if name.tag or name.digest:
             raise InvalidValue("tag can't be used with --all-tags/-a")
-        for tag in await self._client.tags(Repository(name.domain, name.path), credentials):
+        with _no_login():
+            tags = await self._client.tags(Repository(name.domain, name.path), credentials)
+        for tag in tags:
             each = parse(f"{name.repository}:{tag}")
             request = PullRequest(name=each, platform=wanted, credentials=credentials)
             async for progress in self._watch(request):
@@ -121,7 +129,8 @@ class RegistryVerbs:
 
     async def _pull(self, request: PullRequest, watched: _Watched) -> None:
         try:
-            pulled = await self._pulls.pull(request, watched.tell)
+            with _no_login():
+                pulled = await self._pulls.pull(request, watched.tell)
             image = self._store.resolve(pulled.image_id)
             name = request.name.familiar
             self._events.image("pull", name, name, image)
@@ -139,8 +148,7 @@ class RegistryVerbs:
 
         Raises: InvalidReference, RepositoryDenied, RegistryRefused.
         """
-        if platform:
-            self._platform(platform)
+        wanted = self._platform(platform) if platform else None
         name = parse(f"{reference}:{tag}" if tag else reference)
         if name.digest is not None:
             raise InvalidValue("cannot push a digest reference")
@@ -149,8 +157,11 @@ class RegistryVerbs:
             tell(Progress(status=f"The push refers to repository [{name.repository}]"))
             for each in self._tags_to_push(name):
                 image = self._store.resolve(each.familiar)
+                if wanted is not None and rank(wanted, platform_of(image)) is None:
+                    raise OtherPlatform(each.familiar, formatted(wanted))
                 request = PushRequest(image=image, name=each, credentials=credentials)
-                await self._pushes.push(request, tell)
+                with _no_login():
+                    await self._pushes.push(request, tell)
                 self._events.image("push", each.familiar, each.familiar, image)
 
         async for progress in told(push_all):
@@ -180,12 +191,13 @@ class RegistryVerbs:
         """Search a registry that has a search. Raises: RegistryRefused."""
         domain, slash, rest = term.partition("/")
         has_host = bool(slash) and ("." in domain or ":" in domain or domain == "localhost")
-        found = await self._client.search(
-            domain if has_host else "docker.io",
-            rest if has_host else term,
-            limit=limit,
-            credentials=credentials,
-        )
+        with _no_login():
+            found = await self._client.search(
+                domain if has_host else "docker.io",
+                rest if has_host else term,
+                limit=limit,
+                credentials=credentials,
+            )
         return tuple(
             FoundRepository(
                 name=each.name,
@@ -198,7 +210,10 @@ class RegistryVerbs:
 
     async def distribution(self, reference: str, credentials: Credentials) -> DistributionImage:
         """What a registry has under a name, without pulling it. Raises: ManifestUnknown."""
-        name = parse(reference).with_default_tag()
+        with _no_login():
+            return await self._look_up(parse(reference).with_default_tag(), credentials)
+
+    async def _look_up(self, name: Reference, credentials: Credentials) -> DistributionImage:
         repository = Repository(name.domain, name.path)
         found = await self._client.manifest(repository, name.digest or name.tag, credentials)
         if isinstance(found.document, Index):
@@ -229,6 +244,13 @@ class RegistryVerbs:
             raise InvalidField("platform", text, str(error)) from error
 
 
+def platform_of(image: Image) -> Platform:
+    """What an image runs on."""
+    return Platform(
+        os=image.operating_system, architecture=image.architecture, variant=image.variant
+    )
+
+
 async def told(work: Callable[[Tell], Awaitable[object]]) -> AsyncIterator[Progress]:
     """Run work that tells its progress; leaving early cancels it and waits for its undoing."""
     queue: asyncio.Queue[Progress | None] = asyncio.Queue()
@@ -249,6 +271,15 @@ async def told(work: Callable[[Tell], Awaitable[object]]) -> AsyncIterator[Progr
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await running
+
+
+@contextlib.contextmanager
+def _no_login() -> Iterator[None]:
+    """Raises: LoginNeeded, in place of what only a login may raise."""
+    try:
+        yield
+    except RegistryUnauthorized as error:
+        raise LoginNeeded(error.place, error.complaint) from error
 
 
 def _registry_name(text: str) -> str:

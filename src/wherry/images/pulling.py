@@ -22,7 +22,7 @@ from wherry.images.image_table import LayerBlob, ManifestBlob, NewImage
 from wherry.images.leases import Lease
 from wherry.images.references import Reference, with_digest
 from wherry.images.store import ImageStore
-from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack
+from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, first_failure
 from wherry.kit.random_ids import short_id
 from wherry.model.errors import (
     ImageNotFound,
@@ -45,6 +45,7 @@ from wherry.snapshots import LayerCounts, StagedLayer, chain_id
 
 MOST_FETCHES = 3
 """Blobs that are fetched at the same time (dockerd's `max-concurrent-downloads`)."""
+_UNLIMITED = 1000
 _TOLD_EVERY_S = 0.1
 _CONFIGS = (CONFIG, DOCKER_CONFIG)
 _DEEPEST_INDEX = 2
@@ -94,15 +95,18 @@ class ImagePulls:
         client: RegistryClient,
         offload: OffloadPool,
         unpacking: OffloadPool,
-        most_fetches: int = MOST_FETCHES,
     ) -> None:
         """`unpacking` has threads of its own: they wait for the network."""
         self._store = store
         self._client = client
         self._offload = offload
         self._unpacking = unpacking
-        self._fetches = asyncio.Semaphore(most_fetches)
         self._blobs = KeyedLock()
+        self.adopt(most_fetches=MOST_FETCHES)
+
+    def adopt(self, *, most_fetches: int) -> None:
+        """Fetch so many blobs side by side from now on; zero: as many as there are."""
+        self._fetches = asyncio.Semaphore(most_fetches or _UNLIMITED)
 
     async def pull(self, request: PullRequest, tell: Tell) -> Pulled:
         """Pull one image, telling the progress in Docker's words.
@@ -250,7 +254,7 @@ class _Pull:
             try:
                 await self._all(wanted)
             except BaseExceptionGroup as group:
-                raise _first(group) from group
+                raise first_failure(group) from group
             undo.keep()
         return [each.result() for each in self._unpackings]
 
@@ -400,11 +404,3 @@ def _blob_of(wanted: _Wanted) -> LayerBlob:
 
 def _share(status: str, wanted: _Wanted, done: int, total: int) -> Progress:
     return Progress(status=status, id=wanted.shown, current=done, total=total)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that began it; the others followed from it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

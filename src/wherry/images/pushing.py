@@ -6,7 +6,7 @@ bytes, so that registries and other engines recognise it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from wherry.images.image_table import LayerBlob, ManifestBlob
@@ -14,7 +14,7 @@ from wherry.images.intake import media_type
 from wherry.images.leases import Lease
 from wherry.images.references import Reference, with_digest
 from wherry.images.store import ImageStore
-from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.aio import KeyedLock, OffloadPool, first_failure
 from wherry.kit.random_ids import short_id
 from wherry.model.ids import Digest
 from wherry.model.images import Image
@@ -34,6 +34,7 @@ from wherry.snapshots import Compression, gzipped
 
 MOST_UPLOADS = 5
 """Layers that are sent at the same time (dockerd's `max-concurrent-uploads`)."""
+_UNLIMITED = 1000
 _TOLD_EVERY_S = 0.1
 
 Tell = Callable[[Progress], None]
@@ -57,13 +58,16 @@ class ImagePushes:
         store: ImageStore,
         client: RegistryClient,
         offload: OffloadPool,
-        most_uploads: int = MOST_UPLOADS,
     ) -> None:
         self._store = store
         self._client = client
         self._offload = offload
-        self._uploads = asyncio.Semaphore(most_uploads)
         self._compressing = KeyedLock()
+        self.adopt(most_uploads=MOST_UPLOADS)
+
+    def adopt(self, *, most_uploads: int) -> None:
+        """Send so many layers side by side from now on; zero: as many as there are."""
+        self._uploads = asyncio.Semaphore(most_uploads or _UNLIMITED)
 
     async def push(self, request: PushRequest, tell: Tell) -> PushedTag:
         """Push one tag, telling the progress in Docker's words.
@@ -79,9 +83,7 @@ class ImagePushes:
                 lease.hold_blob(layer.blob)
                 tell(Progress(status="Preparing", id=short_id(layer.diff_id)))
             work = _Push(self, repository, asker, request.credentials, lease, tell)
-            async with asyncio.TaskGroup() as group:
-                sending = [group.create_task(work.layer(each)) for each in layers]
-            sent = tuple(each.result() for each in sending)
+            sent = await work.layers(layers)
             await work.blob(Digest(image.id), self._store.content.size(Digest(image.id)))
             content, known = await self._offload(self._manifest, image, sent, layers, manifest)
             await self._client.uploads.put_manifest(
@@ -196,6 +198,15 @@ class _Push:
         self._credentials = credentials
         self._lease = lease
         self._tell = tell
+
+    async def layers(self, layers: Sequence[LayerBlob]) -> tuple[LayerBlob, ...]:
+        """Send what is missing, side by side; the layers as they were sent."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                sending = [group.create_task(self.layer(each)) for each in layers]
+        except BaseExceptionGroup as failures:
+            raise first_failure(failures) from failures
+        return tuple(each.result() for each in sending)
 
     async def layer(self, layer: LayerBlob) -> LayerBlob:
         """Bring a layer there, in the cheapest way; how it was sent."""

@@ -436,6 +436,14 @@ class RegistryUnauthorized(Unauthorized):
 
 
 @dataclass(eq=False)
+class LoginNeeded(Unavailable):
+    """As `RegistryUnauthorized`, of a transfer: clients that are told 401 ask for a password."""
+
+    place: str
+    complaint: str
+
+
+@dataclass(eq=False)
 class RegistryRefused(Conflict):
     """A registry understood a request and did not do it."""
 
@@ -466,6 +474,14 @@ class PlatformMissing(NotFound):
 
     platform: str
     reference: str
+
+
+@dataclass(eq=False)
+class OtherPlatform(NotFound):
+    """An image that is here, but not for this platform."""
+
+    reference: str
+    platform: str
 
 
 @dataclass(eq=False)

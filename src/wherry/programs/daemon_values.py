@@ -7,11 +7,15 @@ has it. Each reader takes the key that a complaint names. All raise ValueError.
 import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from wherry.kit.byte_sizes import parse_size
 
 DEFAULT_LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
 """Three files of 20 MB: a forgotten container does not fill the disk."""
+
+MirrorValue = tuple[str, str]
+"""The registry that a mirror answers for, and the mirror's URL."""
 
 UlimitValue = tuple[str, int, int]
 """Name, soft, hard; -1: unlimited."""
@@ -57,6 +61,56 @@ def read_texts(key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return _refuse(key, "a list of texts", value)
     return tuple(value)
+
+
+def read_mirrors(key: str, value: object) -> tuple[MirrorValue, ...]:
+    """Mirrors: a list is for Docker Hub, a map has a list for each registry.
+
+    As a flag, which is no map, `REGISTRY=URL` names another registry than Docker Hub.
+    """
+    if isinstance(value, dict):
+        return tuple(
+            (registry, _mirror(url))
+            for registry, urls in value.items()
+            for url in read_texts(f"{key}.{registry}", urls)
+        )
+    return tuple(_named_mirror(text) for text in read_texts(key, value))
+
+
+def _named_mirror(text: str) -> MirrorValue:
+    registry, equals, url = text.partition("=")
+    if equals and "://" not in registry:
+        return registry, _mirror(url)
+    return "docker.io", _mirror(text)
+
+
+def _mirror(text: str) -> str:
+    """A mirror's URL, with the slash that Docker shows."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(
+            f'invalid mirror: unsupported scheme "{parts.scheme}" in "{text}"'
+            if parts.scheme
+            else f'invalid mirror: no scheme specified for "{text}": must use either '
+            "'https://' or 'http://'"
+        )
+    if not parts.hostname:
+        raise ValueError(f'invalid mirror: "{text}" names no host')
+    if parts.username is not None:
+        raise ValueError(
+            f'invalid mirror: username/password not allowed in URI "{parts.hostname}"'
+        )
+    if parts.query or parts.fragment:
+        raise ValueError(f'invalid mirror: query, or fragment at end of the URI "{text}"')
+    return text.rstrip("/") + "/"
+
+
+def read_attempts(key: str, value: object) -> int:
+    """A number of at least one."""
+    number = read_number(key, value)
+    if number < 1:
+        raise ValueError(f"invalid {key.replace('-', ' ')}: {number}")
+    return number
 
 
 def read_address(key: str, value: object) -> str:

@@ -47,7 +47,7 @@ def reload_attributes(settings: Settings) -> Mapping[str, str]:
         "max-concurrent-downloads": str(settings.concurrent_downloads),
         "max-concurrent-uploads": str(settings.concurrent_uploads),
         "max-download-attempts": str(settings.download_attempts),
-        "registry-mirrors": _listed(settings.registry_mirrors),
+        "registry-mirrors": _listed(settings.hub_mirrors),
         "shutdown-timeout": str(settings.shutdown_timeout_s),
     }
 

@@ -14,6 +14,7 @@ from wherry.logs.options import DRIVERS
 from wherry.programs.daemon_options import BY_KEY, BY_NAME, OPTIONS, Option
 from wherry.programs.daemon_values import (
     DEFAULT_LOG_OPTIONS,
+    MirrorValue,
     UlimitValue,
     check_choice,
     check_runtime,
@@ -86,7 +87,7 @@ class Settings:
     seccomp_profile: str = ""
     """Empty or `builtin`: ours; `unconfined`; or the path of a profile."""
     labels: tuple[str, ...] = ()
-    registry_mirrors: tuple[str, ...] = ()
+    registry_mirrors: tuple[MirrorValue, ...] = ()
     insecure_registries: tuple[str, ...] = ()
     concurrent_downloads: int = 3
     concurrent_uploads: int = 5
@@ -106,6 +107,11 @@ class Settings:
     config_file: str = DEFAULT_CONFIG_FILE
     keys_in_file: frozenset[str] = frozenset()
     """What the configuration file said something about."""
+
+    @property
+    def hub_mirrors(self) -> tuple[str, ...]:
+        """The mirrors of Docker Hub, which are all that Docker knows of."""
+        return tuple(url for registry, url in self.registry_mirrors if registry == "docker.io")
 
 
 _OWN_FLAGS = (

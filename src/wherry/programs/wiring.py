@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from wherry.api.errors import message_of
@@ -339,21 +339,30 @@ async def _wired(
     )
     await boot.reconcile()
 
+    transfers = _transfers(ground, images)
+
     def reload(settings: Settings) -> None:
         create.use_defaults(_create_defaults(settings))
         system.use_identity(_identity(ground, settings))
+        transfers.adopt(settings)
         name = os.uname().nodename
         events.publish(
             "daemon", "reload", ground.engine_id, {**reload_attributes(settings), "name": name}
         )
 
-    registries, close_registries = _registries(ground, images, events)
     try:
         services = Services(
             containers=containers,
             execs=execs,
             images=image_verbs,
-            registries=registries,
+            registries=RegistryVerbs(
+                store=images,
+                client=transfers.client,
+                pulls=transfers.pulls,
+                pushes=transfers.pushes,
+                events=events,
+                host=Platform(os="linux", architecture=ground.host.architecture),
+            ),
             networks=network_verbs,
             system=system,
             commits=CommitContainer(
@@ -402,7 +411,7 @@ async def _wired(
         await watching.close()
         await restarts.close()
         await health.close()
-        await close_registries()
+        await transfers.close()
         await loggers.close()
         await exits.close()
         await execs.close()
@@ -470,33 +479,49 @@ def _networks(ground: _Ground, tasks: Tasks) -> Networks:
     )
 
 
-def _registries(
-    ground: _Ground, images: ImageStore, events: EventLog
-) -> tuple[RegistryVerbs, Callable[[], Awaitable[None]]]:
-    """What reaches registries, and how to let go of them."""
+@dataclass(frozen=True, slots=True)
+class _Transfers:
+    """What reaches registries."""
+
+    client: RegistryClient
+    pulls: ImagePulls
+    pushes: ImagePushes
+    unpacking: OffloadPool
+
+    def adopt(self, settings: Settings) -> None:
+        """What is asked from now on follows these settings."""
+        self.client.adopt(registry_settings(settings), most_attempts=settings.download_attempts)
+        self.pulls.adopt(most_fetches=settings.concurrent_downloads)
+        self.pushes.adopt(most_uploads=settings.concurrent_uploads)
+
+    async def close(self) -> None:
+        """Let go of registries."""
+        await self.client.close()
+        self.unpacking.close()
+
+
+def _transfers(ground: _Ground, images: ImageStore) -> _Transfers:
     settings = ground.settings
     client = RegistryClient(
-        RegistrySettings(
-            hub_mirrors=settings.registry_mirrors, insecure=settings.insecure_registries
-        ),
-        user_agent=f"wherry/{VERSION}",
-        clock=ground.clock,
+        registry_settings(settings), user_agent=f"wherry/{VERSION}", clock=ground.clock
     )
     unpacking = OffloadPool(UNPACKING_THREADS)
-
-    async def close() -> None:
-        await client.close()
-        unpacking.close()
-
-    verbs = RegistryVerbs(
-        store=images,
-        client=client,
-        pulls=ImagePulls(store=images, client=client, offload=ground.offload, unpacking=unpacking),
-        pushes=ImagePushes(store=images, client=client, offload=ground.offload),
-        events=events,
-        host=Platform(os="linux", architecture=ground.host.architecture),
+    made = _Transfers(
+        client,
+        ImagePulls(store=images, client=client, offload=ground.offload, unpacking=unpacking),
+        ImagePushes(store=images, client=client, offload=ground.offload),
+        unpacking,
     )
-    return verbs, close
+    made.adopt(settings)
+    return made
+
+
+def registry_settings(settings: Settings) -> RegistrySettings:
+    """What the operator's words mean to the registry client."""
+    mirrors: dict[str, tuple[str, ...]] = {}
+    for registry, url in settings.registry_mirrors:
+        mirrors[registry] = (*mirrors.get(registry, ()), url)
+    return RegistrySettings(mirrors=mirrors, insecure=settings.insecure_registries)
 
 
 def _default_log(settings: Settings) -> LogSpec:
@@ -554,7 +579,7 @@ def _identity(ground: _Ground, settings: Settings) -> EngineIdentity:
         http_proxy=settings.http_proxy,
         https_proxy=settings.https_proxy,
         no_proxy=settings.no_proxy,
-        registry_mirrors=settings.registry_mirrors,
+        registry_mirrors=settings.hub_mirrors,
         insecure_registries=settings.insecure_registries,
         init_path=settings.init_path,
         default_runtime=settings.default_runtime,

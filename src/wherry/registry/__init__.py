@@ -20,6 +20,16 @@ from wherry.registry.manifests import (
     digest_of,
     read_manifest,
 )
+from wherry.registry.publishing import (
+    NothingThere,
+    PublishedImage,
+    PublishedIndex,
+    Publisher,
+    PublishProblem,
+    index_of,
+    is_oci,
+    publisher,
+)
 from wherry.registry.scopes import pulling, pushing
 from wherry.registry.uploads import Uploads
 
@@ -32,6 +42,11 @@ __all__ = [
     "Capability",
     "Credentials",
     "FetchedManifest",
+    "NothingThere",
+    "PublishProblem",
+    "PublishedImage",
+    "PublishedIndex",
+    "Publisher",
     "RegistryClient",
     "RegistryHost",
     "RegistrySettings",
@@ -40,6 +55,9 @@ __all__ = [
     "Trust",
     "Uploads",
     "digest_of",
+    "index_of",
+    "is_oci",
+    "publisher",
     "pulling",
     "pushing",
     "read_manifest",

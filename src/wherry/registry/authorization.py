@@ -87,6 +87,11 @@ class Authorizer:
                     return True
         return False
 
+    def lacks_a_user(self, host: RegistryHost, credentials: Credentials) -> bool:
+        """Whether a host wants a name and a password, and there are none to show."""
+        challenge = self._challenges.get(host.url)
+        return challenge is not None and challenge.scheme == "basic" and not credentials.username
+
     async def identity_token(self, host: RegistryHost, credentials: Credentials) -> str:
         """A refresh token to keep instead of the password; empty where the server gives none."""
         challenge = self._challenges.get(host.url)

@@ -92,6 +92,11 @@ class RegistryClient:
         )
         self.uploads = Uploads(self._exchange)
 
+    def adopt(self, settings: RegistrySettings, *, most_attempts: int) -> None:
+        """Follow other settings from the next question on."""
+        self._settings = settings
+        self._exchange.most_attempts = most_attempts
+
     async def close(self) -> None:
         """End all connections."""
         await self._transport.close()

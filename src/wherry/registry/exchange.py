@@ -1,8 +1,9 @@
 """Asking a registry: with authorisation, with patience, and with or without TLS.
 
 What passes is tried again: connections that break off, 429 and the server's own failures (500,
-502, 503, 504), at most five times in a row, after 0.2 s doubling, or after what `Retry-After`
-says. Progress (bytes of a blob) begins the count anew. A refusal is final.
+502, 503, 504), at most five times in a row unless the operator says otherwise, after 0.2 s
+doubling, or after what `Retry-After` says. Progress (bytes of a blob) begins the count anew. A
+refusal is final.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from wherry.registry.scopes import Scope
 from wherry.registry.transport import Answer, Body, Incoming, Question, Transport
 
 _PASSING = (429, 500, 502, 503, 504)
-_MOST_ATTEMPTS = 5
+MOST_ATTEMPTS = 5
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 60.0
 _LARGEST_COMPLAINT = 64 << 10
@@ -42,9 +43,10 @@ class Asker:
 class Patience:
     """How often one thing has failed in a row, and how long to wait before the next attempt."""
 
-    def __init__(self, clock: Clock, sleep: Sleep) -> None:
+    def __init__(self, clock: Clock, sleep: Sleep, most_attempts: int = MOST_ATTEMPTS) -> None:
         self._clock = clock
         self._sleep = sleep
+        self._most_attempts = most_attempts
         self._failures = 0
 
     def progress(self) -> None:
@@ -55,9 +57,9 @@ class Patience:
         """Wait until the next attempt. Raises: the failure, once there have been enough."""
         self._failures += 1
         is_final = isinstance(failure, RegistryUnreachable) and not failure.may_pass
-        if is_final or self._failures >= _MOST_ATTEMPTS:
+        if is_final or self._failures >= self._most_attempts:
             raise failure
-        pause_s = _FIRST_PAUSE_S * 2 ** (self._failures - 1)
+        pause_s = min(_FIRST_PAUSE_S * 2 ** (self._failures - 1), _LONGEST_PAUSE_S)
         if isinstance(failure, RegistryFailed) and failure.retry_after:
             pause_s = self._seconds(failure.retry_after)
             if pause_s > _LONGEST_PAUSE_S:
@@ -86,6 +88,7 @@ class Exchange:
         self._sleep = sleep
         self._authorizer = Authorizer(transport, clock)
         self._plain: set[str] = set()
+        self.most_attempts = MOST_ATTEMPTS
 
     @property
     def authorizer(self) -> Authorizer:
@@ -94,7 +97,7 @@ class Exchange:
 
     def patience(self) -> Patience:
         """Fresh patience, for something that is tried again as a whole."""
-        return Patience(self._clock, self._sleep)
+        return Patience(self._clock, self._sleep, self.most_attempts)
 
     async def ask(
         self,
@@ -153,6 +156,8 @@ class Exchange:
             demanded = answer.all_headers("WWW-Authenticate")
             if has_learned or not self._authorizer.learn(asker.host, demanded):
                 raise RegistryUnauthorized(f"{asker.host.url}/", answer.complaint())
+            if self._authorizer.lacks_a_user(asker.host, asker.credentials):
+                raise RegistryUnauthorized(question.url, "no basic auth credentials")
             has_learned = True
 
     async def _question(

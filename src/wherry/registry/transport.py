@@ -6,6 +6,7 @@ Failures of the network are told in the words of Go's client, which scripts look
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import socket
 import ssl
@@ -232,11 +233,33 @@ def _redirected(question: Question, status: int, target: str) -> Question:
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL (HTTPS_PROXY, NO_PROXY ...), if any."""
+    """The proxy that the environment names for a URL (HTTPS_PROXY, NO_PROXY ...), if any.
+
+    As in Go, loopback is always asked directly, and NO_PROXY may have networks in it.
+    """
     parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.netloc):
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme)
+    if proxy is None or urllib.request.proxy_bypass(parts.netloc):
         return None
-    return urllib.request.getproxies().get(parts.scheme)
+    host = parts.hostname or ""
+    if host == "localhost":
+        return None
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return proxy
+    if address.is_loopback or _is_in_a_network(address, proxies.get("no", "")):
+        return None
+    return proxy
+
+
+def _is_in_a_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, listed: str) -> bool:
+    for text in listed.split(","):
+        with contextlib.suppress(ValueError):
+            if "/" in text and address in ipaddress.ip_network(text.strip(), strict=False):
+                return True
+    return False
 
 
 def _network_failures() -> tuple[type[Exception], ...]:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.routes.image_streams import stream_progress
+from wherry.api.translate.platforms import platform_text
 from wherry.api.translate.registries import (
     from_header,
     to_credentials,
@@ -28,7 +29,7 @@ async def push(call: Call) -> web.StreamResponse:
         call.parameter,
         tag=call.text("tag"),
         credentials=from_header(call.request.headers.get(AUTH_HEADER, "")),
-        platform=call.text("platform"),
+        platform=platform_text(call.text("platform")),
     )
     return await stream_progress(call, messages)
 

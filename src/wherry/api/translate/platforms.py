@@ -3,7 +3,10 @@
 import re
 
 from wherry.model.errors import InvalidValue
+from wherry.wire.lenient import Decoder, InvalidJson
+from wherry.wire.registries import OciPlatform
 
+_OCI_PLATFORM = Decoder(OciPlatform)
 _SPECIFIER = re.compile(r"[A-Za-z0-9_.-]+")
 _SYSTEMS = frozenset({"aix", "darwin", "freebsd", "linux", "netbsd", "openbsd", "windows"})
 _ARCHITECTURES = frozenset({
@@ -28,3 +31,17 @@ def checked_platform(text: str) -> str:
     if len(parts) == 1 and text.lower() not in _SYSTEMS | _ARCHITECTURES:
         raise InvalidValue(f'"{text}": unknown operating system or architecture: invalid argument')
     return text
+
+
+def platform_text(value: str) -> str:
+    """The text of a platform that came as OCI's JSON (of a push), or as text already.
+
+    Raises: InvalidValue.
+    """
+    if not value.startswith("{"):
+        return checked_platform(value)
+    try:
+        read = _OCI_PLATFORM.decode(value.encode())
+    except InvalidJson as error:
+        raise InvalidValue(f"failed to parse platform: {error}") from error
+    return "/".join(each for each in (read.os, read.architecture, read.variant) if each)

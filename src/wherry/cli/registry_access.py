@@ -1,0 +1,20 @@
+"""Who this user is to a registry, for the commands that go there."""
+
+from wherry.cli.configuration import configuration_directory
+from wherry.cli.session import Session
+from wherry.client.credentials import CredentialProblem, CredentialStore, Login, server_of
+
+
+def credential_store(session: Session) -> CredentialStore:
+    """Where the user's credentials are."""
+    return CredentialStore(configuration_directory(session.config_directory))
+
+
+def login_for(session: Session, domain: str) -> Login:
+    """The credentials for the registry of a reference; none, with a warning, if unreadable."""
+    server = server_of(domain)
+    try:
+        return credential_store(session).get(server)
+    except CredentialProblem as problem:
+        session.complain(f"WARNING: Error loading credentials: {problem}")
+        return Login(server)
