@@ -159,7 +159,7 @@ class PrivateMachine:
 
         A socket belongs for ever to the namespace of the thread that made it (setns(2)).
         """
-        return _call_in_namespace(self._namespaces, call)
+        return call_in_namespace(self._namespaces, call)
 
     def connect(
         self, host: str, port: int, *, timeout_s: float = 5, udp: bool = False
@@ -250,7 +250,8 @@ def mounts_of(pid: int) -> dict[int, str]:
     return found
 
 
-def _call_in_namespace(namespace: int, call: Callable[[], T]) -> T:
+def call_in_namespace(namespace: int, call: Callable[[], T]) -> T:
+    """Call a function in a thread that is in a network namespace, given by its descriptor."""
     results: list[T] = []
     problems: list[BaseException] = []
 
