@@ -1,5 +1,6 @@
 """Who has a port: the process behind a socket, as far as /proc tells."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -37,12 +38,11 @@ def _inodes(protocol: str, port: int) -> Iterator[str]:
 
 def _has_any(process: str, wanted: set[str]) -> bool:
     directory = f"/proc/{process}/fd"
-    try:
+    with contextlib.suppress(OSError):  # the process has ended
         for name in os.listdir(directory):
-            if os.readlink(f"{directory}/{name}") in wanted:
-                return True
-    except OSError:  # it has ended, or closed that one meanwhile
-        return False
+            with contextlib.suppress(OSError):  # it has closed that one meanwhile
+                if os.readlink(f"{directory}/{name}") in wanted:
+                    return True
     return False
 
 
