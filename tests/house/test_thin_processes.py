@@ -8,9 +8,9 @@ import pytest
 from support.source_tree import PACKAGE
 
 HEAVY = (
-    "asyncio", "sqlite3", "logging", "subprocess", "pathlib", "tempfile", "shutil", "inspect",
-    "ssl", "urllib", "http", "email", "aiohttp", "msgspec", "isal", "zstandard",
-    "wherry.store", "wherry.model", "wherry.kit.aio",
+    "asyncio", "sqlite3", "logging", "subprocess", "pathlib", "tempfile", "shutil",
+    "inspect", "dataclasses", "ssl", "urllib", "http", "email", "aiohttp", "msgspec",
+    "isal", "zstandard", "wherry.store", "wherry.model", "wherry.kit.aio",
 )  # fmt: skip
 
 THIN_PARTS = [
@@ -28,8 +28,6 @@ def test_thin_rooms_import_nothing_heavy(room: str) -> None:
     assert wanted
     loaded = _modules_after_importing(wanted)
     heavy = sorted(name for name in loaded if name in HEAVY or name.startswith("wherry.kit.aio"))
-    # dataclasses imports inspect by itself, and re is part of it; nothing else may.
-    heavy = [name for name in heavy if not (name == "inspect" and "dataclasses" in loaded)]
     assert not heavy
 
 

@@ -7,8 +7,8 @@ directory for `cgroup.kill` and `cgroup.freeze` (cgroups(7)).
 """
 
 import os
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux import mountinfo
 from wherry.linux.mountinfo import MountInfo
 

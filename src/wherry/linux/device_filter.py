@@ -8,8 +8,8 @@ from the last to the first, and the first that matches decides, as the files wou
 import ctypes
 import os
 import struct
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux.syscall import number, syscall
 
 _SYS_BPF = number(321, 280)

@@ -1,7 +1,8 @@
 """Read /proc/PID/mountinfo (proc_pid_mountinfo(5))."""
 
 import os
-from dataclasses import dataclass
+
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

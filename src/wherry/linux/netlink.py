@@ -15,7 +15,6 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -27,6 +26,7 @@ from ipaddress import (
     ip_network,
 )
 
+from wherry.kit.values import dataclass
 from wherry.linux.syscall import KernelError
 
 NETLINK_ROUTE = 0

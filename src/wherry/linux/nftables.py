@@ -25,10 +25,10 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from wherry.kit.values import dataclass
 from wherry.linux.netlink import (
     HEADER,
     NLM_F_ACK,

@@ -10,9 +10,9 @@ holds across rotations, and a feeder that is started again reads on from there.
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 from wherry.kit.atomic_files import read_bounded, write_atomically
+from wherry.kit.values import dataclass, fields
 from wherry.logs.json_lines import Line
 from wherry.logs.reader import LogReader, Selection
 
@@ -96,7 +96,8 @@ class Feed:
 
     def save(self) -> None:
         """Keep the place. Raises: OSError."""
-        content = json.dumps(asdict(self.place)).encode()
+        place = {x.name: getattr(self.place, x.name) for x in fields(self.place)}
+        content = json.dumps(place).encode()
         write_atomically(f"{self._record_directory}/{PLACE_NAME}", content)
 
     def close(self) -> None:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from wherry.kit.byte_sizes import parse_decimal_size, parse_size
 from wherry.kit.numbers import parse_int
+from wherry.kit.values import dataclass, field
 from wherry.logs.remote_options import (
     flag,
     parse_fluentd,

@@ -11,9 +11,9 @@ than that one comes next.
 import os
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from wherry.kit.values import dataclass
 from wherry.logs.compression import SUFFIX, Origin, open_compressed, origin_of
 from wherry.logs.json_lines import STDERR, STDOUT, Line, decode_line
 

@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from wherry.kit.byte_sizes import parse_size
 from wherry.kit.numbers import parse_int
+from wherry.kit.values import dataclass
 
 _URL = re.compile(r"([a-z+]+)://(.*)", re.DOTALL)
 _TRANSPORTS = ("tcp", "tcp+tls", "udp", "unix", "unixgram")

@@ -7,7 +7,8 @@ change of case. That much is here, and everything else is refused by name.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from wherry.kit.values import dataclass
 
 DEFAULT_TAG = "{{.ID}}"
 

@@ -6,8 +6,9 @@ answer ourselves is passed on as it came, so nothing else has to be understood.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+
+from wherry.kit.values import dataclass
 
 A, PTR, AAAA, ANY = 1, 12, 28, 255
 CLASS_IN = 1

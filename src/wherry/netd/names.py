@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from wherry.kit.values import dataclass, field
 
 Address = IPv4Address | IPv6Address
 

@@ -17,9 +17,9 @@ end                                    ->
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wherry.kit.messages import Message
+from wherry.kit.values import dataclass
 
 SOCKET_NAME = "netd.sock"
 
@@ -76,7 +76,7 @@ class NameService:
     holdings: tuple[Holding, ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class PortTaken(Exception):
     """None of the ports of a wish is free; `holder` is an owner of ours, or empty."""
 

@@ -16,9 +16,9 @@ the container's next start. Nobody can listen beside a socket that listens.
 import errno
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 
+from wherry.kit.values import dataclass, field
 from wherry.netd.event_loop import EventLoop
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.netd.relays import Listener, listen

@@ -20,8 +20,8 @@ import contextlib
 import random
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.netd import dns_messages as dns
 from wherry.netd.event_loop import READ, WRITE, EventLoop, Timer
 from wherry.netd.names import Names

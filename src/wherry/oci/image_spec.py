@@ -6,7 +6,8 @@ rewritten.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from wherry.kit.values import dataclass, field
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

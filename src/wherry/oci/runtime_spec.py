@@ -5,7 +5,8 @@ Fields carry the specification's names in our spelling; `decode` and `encode` in
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from wherry.kit.values import dataclass, field
 
 VERSION = "1.2.0"
 

@@ -1,8 +1,8 @@
 """AppArmor: a profile loaded into the kernel, and a process put under one."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import apparmor
 from wherry.operations.looking import GONE, process_directory
 from wherry.operations.plan import (

@@ -4,9 +4,9 @@ A start writes into cgroups that are removed when it fails; a change must put ba
 """
 
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import cgroups
 from wherry.operations.cgroups import WriteCgroupFile
 from wherry.operations.looking import file_finding

@@ -7,9 +7,9 @@ import errno
 import os
 import shlex
 import time
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import cgroups, device_filter
 from wherry.linux.device_filter import DeviceFilterRule
 from wherry.linux.mounts import closing

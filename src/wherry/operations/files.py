@@ -4,9 +4,9 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root
 from wherry.linux.mounts import closing
 from wherry.operations import targets

@@ -7,9 +7,9 @@ is its own to tell.
 import json
 import os
 import shlex
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux.mounts import closing
 from wherry.operations.looking import GONE, process_directory
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict

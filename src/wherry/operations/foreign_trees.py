@@ -6,9 +6,9 @@ other's namespace, clones, and steps back; `BindMount` finds the clone by its de
 """
 
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.files import open_in_root
 from wherry.linux.mounts import closing

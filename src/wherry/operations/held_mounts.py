@@ -5,9 +5,9 @@ mount namespace. Descriptors travel in Hands, over the fork.
 """
 
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.identity import making_files_as
 from wherry.linux.mounts import closing

@@ -8,10 +8,10 @@ import errno
 import os
 import select
 import signal
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wherry.kit import messages
+from wherry.kit.values import dataclass
 from wherry.linux.mounts import closing
 from wherry.linux.sockets import adopted
 from wherry.operations.plan import Argument, Aspect, Call, Evidence, Hands, Operation

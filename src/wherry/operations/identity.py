@@ -1,10 +1,10 @@
 """What a process may do: user, groups, capabilities, no_new_privs, the system call filter."""
 
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
 from wherry.kit import messages
+from wherry.kit.values import dataclass
 from wherry.linux import capabilities, identity, process, seccomp
 from wherry.linux.capabilities import NAMES, NUMBERS
 from wherry.linux.sockets import adopted

@@ -1,9 +1,9 @@
 """Journals as JSON values: what a container's directory keeps of what was done for it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.plan import Entry, Journal, Operation, Outcome
 

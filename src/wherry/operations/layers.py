@@ -7,9 +7,9 @@ has no work in it: it can be described, checked and undone, never done again.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import ClassVar
 
+from wherry.kit.values import dataclass, field
 from wherry.linux.files import remove_tree
 from wherry.operations.plan import (
     Argument,

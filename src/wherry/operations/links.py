@@ -12,10 +12,10 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts, netlink
 from wherry.operations import inside
 from wherry.operations.plan import (

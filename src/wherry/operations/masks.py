@@ -3,9 +3,9 @@
 import os
 import shlex
 import stat
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.files import open_in_root
 from wherry.linux.mounts import closing

@@ -3,10 +3,10 @@
 import errno
 import os
 import socket
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import nft_rules, nftables
 from wherry.operations.plan import Aspect, Evidence, Hands, Operation
 

@@ -3,9 +3,9 @@
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import process as kernel
 from wherry.linux.mounts import closing
 from wherry.operations.looking import (

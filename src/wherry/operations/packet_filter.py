@@ -8,10 +8,10 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import conntrack, nftables
 from wherry.linux.syscall import KernelError
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict

@@ -13,9 +13,10 @@ themselves hold nothing but text and numbers.
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import ClassVar
+
+from wherry.kit.values import dataclass, field, fields
 
 Scalar = str | int | bool | None
 Argument = Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...] | Mapping[str, Scalar]

@@ -5,9 +5,9 @@ import errno
 import os
 import re
 import signal
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import process as kernel
 from wherry.linux import rlimits
 from wherry.linux.mounts import closing

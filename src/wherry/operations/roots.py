@@ -2,9 +2,9 @@
 
 import os
 import shlex
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.mounts import closing
 from wherry.operations.looking import mount_finding

@@ -1,9 +1,9 @@
 """When a process runs, on which processors, and what it takes the machine for."""
 
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import scheduling as kernel
 from wherry.operations.looking import GONE, process_directory
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict

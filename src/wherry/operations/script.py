@@ -16,8 +16,8 @@ ones. Steps that no command can take are comments.
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
+from wherry.kit.values import dataclass, replace
 from wherry.operations.cgroups import MakeCgroup
 from wherry.operations.files import MakeDevice, MakeDirectory, MakeLink
 from wherry.operations.last_steps import last_steps, secret_names

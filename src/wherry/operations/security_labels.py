@@ -5,9 +5,9 @@ run before the program must not be bound by its policy.
 """
 
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.operations.looking import GONE, process_directory
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation, Verdict
 

@@ -2,9 +2,9 @@
 
 import os
 import shlex
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.files import open_beneath
 from wherry.linux.mounts import closing

@@ -2,9 +2,9 @@
 
 import fcntl
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts as mount_calls
 from wherry.linux import terminals
 from wherry.linux.mounts import closing

@@ -21,9 +21,9 @@ makes the namespaces whose maps idmapped mounts show owners through (mount_setat
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import process as kernel
 from wherry.linux import rlimits
 from wherry.linux.mounts import closing

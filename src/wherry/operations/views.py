@@ -9,9 +9,9 @@ Preconditions: a mount namespace of one's own that gives nothing back to the hos
 
 import os
 import shlex
-from dataclasses import dataclass
 from typing import ClassVar
 
+from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.mounts import closing
 from wherry.operations import targets

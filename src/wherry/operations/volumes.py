@@ -7,9 +7,9 @@ many containers have it, because two mounts of a tmpfs would be two file systems
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import ClassVar
 
+from wherry.kit.values import dataclass, field
 from wherry.linux import mountinfo
 from wherry.linux import mounts as kernel
 from wherry.linux.files import remove_tree

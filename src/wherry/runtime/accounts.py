@@ -11,9 +11,9 @@ descriptor, without waiting (a FIFO would hold us up for ever).
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wherry.kit.numbers import parse_unsigned
+from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root
 from wherry.linux.mounts import closing
 

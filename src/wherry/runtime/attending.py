@@ -10,8 +10,8 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux.process import CLONE_NEWPID, CLONE_NEWTIME, setns
 from wherry.oci.runtime_spec import VERSION, Hook, Hooks, Seccomp
 from wherry.operations.hooks import CREATE_RUNTIME, GO_ON, RunHook

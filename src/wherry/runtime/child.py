@@ -8,9 +8,9 @@ import gc
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NoReturn
 
+from wherry.kit.values import dataclass
 from wherry.oci.runtime_spec import Hook, Personality, Process
 from wherry.operations.mounts import ROOT
 from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, Plan, execute

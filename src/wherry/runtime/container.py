@@ -1,7 +1,6 @@
 """Make a container's first process, release it, and clear away what is left of it."""
 
-from dataclasses import dataclass
-
+from wherry.kit.values import dataclass
 from wherry.linux.seccomp import compile_filter
 from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
 from wherry.operations.cgroups import MakeCgroup

@@ -22,9 +22,9 @@ listening socket of the same kind, whose first client is from then on the other 
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wherry.kit import messages
+from wherry.kit.values import dataclass
 from wherry.linux.sockets import adopted
 from wherry.operations.plan import (
     Entry,

@@ -1,7 +1,6 @@
 """Put one more process into a container that runs (exec)."""
 
-from dataclasses import dataclass
-
+from wherry.kit.values import dataclass
 from wherry.oci.runtime_spec import Personality, Process
 from wherry.operations.looking import namespace_inode
 from wherry.operations.namespaces import INIT

@@ -1,9 +1,9 @@
 """What plans need to know of the machine: read once, so that planning itself is pure."""
 
 import os
-from dataclasses import dataclass
 from functools import cache
 
+from wherry.kit.values import dataclass
 from wherry.linux import apparmor, capabilities, cgroups
 from wherry.linux.cgroups import CgroupLayout
 

@@ -1,7 +1,6 @@
 """The options of a mount in the specification, sorted by who understands them."""
 
-from dataclasses import dataclass
-
+from wherry.kit.values import dataclass
 from wherry.oci.runtime_spec import Mount
 from wherry.operations.mounts import ATTRIBUTE_WORDS, PROPAGATIONS
 

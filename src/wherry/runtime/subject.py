@@ -1,8 +1,8 @@
 """What plans are made from, and where its cgroups are."""
 
 import os
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux.cgroups import CgroupLayout, Hierarchy
 from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
 from wherry.runtime.mount_options import PlanRefused

@@ -14,9 +14,9 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from wherry.kit.messages import Message
+from wherry.kit.values import dataclass
 from wherry.logs.sinks import LogSink, open_sink
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RuntimeSpec

@@ -22,8 +22,8 @@ import re
 import signal
 import socket
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
+from wherry.kit.values import dataclass, replace
 from wherry.linux.cgroups import CgroupLayout
 from wherry.linux.mounts import closing
 from wherry.linux.process import set_child_subreaper

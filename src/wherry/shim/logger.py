@@ -26,10 +26,10 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from wherry.kit import messages
 from wherry.kit.messages import Message as ChannelMessage
+from wherry.kit.values import dataclass
 from wherry.linux.inotify import (
     IN_CREATE,
     IN_MODIFY,

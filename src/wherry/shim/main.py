@@ -37,13 +37,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NoReturn
 
 from wherry.kit import messages
 from wherry.kit.messages import Message
+from wherry.kit.values import dataclass, replace
 from wherry.linux.process import set_child_subreaper, set_parent_death_signal
 from wherry.linux.process_title import set_title
 from wherry.shim import protocol

@@ -18,9 +18,9 @@ An answer has the member `failure` when the request failed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from wherry.kit.messages import Message
+from wherry.kit.values import dataclass
 from wherry.logs.options import LogTarget
 from wherry.oci.runtime_json import (
     process_from_json,

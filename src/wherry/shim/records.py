@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from wherry.kit.atomic_files import read_bounded, write_durably
 from wherry.kit.messages import Message
+from wherry.kit.values import dataclass, field
 from wherry.shim.protocol import EXIT_NAME, JOURNAL_NAME, RECORD_VERSION, Ending
 
 _LARGEST_RECORD = 64 << 20

@@ -10,9 +10,9 @@ What is mounted in it is what the user mounted: not /proc, /sys or /dev, which a
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from wherry.kit.messages import Message
+from wherry.kit.values import dataclass
 from wherry.oci.runtime_json import rootfs_from_json
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.foreign_trees import CloneForeignTree

@@ -1,9 +1,9 @@
 """What a receiver is told: whose log it is, and one message after the other."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from wherry.kit.values import dataclass, field, fields
 from wherry.logs.json_lines import STDERR, STREAM_NAMES, Line
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
@@ -29,7 +29,7 @@ class LogSource:
 
     def to_message(self) -> Mapping[str, str | Mapping[str, str]]:
         """As it crosses the channel."""
-        return asdict(self)
+        return {x.name: getattr(self, x.name) for x in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

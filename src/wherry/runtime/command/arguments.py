@@ -4,7 +4,8 @@ argparse alone would take longer to import than everything else of a start.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from wherry.kit.values import dataclass, field
 
 
 class UsageError(Exception):

@@ -5,10 +5,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import dataclass
 from wherry.oci.runtime_spec import VERSION
 from wherry.runtime.command.arguments import Arguments, Flag, UsageError, read_arguments
 from wherry.runtime.command.records import CommandFailed, StateDirectory

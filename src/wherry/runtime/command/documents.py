@@ -90,7 +90,7 @@ def example_spec(*, is_rootless: bool = False) -> RuntimeSpec:
 
 
 def _rootless(linux: Linux) -> Linux:
-    from dataclasses import replace
+    from wherry.kit.values import replace
 
     own = (*(each for each in linux.namespaces if each.type != "network"), Namespace(type="user"))
     return replace(

@@ -3,8 +3,8 @@
 import json
 import os
 from contextlib import suppress
-from dataclasses import replace
 
+from wherry.kit.values import replace
 from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWPID, CLONE_NEWTIME, set_child_subreaper, setns
 from wherry.linux.seccomp import compile_filter

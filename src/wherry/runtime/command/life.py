@@ -6,9 +6,9 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import replace
 from wherry.linux import cgroups
 from wherry.linux.mounts import closing
 from wherry.linux.process import set_child_subreaper

@@ -13,9 +13,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from wherry.kit.atomic_files import write_atomically
+from wherry.kit.values import dataclass
 from wherry.linux import cgroups
 from wherry.linux.files import remove_tree
 from wherry.oci import json_fields, runtime_json
