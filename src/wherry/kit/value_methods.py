@@ -128,7 +128,7 @@ def freezing(fields: Fields) -> dict[str, Method]:
     names = tuple(x.name for x in fields)
 
     def refuse(self: Any, name: str, _value: object = None) -> None:
-        from wherry.kit.values import FrozenInstanceError
+        from dataclasses import FrozenInstanceError
 
         raise FrozenInstanceError(f"cannot change field {name!r}")
 
