@@ -148,7 +148,7 @@ def clean_census(shared_engine: Engine) -> Iterator[None]:
     """Whatever a module's tests did, nothing is left behind by the end of it."""
     if not shared_engine.is_running:
         shared_engine.start()
-    before = shared_engine.census()
+    before = shared_engine.settled_census()
     yield
     if not shared_engine.is_running:
         shared_engine.start()

@@ -60,7 +60,7 @@ class EventLoop:
                 self._selector.register(descriptor, events, callback)
         elif not events:
             self._selector.unregister(descriptor)
-        elif watched.events != events:
+        elif (watched.events, watched.data) != (events, callback):
             self._selector.modify(descriptor, events, callback)
 
     def forget(self, source: HasFileno) -> None:

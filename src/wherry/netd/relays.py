@@ -20,6 +20,8 @@ from collections.abc import Callable
 from wherry.netd.event_loop import READ, WRITE, EventLoop
 
 _PIPE_BYTES = 1 << 16
+_ROUNDS_AT_ONCE = 64
+"""Then it is the turn of other connections."""
 _BACKLOG = 4096
 _LARGEST_DATAGRAM = 1 << 16
 _MOST_UDP_CLIENTS = 1024
@@ -38,7 +40,9 @@ class _Direction:
 
     def pump(self) -> None:
         """Move what can be moved now. Raises: OSError when an end has failed."""
-        while not self.is_finished:
+        for _ in range(_ROUNDS_AT_ONCE):
+            if self.is_finished:
+                return
             moved = self._fill() + self._drain()
             if self.is_at_end and not self.pending_bytes:
                 self.is_finished = True

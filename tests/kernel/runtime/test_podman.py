@@ -38,12 +38,22 @@ def place() -> Iterator[Path]:
     """A directory with a short name: conmon waits for ever below one that its socket's name does
     not fit into."""
     with tempfile.TemporaryDirectory(prefix="wp-", dir="/tmp", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+        try:
+            yield Path(name)
+        finally:
+            _unmount_below(name)
     # podman leaves the cgroups that it made above its containers.
     for parent in Path("/sys/fs/cgroup").glob("*/libpod_parent"):
         for directory, _below, _files in os.walk(parent, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
+
+
+def _unmount_below(directory: str) -> None:
+    """What a podman that was interrupted leaves mounted (each container's `userdata/shm`)."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for target in reversed([each for each in mounted if each.startswith(f"{directory}/")]):
+        subprocess.run(["umount", "-l", target], check=False)
 
 
 @pytest.fixture

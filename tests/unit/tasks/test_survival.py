@@ -130,6 +130,8 @@ async def test_a_running_session_is_waited_for_after_the_take_over(bench: TaskBe
     assert isinstance(found, Task)
     waiting = asyncio.ensure_future(found.wait("e1"))
     await asyncio.sleep(0)
+    # Before its execve(2) it has the spawner's handlers, which do nothing.
+    wait_until("it has become its program", lambda: title_of(pid).startswith("sleep"))
     os.kill(pid, signal.SIGTERM)
     assert (await waiting).exit_code == 143
 
