@@ -1,7 +1,7 @@
 """Import, touch and rehearse, before any fork, what a forked child will use.
 
-After its root has changed a child must not import a module or look up a codec: Python would
-search for them in the image's files.
+After its root has changed a child must not import a module: Python would search for it in the
+image's files.
 
 Planning is rehearsed because Python specialises the code that it runs often (PEP 659). Done
 once in the spawner, each container starts about a tenth quicker, and its shim has fewer memory
@@ -30,11 +30,11 @@ from wherry.operations.process import SetDumpable
 from wherry.runtime import accounts, handshake
 from wherry.runtime.accounts import Identity
 from wherry.runtime.child import ChildWork
+from wherry.runtime.codecs import warm_codecs
 from wherry.runtime.container import CreateRequest, subject_of
 from wherry.runtime.machine import this_machine
 from wherry.runtime.plan import child_plan, parent_plan
 
-_CODECS = ("utf-8", "ascii", "latin-1")
 _REHEARSALS = 20
 
 _SPEC = RuntimeSpec(
@@ -75,12 +75,6 @@ def preload() -> None:
             _rehearse(root)
     finally:
         os.close(root)
-
-
-def warm_codecs() -> None:
-    """Have the codecs looked up: Python imports them at their first use."""
-    for codec in _CODECS:
-        "x".encode(codec, "surrogateescape").decode(codec, "replace")
 
 
 def _rehearse(root: int) -> None:

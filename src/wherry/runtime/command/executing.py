@@ -12,6 +12,7 @@ from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import Capabilities, Hooks, Process, RuntimeSpec, User
 from wherry.operations.looking import namespace_inode
 from wherry.runtime.attending import Attendant, ContainerFacts
+from wherry.runtime.codecs import warm_codecs
 from wherry.runtime.command.arguments import Arguments, UsageError
 from wherry.runtime.command.consoles import check_console_use, send_console, standard_streams
 from wherry.runtime.command.life import (
@@ -23,7 +24,6 @@ from wherry.runtime.command.life import (
 from wherry.runtime.command.records import CommandFailed, Record, StateDirectory, status_of
 from wherry.runtime.container import CreateFailed
 from wherry.runtime.joining import JoinedProcess, JoinRequest, join
-from wherry.runtime.preload import warm_codecs
 
 EXEC_FAILED = 255
 """runc's exit code for a process that never ran."""

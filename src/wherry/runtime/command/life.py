@@ -19,6 +19,7 @@ from wherry.operations.cgroups import MakeCgroup
 from wherry.operations.plan import Hands
 from wherry.runtime import handshake, signals
 from wherry.runtime.attending import ContainerFacts, run_hooks, state_json
+from wherry.runtime.codecs import warm_codecs
 from wherry.runtime.command.arguments import Arguments, UsageError
 from wherry.runtime.command.consoles import (
     Relay,
@@ -41,7 +42,6 @@ from wherry.runtime.container import (
     cgroup_directories,
     create,
 )
-from wherry.runtime.preload import warm_codecs
 
 _LONGEST_KILL_S = 10.0
 _NOT_STARTED = "unable to start container process"
