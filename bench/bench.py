@@ -312,7 +312,21 @@ class Bench:
             "files": self.files,
             "watching": self.watching,
             "listing": self.listing,
+            "runtimes": self.runtimes,
         }
+
+    def runtimes(self) -> None:
+        """The runtime without an engine, beside others of its kind."""
+        program = [sys.executable, str(Path(__file__).with_name("runtimes.py")), "--json"]
+        program += ["--runs", "10" if self.quick else "40"]
+        ran = subprocess.run(program, stdout=subprocess.PIPE, check=True)
+        samples: dict[str, Samples] = json.loads(ran.stdout)
+        for ours, goals in (("wherry-runtime", ("<= 3", "")), ("forked path", ("<= 0.6", ""))):
+            for peer, goal in zip(("crun", "runc"), goals, strict=True):
+                row = Row(f"a bundle run by {ours}, beside {peer} [ms]", "ms", goal)
+                row.ours, row.theirs = samples[ours], samples.get(peer, [])
+                self.rows.append(row)
+                print(row.text(), flush=True)
 
     def files(self) -> None:
         """Copies into and out of a container, its changes, and an image of them."""

@@ -1,9 +1,13 @@
-"""`wherry-runtime run` of one bundle beside other OCI runtimes: a fresh process each time.
+"""One bundle run by `wherry-runtime`, by the engine's own path, and by other OCI runtimes.
 
-    bench/runtimes.py [--runs 20] [--runtimes crun,runc]
+    bench/runtimes.py [--runs 20] [--runtimes crun,runc] [--json]
 
-Prints medians in milliseconds, and ours as a multiple of each. crun refuses a machine whose
-version 2 tree has controllers beside version 1, so all run in a mount namespace that hides it.
+`wherry-runtime run`, crun and runc are a fresh process each time. The forked path is what the
+engine does: a process that has all modules in memory forks one that creates, starts, awaits and
+destroys the container. Prints medians in milliseconds, and ours as a multiple of each.
+
+crun refuses a machine whose version 2 tree has controllers beside version 1, so all run in a
+mount namespace that hides it.
 """
 
 import argparse
@@ -17,9 +21,17 @@ import tempfile
 import time
 from pathlib import Path
 
+REPOSITORY = Path(__file__).resolve().parents[1]
+SOURCES = REPOSITORY / "src"
+sys.path.insert(0, str(SOURCES))
+
+from wherry.oci import runtime_json  # noqa: E402
+from wherry.runtime.container import CreateRequest, create, destroy  # noqa: E402
+from wherry.runtime.preload import preload  # noqa: E402
+
 UNIFIED = "/sys/fs/cgroup/unified"
 OURS = "wherry-runtime"
-SOURCES = Path(__file__).parents[1] / "src"
+FORKED = "forked path"
 
 
 def main() -> None:
@@ -27,24 +39,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--runtimes", default="crun,runc")
+    parser.add_argument("--json", action="store_true", help="print all samples instead")
     options = parser.parse_args()
     if "WHERRY_HIDDEN" not in os.environ:
         _again_with_the_tree_hidden()
+    preload()
     with tempfile.TemporaryDirectory(prefix="runtimes-") as name:
-        commands = {OURS: _our_program(Path(name))}
+        bundle = Path(name)
+        commands = {OURS: _our_program(bundle)}
         wanted = options.runtimes.split(",")
         commands |= {each: each for each in wanted if shutil.which(each)}
-        _fill_bundle(Path(name), commands[OURS])
-        samples: dict[str, list[float]] = {each: [] for each in commands}
-        for number in range(options.runs):
-            for each, command in commands.items():
-                samples[each].append(_run_ms(command, f"bench-{each}-{number}", Path(name)))
-    ours = statistics.median(samples[OURS])
+        _fill_bundle(bundle, commands[OURS])
+        samples: dict[str, list[float]] = {each: [] for each in (*commands, FORKED)}
+        for number in range(options.runs + 1):
+            taken = {
+                each: _run_ms(command, f"bench-{each}-{number}", bundle)
+                for each, command in commands.items()
+            }
+            taken[FORKED] = _forked_ms(f"bench-forked-{number}", bundle)
+            for each, took in taken.items() if number else ():
+                samples[each].append(took)
+    print(json.dumps(samples) if options.json else _table(samples))
+
+
+def _table(samples: dict[str, list[float]]) -> str:
+    ours, forked = (statistics.median(samples[each]) for each in (OURS, FORKED))
+    lines = [f"{'':<16}{'median':>8}{'least':>8}  run / it  forked / it"]
     for each, times in samples.items():
         median = statistics.median(times)
-        print(
-            f"{each:<16}{median:8.1f} ms   least {min(times):6.1f}   ours / it {ours / median:.2f}"
-        )
+        ratios = f"{ours / median:>10.2f}{forked / median:>13.2f}"
+        lines.append(f"{each:<16}{median:>8.1f}{min(times):>8.1f}{ratios}")
+    return "\n".join(lines)
+
+
+def _forked_ms(name: str, bundle: Path) -> float:
+    begun = time.perf_counter()
+    pid = os.fork()
+    if not pid:
+        os._exit(_life(name, bundle))
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    took = time.perf_counter() - begun
+    if status:
+        raise RuntimeError(f"the forked path ended with {status}")
+    return took * 1e3
+
+
+def _life(name: str, bundle: Path) -> int:
+    """A container from its configuration to its end; the exit code of its program."""
+    spec = runtime_json.decode((bundle / "config.json").read_bytes())
+    request = CreateRequest(container_id=name, bundle=str(bundle), spec=spec, stdio=(0, 1, 2))
+    init = create(request)
+    init.start()
+    status = os.waitstatus_to_exitcode(os.waitpid(init.pid, 0)[1])
+    return status or len(destroy(init.journal))
 
 
 def _again_with_the_tree_hidden() -> None:
