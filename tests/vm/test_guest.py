@@ -20,6 +20,7 @@ WHOLE = (
     "tests/kernel/seccomp",
     "tests/kernel/runtime/test_defaults.py",
     "tests/kernel/runtime/test_hostile_images.py",
+    "tests/kernel/runtime/test_hooks.py::test_hooks_are_not_confined",
     "tests/kernel/runtime/test_user_namespaces.py",
     "tests/parity/test_profile.py",
     "tests/proofs/test_profile_matrix.py",

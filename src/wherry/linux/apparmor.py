@@ -41,20 +41,25 @@ def profile_of(process: str = "self") -> str:
         return file.read().strip("\0\n").rpartition(" (")[0] or UNCONFINED
 
 
-def change_on_exec(profile: str) -> None:
-    """Let the next execve of this process put it under a profile (aa_change_onexec(2)).
+def open_on_exec() -> int:
+    """Open what takes the profile of this process's next execve; the caller's to close.
 
-    Raises: OSError: ENOENT for a profile that is not loaded, EOPNOTSUPP without AppArmor.
+    Raises: OSError: EOPNOTSUPP without AppArmor.
     """
     if not _is_in_the_kernel():
         raise OSError(errno.EOPNOTSUPP, "AppArmor is not enabled on this host")
-    file = os.open(_attribute("self", "exec"), os.O_WRONLY | os.O_CLOEXEC)
+    return os.open(_attribute("self", "exec"), os.O_WRONLY | os.O_CLOEXEC)
+
+
+def change_on_exec(opened: int, profile: str) -> None:
+    """Let the next execve of this process put it under a profile (aa_change_onexec(2)).
+
+    Raises: OSError: ENOENT for a profile that is not loaded.
+    """
     try:
-        os.write(file, f"exec {profile}".encode())
+        os.write(opened, f"exec {profile}".encode())
     except FileNotFoundError as error:
         raise OSError(errno.ENOENT, "the kernel has no profile of this name") from error
-    finally:
-        os.close(file)
 
 
 def _is_in_the_kernel() -> bool:

@@ -15,9 +15,15 @@ from wherry.linux.syscall import number, syscall
 _SYS_BPF = number(321, 280)
 _BPF_PROG_LOAD = 5
 _BPF_PROG_ATTACH = 8
+_BPF_PROG_DETACH = 9
+_BPF_PROG_GET_FD_BY_ID = 13
+_BPF_PROG_QUERY = 16
 _BPF_PROG_TYPE_CGROUP_DEVICE = 15
 _BPF_CGROUP_DEVICE = 6
 _BPF_F_ALLOW_MULTI = 2
+_MOST_PROGRAMS = 64
+"""That the kernel lets a cgroup have (BPF_CGROUP_MAX_PROGS, linux/bpf-cgroup.h)."""
+_QUERY = struct.Struct("<IIIIQI4x")
 
 _ACCESS = {"m": 1, "r": 2, "w": 4}
 _ALL_ACCESS = 7
@@ -66,11 +72,58 @@ def compile_filter(rules: tuple[DeviceFilterRule, ...]) -> bytes:
     return b"".join(program + _verdict(allow=False))
 
 
-def attach_filter(cgroup: int, program: bytes) -> None:
-    """Load a program and attach it to an opened cgroup directory, beside what is there.
+def attach_filter(cgroup: int, program: bytes) -> int:
+    """Load a program and make it the one that an opened cgroup directory has; its number.
 
-    It goes away with the cgroup. Raises: KernelError.
+    Those that were there are detached after it, so that at no moment more is allowed than one
+    of both would. It goes away with the cgroup. Raises: KernelError.
     """
+    former = attached_filters(cgroup)
+    loaded = _load(program)
+    try:
+        _change(_BPF_PROG_ATTACH, "BPF_PROG_ATTACH", cgroup, loaded, _BPF_F_ALLOW_MULTI)
+    finally:
+        os.close(loaded)
+    for each in former:
+        _detach(cgroup, each)
+    (added,) = set(attached_filters(cgroup)) - set(former)
+    return added
+
+
+def attached_filters(cgroup: int) -> tuple[int, ...]:
+    """The numbers of the device programs that a cgroup itself has. Raises: KernelError."""
+    numbers = (ctypes.c_uint32 * _MOST_PROGRAMS)()
+    query = ctypes.create_string_buffer(
+        _QUERY.pack(cgroup, _BPF_CGROUP_DEVICE, 0, 0, ctypes.addressof(numbers), _MOST_PROGRAMS),
+        _QUERY.size,
+    )
+    syscall(
+        _SYS_BPF, _BPF_PROG_QUERY, query, _QUERY.size, name="bpf", operands=("BPF_PROG_QUERY",)
+    )
+    count = _QUERY.unpack(query.raw)[-1]
+    return tuple(numbers[:count])
+
+
+def _detach(cgroup: int, program: int) -> None:
+    """Detach a program by its number. Raises: KernelError."""
+    wanted = struct.pack("<III", program, 0, 0)
+    opened = syscall(
+        _SYS_BPF, _BPF_PROG_GET_FD_BY_ID, wanted, len(wanted),
+        name="bpf", operands=("BPF_PROG_GET_FD_BY_ID", program),
+    )  # fmt: skip
+    try:
+        _change(_BPF_PROG_DETACH, "BPF_PROG_DETACH", cgroup, opened, 0)
+    finally:
+        os.close(opened)
+
+
+def _change(command: int, name: str, cgroup: int, program: int, flags: int) -> None:
+    change = struct.pack("<IIII", cgroup, program, _BPF_CGROUP_DEVICE, flags)
+    syscall(_SYS_BPF, command, change, len(change), name="bpf", operands=(name,))
+
+
+def _load(program: bytes) -> int:
+    """The descriptor of a program in the kernel, the caller's to close. Raises: KernelError."""
     instructions = ctypes.create_string_buffer(program, len(program))
     licence = ctypes.create_string_buffer(b"Apache-2.0")
     load = struct.pack(
@@ -79,17 +132,9 @@ def attach_filter(cgroup: int, program: bytes) -> None:
         ctypes.addressof(instructions), ctypes.addressof(licence),
         0, 0, 0, 0, 0, b"wherry_devices", 0, _BPF_CGROUP_DEVICE,
     )  # fmt: skip
-    loaded = syscall(
+    return syscall(
         _SYS_BPF, _BPF_PROG_LOAD, load, len(load), name="bpf", operands=("BPF_PROG_LOAD",)
     )
-    try:
-        attach = struct.pack("<IIII", cgroup, loaded, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI)
-        syscall(
-            _SYS_BPF, _BPF_PROG_ATTACH, attach, len(attach),
-            name="bpf", operands=("BPF_PROG_ATTACH",),
-        )  # fmt: skip
-    finally:
-        os.close(loaded)
 
 
 def _rule(rule: DeviceFilterRule) -> list[bytes]:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from wherry.kit.values import dataclass
 from wherry.linux import apparmor
+from wherry.linux.mounts import closing
 from wherry.operations.looking import GONE, process_directory
 from wherry.operations.plan import (
     Argument,
@@ -52,12 +53,37 @@ class LoadAppArmorProfile(Operation):
         return {"profile": self.profile}
 
 
+CONFINEMENT = "confinement"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenConfinement(Operation):
+    """Hold the file that takes the profile of the next execve.
+
+    Hooks that run in the container would be put under the profile too, were it written before
+    them: a process hands its wish on to its children.
+    """
+
+    kind: ClassVar[str] = "open-confinement"
+    aspect: ClassVar[Aspect] = Aspect.SECURITY
+
+    def do(self, hands: Hands) -> Evidence:
+        hands.hold(CONFINEMENT, apparmor.open_on_exec())
+        return {}
+
+    def describe(self) -> str:
+        return "open what takes the AppArmor profile of the next program"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("openat", ('"attr/exec"', "O_WRONLY")),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfineOnExec(Operation):
     """Put the program, from its execve on, under an AppArmor profile.
 
-    Precondition: /proc is still the host's own. What an image shows there could take the
-    write and do nothing (CVE-2019-16884, CVE-2025-52881).
+    Precondition: /proc is still the host's own, or the file was held while it was. What an
+    image shows there could take the write and do nothing (CVE-2019-16884, CVE-2025-52881).
     """
 
     kind: ClassVar[str] = "confine-on-exec"
@@ -66,7 +92,9 @@ class ConfineOnExec(Operation):
     profile: str
 
     def do(self, hands: Hands) -> Evidence:
-        apparmor.change_on_exec(self.profile)
+        is_held = hands.holds(CONFINEMENT)
+        with closing(hands.give(CONFINEMENT) if is_held else apparmor.open_on_exec()) as opened:
+            apparmor.change_on_exec(opened, self.profile)
         return {}
 
     def check(self, evidence: Evidence) -> Finding:

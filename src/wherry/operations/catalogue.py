@@ -32,6 +32,7 @@ from wherry.operations.plan import Catalogue, Operation
 _OPERATIONS: tuple[type[Operation], ...] = (
     apparmor.ConfineOnExec,
     apparmor.LoadAppArmorProfile,
+    apparmor.OpenConfinement,
     cgroups.AttachDeviceFilter,
     cgroups.EnableControllers,
     cgroup_changes.ChangeCgroupFile,
@@ -96,6 +97,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     packet_filter.RemoveStrayPorts,
     terminals.AttachStdio,
     terminals.AttachTerminal,
+    terminals.OwnStdio,
     terminals.BindConsole,
     process.CloseDescriptors,
     process.Execve,

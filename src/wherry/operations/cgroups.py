@@ -239,14 +239,23 @@ class AttachDeviceFilter(Operation):
         program = device_filter.compile_filter(
             tuple(_filter_rule(verb, rule) for verb, rule in self.rules)
         )
-        with closing(os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as cgroup:
-            device_filter.attach_filter(cgroup, program)
-        return {"path": self.path, "instructions": len(program) // 8}
+        with closing(_opened_cgroup(self.path)) as cgroup:
+            number = device_filter.attach_filter(cgroup, program)
+        return {"path": self.path, "instructions": len(program) // 8, "program": number}
 
     def check(self, evidence: Evidence) -> Finding:
         if not os.path.isdir(self.path):
             return Finding(Verdict.GONE, f"{self.path} does not exist")
-        return Finding(Verdict.UNKNOWN, "a program can't be read back without its descriptor")
+        with closing(_opened_cgroup(self.path)) as cgroup:
+            attached = device_filter.attached_filters(cgroup)
+        if evidence.get("program") not in attached:
+            return Finding(Verdict.GONE, f"program {evidence.get('program')} is not attached")
+        same = len(attached) == 1
+        numbers = ", ".join(map(str, attached))
+        return Finding(
+            Verdict.STILL_TRUE if same else Verdict.CHANGED,
+            f"the cgroup has {'program' if same else 'programs'} {numbers}",
+        )
 
     def describe(self) -> str:
         allowed = sum(verb == "allow" for verb, _ in self.rules)
@@ -306,6 +315,10 @@ def device_rule_text(kind: str, major: int | None, minor: int | None, access: st
     """A rule in the words of devices.allow: `c 1:3 rwm`, `a *:* rwm`."""
     numbers = ":".join("*" if each is None else str(each) for each in (major, minor))
     return f"{kind} {numbers} {access}"
+
+
+def _opened_cgroup(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _filter_rule(verb: str, rule: str) -> DeviceFilterRule:

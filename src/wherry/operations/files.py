@@ -37,6 +37,8 @@ class MakeDirectory(Operation):
         return {"path": self.path, "made": True}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
+        if not evidence.get("made"):
+            return  # It was there before, and is somebody else's.
         try:
             os.rmdir(self.path)
         except FileNotFoundError:

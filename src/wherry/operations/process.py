@@ -12,6 +12,7 @@ from wherry.linux import process as kernel
 from wherry.linux import rlimits
 from wherry.linux.mounts import closing
 from wherry.linux.syscall import KernelError
+from wherry.operations.apparmor import CONFINEMENT
 from wherry.operations.looking import (
     GONE,
     file_finding,
@@ -32,6 +33,7 @@ from wherry.operations.terminals import CONSOLE
 
 CHANNEL = "channel"
 GATE = "gate"
+_KEPT = (CHANNEL, CONSOLE, GATE, CONFINEMENT)
 """A listening socket: whoever connects to it may let a parked process go."""
 
 _SECRET = re.compile(
@@ -238,7 +240,7 @@ class SetRlimit(Operation):
 class CloseDescriptors(Operation):
     """Close every descriptor but 0, 1, 2, the channel to the parent, and what goes through it.
 
-    The channel, the gate and the console's master close at the execve.
+    The channel, the gate, the console's master and what takes the profile close at the execve.
     """
 
     kind: ClassVar[str] = "close-descriptors"
@@ -248,7 +250,7 @@ class CloseDescriptors(Operation):
     """How many after 2 the program gets (`--preserve-fds`, LISTEN_FDS)."""
 
     def do(self, hands: Hands) -> Evidence:
-        kept = {hands.get(name) for name in (CHANNEL, CONSOLE, GATE) if hands.holds(name)}
+        kept = {hands.get(name) for name in _KEPT if hands.holds(name)}
         kernel.close_all_but(frozenset({*range(3 + self.preserved), *kept}))
         return {}
 

@@ -1,7 +1,9 @@
 """What a program reads from and writes to: a terminal of its own, or the engine's pipes."""
 
+import errno
 import fcntl
 import os
+import stat
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
@@ -28,6 +30,7 @@ TERMINAL = "terminal"
 STDIO = ("stdin", "stdout", "stderr")
 
 _PTY_MAJORS = range(136, 144)
+_NULL = os.makedev(1, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +144,45 @@ class AttachStdio(Operation):
 
     def describe(self) -> str:
         return "take the engine's pipes as descriptors 0, 1 and 2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnStdio(Operation):
+    """Give descriptors 0, 1 and 2 to the program's user, who could not open them by name else.
+
+    What is nobody's to give (a file of a read-only mount, of a user that the user namespace
+    has not) stays as it is; /dev/null is everybody's.
+    """
+
+    kind: ClassVar[str] = "own-stdio"
+    aspect: ClassVar[Aspect] = Aspect.PROCESS
+
+    uid: int
+
+    def do(self, hands: Hands) -> Evidence:
+        return {"given": sum(self._is_given(descriptor) for descriptor in range(3))}
+
+    def _is_given(self, descriptor: int) -> bool:
+        seen = os.fstat(descriptor)
+        is_null = stat.S_ISCHR(seen.st_mode) and seen.st_rdev == _NULL
+        if is_null or seen.st_uid == self.uid:
+            return False
+        try:
+            os.fchown(descriptor, self.uid, -1)
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EINVAL, errno.EROFS):
+                return False
+            raise
+        return True
+
+    def describe(self) -> str:
+        return f"give descriptors 0, 1 and 2 to user {self.uid}"
+
+    def shell(self) -> str:
+        return f"chown {self.uid} /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (Call("fchown"),) * int(str(evidence.get("given") or 0))
 
 
 def _above_stdio(descriptor: int) -> int:

@@ -121,8 +121,11 @@ class Attendant:
             socket.send_fds(agent, [json.dumps(told).encode()], descriptors)
 
 
-def run_hooks(moment: str, hooks: tuple[Hook, ...], state: str, pid: int) -> list[str]:
-    """Run hooks in the host's namespaces; go on after a failure, and return the texts."""
+def run_hooks(
+    moment: str, hooks: tuple[Hook, ...], state: str, pid: int, *, goes_on: bool = True
+) -> list[str]:
+    """Run hooks in the host's namespaces, after a failure only when it `goes_on`; the texts of
+    failures."""
     problems: list[str] = []
     for operation in hook_operations(moment, hooks, state, pid):
         try:
@@ -130,6 +133,8 @@ def run_hooks(moment: str, hooks: tuple[Hook, ...], state: str, pid: int) -> lis
                 execute((operation,), Hands(), [])
         except OperationFailed as error:
             problems.append(str(error))
+            if not goes_on:
+                break
     return problems
 
 

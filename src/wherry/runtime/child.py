@@ -21,7 +21,7 @@ from wherry.runtime.accounts import Identity
 from wherry.runtime.attending import hook_operations
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_plan import INIT_IN_CONTAINER
-from wherry.runtime.privilege_plan import execve_operation, last_plan
+from wherry.runtime.privilege_plan import execve_operation, last_plan, late_confinement
 from wherry.runtime.programs import find_program
 
 
@@ -108,9 +108,9 @@ def _carry_out(work: ChildWork, channel: socket.socket, descriptors: Mapping[str
         channel = handshake.wait_at_gate(hands.give(GATE))
     if handshake.wait_for_release(channel):
         try:
-            execute(
-                hook_operations("startContainer", work.start_hooks, work.state, pid), hands, []
-            )
+            if work.start_hooks:
+                hooks = hook_operations("startContainer", work.start_hooks, work.state, pid)
+                execute((*hooks, *late_confinement(work.process)), hands, [])
             work.execve(identity, program).do(hands)
         except OperationFailed as error:
             handshake.send_failure(channel, handshake.failure_of(error))

@@ -91,6 +91,10 @@ def cpu_weight(shares: int) -> int:
 
 
 def _legacy_memory(memory: Memory) -> Iterator[Setting]:
+    if memory.use_hierarchy:
+        # Before anything is accounted: later the kernel would refuse it (memory.rst, 6).
+        option = "resources.memory.useHierarchy"
+        yield Setting("memory", "memory.use_hierarchy", "1", option)
     if memory.limit is not None:
         value, option = str(memory.limit), f"--memory {_size(memory.limit)}"
         yield Setting("memory", "memory.limit_in_bytes", value, option)
@@ -147,7 +151,8 @@ def _legacy_network(network: NetworkClass) -> Iterator[Setting]:
 
 
 def _unified_memory(memory: Memory) -> Iterator[Setting]:
-    """Version 1's swappiness, out-of-memory switch and kernel limits have no counterpart."""
+    """Version 1's swappiness, out-of-memory switch and kernel limits have no counterpart;
+    what useHierarchy asks for is always so."""
     if memory.limit is not None:
         option = f"--memory {_size(memory.limit)}"
         yield Setting("memory", "memory.max", _or_max(memory.limit), option)

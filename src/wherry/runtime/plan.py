@@ -36,6 +36,7 @@ from wherry.runtime.namespace_plan import (
 from wherry.runtime.privilege_plan import (
     confinement,
     label_files,
+    late_confinement,
     oom_score,
     require_selinux,
 )
@@ -146,7 +147,8 @@ def _child_operations(subject: Subject, machine: Machine) -> Iterator[Operation]
     yield SetDumpable(
         is_dumpable=False, why="processes of a shared pid namespace must not look into the engine"
     )
-    yield from confinement(spec.process, machine)
+    has_hooks = bool(spec.hooks.create_container or spec.hooks.start_container)
+    yield from confinement(spec.process, machine, is_later=has_hooks)
     yield SetUmask(
         mask=0,
         is_passing=True,
@@ -206,6 +208,8 @@ def _hooks_before_the_pivot(subject: Subject) -> Iterator[Operation]:
         "creating",
     )
     yield from hook_operations("createContainer", hooks.create_container, state)
+    if hooks.create_container and not hooks.start_container:
+        yield from late_confinement(subject.spec.process)
 
 
 def _entered_files(subject: Subject, layout: CgroupLayout) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from wherry.linux.scheduling import DOMAINS, IO_CLASSES, POLICIES, POLICY_FLAGS
 from wherry.oci.runtime_spec import Capabilities, Personality, Process
-from wherry.operations.apparmor import ConfineOnExec
+from wherry.operations.apparmor import ConfineOnExec, OpenConfinement
 from wherry.operations.identity import (
     LimitBoundingSet,
     LoadSeccomp,
@@ -18,7 +18,7 @@ from wherry.operations.plan import Operation, Plan
 from wherry.operations.process import CloseDescriptors, Execve, SetOomScore, SetRlimit
 from wherry.operations.scheduling import SetIoPriority, SetPersonality, SetScheduler
 from wherry.operations.security_labels import OpenLabel, SetLabel
-from wherry.operations.terminals import AttachStdio, AttachTerminal
+from wherry.operations.terminals import AttachStdio, AttachTerminal, OwnStdio
 from wherry.runtime.accounts import Identity
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import PlanRefused
@@ -50,7 +50,7 @@ def last_plan(
     with it, as late as possible, so that it need not allow what happens here.
     """
     return (
-        *_stdio_and_limits(process, terminal=terminal),
+        *_stdio_and_limits(process, identity, terminal=terminal),
         *scheduling(process),
         *_personality(personality),
         *_labels(process),
@@ -71,11 +71,15 @@ def check_attributes(process: Process, personality: Personality | None) -> None:
     tuple(_personality(personality))
 
 
-def _stdio_and_limits(process: Process, *, terminal: bool) -> Iterator[Operation]:
+def _stdio_and_limits(
+    process: Process, identity: Identity, *, terminal: bool
+) -> Iterator[Operation]:
     if terminal:
         yield AttachTerminal(why="--tty")
     else:
         yield AttachStdio(why="the shim reads what the program writes, for logs and attach")
+    if identity.uid:
+        yield OwnStdio(uid=identity.uid, why="the program may open /dev/stdout and the like anew")
     for limit in process.rlimits:
         option = f"--ulimit {limit.type.removeprefix('RLIMIT_').lower()}={limit.soft}:{limit.hard}"
         yield SetRlimit(name=limit.type, soft=limit.soft, hard=limit.hard, why=option)
@@ -177,14 +181,26 @@ def execve_operation(
     )
 
 
-def confinement(process: Process, machine: Machine) -> Iterator[Operation]:
-    """The security module's profile for the program, asked for while /proc is the host's.
+def confinement(
+    process: Process, machine: Machine, *, is_later: bool = False
+) -> Iterator[Operation]:
+    """The security module's profile for the program, asked for while /proc is the host's; with
+    `is_later` only what takes it is opened, for `late_confinement` after the hooks.
 
     Raises: PlanRefused where the host has no AppArmor.
     """
     if process.apparmor_profile:
         if not machine.has_apparmor:
             raise PlanRefused("apparmor: config provided but apparmor not supported")
+        if is_later:
+            yield OpenConfinement(why="hooks in the container run without the program's profile")
+        else:
+            yield from late_confinement(process)
+
+
+def late_confinement(process: Process) -> Iterator[Operation]:
+    """The profile itself."""
+    if process.apparmor_profile:
         yield ConfineOnExec(
             profile=process.apparmor_profile,
             why="default: wherry-default where there is AppArmor (--security-opt apparmor=...)",

@@ -75,6 +75,14 @@ def test_out_of_memory(engine: Engine, probe: Path) -> None:
     assert actions.index("oom") < actions.index("die")
 
 
+def test_the_device_filter_is_seen(engine: Engine) -> None:
+    """`explain --live` finds the program that was attached."""
+    container = engine.docker_ok("run", "-d", "busybox", "sleep", "1000")
+    live = engine.wherry("explain", "--live", container).stdout
+    assert "device filter" in live
+    assert "the cgroup has program" in live
+
+
 def test_process_limit(engine: Engine, probe: Path) -> None:
     """pids.max refuses the process that would be one too many."""
     flags = ("--rm", "--pids-limit", "10", "-v", f"{probe}:/probe:ro")

@@ -164,6 +164,52 @@ def test_limits_are_changed(bundle: Bundle) -> None:
     assert "pids.limit: expected a whole number, not 'x'" in wrong.stderr
 
 
+def test_device_rules_are_changed(bundle: Bundle) -> None:
+    """`devices` of an update replace the container's own; limits below what is in use are
+    refused when checkBeforeUpdate asks for it."""
+    shown = {"destination": "/dev/tun", "source": "/dev/net/tun", "options": ["bind"]}
+    bundle.spec["mounts"].append(shown)
+    bundle.wants("sleep", "1000")
+    bundle.makes("run", "-d", bundle.name)
+    opens = ("exec", bundle.name, "sh", "-c", ": < /dev/tun")
+    assert "permitted" in bundle.does(*opens, fails=True).stderr
+
+    def changed(rules: list[dict[str, object]]) -> None:
+        text = json.dumps({"devices": rules})
+        bundle.does("update", "-r", "-", bundle.name, stdin=None, input=text)
+
+    changed([{"allow": True, "type": "c", "major": 10, "minor": 200, "access": "rwm"}])
+    bundle.does(*opens)
+    changed([{"allow": False, "access": "rwm"}])
+    assert bundle.does(*opens, fails=True).returncode != 0
+    refused = bundle.does(
+        "update", "-r", "-", bundle.name, stdin=None, fails=True,
+        input='{"memory": {"limit": 4096, "checkBeforeUpdate": true}}',
+    )  # fmt: skip
+    assert "memory.limit: 4096 is less than the" in refused.stderr
+
+
+def test_a_poststart_hook_that_fails(bundle: Bundle) -> None:
+    """`start` says why and the container is stopped; `run` leaves nothing."""
+    bundle.spec["hooks"] = {"poststart": [{"path": "/bin/false"}]}
+    bundle.wants("sleep", "1000")
+    bundle.makes("create", bundle.name)
+    refused = bundle.does("start", bundle.name, fails=True)
+    assert "poststart hook /bin/false" in refused.stderr
+    assert bundle.state()["status"] == "stopped"
+    bundle.does("delete", bundle.name)
+    assert "poststart hook" in bundle.does("run", bundle.name, fails=True).stderr
+    assert bundle.left() == []
+
+
+def test_stdio_is_the_users(bundle: Bundle) -> None:
+    """A program of another user opens its pipes by name."""
+    bundle.spec["process"]["user"] = {"uid": 1000, "gid": 1000}
+    bundle.wants("sh", "-c", "echo out > /proc/self/fd/1; echo err > /proc/self/fd/2")
+    done = bundle.does("run", bundle.name)
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
+
+
 def test_list_and_log(bundle: Bundle) -> None:
     """Containers are listed as runc lists them; errors go to the log in its form."""
     bundle.wants("sleep", "1000")

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from support.containers import Box
+from support.daemon import Engine
+from wherry.linux import apparmor
 from wherry.oci.runtime_spec import (
     Hook,
     Hooks,
@@ -187,3 +189,20 @@ def test_scheduling_and_personality(box: Box) -> None:
     assert fields[16] == "7"  # nice (proc(5), field 19)
     assert fields[38] == "3"  # SCHED_BATCH (field 41)
     assert int(personality, 16) & 0xFF == 8
+
+
+@pytest.mark.skipif(not apparmor.is_enabled(), reason="this kernel has no AppArmor")
+@pytest.mark.parametrize("moment", ["create_container", "start_container"])
+def test_hooks_are_not_confined(box: Box, engine: Engine, tmp_path: Path, moment: str) -> None:
+    """A hook in the container runs without the profile, which the program gets after it."""
+    engine.docker_ok("run", "--rm", "busybox", "true")  # the engine has loaded the profile
+    note = "/seen" if moment == "start_container" else str(tmp_path / "seen")
+    script = f"cat /proc/self/attr/current > {note}"
+    hook = Hook(path="/bin/sh", args=("sh", "-c", script), env=("PATH=/bin:/usr/bin",))
+    process = replace(box.spec.process, apparmor_profile="wherry-default")
+    box.spec = replace(box.spec, process=process, hooks=Hooks(**{moment: (hook,)}))
+    outcome = box.runs("sh", "-c", "cat /proc/self/attr/current; cat /seen 2> /dev/null; :")
+    assert outcome.failure is None
+    lines = outcome.output.split()
+    seen = lines[2] if moment == "start_container" else Path(note).read_text().strip()
+    assert (lines[0], seen) == ("wherry-default", "unconfined")

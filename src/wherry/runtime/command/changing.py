@@ -2,22 +2,24 @@
 
 import os
 import sys
+from dataclasses import replace
 
 from wherry.kit.byte_sizes import parse_size
 from wherry.linux import cgroups
 from wherry.linux.cgroups import Hierarchy
 from wherry.oci import json_fields
 from wherry.oci.resources_json import resources_from_json
-from wherry.oci.runtime_spec import BlockIo, Cpu, Memory, Resources
+from wherry.oci.runtime_spec import BlockIo, Cpu, DeviceRule, Memory, Resources
 from wherry.operations.cgroup_changes import ChangeCgroupFile
-from wherry.operations.plan import Hands, OperationFailed, Plan, execute
+from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, execute
 from wherry.runtime import signals
 from wherry.runtime.cgroup_settings import Setting
 from wherry.runtime.command.arguments import Arguments, UsageError
 from wherry.runtime.command.records import CommandFailed, Record, StateDirectory, status_of
-from wherry.runtime.limits import limit_settings
+from wherry.runtime.limits import device_operation, limit_settings
 from wherry.runtime.machine import this_machine
 
+_MEMORY_IN_USE = ("memory.usage_in_bytes", "memory.current")
 _MEMORY_AND_SWAP = ("memory.memsw.limit_in_bytes", "memory.swap.max")
 
 
@@ -45,6 +47,7 @@ def update_container(state: StateDirectory, arguments: Arguments) -> int:
     if status_of(state, record) == "stopped":
         raise CommandFailed("container not running")
     resources = wanted_resources(arguments)
+    _check_usage(record, resources.memory or Memory())
     try:
         execute(_changes(record, resources), Hands(), [])
     except OperationFailed as error:
@@ -114,25 +117,61 @@ def _changes(record: Record, resources: Resources) -> Plan:
         settings.sort(key=lambda each: each.file not in _MEMORY_AND_SWAP)
     if resources.pids_limit is not None and resources.pids_limit <= 0:
         settings.append(Setting("pids", "pids.max", "max", "--pids-limit"))
-    return tuple(
+    directories = _directories(record, layout.hierarchies())
+    changes: tuple[Operation, ...] = tuple(
         ChangeCgroupFile(
-            path=f"{_directory_of(record, each, layout.hierarchies())}/{each.file}",
+            path=f"{_directory_of(each, directories)}/{each.file}",
             value=each.value,
             why=f"update {each.why}",
         )
         for each in settings
     )
+    if not resources.devices:
+        return changes
+    # The rules are whole: what the container had before is not part of them. They come last,
+    # since nobody can tell from the kernel what to write to have the former ones back.
+    rules = (DeviceRule(allow=False), *resources.devices)
+    devices = device_operation(replace(resources, devices=rules), directories)
+    if devices is None:
+        raise CommandFailed("devices: this host has no devices cgroup controller")
+    return (*changes, devices)
 
 
-def _directory_of(record: Record, setting: Setting, hierarchies: tuple[Hierarchy, ...]) -> str:
-    """The container's directory of a setting's controller. Raises: CommandFailed."""
+def _check_usage(record: Record, memory: Memory) -> None:
+    """With checkBeforeUpdate a limit below what is in use is refused, on version 2 as well,
+    where the kernel would kill instead (config-linux.md, "Memory"). Raises: CommandFailed."""
+    if not memory.check_before_update or memory.limit is None or memory.limit < 0:
+        return
+    for path in record.cgroup_paths:
+        for name in _MEMORY_IN_USE:
+            if os.path.exists(f"{path}/{name}"):
+                used = cgroups.read_number(path, name) or 0
+                if used > memory.limit:
+                    raise CommandFailed(
+                        f"memory.limit: {memory.limit} is less than the {used} bytes in use"
+                        " (memory.checkBeforeUpdate)"
+                    )
+
+
+def _directories(record: Record, hierarchies: tuple[Hierarchy, ...]) -> dict[str, str]:
+    """The container's directory of each controller; "" is the version 2 tree itself."""
+    found: dict[str, str] = {}
     for hierarchy in hierarchies:
-        has_it = setting.controller in hierarchy.controllers
-        if has_it or (setting.controller == "cgroup" and hierarchy.version == 2):
-            for path in record.cgroup_paths:
-                if path.startswith(f"{hierarchy.mount_point}/"):
-                    return path
-    raise CommandFailed(f"{setting.file}: this host has no {setting.controller} cgroup controller")
+        for path in record.cgroup_paths:
+            if path.startswith(f"{hierarchy.mount_point}/"):
+                names = (*hierarchy.controllers, *([""] if hierarchy.version == 2 else []))
+                found |= dict.fromkeys(names, path)
+    return found
+
+
+def _directory_of(setting: Setting, directories: dict[str, str]) -> str:
+    """The container's directory of a setting's controller. Raises: CommandFailed."""
+    name = "" if setting.controller == "cgroup" else setting.controller
+    if name not in directories:
+        raise CommandFailed(
+            f"{setting.file}: this host has no {setting.controller} cgroup controller"
+        )
+    return directories[name]
 
 
 def _raises_swap(record: Record, resources: Resources) -> bool:

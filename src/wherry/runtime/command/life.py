@@ -81,8 +81,23 @@ def start_container(state: StateDirectory, arguments: Arguments) -> int:
     if failure is not None:
         raise CommandFailed(f"{_NOT_STARTED}: {failure.message}")
     spec = state.read_spec(container_id)
-    _tell(run_hooks("poststart", spec.hooks.poststart, _state(record, "running"), record.pid))
+    try:
+        _run_poststart(spec, record)
+    except CommandFailed:
+        _kill_and_wait(record)  # It is stopped, and `delete` clears it away.
+        raise
     return 0
+
+
+def _run_poststart(spec: RuntimeSpec, record: Record) -> None:
+    """Tell the hooks that the program runs; one that fails ends it (runtime.md, "Lifecycle").
+
+    Raises: CommandFailed.
+    """
+    state = _state(record, "running")
+    problems = run_hooks("poststart", spec.hooks.poststart, state, record.pid, goes_on=False)
+    if problems:
+        raise CommandFailed(problems[0])
 
 
 def run_container(state: StateDirectory, arguments: Arguments) -> int:
@@ -104,7 +119,7 @@ def run_container(state: StateDirectory, arguments: Arguments) -> int:
             console = init.console
         init.start()
         write_pid_file(arguments, record.pid)
-        _tell(run_hooks("poststart", spec.hooks.poststart, _state(record, "running"), record.pid))
+        _run_poststart(spec, record)
     if is_detached:
         return 0
     status = wait_in_foreground(init.pid, init.pidfd, console)
