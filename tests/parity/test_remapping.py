@@ -188,3 +188,17 @@ def test_no_mapping(setting: str, sentence: str) -> None:
         assert sentence in str(caught.value)
     finally:
         engine.close()
+
+
+def test_the_network_is_the_containers(remapped: Engine) -> None:
+    """Root of the container has raw sockets and, with NET_ADMIN, its interfaces; a container
+    on another's network has its own user namespace; `--network none` works too."""
+    assert "1 packets received" in _run(remapped, "busybox", "ping", "-c1", "127.0.0.1")
+    link = ("ip", "link", "set", "lo", "mtu", "1400")
+    _run(remapped, "--cap-add", "NET_ADMIN", "busybox", *link)
+    _run(remapped, "--network", "none", "--cap-add", "NET_ADMIN", "busybox", *link)
+    refused = remapped.docker("run", "--rm", "busybox", *link)
+    assert "ermitted" in refused.stderr
+    remapped.docker_ok("run", "-d", "--name", "donor", "busybox", "sleep", "1000")
+    assert _run(remapped, "--network", "container:donor", "busybox", "id", "-u") == "0"
+    assert "1 packets received" in remapped.docker_ok("exec", "donor", "ping", "-c1", "127.0.0.1")

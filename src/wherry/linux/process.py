@@ -5,11 +5,14 @@ Preconditions of everything that forks here: one thread.
 
 import ctypes
 import errno
+import fcntl
 import os
 import signal
 
 from wherry.linux.syscall import KernelError, number, syscall
 
+_NS_GET_USERNS = 0xB701
+_NS_GET_NSTYPE = 0xB703
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -64,6 +67,24 @@ _fork_syscall.restype = ctypes.c_long
 _before_fork = ctypes.pythonapi.PyOS_BeforeFork
 _after_fork_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
 _after_fork_child = ctypes.pythonapi.PyOS_AfterFork_Child
+
+
+def namespace_kind(namespace: int) -> int:
+    """Which kind of namespace a descriptor is, as its CLONE_NEW flag (ioctl_ns(2)).
+
+    Raises: OSError.
+    """
+    return fcntl.ioctl(namespace, _NS_GET_NSTYPE)
+
+
+def owner_of_namespace(namespace: int) -> int:
+    """Open the user namespace that owns a namespace (ioctl_ns(2)); the caller's to close.
+
+    Raises: OSError.
+    """
+    opened = fcntl.ioctl(namespace, _NS_GET_USERNS)
+    os.set_inheritable(opened, False)
+    return opened
 
 
 def unshare(flags: int) -> None:

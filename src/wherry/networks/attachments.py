@@ -297,7 +297,7 @@ class Attachments:
             await self._reserve_ports(request, attached)
             await self._write_files(request, attached.endpoints)
             undo.push(self._leave, request.container_id, attached)
-            journal = await to_its_end(self._joins.make(attached))
+            journal = await to_its_end(self._joins.make(attached, request.id_maps))
             undo.push(self._names.forget, request.container_id)
             journal += await self._names.serve(
                 request.container_id, path, attached.endpoints, request.network
@@ -351,7 +351,7 @@ class Attachments:
         await self._write_files(request, [])
         async with UndoStack() as undo:
             undo.push(self._joins.release_namespace, path)
-            journal = await to_its_end(self._joins.make_empty(path))
+            journal = await to_its_end(self._joins.make_empty(path, request.id_maps))
             undo.keep()
         return journal
 

@@ -18,6 +18,7 @@ from wherry.networks.host_ports import HostPorts
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, Operation, OperationFailed, Plan
+from wherry.operations.user_namespaces import IdMap
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +69,10 @@ class Joins:
 
     # -- joining -----------------------------------------------------------------------------
 
-    async def make(self, attached: Attached) -> Journal:
+    async def make(self, attached: Attached, id_maps: tuple[IdMap, IdMap]) -> Journal:
         """Make the namespace and join it to its networks."""
         path = attached.namespace_path
-        container_netlink, lines = await self._jobs.make_network_namespace(path)
+        container_netlink, lines = await self._jobs.make_network_namespace(path, id_maps)
         try:
             journal = await self.join(
                 path, container_netlink, attached.endpoints, first=bridge_driver.loopback_up(path)
@@ -85,9 +86,9 @@ class Joins:
             os.close(container_netlink)
         return journals.from_json(lines) + journal
 
-    async def make_empty(self, path: str) -> Journal:
+    async def make_empty(self, path: str, id_maps: tuple[IdMap, IdMap]) -> Journal:
         """Make a namespace that has its loopback alone. Raises: StepFailed."""
-        container_netlink, lines = await self._jobs.make_network_namespace(path)
+        container_netlink, lines = await self._jobs.make_network_namespace(path, id_maps)
         try:
             done = await self._offload(
                 connections.connect,

@@ -8,13 +8,16 @@ from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal
+from wherry.operations.user_namespaces import IdMap
 
 
 class NamespaceJobs(Protocol):
     """Work inside network namespaces, done by somebody who may enter them."""
 
-    async def make_network_namespace(self, path: str) -> tuple[int, list[journals.Line]]:
-        """Make a namespace that stays at a path.
+    async def make_network_namespace(
+        self, path: str, id_maps: tuple[IdMap, IdMap]
+    ) -> tuple[int, list[journals.Line]]:
+        """Make a namespace that stays at a path; with id maps, owned by a user namespace.
 
         Returns a NETLINK_ROUTE socket opened inside, which the caller closes, and the journal
         entries of what was done.
@@ -65,5 +68,8 @@ class AttachRequest:
     """With the image's exposed ports merged in."""
     files_directory: str
     """Exists; hosts, resolv.conf and hostname are written there."""
+    id_maps: tuple[IdMap, IdMap] = ((), ())
+    """Of users and groups: the user namespace that the container and its network are to have;
+    empty: the host's."""
     joined: Sandbox | None = None
     """The sandbox of the other container in `container:ID` mode."""

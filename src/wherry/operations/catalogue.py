@@ -116,6 +116,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     security_labels.SetLabel,
     sysctls.HoldProcfs,
     sysctls.SetSysctl,
+    user_namespaces.EnterOwnedNetwork,
     user_namespaces.ForkInUserNamespace,
     user_namespaces.MakeUserNamespace,
     user_namespaces.OpenUserNamespace,

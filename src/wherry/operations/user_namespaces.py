@@ -21,6 +21,7 @@ makes the namespaces whose maps idmapped mounts show owners through (mount_setat
 
 import errno
 import os
+from collections.abc import Callable
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
@@ -63,24 +64,13 @@ class MakeUserNamespace(Operation):
     gid_map: IdMap
 
     def do(self, hands: Hands) -> Evidence:
-        ready, ready_writer = os.pipe2(os.O_CLOEXEC)
-        waiting, waiting_writer = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
-        if pid == 0:
-            _live_in_a_new_namespace(ready_writer, waiting, waiting_writer)
-        os.close(ready_writer)
-        os.close(waiting)
-        try:
-            answer = os.read(ready, 16).decode("ascii")
-            if answer != "ok":
-                raise OSError(int(answer), os.strerror(int(answer)))
+        def mapped(pid: int) -> None:
             _write(f"/proc/{pid}/uid_map", _lines(self.uid_map))
             _write(f"/proc/{pid}/gid_map", _lines(self.gid_map))
-            namespace = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            os.close(ready)
-            os.close(waiting_writer)
-            _reap(pid)
+
+        namespace = _made_elsewhere(
+            lambda: kernel.unshare(kernel.CLONE_NEWUSER), "user", completed=mapped
+        )
         hands.hold(self.name, namespace)
         return {"user_ns": os.fstat(namespace).st_ino}
 
@@ -111,6 +101,43 @@ class MakeUserNamespace(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnterOwnedNetwork(Operation):
+    """Enter a new network namespace that the user namespace in Hands owns.
+
+    Only capabilities in the owner count in a network namespace (user_namespaces(7)): root of
+    the container would have no raw socket and no interface to set up in one of the host's.
+    The caller itself stays in its user namespace, from which there is no way back.
+    """
+
+    kind: ClassVar[str] = "enter-owned-network"
+    aspect: ClassVar[Aspect] = Aspect.NAMESPACE
+
+    def do(self, hands: Hands) -> Evidence:
+        owner = hands.get(USER)
+
+        def made() -> None:
+            kernel.setns(owner, kernel.CLONE_NEWUSER)
+            kernel.unshare(kernel.CLONE_NEWNET)
+
+        with closing(_made_elsewhere(made, "net")) as namespace:
+            kernel.setns(namespace, kernel.CLONE_NEWNET)
+            return {"net_ns": os.fstat(namespace).st_ino}
+
+    def describe(self) -> str:
+        return "make a network namespace that the user namespace owns"
+
+    def shell(self) -> str:
+        return "unshare --net -- ..."
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return (
+            Call("setns", ("CLONE_NEWUSER",)),
+            Call("unshare", ("CLONE_NEWNET",)),
+            Call("setns", ("CLONE_NEWNET",)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenUserNamespace(Operation):
     """Hold a user namespace that exists, for the process that will be born in it."""
 
@@ -118,9 +145,13 @@ class OpenUserNamespace(Operation):
     aspect: ClassVar[Aspect] = Aspect.NAMESPACE
 
     path: str
+    """Of the user namespace, or of one that it owns, which keeps it."""
 
     def do(self, hands: Hands) -> Evidence:
         opened = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        if kernel.namespace_kind(opened) != kernel.CLONE_NEWUSER:
+            with closing(opened):
+                opened = kernel.owner_of_namespace(opened)
         hands.hold(USER, opened)
         return {"user_ns": os.fstat(opened).st_ino}
 
@@ -246,12 +277,42 @@ class ForkInUserNamespace(Operation):
         }
 
 
-def _live_in_a_new_namespace(ready: int, waiting: int, waiting_writer: int) -> None:
-    """In a child: make a user namespace, say so, and keep it until told to go."""
+def _made_elsewhere(
+    make: Callable[[], None], kind: str, completed: Callable[[int], None] | None = None
+) -> int:
+    """Open a namespace that a process makes which does nothing else. Raises: OSError.
+
+    With its pid the namespace can be completed before it is opened.
+    """
+    ready, ready_writer = os.pipe2(os.O_CLOEXEC)
+    waiting, waiting_writer = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        _live_in_a_new_namespace(make, ready_writer, waiting, waiting_writer)
+    os.close(ready_writer)
+    os.close(waiting)
+    try:
+        answer = os.read(ready, 16).decode("ascii")
+        if answer != "ok":
+            code = int(answer or errno.ECHILD)
+            raise OSError(code, os.strerror(code))
+        if completed is not None:
+            completed(pid)
+        return os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(ready)
+        os.close(waiting_writer)
+        _reap(pid)
+
+
+def _live_in_a_new_namespace(
+    make: Callable[[], None], ready: int, waiting: int, waiting_writer: int
+) -> None:
+    """In a child: make a namespace, say so, and keep it until told to go."""
     try:
         os.close(waiting_writer)
         try:
-            kernel.unshare(kernel.CLONE_NEWUSER)
+            make()
         except OSError as error:
             os.write(ready, str(error.errno).encode("ascii"))
         else:

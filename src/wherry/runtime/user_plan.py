@@ -45,7 +45,9 @@ def user_namespace(linux: Linux) -> Iterator[Operation]:
             raise PlanRefused("user namespace mappings specified, but no user namespace")
         return
     if wanted.path:
-        if has_maps:
+        networks = (each.path for each in linux.namespaces if each.type == "network")
+        # Who joins the owner of a network made it, and knows its maps.
+        if has_maps and wanted.path not in networks:
             raise PlanRefused("a user namespace that is joined has its id mappings already")
         yield OpenUserNamespace(path=wanted.path, why="linux.namespaces joins it")
         return

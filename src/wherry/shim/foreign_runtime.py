@@ -250,8 +250,11 @@ class ForeignRuntime:
                     options=("bind", "ro"),
                 ),
             )
+        # They know no user namespace by the network that it owns: theirs is another one.
         namespaces = tuple(
-            each for each in spec.linux.namespaces if each.type != "time" or each.path
+            replace(each, path="") if each.type == "user" else each
+            for each in spec.linux.namespaces
+            if each.type != "time" or each.path
         )
         spec = replace(
             spec,

@@ -16,18 +16,33 @@ from wherry.operations.name_server import NAME_SERVER, RedirectNameServer
 from wherry.operations.namespaces import JoinNamespace, Unshare
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute
 from wherry.operations.sysctls import SetSysctl
+from wherry.operations.user_namespaces import USER, EnterOwnedNetwork, IdMap, MakeUserNamespace
 from wherry.shim.views import open_view
 
 Done = tuple[Message, tuple[int, ...]]
 """What a job answers: results, and descriptors that are closed once they are sent."""
 
 
-def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
-    """A network namespace of its own for a container, kept at a path; entered by its maker."""
-    unshare = Unshare(
-        why="a container on a network has interfaces, addresses and ports of its own",
-        namespaces=("net",),
-    )
+def network_namespace_plan(
+    path: str, *, has_ipv6: bool, id_maps: tuple[IdMap, IdMap] = ((), ())
+) -> Plan:
+    """A network namespace of its own for a container, kept at a path; entered by its maker.
+
+    With id maps, of users and of groups, a new user namespace owns it and is kept by it.
+    """
+    why = "a container on a network has interfaces, addresses and ports of its own"
+    making: Plan = (Unshare(why=why, namespaces=("net",)),)
+    users, groups = id_maps
+    if users:
+        making = (
+            MakeUserNamespace(
+                name=USER,
+                uid_map=users,
+                gid_map=groups,
+                why="root of the container is nobody on the host (--userns, userns-remap)",
+            ),
+            EnterOwnedNetwork(why=why),
+        )
     no_ipv6 = SetSysctl(
         why="the default bridge has no IPv6, so no interface gets such an address",
         name="net/ipv6/conf/default/disable_ipv6",
@@ -36,7 +51,7 @@ def network_namespace_plan(path: str, *, has_ipv6: bool) -> Plan:
     pin = PinNetworkNamespace(
         why="the network is configured before the container's first process exists", path=path
     )
-    return (unshare, no_ipv6, pin) if has_ipv6 else (unshare, pin)
+    return (*making, no_ipv6, pin) if has_ipv6 else (*making, pin)
 
 
 def way_back() -> Plan:
@@ -52,7 +67,15 @@ def way_back() -> Plan:
 
 def make_network_namespace(message: Message) -> Done:
     """Make the namespace; answer the journal and a netlink socket inside. Raises: OSError."""
-    plan = network_namespace_plan(message["path"], has_ipv6=os.path.isdir("/proc/sys/net/ipv6"))
+    users, groups = (
+        tuple((inside, outside, size) for inside, outside, size in message.get(name, ()))
+        for name in ("users", "groups")
+    )
+    plan = network_namespace_plan(
+        message["path"],
+        has_ipv6=os.path.isdir("/proc/sys/net/ipv6"),
+        id_maps=(users, groups),
+    )
     journal, inside = _socket_inside(plan)
     return {"entries": journals.to_json(journal)}, (inside,)
 
@@ -122,12 +145,15 @@ def resolver_sockets(message: Message) -> Done:
 def _socket_inside(entering: Plan) -> tuple[Journal, int]:
     """Enter, open a netlink socket, and come back. Raises: OSError."""
     journal: Journal = []
+    hands = Hands()
     try:
-        execute(entering, Hands(), journal)
+        execute(entering, hands, journal)
         inside = open_socket()
-        execute(way_back(), Hands(), journal)
+        execute(way_back(), hands, journal)
     except OperationFailed as failed:
         raise OSError(str(failed)) from failed
+    finally:
+        hands.close()
     return journal, inside
 
 

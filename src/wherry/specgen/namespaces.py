@@ -83,7 +83,9 @@ def container_namespaces(
         if not of_host.get(kind)
     ]
     if is_remapped(spec, host.remapped):
-        chosen.insert(0, Namespace(type="user"))
+        # With a network of its own, it is the user namespace that owns that.
+        is_joining = kind_of_network is NetworkModeKind.CONTAINER
+        chosen.insert(0, Namespace(type="user", path="" if is_joining else network_path))
     if _owns_cgroup_namespace(spec, host):
         chosen.append(Namespace(type="cgroup"))
     return tuple(chosen)

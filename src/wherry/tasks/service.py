@@ -16,6 +16,7 @@ from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations import journal as journals
+from wherry.operations.user_namespaces import IdMap
 from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, LogOrder, Refused
 from wherry.shim.views import ViewMount
 from wherry.tasks import orphans
@@ -163,13 +164,19 @@ class Tasks:
 
     # -- jobs in namespaces ------------------------------------------------------------------
 
-    async def make_network_namespace(self, path: str) -> tuple[int, list[journals.Line]]:
+    async def make_network_namespace(
+        self, path: str, id_maps: tuple[IdMap, IdMap] = ((), ())
+    ) -> tuple[int, list[journals.Line]]:
         """Make a network namespace that stays at a path; its directory exists.
+
+        With id maps, of users and of groups, a new user namespace owns it.
 
         Returns a netlink socket inside it, which the caller closes, and the journal entries.
         Raises: StartFailed.
         """
-        answer = await self._spawner.ask("network_namespace", path=path)
+        answer = await self._spawner.ask(
+            "network_namespace", path=path, users=id_maps[0], groups=id_maps[1]
+        )
         return answer.descriptors[0], answer.results["entries"]
 
     async def open_netlink(self, path: str) -> int:

@@ -36,6 +36,7 @@ from wherry.networks import (
     NetworkTable,
     Sandbox,
 )
+from wherry.operations.user_namespaces import IdMap
 from wherry.programs import netd as netd_program
 from wherry.shim import jobs
 from wherry.store import Database
@@ -315,9 +316,12 @@ def _ask(address: str, port: int, protocol: str) -> tuple[str, str] | None:
 class ForkedJobs:
     """What the spawner does: namespaces, made by a forked child that ends right away."""
 
-    async def make_network_namespace(self, path: str) -> tuple[int, list[dict[str, object]]]:
+    async def make_network_namespace(
+        self, path: str, id_maps: tuple[IdMap, IdMap]
+    ) -> tuple[int, list[dict[str, object]]]:
         """As the protocol says."""
-        return _job(lambda: jobs.make_network_namespace({"path": path}), "entries")
+        message = {"path": path, "users": id_maps[0], "groups": id_maps[1]}
+        return _job(lambda: jobs.make_network_namespace(message), "entries")
 
     async def open_netlink(self, path: str) -> int:
         """As the protocol says."""

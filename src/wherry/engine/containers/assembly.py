@@ -28,6 +28,7 @@ from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox, rena
 from wherry.oci.runtime_spec import Seccomp
 from wherry.operations.journal_files import write_journal
 from wherry.operations.plan import journal_of
+from wherry.operations.user_namespaces import IdMap
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
     CGROUP_PARENT,
@@ -36,6 +37,7 @@ from wherry.specgen import (
     SandboxPaths,
     compiled_seccomp,
     find_devices,
+    is_remapped,
     runtime_spec,
 )
 from wherry.tasks import SpawnRequest, Task, Tasks
@@ -187,8 +189,19 @@ class ContainerAssembly:
             domainname=container.spec.domainname,
             network=self._defaults.completed(network),
             files_directory=self._paths.record_directory(container.id),
+            id_maps=self._id_maps(container),
             joined=joined,
         )
+
+    def _id_maps(self, container: Container) -> tuple[IdMap, IdMap]:
+        ids = self._host.remapped
+        if ids is None or not is_remapped(container.spec, ids):
+            return (), ()
+        users, groups = (
+            tuple((each.container_id, each.host_id, each.size) for each in mappings)
+            for mappings in (ids.uids, ids.gids)
+        )
+        return users, groups
 
     def _spawn_request(self, container: Container, sandbox: Sandbox) -> SpawnRequest:
         make_missing_bind_sources(container)
