@@ -2,9 +2,9 @@
 
 import os
 import sys
-from dataclasses import replace
 
 from wherry.kit.byte_sizes import parse_size
+from wherry.kit.values import replace
 from wherry.linux import cgroups
 from wherry.linux.cgroups import Hierarchy
 from wherry.oci import json_fields
