@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from files import Files  # noqa: E402
+from transfers import Transfers  # noqa: E402
 
 from support import http_over_unix  # noqa: E402
 from support.daemon import BUSYBOX, Engine  # noqa: E402
@@ -310,6 +311,7 @@ class Bench:
             "logs": self.logs,
             "latency": self.latency,
             "files": self.files,
+            "registry": self.registry,
             "watching": self.watching,
             "listing": self.listing,
             "runtimes": self.runtimes,
@@ -349,6 +351,33 @@ class Bench:
                 self.measure(name, unit, goal, times, lambda session, of=sample: of(made[session]))
             for files in made.values():
                 files.close()
+
+    def registry(self) -> None:
+        """Images to and from a registry and archives."""
+        with contextlib.ExitStack() as stack:
+            work = stack.enter_context(tempfile.TemporaryDirectory(prefix="wherry-bench-images-"))
+            made = {
+                session: stack.enter_context(Transfers.beside(session, Path(work)))
+                for session in (self.theirs, self.ours)
+                if session is not None
+            }
+            rows = (
+                ("pull of a 120 MB image from loopback", "s", "<= 0.4", 5, Transfers.pull_s),
+                ("push of a 120 MB image to loopback", "s", "<= 0.5", 5, Transfers.push_s),
+                ("load with a new layer of 120 MB", "s", "<= 0.5", 5, Transfers.load_s),
+                ("save of a 120 MB image", "s", "<= 1", 5, Transfers.save_s),
+                ("first container from 20 fresh layers", "ms", "<= 1", 10, Transfers.first_ms),
+                ("a pull's memory, above idle", "MiB", "<= 64 MiB", 3, Transfers.pull_mib),
+            )
+            for name, unit, goal, times, sample in rows:
+                self.measure(name, unit, goal, times, lambda session, of=sample: of(made[session]))
+            ours = made[self.ours]
+            row = Row("extraction of 20,000 files, beside GNU tar [s]", "s", "<= 1.2")
+            self.rows.append(row)
+            for _ in range(5):
+                row.theirs.append(ours.tar_s())
+                row.ours.append(ours.extraction_s())
+            print(row.text(), flush=True)
 
     def sequence(self) -> None:
         """Many containers, one after the other."""

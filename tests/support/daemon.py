@@ -119,10 +119,14 @@ class Engine:
 
     def close(self) -> None:
         """End the daemon and everything else in its machine; leave no file."""
+        self.leave_machine()
+        self.machine.close()
+
+    def leave_machine(self) -> None:
+        """End the daemon and leave no file; its machine is another engine's too."""
         live_engines.remove(self)
         if self.is_running:
             self.stop()
-        self.machine.close()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def log_tail(self, lines: int = 60, *, since_byte: int = 0) -> str:

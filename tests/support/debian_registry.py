@@ -26,7 +26,7 @@ def debian_registry(
 
     `tls` is a certificate and its key; `passwords` are the lines of an htpasswd file.
     """
-    root = Path(tempfile.mkdtemp(prefix="wh-registry-"))
+    root = Path(tempfile.mkdtemp(prefix=f"wh-{os.getpid()}-registry-"))
     root.chmod(0o755)
     secure = f"  tls:\n    certificate: {tls[0]}\n    key: {tls[1]}\n" if tls else ""
     lines = ""

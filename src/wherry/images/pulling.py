@@ -13,10 +13,10 @@ pull has fetched completely stays until the collector runs, for the next attempt
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from wherry.content import BlobWriter
+from wherry.content import FollowingReader
 from wherry.images.documents import read_document
 from wherry.images.image_table import LayerBlob, ManifestBlob, NewImage
 from wherry.images.leases import Lease
@@ -28,6 +28,7 @@ from wherry.model.errors import (
     ImageNotFound,
     ManifestRefused,
     PlatformMissing,
+    WherryError,
 )
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
 from wherry.model.outcomes import Progress
@@ -260,18 +261,33 @@ class _Pull:
 
     async def _all(self, wanted: tuple[_Wanted, ...]) -> None:
         fetches = []
-        async with asyncio.TaskGroup() as group:
-            for each in wanted:
-                if self._is_here(each):
-                    self._tell(Progress(status="Already exists", id=each.shown))
-                    continue
-                self._tell(Progress(status="Pulling fs layer", id=each.shown))
-                arrival = _Arrival()
-                fetches.append((each, arrival, group.create_task(self._fetch(each, arrival))))
-            for each, arrival, fetching in fetches:
-                await self._unpack(each, _parent(wanted, each), await arrival.wait())
-                await fetching
-                self._tell(Progress(status="Pull complete", id=each.shown))
+        with contextlib.ExitStack() as arrivals:
+            async with asyncio.TaskGroup() as group:
+                for each in wanted:
+                    if self._is_here(each):
+                        self._tell(Progress(status="Already exists", id=each.shown))
+                        continue
+                    self._tell(Progress(status="Pulling fs layer", id=each.shown))
+                    arrival = arrivals.enter_context(_Arrival())
+                    fetching = group.create_task(self._fetch(each, arrival))
+                    fetches.append((each, arrival, fetching))
+                for each, arrival, fetching in fetches:
+                    await self._unpack_next(wanted, each, arrival, fetching)
+                    self._tell(Progress(status="Pull complete", id=each.shown))
+
+    async def _unpack_next(
+        self,
+        wanted: tuple[_Wanted, ...],
+        layer: _Wanted,
+        arrival: "_Arrival",
+        fetching: asyncio.Task[None],
+    ) -> None:
+        try:
+            await self._unpack(layer, _parent(wanted, layer), await arrival.take())
+        except WherryError:
+            await fetching  # Bytes that are not the layer's are the better reason.
+            raise
+        await fetching
 
     async def _discard(self) -> None:
         """Remove what was unpacked; a thread that still unpacks ends with its blob."""
@@ -304,7 +320,7 @@ class _Pull:
         told_at = 0.0
         count = 0
         with self._content.ingest() as writer:
-            arrival.begin(writer)
+            arrival.begin(writer.follow())
             stream = self._pulls.client.blob(
                 self._repository, wanted.descriptor, self._credentials
             )
@@ -322,7 +338,7 @@ class _Pull:
         self._tell(Progress(status="Download complete", id=wanted.shown))
 
     async def _unpack(
-        self, wanted: _Wanted, parent: ChainId | None, writer: BlobWriter | None
+        self, wanted: _Wanted, parent: ChainId | None, arriving: FollowingReader | None
     ) -> None:
         """Unpack a layer while its blob arrives, or from the store where it is whole."""
         loop = asyncio.get_running_loop()
@@ -340,8 +356,8 @@ class _Pull:
         def unpack() -> StagedLayer:
             source = (
                 self._content.open(Digest(wanted.descriptor.digest))
-                if writer is None
-                else writer.follow()
+                if arriving is None
+                else arriving
             )
             with contextlib.closing(source):
                 return self._layers.stage(
@@ -354,23 +370,40 @@ class _Pull:
 
 
 class _Arrival:
-    """When a blob begins to come, and whether it comes at all."""
+    """When a blob begins to come, and whether it comes at all.
+
+    Its reader is opened then, and not when its turn to be unpacked comes: by that time the blob
+    may be whole, under another name.
+    """
 
     def __init__(self) -> None:
-        self._begun: asyncio.Future[BlobWriter | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._begun: asyncio.Future[FollowingReader | None] = loop.create_future()
+        self._is_taken = False
 
-    def begin(self, writer: BlobWriter) -> None:
+    def __enter__(self) -> "_Arrival":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close what was not unpacked."""
+        reader = self._begun.result() if self._begun.done() else None
+        if reader is not None and not self._is_taken:
+            reader.close()
+
+    def begin(self, reader: FollowingReader) -> None:
         """It can be read from now on."""
-        self._begun.set_result(writer)
+        self._begun.set_result(reader)
 
     def end(self) -> None:
         """It is whole and was whole already; or it will never come, and its fetch tells why."""
         if not self._begun.done():
             self._begun.set_result(None)
 
-    def wait(self) -> Awaitable[BlobWriter | None]:
-        """The writer to follow; None when the blob is to be read from the store."""
-        return self._begun
+    async def take(self) -> FollowingReader | None:
+        """The reader, to be closed by the taker; None: the blob is to be read from the store."""
+        reader = await asyncio.shield(self._begun)
+        self._is_taken = True
+        return reader
 
 
 def _layers(config: bytes, manifest: Manifest) -> tuple[_Wanted, ...]:

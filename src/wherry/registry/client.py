@@ -127,12 +127,12 @@ class RegistryClient:
             if answer.status != 200:
                 raise _reading_refused(answer, repository, reference)
             announced = answer.header("Docker-Content-Digest")
-            fetched = read_manifest(
+            actual = digest_of(answer.body)
+            if _DIGEST.fullmatch(announced) and announced != actual:
+                raise DigestMismatch(announced, actual)
+            return read_manifest(
                 answer.body, announced=answer.header("Content-Type"), expected=expected
             )
-            if _DIGEST.fullmatch(announced) and announced != fetched.digest:
-                raise DigestMismatch(announced, fetched.digest)
-            return fetched
 
         problem: WherryError | None = None
         async for asker in self._askers(repository, wanted, credentials):

@@ -1,0 +1,106 @@
+"""What Wherry pushes, others pull and run; what others push, Wherry does; under one digest."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.daemon import Engine
+from support.debian_registry import debian_registry
+from support.stock_engine import StockEngine
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.stock_differs]
+
+
+@pytest.fixture
+def registry(fresh_engine: Engine) -> Iterator[str]:
+    """A registry beside an engine of the test's own."""
+    with debian_registry(fresh_engine) as name:
+        yield name
+
+
+def words(engine: Engine, *command: str) -> str:
+    """Run a program in the engine's machine; what it prints."""
+    ran = subprocess.run(
+        engine.machine.command(*command),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, f"{command}: {ran.stderr}"
+    return ran.stdout.strip()
+
+
+def digest_there(engine: Engine, name: str) -> str:
+    """The digest of a tag's manifest, as skopeo sees it."""
+    shown = words(engine, "skopeo", "inspect", "--tls-verify=false", f"docker://{name}")
+    return str(json.loads(shown)["Digest"])
+
+
+def digest_here(engine: Engine, name: str) -> str:
+    """The digest under which an engine knows a name."""
+    repository = name.rpartition(":")[0]
+    listed = json.loads(engine.docker_ok("inspect", "-f", "{{json .RepoDigests}}", name))
+    (found,) = (each for each in listed if each.startswith(f"{repository}@"))
+    return str(found.partition("@")[2])
+
+
+def test_dockerd(fresh_engine: Engine, registry: str) -> None:
+    """Debian's dockerd runs an image of ours, and we run one of its."""
+    ours, theirs = f"{registry}/from/wherry:v1", f"{registry}/from/dockerd:v1"
+    stock = StockEngine("--bridge=none", "--iptables=false", machine=fresh_engine.machine)
+    fresh_engine.docker_ok("tag", "busybox", ours)
+    fresh_engine.docker_ok("push", ours)
+    try:
+        stock.start()
+        stock.docker_ok("pull", ours)
+        run = ("run", "--rm", "--network", "none")
+        assert stock.docker_ok(*run, ours, "echo", "ran") == "ran"
+        assert digest_here(stock, ours) == digest_here(fresh_engine, ours)
+        assert digest_here(stock, ours) == digest_there(fresh_engine, ours)
+        stock.bootstrap()
+        stock.docker_ok("tag", "busybox", theirs)
+        stock.docker_ok("push", theirs)
+        fresh_engine.docker_ok("pull", theirs)
+        assert fresh_engine.docker_ok(*run, theirs, "echo", "ran") == "ran"
+        assert digest_here(fresh_engine, theirs) == digest_here(stock, theirs)
+        # What came from a registry goes back byte for byte, under another name too.
+        again = f"{registry}/again/dockerd:v1"
+        fresh_engine.docker_ok("tag", theirs, again)
+        fresh_engine.docker_ok("push", again)
+        assert digest_there(fresh_engine, again) == digest_there(fresh_engine, theirs)
+    finally:
+        stock.leave_machine()
+
+
+def test_podman_and_skopeo(fresh_engine: Engine, registry: str, tmp_path: Path) -> None:
+    """podman runs an image of ours and pushes it on; skopeo copies it as an OCI layout."""
+    ours, theirs = f"{registry}/from/wherry:v1", f"{registry}/from/podman:v1"
+    fresh_engine.docker_ok("tag", "busybox", ours)
+    fresh_engine.docker_ok("push", ours)
+    near = fresh_engine.root / "p"  # podman refuses long paths.
+    podman = (
+        "podman", "--root", f"{near}/root", "--runroot", f"{near}/run", "--storage-driver", "vfs",
+        "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--tmpdir", f"{near}/tmp",
+    )  # fmt: skip
+    words(fresh_engine, *podman, "pull", "-q", "--tls-verify=false", ours)
+    shown = words(fresh_engine, *podman, "image", "inspect", "-f", "{{.Digest}}", ours)
+    assert shown == digest_here(fresh_engine, ours)
+    words(fresh_engine, *podman, "tag", ours, theirs)
+    words(fresh_engine, *podman, "push", "-q", "--tls-verify=false", theirs)
+    fresh_engine.docker_ok("pull", theirs)
+    assert fresh_engine.docker_ok("run", "--rm", theirs, "echo", "ran") == "ran"
+    layout = tmp_path / "layout"
+    copy = ("skopeo", "copy", "-q", "--src-tls-verify=false", "--preserve-digests")
+    words(fresh_engine, *copy, f"docker://{ours}", f"oci:{layout}:v1")
+    index = json.loads((layout / "index.json").read_text())
+    assert index["manifests"][0]["digest"] == digest_here(fresh_engine, ours)
+    saved = tmp_path / "saved.tar"
+    fresh_engine.docker_ok("save", "-o", str(saved), ours)
+    for kind in ("oci-archive", "docker-archive"):
+        config = words(fresh_engine, "skopeo", "inspect", "--config", f"{kind}:{saved}")
+        assert json.loads(config)["os"] == "linux"
