@@ -280,6 +280,10 @@ RULES: Mapping[type[WherryError], Rule] = {
             f'plugin "{e.driver}" not found'
         ),
     ),
+    kinds.PluginNotFound: Rule(404, lambda e: f'plugin "{e.name}" not found'),
+    kinds.PluginFailed: Rule(
+        500, lambda e: f"error while calling plugin {e.name}: {e.method}: {e.complaint}"
+    ),
     kinds.PathNotFound: Rule(
         404, lambda e: f"Could not find the file {e.path} in container {e.container}"
     ),

@@ -15,6 +15,7 @@ from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import EngineInfo
 from wherry.snapshots import Snapshots
 from wherry.specgen import HostFacts
+from wherry.volumes import Volumes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class SystemQueries:
         records: ContainerRecords,
         images: ImageStore,
         snapshots: Snapshots,
+        volumes: Volumes,
         events: EventLog,
         host: HostFacts,
         clock: Clock,
@@ -59,6 +61,7 @@ class SystemQueries:
         self._records = records
         self._images = images
         self._snapshots = snapshots
+        self._volumes = volumes
         self._events = events
         self._host = host
         self._clock = clock
@@ -99,7 +102,7 @@ class SystemQueries:
             data_root=identity.data_root,
             log_driver=identity.log_driver,
             log_drivers=DRIVERS,
-            volume_drivers=("local",),
+            volume_drivers=tuple(self._volumes.drivers()),
             network_drivers=("bridge", "host", "null"),
             cgroup_driver="cgroupfs",
             cgroup_version=str(self._host.cgroup_version),

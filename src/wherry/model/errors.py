@@ -327,6 +327,22 @@ class VolumeNameTaken(Conflict):
 
 
 @dataclass(eq=False)
+class PluginNotFound(NotFound):
+    """No plugin of this name, or none that does what is wanted."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class PluginFailed(Broken):
+    """A plugin can't be reached, answers nonsense, or complains."""
+
+    name: str
+    method: str
+    complaint: str
+
+
+@dataclass(eq=False)
 class VolumeDriverNotFound(NotFound):
     """No driver or plugin of this name is here."""
 

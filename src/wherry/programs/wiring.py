@@ -313,6 +313,7 @@ async def _wired(
         records=records,
         images=images,
         snapshots=snapshots,
+        volumes=volumes,
         events=events,
         host=ground.host,
         clock=ground.clock,

@@ -1,7 +1,8 @@
 """Named and anonymous volumes, and the drivers that keep their files.
 
 I own: the table of volumes, the directories of the driver `local` and what its options mount on
-them, and copying an image's files into a volume that is still empty.
+them, what is asked of a volume plugin, and copying an image's files into a volume that is still
+empty.
 I never: know which containers have a volume (engine counts them), resolve a path in a tree of
 somebody else's except by descriptor, or remove what was not made here.
 On disk I leave: `volumes/NAME/_data`, which is Docker's layout; in the kernel the mounts of

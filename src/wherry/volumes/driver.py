@@ -28,6 +28,10 @@ class VolumeDriver(Protocol):
         """Have its files where its mount point says; twice is once. Raises: StepFailed."""
         ...
 
+    def place(self, volume: Volume) -> str:
+        """Where the files of a volume are that `mount` mounted. Raises: StepFailed."""
+        ...
+
     def unmount(self, volume: Volume) -> None:
         """The last container that used it has ended. Raises: StepFailed."""
         ...

@@ -121,6 +121,10 @@ class LocalDriver:
                 failed.cause,
             ) from failed
 
+    def place(self, volume: Volume) -> str:
+        """Always where it was made."""
+        return volume.mount_point
+
     def unmount(self, volume: Volume) -> None:
         """Unmount what `mount` mounted. Raises: StepFailed."""
         if volume.options.get("type") and _is_mounted(volume.mount_point):

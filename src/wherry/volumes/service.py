@@ -1,9 +1,11 @@
 """Every volume of an engine, whichever driver keeps it."""
 
 import errno
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
@@ -11,6 +13,8 @@ from wherry.linux.files import open_in_root
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import (
     InvalidValue,
+    PluginFailed,
+    PluginNotFound,
     StepFailed,
     VolumeDriverNotFound,
     VolumeNameTaken,
@@ -19,11 +23,16 @@ from wherry.model.errors import (
 from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSpec
 from wherry.operations.plan import Hands, Journal, OperationFailed, execute
 from wherry.operations.volumes import PopulateVolume
+from wherry.plugins import PluginHost
 from wherry.snapshots import file_sizes
 from wherry.store import Database
 from wherry.volumes.driver import VolumeDriver
 from wherry.volumes.local import LocalDriver
+from wherry.volumes.plugin import PluginDriver
 from wherry.volumes.volume_table import VolumeTable
+
+_KIND = "VolumeDriver"
+_log = logging.getLogger(__name__)
 
 
 class Volumes:
@@ -33,13 +42,16 @@ class Volumes:
     to this process only, and told again at boot.
     """
 
-    def __init__(self, data_root: str, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, data_root: str, database: Database, clock: Clock, plugins: PluginHost | None = None
+    ) -> None:
         """Take over `volumes` of the data root, which is made if missing."""
         directory = f"{data_root}/volumes"
         os.makedirs(directory, mode=0o701, exist_ok=True)
         self._clock = clock
         self._table = VolumeTable(database)
-        self._drivers: dict[str, VolumeDriver] = {LOCAL: LocalDriver(directory)}
+        self._local = LocalDriver(directory)
+        self._plugins = plugins or PluginHost()
         self._holders: dict[str, set[str]] = {}
         self._changing = threading.RLock()
 
@@ -58,7 +70,7 @@ class Volumes:
 
     def drivers(self) -> Sequence[str]:
         """The names of the drivers that are here."""
-        return tuple(sorted(self._drivers))
+        return (LOCAL, *self._plugins.active(_KIND))
 
     def size_of(self, volume: Volume) -> int:
         """The bytes of its files, each inode once; -1 for one that isn't a plain directory."""
@@ -112,8 +124,13 @@ class Volumes:
         """Remove a volume and its files. Raises: VolumeNotFound, StepFailed."""
         with self._changing:
             volume = self.get(name)
+            driver = self._driver(name, volume.driver)
             self._table.remove(name)
-            self._driver(name, volume.driver).remove(volume)
+            try:
+                driver.remove(volume)
+            except StepFailed:
+                self._table.add(volume)  # it is there still, and may be removed again
+                raise
             return volume
 
     # -- use ---------------------------------------------------------------------------------
@@ -125,7 +142,9 @@ class Volumes:
         """
         with self._changing:
             volume = self.get(name)
-            done = self._driver(name, volume.driver).mount(volume)
+            driver = self._driver(name, volume.driver)
+            done = driver.mount(volume)
+            self._note_place(volume, driver.place(volume))
             self._holders.setdefault(name, set()).add(holder)
             return done
 
@@ -138,19 +157,36 @@ class Volumes:
             if not holders:
                 self._holders.pop(name, None)
                 if volume is not None:
-                    self._driver(name, volume.driver).unmount(volume)
+                    self._let_go(volume)
 
     def take_over(self, held: Mapping[str, set[str]]) -> None:
         """At boot: who holds which volume; what nobody holds is unmounted. Raises: StepFailed."""
         with self._changing:
             self._holders = {name: set(holders) for name, holders in held.items() if holders}
             for volume in self.all():
-                if volume.name not in self._holders:
-                    self._driver(volume.name, volume.driver).unmount(volume)
+                if volume.name in self._holders or not volume.mount_point:
+                    continue
+                try:
+                    self._let_go(volume)
+                except (StepFailed, VolumeDriverNotFound, PluginFailed) as error:
+                    if volume.driver == LOCAL:
+                        raise
+                    _log.warning("volume.not_unmounted volume=%s: %s", volume.name, error)
+
+    def _let_go(self, volume: Volume) -> None:
+        driver = self._driver(volume.name, volume.driver)
+        driver.unmount(volume)
+        if volume.driver != LOCAL:
+            self._note_place(volume, "")
+
+    def _note_place(self, volume: Volume, place: str) -> None:
+        """Where a volume is; a plugin's is nowhere while nobody has it mounted."""
+        if place != volume.mount_point:
+            self._table.add(replace(volume, mount_point=place))
 
     def is_empty(self, volume: Volume) -> bool:
-        """Whether nothing was ever written to it."""
-        with os.scandir(volume.mount_point) as entries:
+        """Whether nothing was ever written to it, as it is mounted now."""
+        with os.scandir(self.get(volume.name).mount_point) as entries:
             return next(entries, None) is None
 
     def populate(self, volume: Volume, root: int, path: str) -> Journal:
@@ -177,10 +213,11 @@ class Volumes:
     def _populate(self, volume: Volume, source: int, path: str) -> Journal:
         from wherry.volumes.copy_up import copy_directory
 
-        target = os.open(volume.mount_point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        place = self.get(volume.name).mount_point
+        target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         copying = PopulateVolume(
             why=f"volume {volume.name} is empty, and the image has files there",
-            directory=volume.mount_point,
+            directory=place,
             source=path,
             work=lambda: copy_directory(source, target),
         )
@@ -194,7 +231,9 @@ class Volumes:
         return journal
 
     def _driver(self, volume: str, name: str) -> VolumeDriver:
-        driver = self._drivers.get(name)
-        if driver is None:
-            raise VolumeDriverNotFound(volume, name)
-        return driver
+        if name == LOCAL:
+            return self._local
+        try:
+            return PluginDriver(self._plugins.get(name, _KIND))
+        except PluginNotFound as error:
+            raise VolumeDriverNotFound(volume, name) from error

@@ -1,0 +1,11 @@
+"""Docker's plugin protocol: programs of somebody else that keep volumes.
+
+I own: finding a plugin by its name, its activation, and one call of its protocol.
+I never: start or stop a plugin, or believe what it answers without a look.
+On disk I leave: nothing; in the kernel a connection for the time of one call.
+Called by: volumes.
+"""
+
+from wherry.plugins.host import Plugin, PluginHost
+
+__all__ = ["Plugin", "PluginHost"]

@@ -1,0 +1,169 @@
+"""Plugins that answered, and calls of them.
+
+A call is one POST with a JSON object, answered by one; `Err` in it is the plugin's complaint.
+A plugin that is not there when it is first wanted may just be starting: the connection is tried
+again for a while, as Docker does. Once it has answered, a refused connection is an error at once.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from wherry.model.errors import PluginFailed, PluginNotFound
+from wherry.plugins.discovery import (
+    SOCKET_DIRECTORIES,
+    SPEC_DIRECTORIES,
+    PluginAddress,
+    find,
+)
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
+_MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
+CALL_TIMEOUT_S = 30.0
+START_PATIENCE_S = 5.0
+LARGEST_ANSWER = 1 << 22
+"""Bytes; a list of ten thousand volumes is smaller."""
+
+
+class Plugin:
+    """One plugin that said what it implements. Calls may come from any thread."""
+
+    def __init__(self, address: PluginAddress, implements: frozenset[str]) -> None:
+        self.name = address.name
+        self.implements = implements
+        """As `VolumeDriver`."""
+        self._address = address
+
+    def call(self, method: str, request: Mapping[str, object]) -> Mapping[str, object]:
+        """One call, as `VolumeDriver.Create`. Raises: PluginFailed with the plugin's word."""
+        return _call(self._address, method, request)
+
+
+class PluginHost:
+    """Finds plugins by name, each one activated once."""
+
+    def __init__(
+        self,
+        sockets: Sequence[str] = SOCKET_DIRECTORIES,
+        specs: Sequence[str] = SPEC_DIRECTORIES,
+    ) -> None:
+        self._sockets = sockets
+        self._specs = specs
+        self._active: dict[str, Plugin] = {}
+        self._finding = threading.Lock()
+
+    def get(self, name: str, kind: str) -> Plugin:
+        """A plugin that implements something.
+
+        Raises: PluginNotFound when there is none, or it does something else; PluginFailed.
+        """
+        with self._finding:
+            plugin = self._active.get(name)
+            if plugin is None:
+                plugin = self._activated(name)
+                self._active[name] = plugin
+        if kind not in plugin.implements:
+            raise PluginNotFound(name)
+        return plugin
+
+    def active(self, kind: str) -> Sequence[str]:
+        """The names of plugins that were wanted so far and implement something."""
+        return sorted(
+            name for name, each in tuple(self._active.items()) if kind in each.implements
+        )
+
+    def _activated(self, name: str) -> Plugin:
+        try:
+            address = find(name, self._sockets, self._specs)
+        except (OSError, ValueError) as error:
+            raise PluginFailed(name, "Plugin.Activate", str(error)) from error
+        if address is None:
+            raise PluginNotFound(name)
+        answer = _call(address, "Plugin.Activate", {}, patience_s=START_PATIENCE_S)
+        implements = answer.get("Implements")
+        if not isinstance(implements, list):
+            raise PluginFailed(name, "Plugin.Activate", "the answer has no list Implements")
+        return Plugin(address, frozenset(map(str, implements)))
+
+
+def _call(
+    address: PluginAddress,
+    method: str,
+    request: Mapping[str, object],
+    *,
+    patience_s: float = 0,
+) -> Mapping[str, object]:
+    give_up_at = time.monotonic() + patience_s
+    while True:
+        try:
+            return _answer(address, method, request)
+        except ConnectionRefusedError as error:
+            if time.monotonic() >= give_up_at:
+                raise PluginFailed(address.name, method, str(error)) from error
+            time.sleep(0.1)
+        except (OSError, ValueError) as error:
+            raise PluginFailed(address.name, method, str(error)) from error
+
+
+def _answer(
+    address: PluginAddress, method: str, request: Mapping[str, object]
+) -> Mapping[str, object]:
+    """Raises: PluginFailed; OSError; ValueError for what is no answer of a plugin."""
+    from http.client import HTTPException  # seldom wanted: not in memory before
+
+    headers = {"Accept": _MEDIA_TYPE, "Content-Type": "application/json", "Host": "plugin"}
+    with contextlib.closing(_connection(address)) as connection:
+        try:
+            connection.request("POST", f"/{method}", json.dumps(request), headers)
+            response = connection.getresponse()
+            body = response.read(LARGEST_ANSWER + 1)
+        except HTTPException as error:
+            raise ValueError(f"no HTTP: {error!r}") from error
+    if len(body) > LARGEST_ANSWER:
+        raise ValueError(f"the answer has more than {LARGEST_ANSWER} bytes")
+    try:
+        answer = json.loads(body) if body.strip() else {}
+    except ValueError:
+        answer = None
+    complaint = answer.get("Err") if isinstance(answer, dict) else None
+    if complaint:
+        raise PluginFailed(address.name, method, str(complaint))
+    if response.status != 200:
+        said = body[:200].decode(errors="replace").strip()
+        raise ValueError(f"status {response.status}: {said}")
+    if not isinstance(answer, dict):
+        raise ValueError("the answer is no JSON object")
+    return answer
+
+
+def _connection(address: PluginAddress) -> "HTTPConnection":
+    import socket
+    from http.client import HTTPConnection, HTTPSConnection
+
+    scheme, _, place = address.address.partition("://")
+    if scheme == "unix":
+        connection = HTTPConnection("plugin", timeout=CALL_TIMEOUT_S)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(CALL_TIMEOUT_S)
+        try:
+            connection.sock.connect(place)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    if not address.uses_tls:
+        return HTTPConnection(place, timeout=CALL_TIMEOUT_S)
+    import ssl
+
+    context = ssl.create_default_context(cafile=address.ca_file or None)
+    if address.certificate_file:
+        context.load_cert_chain(address.certificate_file, address.key_file or None)
+    if not address.is_verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return HTTPSConnection(place, timeout=CALL_TIMEOUT_S, context=context)
