@@ -7,5 +7,6 @@ Called by: volumes.
 """
 
 from wherry.plugins.host import Plugin, PluginHost
+from wherry.plugins.messages import Answer, VolumePlace, VolumeRequest
 
-__all__ = ["Plugin", "PluginHost"]
+__all__ = ["Answer", "Plugin", "PluginHost", "VolumePlace", "VolumeRequest"]

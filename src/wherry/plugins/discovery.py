@@ -7,12 +7,13 @@
 A socket is looked for first, so that a plugin that runs here wins over one that is described.
 """
 
-import json
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 SOCKET_DIRECTORIES = ("/run/docker/plugins",)
 SPEC_DIRECTORIES = ("/etc/docker/plugins", "/usr/lib/docker/plugins")
@@ -30,6 +31,22 @@ class PluginAddress:
     key_file: str = ""
     uses_tls: bool = False
     is_verified: bool = True
+
+
+class _Tls(msgspec.Struct):
+    """`TLSConfig` of a description."""
+
+    CAFile: str = ""
+    CertFile: str = ""
+    KeyFile: str = ""
+    InsecureSkipVerify: bool = False
+
+
+class _Description(msgspec.Struct):
+    """A `.json`."""
+
+    Addr: str = ""
+    TLSConfig: _Tls | None = None
 
 
 def find(
@@ -66,21 +83,18 @@ def _read_spec(name: str, path: Path) -> PluginAddress:
 
 def _read_description(name: str, path: Path) -> PluginAddress:
     try:
-        described = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(described, dict):
-        raise ValueError(f"{path} must hold an object")
-    tls = described.get("TLSConfig")
-    secrets = tls if isinstance(tls, dict) else {}
+        described = msgspec.json.decode(path.read_bytes(), type=_Description)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path} is no description of a plugin: {error}") from error
+    tls = described.TLSConfig or _Tls()
     return PluginAddress(
         name=name,
-        address=_checked(path, str(described.get("Addr", ""))),
-        ca_file=str(secrets.get("CAFile", "")),
-        certificate_file=str(secrets.get("CertFile", "")),
-        key_file=str(secrets.get("KeyFile", "")),
-        uses_tls=isinstance(tls, dict),
-        is_verified=not secrets.get("InsecureSkipVerify", False),
+        address=_checked(path, described.Addr),
+        ca_file=tls.CAFile,
+        certificate_file=tls.CertFile,
+        key_file=tls.KeyFile,
+        uses_tls=described.TLSConfig is not None,
+        is_verified=not tls.InsecureSkipVerify,
     )
 
 

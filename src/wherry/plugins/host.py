@@ -6,11 +6,12 @@ again for a while, as Docker does. Once it has answered, a refused connection is
 """
 
 import contextlib
-import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from wherry.model.errors import PluginFailed, PluginNotFound
 from wherry.plugins.discovery import (
@@ -19,9 +20,12 @@ from wherry.plugins.discovery import (
     PluginAddress,
     find,
 )
+from wherry.plugins.messages import Activation, Answer, Nothing
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
+
+_Answer = TypeVar("_Answer", bound=Answer)
 
 _MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
 CALL_TIMEOUT_S = 30.0
@@ -39,9 +43,9 @@ class Plugin:
         """As `VolumeDriver`."""
         self._address = address
 
-    def call(self, method: str, request: Mapping[str, object]) -> Mapping[str, object]:
+    def call(self, method: str, request: msgspec.Struct, answer: type[_Answer]) -> _Answer:
         """One call, as `VolumeDriver.Create`. Raises: PluginFailed with the plugin's word."""
-        return _call(self._address, method, request)
+        return _call(self._address, method, request, answer)
 
 
 class PluginHost:
@@ -84,42 +88,44 @@ class PluginHost:
             raise PluginFailed(name, "Plugin.Activate", str(error)) from error
         if address is None:
             raise PluginNotFound(name)
-        answer = _call(address, "Plugin.Activate", {}, patience_s=START_PATIENCE_S)
-        implements = answer.get("Implements")
-        if not isinstance(implements, list):
-            raise PluginFailed(name, "Plugin.Activate", "the answer has no list Implements")
-        return Plugin(address, frozenset(map(str, implements)))
+        said = _call(
+            address, "Plugin.Activate", Nothing(), Activation, patience_s=START_PATIENCE_S
+        )
+        return Plugin(address, frozenset(said.Implements))
 
 
 def _call(
     address: PluginAddress,
     method: str,
-    request: Mapping[str, object],
+    request: msgspec.Struct,
+    answer: type[_Answer],
     *,
     patience_s: float = 0,
-) -> Mapping[str, object]:
+) -> _Answer:
     give_up_at = time.monotonic() + patience_s
     while True:
         try:
-            return _answer(address, method, request)
+            said = _answer(address, method, msgspec.json.encode(request), answer)
         except ConnectionRefusedError as error:
             if time.monotonic() >= give_up_at:
                 raise PluginFailed(address.name, method, str(error)) from error
             time.sleep(0.1)
         except (OSError, ValueError) as error:
             raise PluginFailed(address.name, method, str(error)) from error
+        else:
+            if said.Err:
+                raise PluginFailed(address.name, method, said.Err)
+            return said
 
 
-def _answer(
-    address: PluginAddress, method: str, request: Mapping[str, object]
-) -> Mapping[str, object]:
-    """Raises: PluginFailed; OSError; ValueError for what is no answer of a plugin."""
+def _answer(address: PluginAddress, method: str, request: bytes, answer: type[_Answer]) -> _Answer:
+    """Raises: OSError; ValueError for what is no answer of a plugin."""
     from http.client import HTTPException  # seldom wanted: not in memory before
 
     headers = {"Accept": _MEDIA_TYPE, "Content-Type": "application/json", "Host": "plugin"}
     with contextlib.closing(_connection(address)) as connection:
         try:
-            connection.request("POST", f"/{method}", json.dumps(request), headers)
+            connection.request("POST", f"/{method}", request, headers)
             response = connection.getresponse()
             body = response.read(LARGEST_ANSWER + 1)
         except HTTPException as error:
@@ -127,18 +133,15 @@ def _answer(
     if len(body) > LARGEST_ANSWER:
         raise ValueError(f"the answer has more than {LARGEST_ANSWER} bytes")
     try:
-        answer = json.loads(body) if body.strip() else {}
-    except ValueError:
-        answer = None
-    complaint = answer.get("Err") if isinstance(answer, dict) else None
-    if complaint:
-        raise PluginFailed(address.name, method, str(complaint))
-    if response.status != 200:
-        said = body[:200].decode(errors="replace").strip()
-        raise ValueError(f"status {response.status}: {said}")
-    if not isinstance(answer, dict):
-        raise ValueError("the answer is no JSON object")
-    return answer
+        said = msgspec.json.decode(body if body.strip() else b"{}", type=answer)
+    except msgspec.MsgspecError as error:
+        if response.status == 200:
+            raise ValueError(f"the answer makes no sense: {error}") from error
+        said = answer()
+    if response.status != 200 and not said.Err:
+        text = body[:200].decode(errors="replace").strip()
+        raise ValueError(f"status {response.status}: {text}")
+    return said
 
 
 def _connection(address: PluginAddress) -> "HTTPConnection":

@@ -5,11 +5,12 @@ unmount it when the last one has ended; where it is mounted is the plugin's to s
 """
 
 from collections.abc import Mapping
+from typing import overload
 
 from wherry.model.errors import PluginFailed, StepFailed
 from wherry.model.volumes import Volume
 from wherry.operations.plan import Journal
-from wherry.plugins import Plugin
+from wherry.plugins import Answer, Plugin, VolumePlace, VolumeRequest
 
 
 class PluginDriver:
@@ -24,36 +25,44 @@ class PluginDriver:
 
     def make(self, name: str, options: Mapping[str, str]) -> str:
         """Have the plugin make a volume; it is nowhere yet. Raises: StepFailed."""
-        self._call("Create", name, f"create {name}", Opts=dict(options))
+        self._call("Create", VolumeRequest(Name=name, Opts=options))
         return ""
 
     def remove(self, volume: Volume) -> None:
         """Have the plugin remove a volume. Raises: StepFailed."""
         self.unmount(volume)
-        self._call("Remove", volume.name, f"remove {volume.name}")
+        self._call("Remove", VolumeRequest(Name=volume.name))
 
     def mount(self, volume: Volume) -> Journal:
         """Have the plugin mount a volume, unless it did. Raises: StepFailed."""
         if not volume.mount_point:
-            self._call("Mount", volume.name, f"mount {volume.name}", ID=volume.name)
+            self._call("Mount", VolumeRequest(Name=volume.name, ID=volume.name))
         return []
 
     def place(self, volume: Volume) -> str:
         """Where the plugin has mounted a volume. Raises: StepFailed."""
-        path = self._call("Path", volume.name, f"find {volume.name}").get("Mountpoint")
-        if not isinstance(path, str) or not path.startswith("/"):
+        path = self._call("Path", VolumeRequest(Name=volume.name), VolumePlace).Mountpoint
+        if not path or not path.startswith("/"):
             raise StepFailed(
-                f"find {volume.name}", f"plugin {self.name} says it is mounted at {path!r}"
+                f"path {volume.name}", f"plugin {self.name} says it is mounted at {path!r}"
             )
         return path
 
     def unmount(self, volume: Volume) -> None:
         """Have the plugin unmount a volume that it mounted. Raises: StepFailed."""
         if volume.mount_point:
-            self._call("Unmount", volume.name, f"unmount {volume.name}", ID=volume.name)
+            self._call("Unmount", VolumeRequest(Name=volume.name, ID=volume.name))
 
-    def _call(self, verb: str, name: str, step: str, **more: object) -> Mapping[str, object]:
+    @overload
+    def _call(self, verb: str, request: VolumeRequest) -> Answer: ...
+    @overload
+    def _call(
+        self, verb: str, request: VolumeRequest, answer: type[VolumePlace]
+    ) -> VolumePlace: ...
+    def _call(self, verb: str, request: VolumeRequest, answer: type[Answer] = Answer) -> Answer:
+        method = f"VolumeDriver.{verb}"
         try:
-            return self._plugin.call(f"VolumeDriver.{verb}", {"Name": name, **more})
+            return self._plugin.call(method, request, answer)
         except PluginFailed as failed:
-            raise StepFailed(step, f"{failed.method}: {failed.complaint}") from failed
+            step = f"{verb.lower()} {request.Name}"
+            raise StepFailed(step, f"{method}: {failed.complaint}") from failed

@@ -85,9 +85,9 @@ class Volumes:
 
         Raises: InvalidValue, VolumeNameTaken, VolumeDriverNotFound, HostLacks.
         """
-        driver = self._driver(spec.name, spec.driver or LOCAL)
         existing = self._table.get(spec.name)
         if existing is None:
+            driver = self._driver(spec.name, spec.driver or LOCAL)
             if spec.name:
                 driver.check(spec.name, spec.options)
         elif spec.driver and spec.driver != existing.driver:

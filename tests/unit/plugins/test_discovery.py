@@ -57,8 +57,8 @@ def test_a_description_may_want_tls(tmp_path: Path) -> None:
     ("file", "text", "sentence"),
     [
         ("it.spec", "http://x", "address 'http://x' must begin with unix:/// or tcp://"),
-        ("it.json", "{", "is not JSON"),
-        ("it.json", "[]", "must hold an object"),
+        ("it.json", "{", "is no description of a plugin"),
+        ("it.json", "[]", "Expected `object`"),
         ("it.json", "{}", "address '' must begin with"),
     ],
 )
