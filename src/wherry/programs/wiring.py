@@ -82,11 +82,15 @@ UNPACKING_THREADS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ground:
-    """What everything stands on: roots, database, time, threads, and facts of the host."""
+    """What everything stands on: roots, database, layers, time, threads, and facts of the host.
+
+    Where it can't be laid the engine does not start, and nothing in the kernel was made yet.
+    """
 
     settings: Settings
     paths: ContainerPaths
     database: Database
+    snapshots: Snapshots
     offload: OffloadPool
     clock: SystemClock
     host: HostFacts
@@ -131,9 +135,7 @@ async def _wired(
     live = LiveContainers()
     waiters = Waiters()
     attachments = Attachments()
-    snapshots = open_snapshots(
-        ground.settings.storage_driver, ground.settings.data_root, ground.database
-    )
+    snapshots = ground.snapshots
     images = ImageStore(ground.settings.data_root, ground.database, snapshots)
     volumes = Volumes(ground.settings.data_root, ground.database, ground.clock)
     container_volumes = ContainerVolumes(
@@ -434,19 +436,21 @@ def _lay_ground(settings: Settings) -> _Ground:
     ):
         os.makedirs(path, exist_ok=True)
         os.chmod(path, mode)
+    database = Database(
+        f"{settings.data_root}/engine.db",
+        (
+            *ENGINE_MIGRATIONS,
+            *Snapshots.MIGRATIONS,
+            *ImageStore.MIGRATIONS,
+            *VOLUME_MIGRATIONS,
+            *NETWORK_MIGRATIONS,
+        ),
+    )
     return _Ground(
         settings=settings,
         paths=ContainerPaths(data_root=settings.data_root, exec_root=settings.exec_root),
-        database=Database(
-            f"{settings.data_root}/engine.db",
-            (
-                *ENGINE_MIGRATIONS,
-                *Snapshots.MIGRATIONS,
-                *ImageStore.MIGRATIONS,
-                *VOLUME_MIGRATIONS,
-                *NETWORK_MIGRATIONS,
-            ),
-        ),
+        database=database,
+        snapshots=open_snapshots(settings.storage_driver, settings.data_root, database),
         offload=OffloadPool(),
         clock=SystemClock(),
         host=host,
