@@ -70,7 +70,8 @@ async def engine_bench(
             *VOLUME_MIGRATIONS,
         ),
     )
-    images = ImageStore(data_root, database, Snapshots(data_root, database))
+    snapshots = Snapshots(data_root, database)
+    images = ImageStore(data_root, database, snapshots)
     for name, changes in (
         ("busybox:latest", ("CMD sleep 1000",)),
         ("keeper:latest", ("CMD sleep 1000", "VOLUME /var/lib/data")),
@@ -82,6 +83,7 @@ async def engine_bench(
         settings=Settings(data_root=data_root, exec_root=exec_root),
         paths=ContainerPaths(data_root=data_root, exec_root=exec_root),
         database=database,
+        snapshots=snapshots,
         offload=offload or OffloadPool(2),
         clock=SystemClock(),
         host=read_host_facts(),

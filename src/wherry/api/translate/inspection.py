@@ -43,7 +43,7 @@ def to_inspect_answer(details: ContainerDetails) -> InspectAnswer:
         AppArmorProfile=container.spec.security.apparmor,
         ExecIDs=list(details.exec_ids) or None,
         HostConfig=replace(to_host_config(container.spec), Links=list(details.links) or None),
-        GraphDriver=GraphDriver(Data=dict(details.graph_data), Name=details.graph_driver),
+        GraphDriver=GraphDriver(Data=dict(details.graph_data) or None, Name=details.graph_driver),
         SizeRw=UNSET if details.size_rw_bytes is None else details.size_rw_bytes,
         SizeRootFs=UNSET if details.size_rootfs_bytes is None else details.size_rootfs_bytes,
         Mounts=mount_points(container.spec.mounts),
