@@ -260,6 +260,48 @@ def test_fluentd_that_is_not_there(engine: Engine) -> None:
         taker.wait_for(b"early", within_s=30)
 
 
+def _place(engine: Engine, name: str = "says") -> dict[str, Any]:
+    """How far its receiver was fed."""
+    file = engine.data_root / "containers" / engine.inspect(name)["Id"] / "logger.json"
+    return dict(json.loads(file.read_text())) if file.exists() else {"dropped": 0}
+
+
+@pytest.mark.parametrize(
+    ("driver", "options"),
+    [
+        ("fluentd", {"fluentd-address": "127.0.0.1:24227", "fluentd-async": "true",
+                     "fluentd-max-retries": "2", "fluentd-retry-wait": "10ms"}),
+        ("fluentd", {"fluentd-address": "127.0.0.1:24227", "fluentd-async": "true",
+                     "fluentd-buffer-limit": "1"}),
+    ],
+)  # fmt: skip
+def test_fluentd_gives_up(engine: Engine, driver: str, options: dict[str, str]) -> None:
+    """After so many tries, and with so many events waiting, what is said is lost and counted."""
+    run(engine, driver, options, "busybox", "sh", "-c", "echo a; echo b; sleep 1000",
+        flags=("-d",))  # fmt: skip
+    wait_until("lines are dropped", lambda: _place(engine)["dropped"] > 0)
+    assert engine.docker_ok("logs", "says") == "a\nb"
+
+
+def test_fluentd_discards_at_the_end(engine: Engine) -> None:
+    """With `fluentd-async` nobody waits for a receiver once the container has ended."""
+    options = {"fluentd-address": "127.0.0.1:24228", "fluentd-async": "true",
+               "fluentd-retry-wait": "100ms"}  # fmt: skip
+    run(engine, "fluentd", options)
+    wait_until("the rest is given up", lambda: _place(engine)["dropped"] == 2, within_s=8)
+
+
+def test_gelf_gives_up(engine: Engine) -> None:
+    """`gelf-tcp-max-reconnect`: the receiver has gone, and a line is tried as often as that."""
+    options = {"gelf-address": "tcp://127.0.0.1:12203", "gelf-tcp-max-reconnect": "1",
+               "gelf-tcp-reconnect-delay": "0"}  # fmt: skip
+    script = "read line; while :; do echo again; sleep 0.1; done"
+    with receivers.tcp(engine.machine, 12203):
+        run(engine, "gelf", options, "busybox", "sh", "-c", f"echo | {{ {script}; }}",
+            flags=("-d",))  # fmt: skip
+    wait_until("lines are dropped", lambda: _place(engine)["dropped"] > 0)
+
+
 # -- splunk ----------------------------------------------------------------------------------
 
 

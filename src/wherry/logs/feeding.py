@@ -9,6 +9,7 @@ holds across rotations, and a feeder that is started again reads on from there.
 
 import itertools
 import json
+from collections import deque
 from collections.abc import Iterator
 
 from wherry.kit.atomic_files import read_bounded, write_atomically
@@ -62,9 +63,13 @@ class Feed:
         self._lines = self._reader.lines()
         self._to_skip = self.place.lines_then
         self._batch: list[Line] = []
+        self._waiting: deque[Line] = deque()
 
     def batch(self) -> list[Line]:
         """The next lines; the same ones again until `sent` is called. Raises: OSError."""
+        if not self._batch and self._waiting:
+            count = min(len(self._waiting), _LINES_AT_ONCE)
+            self._batch = [self._waiting.popleft() for _ in range(count)]
         if not self._batch:
             self._batch = list(itertools.islice(self._fresh(), _LINES_AT_ONCE))
         return self._batch
@@ -86,10 +91,30 @@ class Feed:
         self.place.dropped += dropped
         return dropped
 
+    def refuse_beyond(self, most_lines: int) -> int:
+        """Have so many lines wait, and let go of newer ones; how many. Raises: OSError."""
+        dropped = len(self._batch[most_lines:])
+        del self._batch[most_lines:]
+        for line in self._fresh():
+            if len(self._batch) + len(self._waiting) < most_lines:
+                self._waiting.append(line)
+            else:
+                dropped += 1
+        self.place.dropped += dropped
+        return dropped
+
+    def drop_batch(self) -> None:
+        """What was to be sent next never will be."""
+        sent, problem = self.place.sent, self.place.problem
+        self.place.dropped += len(self._batch)
+        self.sent()
+        self.place.sent, self.place.problem = sent, problem
+
     def give_up(self) -> None:
         """What still waits will never be sent."""
-        dropped = len(self._batch)
+        dropped = len(self._batch) + len(self._waiting)
         self._batch = []
+        self._waiting.clear()
         for _line in self._fresh():
             dropped += 1
         self.place.dropped += dropped

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from wherry.kit.byte_sizes import parse_size
+from wherry.kit.durations import read_duration
 from wherry.kit.numbers import parse_int
 from wherry.kit.values import dataclass
 
@@ -17,6 +18,9 @@ _FACILITIES = (
 _LOCAL_FACILITY = 16
 _SYSLOG_FORMATS = ("", "rfc3164", "rfc5424", "rfc5424micro")
 _DURATION = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h))+|0")
+# What fluent-logger-golang takes a zero for.
+_LIBRARY_BUFFER, _LIBRARY_RETRY_WAIT_S, _LIBRARY_TRIES = 8192, 0.5, 13
+_FOR_EVER = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,10 @@ class GelfTarget:
     port: int
     compression: str
     level: int
+    reconnects: int | None
+    """How often one batch is tried again, over tcp; None: for ever."""
+    delay_s: int | None
+    """Between two tries; None: ours."""
 
 
 def parse_gelf(options: Mapping[str, str]) -> GelfTarget:
@@ -98,8 +106,10 @@ def parse_gelf(options: Mapping[str, str]) -> GelfTarget:
     if compression not in ("gzip", "zlib", "none"):
         raise _unknown_gelf_value("gelf-compression-type", compression)
     level = _gelf_number(options, "gelf-compression-level", 1, lowest=-1, highest=9)
-    for name in ("gelf-tcp-max-reconnect", "gelf-tcp-reconnect-delay"):
-        _gelf_number(options, name, 0, lowest=0, highest=1 << 31)
+    reconnects, delay_s = (
+        _gelf_number(options, name, 0, lowest=0, highest=1 << 31) if name in options else None
+        for name in ("gelf-tcp-max-reconnect", "gelf-tcp-reconnect-delay")
+    )
     address = options.get("gelf-address", "")
     if not address:
         raise ValueError("gelf-address is a required parameter")
@@ -112,7 +122,13 @@ def parse_gelf(options: Mapping[str, str]) -> GelfTarget:
     if scheme == "tcp" and {"gelf-compression-type", "gelf-compression-level"} & options.keys():
         raise ValueError("compression is only supported on UDP")
     return GelfTarget(
-        scheme=scheme, host=host.strip("[]"), port=int(port), compression=compression, level=level
+        scheme=scheme,
+        host=host.strip("[]"),
+        port=int(port),
+        compression=compression,
+        level=level,
+        reconnects=reconnects,
+        delay_s=delay_s,
     )
 
 
@@ -148,30 +164,76 @@ class FluentdTarget:
     wants_ack: bool
     is_precise: bool
     """Whether times have nanoseconds."""
+    most_events: int | None
+    """How many may wait (only with `is_async`); None: as many as there is room for."""
+    retry_wait_s: float
+    """The unit of the pauses between two tries."""
+    most_tries: int
+    """So many tries, and what was to be sent is given up."""
+    write_timeout_s: float | None
+    read_timeout_s: float | None
+    """How long an acknowledgement is waited for. None, here and above: our own time."""
+    renew_after_s: float | None
+    """The age at which a connection is made anew (only with `is_async`)."""
 
 
 def parse_fluentd(options: Mapping[str, str]) -> FluentdTarget:
     """Raises: ValueError."""
     scheme, host, port, path = _fluentd_address(options.get("fluentd-address", ""))
-    if options.get("fluentd-buffer-limit"):
-        parse_size(options["fluentd-buffer-limit"])
-    for name in ("fluentd-retry-wait", "fluentd-async-reconnect-interval",
-                 "fluentd-write-timeout", "fluentd-read-timeout"):  # fmt: skip
-        text = options.get(name, "")
-        if text and not _DURATION.fullmatch(text):
-            raise ValueError(f'time: invalid duration "{text}"')
+    limit = options.get("fluentd-buffer-limit")
+    most_events = (parse_size(limit) or _LIBRARY_BUFFER) if limit else None
     retries = options.get("fluentd-max-retries", "")
     if retries and not (retries.isascii() and retries.isdigit()):
         raise ValueError(f'strconv.ParseUint: parsing "{retries}": invalid syntax')
+    retry_wait_s = _seconds(options, "fluentd-retry-wait", unset=1.0)
+    is_async = flag(options, "fluentd-async") or flag(options, "fluentd-async-connect")
+    renew_after_s = _renewal(options)
     return FluentdTarget(
         scheme=scheme,
         host=host,
         port=port,
         path=path,
-        is_async=flag(options, "fluentd-async") or flag(options, "fluentd-async-connect"),
+        is_async=is_async,
         wants_ack=flag(options, "fluentd-request-ack"),
         is_precise=flag(options, "fluentd-sub-second-precision"),
+        most_events=most_events if is_async else None,
+        retry_wait_s=max(retry_wait_s, 0) or _LIBRARY_RETRY_WAIT_S,
+        most_tries=(int(retries) or _LIBRARY_TRIES) if retries else _FOR_EVER,
+        write_timeout_s=_timeout(options, "fluentd-write-timeout"),
+        read_timeout_s=_timeout(options, "fluentd-read-timeout"),
+        renew_after_s=renew_after_s if is_async else None,
     )
+
+
+def _seconds(options: Mapping[str, str], name: str, *, unset: float) -> float:
+    text = options.get(name, "")
+    if text and not _DURATION.fullmatch(text):
+        raise ValueError(f'time: invalid duration "{text}"')
+    return read_duration(text) / 1e9 if text else unset
+
+
+def _timeout(options: Mapping[str, str], name: str) -> float | None:
+    try:
+        seconds = _seconds(options, name, unset=0)
+    except ValueError as error:
+        raise ValueError(f"invalid value for {name}: value must be a duration: {error}") from None
+    if seconds < 0:
+        sentence = "value must be a duration that is non-negative"
+        raise ValueError(f"invalid value for {name}: {sentence}")
+    return seconds or None
+
+
+def _renewal(options: Mapping[str, str]) -> float | None:
+    name = "fluentd-async-reconnect-interval"
+    try:
+        seconds = _seconds(options, name, unset=0)
+    except ValueError as error:
+        raise ValueError(f"invalid value for {name}: {error}") from None
+    if seconds and not 0.1 <= seconds <= 10:
+        raise ValueError(
+            f'invalid value for {name}: value ("{options[name]}") must be between 100ms and 10s'
+        )
+    return seconds or None
 
 
 def _fluentd_address(text: str) -> tuple[str, str, int, str]:

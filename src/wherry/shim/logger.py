@@ -29,7 +29,6 @@ from contextlib import suppress
 
 from wherry.kit import messages
 from wherry.kit.messages import Message as ChannelMessage
-from wherry.kit.values import dataclass
 from wherry.linux.inotify import (
     IN_CREATE,
     IN_MODIFY,
@@ -41,7 +40,7 @@ from wherry.linux.inotify import (
 )
 from wherry.logs.feeding import Feed
 from wherry.logs.options import ring_bytes, rotation_of
-from wherry.logs.receivers.messages import LogSource, Pieces, Receiver, ReceiverRefused
+from wherry.logs.receivers.messages import LogSource, Patience, Pieces, Receiver, ReceiverRefused
 from wherry.logs.receivers.sockets import problem_text
 from wherry.logs.remote_options import parse_fluentd
 from wherry.shim import protocol
@@ -49,9 +48,6 @@ from wherry.shim.protocol import EXIT_NAME, LogOrder, Refused
 
 _LOCK_NAME = "logger.lock"
 _IN_CASE_NAME = "logger.next.lock"
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
-_GRACE_S = 10.0
-"""How long after the container's end a receiver may still be waited for."""
 _SAVE_EVERY_S = 1.0
 _IDLE_S = 5.0
 """A look now and then, should a change not have been told."""
@@ -128,13 +124,6 @@ def _take(lock: int) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class _Trouble:
-    """A receiver that takes nothing now."""
-
-    pause_s: float = _FIRST_PAUSE_S
-
-
 class Logger:
     """Reads, sends, waits."""
 
@@ -159,7 +148,8 @@ class Logger:
         self._poll.register(self._inotify, select.POLLIN)
         self._poll.register(channel, select.POLLIN)
         self._is_told_to_end = False
-        self._trouble: _Trouble | None = None
+        self._failures = 0
+        """How often in a row the receiver took nothing."""
         self._saved_at = time.monotonic()
         self._told_dropped = self._feed.place.dropped
 
@@ -176,17 +166,22 @@ class Logger:
                 ended_at = time.monotonic()
             if has_ended and is_dry:
                 break
-            if ended_at is not None and time.monotonic() > ended_at + _GRACE_S:
+            if ended_at is not None and self._is_past_grace(ended_at):
                 self._feed.give_up()
                 break
             if is_dry:
                 self._wait(_IDLE_S)
-            elif self._trouble is not None:
-                self._wait_in_trouble(self._trouble)
+            elif self._failures:
+                self._wait_in_trouble()
         self._tell_dropped()
         self._save()
         self._receiver.close()
         self._feed.close()
+
+    def _is_past_grace(self, ended_at: float) -> bool:
+        """Whether the receiver has had its time; one that takes lines has our own."""
+        grace_s = self._receiver.patience.grace_s if self._failures else Patience().grace_s
+        return time.monotonic() > ended_at + grace_s
 
     def _has_ended(self) -> bool:
         """Whether the shim, or the daemon for it, wrote down how; or nothing is left at all."""
@@ -198,8 +193,7 @@ class Logger:
 
     def _send_batch(self) -> bool:
         """Send what there is; True when there is nothing more now."""
-        if self._feed.make_room():
-            self._tell_dropped()
+        self._make_room()
         batch = self._feed.batch()
         if not batch:
             return True
@@ -208,24 +202,38 @@ class Logger:
         except (OSError, ReceiverRefused) as error:
             self._receiver.close()
             self._feed.place.problem = problem_text(error)
-            if self._trouble is None:
-                self._trouble = _Trouble()
+            self._failures += 1
+            if self._failures == 1:
                 self._save()
+            self._give_up_batch()
             return False
         self._feed.sent()
-        if self._trouble is not None or time.monotonic() > self._saved_at + _SAVE_EVERY_S:
+        if self._failures or time.monotonic() > self._saved_at + _SAVE_EVERY_S:
             self._save()
-        self._trouble = None
+        self._failures = 0
         return False
 
-    def _wait_in_trouble(self, trouble: _Trouble) -> None:
+    def _give_up_batch(self) -> None:
+        """After as many tries as the receiver is worth; the next lines get as many."""
+        most = self._receiver.patience.most_failures
+        if most is not None and self._failures % most == 0:
+            self._feed.drop_batch()
+            self._tell_dropped()
+
+    def _make_room(self) -> None:
+        dropped = self._feed.make_room()
+        most_lines = self._receiver.patience.most_lines
+        if self._failures and most_lines is not None:
+            dropped += self._feed.refuse_beyond(most_lines)
+        if dropped:
+            self._tell_dropped()
+
+    def _wait_in_trouble(self) -> None:
         """Until it is worth trying again; files that come meanwhile are held on to."""
-        until = time.monotonic() + trouble.pause_s
+        until = time.monotonic() + self._receiver.patience.pause_s(self._failures)
         while (left_s := until - time.monotonic()) > 0:
             self._wait(left_s)
-            if self._feed.make_room():
-                self._tell_dropped()
-        trouble.pause_s = min(2 * trouble.pause_s, _LONGEST_PAUSE_S)
+            self._make_room()
 
     def _wait(self, seconds: float) -> None:
         """Until something in the directory changes."""

@@ -98,3 +98,30 @@ def test_a_damaged_place(tmp_path: Path) -> None:
     """It is the beginning."""
     (tmp_path / "logger.json").write_text('{"at_ns": ')
     assert read_place(str(tmp_path)).at_ns == 0
+
+
+def test_lines_that_are_too_many(tmp_path: Path) -> None:
+    """With a limit in lines the newest go, counted; those that wait come in order."""
+    log, source = sink(tmp_path), feed(tmp_path)
+    write(log, range(300))
+    source.batch()
+    assert source.refuse_beyond(250) == 50
+    assert taken(source) == list(range(250))
+    write(log, range(300, 303))
+    assert taken(source) == [300, 301, 302]
+    assert (source.place.sent, source.place.dropped) == (253, 50)
+    write(log, range(303, 313))
+    source.batch()
+    assert source.refuse_beyond(4) == 6
+    assert taken(source) == [303, 304, 305, 306]
+
+
+def test_a_batch_that_is_given_up(tmp_path: Path) -> None:
+    """Its lines are counted and the next ones come."""
+    log, source = sink(tmp_path), feed(tmp_path)
+    write(log, range(5))
+    source.batch()
+    source.drop_batch()
+    write(log, range(5, 8))
+    assert taken(source) == [5, 6, 7]
+    assert (source.place.sent, source.place.dropped) == (3, 5)

@@ -8,14 +8,16 @@ import base64
 import os
 import socket
 import struct
+import time
 from collections.abc import Mapping, Sequence
 
 from wherry.kit.timestamps import NANOSECONDS
-from wherry.logs.receivers.messages import LogSource, Message, ReceiverRefused
-from wherry.logs.receivers.sockets import dial, dial_unix
+from wherry.logs.receivers.messages import LogSource, Message, Patience, ReceiverRefused
+from wherry.logs.receivers.sockets import SEND_TIMEOUT_S, dial, dial_unix
 from wherry.logs.remote_options import parse_fluentd
 
 _LARGEST_ANSWER = 1024
+_LONGEST_PAUSE_S = 60.0
 _EVENT_TIME = struct.Struct(">BBII")
 
 
@@ -24,7 +26,15 @@ class FluentdReceiver:
 
     def __init__(self, options: Mapping[str, str], source: LogSource) -> None:
         """Raises: ValueError."""
-        self._target = parse_fluentd(options)
+        self._target = target = parse_fluentd(options)
+        self.patience = Patience(
+            pause_s=lambda failures: pause_s(target.retry_wait_s, failures),
+            most_failures=target.most_tries,
+            most_lines=target.most_events,
+            # Docker's driver discards what waits at the end of a container (ForceStopAsyncSend).
+            grace_s=0 if target.is_async else Patience().grace_s,
+        )
+        self._opened_at = 0.0
         self._tag = source.tag
         self._members = {
             "container_id": source.container_id,
@@ -40,15 +50,20 @@ class FluentdReceiver:
             self._connection = dial_unix(target.path, is_stream=True)
         else:
             self._connection = dial(target.scheme, target.host, target.port)
+        self._opened_at = time.monotonic()
 
     def send(self, messages: Sequence[Message]) -> None:
         """One Forward message; waits for its acknowledgement where one was asked for.
 
         Raises: OSError, ReceiverRefused.
         """
+        renewal_s = self._target.renew_after_s
+        if renewal_s is not None and time.monotonic() > self._opened_at + renewal_s:
+            self.close()
         if self._connection is None:
             self.open()
         assert self._connection is not None
+        self._connection.settimeout(self._target.write_timeout_s or SEND_TIMEOUT_S)
         entries = [Entry(self._moment(each), self._record(each)) for each in messages]
         if not self._target.wants_ack:
             self._connection.sendall(pack([self._tag, entries]))
@@ -64,6 +79,7 @@ class FluentdReceiver:
             self._connection = None
 
     def _await_ack(self, connection: socket.socket, expected: bytes) -> None:
+        connection.settimeout(self._target.read_timeout_s or SEND_TIMEOUT_S)
         answer = b""
         while len(answer) < len(expected):
             part = connection.recv(_LARGEST_ANSWER)
@@ -88,6 +104,11 @@ class FluentdReceiver:
                 "partial_last": "true" if message.partial.is_last else "false",
             }
         return record
+
+
+def pause_s(retry_wait_s: float, failures: int) -> float:
+    """fluent-logger-golang's pauses: 0, 1, 1, 2, 3, 5 ... times the wait, at most a minute."""
+    return min(retry_wait_s * int(1.5 ** min(failures - 2, 40)), _LONGEST_PAUSE_S)
 
 
 # -- MessagePack, as much of it as we say (msgpack/msgpack, spec.md) -------------------------

@@ -6,7 +6,14 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from wherry.logs.receivers.messages import Json, LogSource, Message, ReceiverRefused
+from wherry.logs.receivers.messages import (
+    Json,
+    LogSource,
+    Message,
+    Patience,
+    ReceiverRefused,
+    doubling_pause_s,
+)
 from wherry.logs.receivers.sockets import dial, problem_text
 from wherry.logs.remote_options import parse_gelf
 
@@ -23,7 +30,12 @@ class GelfReceiver:
 
     def __init__(self, options: Mapping[str, str], source: LogSource) -> None:
         """Raises: ValueError."""
-        self._target = parse_gelf(options)
+        self._target = target = parse_gelf(options)
+        delay_s = target.delay_s
+        self.patience = Patience(
+            pause_s=doubling_pause_s if delay_s is None else lambda _failures: float(delay_s),
+            most_failures=None if target.reconnects is None else target.reconnects + 1,
+        )
         self._members: dict[str, Json] = {
             "version": "1.1",
             "host": source.hostname,

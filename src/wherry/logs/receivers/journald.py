@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 
 from wherry.kit.timestamps import rfc3339_nano
-from wherry.logs.receivers.messages import LogSource, Message, ReceiverRefused
+from wherry.logs.receivers.messages import LogSource, Message, Patience, ReceiverRefused
 
 _SOCKET = "/run/systemd/journal/socket"
 _INFO, _ERROR = "6", "3"
@@ -15,6 +15,8 @@ _EMSGSIZE, _ENOBUFS = 90, 105
 
 class JournaldReceiver:
     """The journal of this host."""
+
+    patience = Patience()
 
     def __init__(self, _options: Mapping[str, str], source: LogSource) -> None:
         self._fields = {

@@ -1,6 +1,6 @@
 """What a receiver is told: whose log it is, and one message after the other."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from wherry.kit.values import dataclass, field, fields
@@ -58,8 +58,32 @@ class Message:
         return "stderr" if self.is_error else "stdout"
 
 
+def doubling_pause_s(failures: int) -> float:
+    """How long to wait after so many failures in a row: from 0.1 s to 5 s."""
+    return min(0.1 * 2.0 ** min(failures - 1, 10), 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How a receiver that takes nothing is tried again, and what may wait for it meanwhile."""
+
+    pause_s: Callable[[int], float] = doubling_pause_s
+    """How long to wait after so many failures in a row."""
+    most_failures: int | None = None
+    """After so many in a row the batch is given up; None: it is tried for ever."""
+    most_lines: int | None = None
+    """So many lines may wait, and newer ones are lost; None: as many as the files hold."""
+    grace_s: float = 10.0
+    """How long after the container's end a receiver may still be waited for."""
+
+
 class Receiver(Protocol):
     """Something that takes messages. What it raises is told; the messages are sent again."""
+
+    @property
+    def patience(self) -> Patience:
+        """What to do while it takes nothing."""
+        ...
 
     def open(self) -> None:
         """Connect. Raises: OSError, ReceiverRefused."""

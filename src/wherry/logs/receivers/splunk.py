@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wherry.logs.receivers.messages import Json, LogSource, Message, ReceiverRefused
+from wherry.logs.receivers.messages import Json, LogSource, Message, Patience, ReceiverRefused
 from wherry.logs.receivers.sockets import DIAL_TIMEOUT_S, problem_text
 from wherry.logs.remote_options import parse_splunk
 
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 _PATH = "/services/collector/event/1.0"
 _LARGEST_ANSWER = 64 * 1024
+_DEFAULT_LEVEL = 6
+"""What zlib means by -1."""
 
 
 class SplunkReceiver:
     """An event collector."""
+
+    patience = Patience()
 
     def __init__(self, options: Mapping[str, str], source: LogSource) -> None:
         """Raises: ValueError."""
@@ -89,7 +93,7 @@ class SplunkReceiver:
             import gzip
 
             level = self._target.level
-            content = gzip.compress(content, 9 if level < 0 else level)
+            content = gzip.compress(content, _DEFAULT_LEVEL if level < 0 else level)
             headers["Content-Encoding"] = "gzip"
         try:
             self._connection.request(method, _PATH, content or None, headers)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from wherry.kit.timestamps import NANOSECONDS
-from wherry.logs.receivers.messages import LogSource, Message
+from wherry.logs.receivers.messages import LogSource, Message, Patience
 from wherry.logs.receivers.sockets import dial, dial_unix, secured
 from wherry.logs.remote_options import SyslogTarget, parse_syslog
 
@@ -20,6 +20,8 @@ Formatter = Callable[[int, Message, LogSource], str]
 
 class SyslogReceiver:
     """A syslog daemon, here or elsewhere."""
+
+    patience = Patience()
 
     def __init__(self, options: Mapping[str, str], source: LogSource) -> None:
         """Raises: ValueError."""
