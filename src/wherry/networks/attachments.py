@@ -13,6 +13,7 @@ container publishes leads to its addresses. When a network comes or goes, that m
 route and ports follow.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Sequence, Set
@@ -65,15 +66,20 @@ class Attachments:
         names: ContainerNames,
         jobs: NamespaceJobs,
         offload: OffloadPool,
+        changing: asyncio.Lock,
     ) -> None:
-        """`namespaces` is the directory where network namespaces are kept."""
+        """`namespaces` is the directory where network namespaces are kept.
+
+        `changing` is held while networks are made or removed.
+        """
+        self._changing = changing
         self._namespaces = namespaces
         self._table, self._bridges, self._ports = table, bridges, ports
         self._names = names
         self._jobs, self._offload = jobs, offload
         self._attached: dict[ContainerId, Attached] = {}
         self._joins = Joins(
-            bridges=bridges, ports=ports, jobs=jobs, offload=offload, repair=self._repair
+            bridges=bridges, ports=ports, jobs=jobs, offload=offload, repair=self.repair
         )
         self._host_gateway = ""
 
@@ -277,6 +283,12 @@ class Attachments:
             )
             await self._publish_missing()
 
+    async def repair(self) -> None:
+        """Bring back what somebody took out of the packet filter. Raises: StepFailed."""
+        async with self._changing:
+            await self._bridges.bring_up()
+        await self._publish_missing()
+
     # -- attaching ---------------------------------------------------------------------------
 
     async def _attach_to_bridges(
@@ -366,11 +378,6 @@ class Attachments:
         await self._offload(
             write_private_files, request, endpoints=endpoints, gateway=self._host_gateway
         )
-
-    async def _repair(self) -> None:
-        """Bring back what somebody took out of the packet filter. Raises: StepFailed."""
-        await self._bridges.bring_up()
-        await self._publish_missing()
 
     async def _publish_missing(self) -> None:
         ways_out = [each.way_out for each in self._attached.values()]

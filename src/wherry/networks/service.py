@@ -19,6 +19,7 @@ from wherry.networks.bridges import Bridges
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
+from wherry.networks.filter_guard import FilterGuard
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.network_table import NetworkTable
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
@@ -68,6 +69,7 @@ class Networks:
             unique_local_pool(engine_id),
         )
         self._bridges = Bridges(engine_id=engine_id, offload=offload)
+        self._changing = asyncio.Lock()
         self._attachments = Attachments(
             namespaces=self._namespaces,
             table=table,
@@ -76,8 +78,9 @@ class Networks:
             names=ContainerNames(keeper, jobs, offload),
             jobs=jobs,
             offload=offload,
+            changing=self._changing,
         )
-        self._changing = asyncio.Lock()
+        self._guard = FilterGuard(self._attachments.repair)
 
     # -- lifecycle ---------------------------------------------------------------------------
 
@@ -103,6 +106,7 @@ class Networks:
 
     async def close(self) -> None:
         """Let go; containers that live on keep their network."""
+        await self._guard.stop()
         await self._attachments.close()
         self._bridges.close()
 
@@ -111,6 +115,7 @@ class Networks:
 
         Raises: StepFailed.
         """
+        await self._guard.stop()
         await self._attachments.remove_everything()
         await self._bridges.remove_everything()
         with contextlib.suppress(OSError):
@@ -220,6 +225,8 @@ class Networks:
         Raises: StepFailed.
         """
         await self._attachments.sweep(living)
+        if not self._guard.is_watching:
+            self._guard.start(self._bridges.table)
 
 
 def _check_driver(request: NetworkRequest) -> None:

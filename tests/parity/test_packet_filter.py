@@ -1,0 +1,73 @@
+"""The engine's table of the packet filter stays whole, whoever takes a part of it away."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from support.daemon import Engine
+from support.waiting import wait_until
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.stock_differs]
+
+
+@pytest.fixture(autouse=True)
+def _no_networks_after(engine: Engine) -> Iterator[None]:
+    yield
+    engine.remove_all_containers()
+    engine.docker("network", "prune", "-f")
+
+
+def ruleset(engine: Engine) -> list[str]:
+    """Every line of the filter in no certain order, which is the kernel's."""
+    return sorted(engine.machine.run("nft", "list", "ruleset").stdout.splitlines())
+
+
+def table_of(engine: Engine) -> str:
+    """The name of the engine's table."""
+    found = re.findall(r"table inet (wherry-\S+)", "\n".join(ruleset(engine)))
+    return str(found[0])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "flush ruleset",
+        "delete table inet {table}",
+        "flush chain inet {table} forward",
+        "flush chain inet {table} martians",
+        "flush table inet {table}",
+    ],
+)
+def test_what_is_taken_away_comes_back(engine: Engine, loss: str) -> None:
+    """Rules, sets and published ports, without any container starting or ending."""
+    engine.docker_ok("network", "create", "blue")
+    engine.docker_ok(
+        "run", "-d", "--name", "web", "--network", "blue", "-p", "18080:80", "busybox", "sleep",
+        "1000",
+    )  # fmt: skip
+    whole, table = ruleset(engine), table_of(engine)
+    engine.machine.run("nft", loss.format(table=table))
+    wait_until("the filter is whole", lambda: ruleset(engine) == whole)
+
+
+def test_rules_of_the_operator_are_left_alone(engine: Engine) -> None:
+    """A rule in the chain `user` outlives repairs, and its removal is none."""
+    table = table_of(engine)
+    engine.machine.run("nft", "add", "rule", "inet", table, "user", "tcp", "dport", "9", "drop")
+    engine.machine.run("nft", "flush", "chain", "inet", table, "forward")
+    wait_until("the chain is back", lambda: "@within accept" in str(ruleset(engine)))
+    assert "tcp dport 9 drop" in str(ruleset(engine))
+    engine.machine.run("nft", "flush", "chain", "inet", table, "user")
+    assert "tcp dport 9 drop" not in str(ruleset(engine))
+
+
+def test_a_loss_while_no_daemon_runs(engine: Engine) -> None:
+    """The next daemon finds it before it serves anybody."""
+    engine.docker_ok("network", "create", "blue")
+    engine.docker_ok("run", "-d", "--network", "blue", "-p", "18080:80", "busybox", "sleep", "99")
+    whole = ruleset(engine)
+    engine.kill9()
+    engine.machine.run("nft", "flush", "ruleset")
+    engine.start()
+    assert ruleset(engine) == whole
