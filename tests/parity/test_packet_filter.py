@@ -71,3 +71,52 @@ def test_a_loss_while_no_daemon_runs(engine: Engine) -> None:
     engine.machine.run("nft", "flush", "ruleset")
     engine.start()
     assert ruleset(engine) == whole
+
+
+def elements_of(engine: Engine, name: str) -> str:
+    """What is in one set of the engine's table."""
+    return engine.machine.run("nft", "list", "set", "inet", table_of(engine), name).stdout
+
+
+@pytest.mark.parametrize(
+    ("modes", "masqueraded", "open_"),
+    [
+        ({}, {4, 6}, set()),
+        ({4: "routed"}, {6}, set()),
+        ({6: "routed"}, {4}, set()),
+        ({4: "nat-unprotected"}, {4, 6}, {4}),
+        ({4: "nat", 6: "nat-unprotected"}, {4, 6}, {6}),
+    ],
+)
+def test_gateway_modes_of_each_family(
+    engine: Engine, modes: dict[int, str], masqueraded: set[int], open_: set[int]
+) -> None:
+    """One family's mode says nothing about the other's."""
+    subnets = {4: "10.92.0.0/24", 6: "fd00:92::/64"}
+    flags = [
+        word
+        for version, mode in modes.items()
+        for word in ("-o", f"com.docker.network.bridge.gateway_mode_ipv{version}={mode}")
+    ]
+    engine.docker_ok(
+        "network", "create", "--ipv6", "--subnet", subnets[4], "--subnet", subnets[6], *flags, "x"
+    )
+    for version, subnet in subnets.items():
+        is_masqueraded = subnet in elements_of(engine, f"masqueraded{version}")
+        assert is_masqueraded is (version in masqueraded)
+        assert (subnet in elements_of(engine, f"open{version}")) is (version in open_)
+
+
+def test_host_bindings_of_each_family(engine: Engine) -> None:
+    """Ports without an address are published on the network's addresses alone."""
+    prefix = "com.docker.network.bridge.host_binding_ipv"
+    engine.docker_ok(
+        "network", "create", "--ipv6", "-o", f"{prefix}4=127.0.0.2", "-o", f"{prefix}6=::1", "x"
+    )
+    engine.docker_ok(
+        "run", "-d", "--name", "web", "--network", "x", "-p", "18081:80", "busybox", "sleep", "99"
+    )
+    shown = engine.docker_ok("port", "web").splitlines()
+    assert shown == ["80/tcp -> 127.0.0.2:18081", "80/tcp -> [::1]:18081"]
+    refused = engine.docker("network", "create", "-o", f"{prefix}4=::1", "y")
+    assert "invalid host binding address: ::1 is not IPv4" in refused.stderr

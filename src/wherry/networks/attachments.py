@@ -325,7 +325,7 @@ class Attachments:
         wishes = published_ports.wishes_of(
             request.network,
             has_ipv6=host_bridge.has_ipv6(),
-            default_address=self._made(way_out).settings.host_address,
+            defaults=self._made(way_out).settings.host_addresses,
         )
         ports = await self._ports.reserve(
             request.container_id,

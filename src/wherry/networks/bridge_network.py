@@ -1,5 +1,6 @@
 """One bridge network with its addresses: what an endpoint on it gets and gives back."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
@@ -143,10 +144,10 @@ def settings_of(network: Network, *, table: str, alias: str) -> BridgeSettings:
     if not bridge.is_valid_name(name):
         raise InvalidValue(f"invalid bridge name: {name!r}")
     modes = {
-        options.get(f"{BRIDGE_PREFIX}.gateway_mode_ipv4", ""),
-        options.get(f"{BRIDGE_PREFIX}.gateway_mode_ipv6", ""),
+        version: options.get(f"{BRIDGE_PREFIX}.gateway_mode_ipv{version}") or "nat"
+        for version in (4, 6)
     }
-    is_routed = bool(modes & {"routed", "nat-unprotected", "isolated"})
+    is_nat = flag(options, f"{BRIDGE_PREFIX}.enable_ip_masquerade", default=True)
     return BridgeSettings(
         name=name,
         ranges=network.ranges,
@@ -154,14 +155,29 @@ def settings_of(network: Network, *, table: str, alias: str) -> BridgeSettings:
         table=table,
         mtu=number(options, MTU, default=0),
         may_meet=flag(options, f"{BRIDGE_PREFIX}.enable_icc", default=True),
-        is_masqueraded=flag(options, f"{BRIDGE_PREFIX}.enable_ip_masquerade", default=True)
-        and not (is_routed and "nat-unprotected" not in modes),
+        masqueraded=frozenset(
+            version for version, mode in modes.items() if is_nat and mode.startswith("nat")
+        ),
         is_internal=network.is_internal,
-        is_open="nat-unprotected" in modes,
+        open=frozenset(each for each, mode in modes.items() if mode == "nat-unprotected"),
         interface_prefix=options.get("com.docker.network.container_iface_prefix") or "eth",
-        host_address=options.get(f"{BRIDGE_PREFIX}.host_binding_ipv4", ""),
+        host_addresses=tuple(filter(None, (_host_binding(options, each) for each in (4, 6)))),
         why_made=f"docker network create {network.name}",
     )
+
+
+def _host_binding(options: Mapping[str, str], version: int) -> str:
+    """Where ports without an address are published; empty: everywhere. Raises: InvalidValue."""
+    text = options.get(f"{BRIDGE_PREFIX}.host_binding_ipv{version}", "")
+    try:
+        address = ip_address(text) if text else None
+    except ValueError as error:
+        raise InvalidValue(f"invalid host binding address: {text}") from error
+    if address is None or address.is_unspecified:
+        return ""
+    if address.version != version:
+        raise InvalidValue(f"invalid host binding address: {text} is not IPv{version}")
+    return text
 
 
 def _parsed(text: str, version: int) -> Address:

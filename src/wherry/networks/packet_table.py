@@ -134,10 +134,10 @@ def elements(settings: BridgeSettings) -> Iterable[tuple[str, str]]:
     if settings.is_internal:
         yield "internal", name
     for each in settings.ranges:
-        family = "6" if each.is_ipv6 else "4"
+        family = 6 if each.is_ipv6 else 4
         subnet = ip_network(each.subnet)
         yield f"own{family}", f"{name} . {subnet}"
-        if settings.is_masqueraded and not settings.is_internal:
+        if family in settings.masqueraded and not settings.is_internal:
             yield f"masqueraded{family}", str(subnet)
-        if settings.is_open:
+        if family in settings.open:
             yield f"open{family}", str(subnet)

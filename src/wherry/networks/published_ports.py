@@ -12,10 +12,12 @@ ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
 _PROTOCOLS = ("tcp", "udp")
 
 
-def wishes_of(spec: NetworkSpec, *, has_ipv6: bool, default_address: str = "") -> tuple[Wish, ...]:
+def wishes_of(
+    spec: NetworkSpec, *, has_ipv6: bool, defaults: Sequence[str] = ()
+) -> tuple[Wish, ...]:
     """The host ports that a container wants.
 
-    `default_address` is the network's, for ports without one (`host_binding_ipv4`).
+    `defaults` are the network's addresses for ports without one (`host_binding_ipv4`, `_ipv6`).
 
     Raises: InvalidField for an address that is none; FeatureMissing.
     """
@@ -23,7 +25,7 @@ def wishes_of(spec: NetworkSpec, *, has_ipv6: bool, default_address: str = "") -
     if spec.publishes_all:
         bound = {binding.port for binding in bindings}
         bindings += [PortBinding(port=port) for port in spec.exposed if port not in bound]
-    return tuple(_wish(binding, default_address, has_ipv6=has_ipv6) for binding in bindings)
+    return tuple(_wish(binding, defaults, has_ipv6=has_ipv6) for binding in bindings)
 
 
 def published_of(wishes: Sequence[Wish], ports: Sequence[int]) -> tuple[PublishedPort, ...]:
@@ -86,21 +88,25 @@ def _is_filtered(published: PublishedPort, endpoint: EndpointStatus) -> bool:
     return bool(endpoint.address)
 
 
-def _wish(binding: PortBinding, default_address: str, *, has_ipv6: bool) -> Wish:
+def _wish(binding: PortBinding, defaults: Sequence[str], *, has_ipv6: bool) -> Wish:
     if binding.port.protocol not in _PROTOCOLS:
         raise FeatureMissing(f"publishing {binding.port.protocol} ports")
     return Wish(
         protocol=binding.port.protocol,
-        addresses=_addresses(binding.host_address or default_address, has_ipv6=has_ipv6),
+        addresses=_addresses(binding.host_address, defaults, has_ipv6=has_ipv6),
         first=binding.host_port,
         last=binding.host_port_end or binding.host_port,
         port=binding.port.number,
     )
 
 
-def _addresses(wanted: str, *, has_ipv6: bool) -> tuple[str, ...]:
+def _addresses(wanted: str, defaults: Sequence[str], *, has_ipv6: bool) -> tuple[str, ...]:
     if not wanted:
-        return (ANY_V4, ANY_V6) if has_ipv6 else (ANY_V4,)
+        by_version = {":" in each: each for each in defaults}
+        four, six = by_version.get(False, ANY_V4), by_version.get(True, ANY_V6)
+        if False in by_version and True not in by_version:
+            return (four,)  # bound to one address: nothing else is to answer
+        return (four, six) if has_ipv6 else (four,)
     try:
         address = ipaddress.ip_address(wanted.strip("[]"))
     except ValueError as error:

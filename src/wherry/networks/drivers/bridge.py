@@ -48,15 +48,16 @@ class BridgeSettings:
     """Zero: the kernel's 1500."""
     may_meet: bool = True
     """Whether its containers may talk to each other (`enable_icc`)."""
-    is_masqueraded: bool = True
-    """Whether what leaves has the host's address (`enable_ip_masquerade`, gateway mode nat)."""
+    masqueraded: frozenset[int] = frozenset({4, 6})
+    """The versions of IP in which what leaves has the host's address (`enable_ip_masquerade`,
+    and the gateway modes nat and nat-unprotected)."""
     is_internal: bool = False
-    is_open: bool = False
-    """Whether other hosts may reach any port of its containers (gateway mode
+    open: frozenset[int] = frozenset()
+    """The versions in which other hosts may reach any port of its containers (gateway mode
     nat-unprotected)."""
     interface_prefix: str = "eth"
-    host_address: str = ""
-    """Where ports without an address are published; empty: everywhere."""
+    host_addresses: tuple[str, ...] = ()
+    """Where ports without an address are published; a version without one: everywhere."""
     why_made: str = "containers of a network are ports of a bridge"
     options: Mapping[str, str] = field(default_factory=dict)
 
