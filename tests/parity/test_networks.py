@@ -230,3 +230,31 @@ def test_prune_takes_what_nobody_is_on(engine: Engine) -> None:
     names = engine.docker_ok("network", "ls", "--format", "{{.Name}}").split()
     assert {"used", "kept"} < set(names)
     assert "unused" not in names
+
+
+def test_options_of_an_endpoint(engine: Engine) -> None:
+    """An interface of a chosen name, with sysctls of its own, at a start and by connecting."""
+    prefix = "driver-opt=com.docker.network.endpoint"
+    for name in ("blue", "red"):
+        engine.docker_ok("network", "create", name)
+    sleeper(
+        engine, "cee", "--network",
+        f"name=blue,{prefix}.ifname=sea0,{prefix}.sysctls=net.ipv4.conf.ifname.log_martians=1",
+    )  # fmt: skip
+    engine.docker_ok(
+        "network", "connect", "--driver-opt", "com.docker.network.endpoint.ifname=fire0",
+        "--driver-opt", "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1",
+        "red", "cee",
+    )  # fmt: skip
+    for interface in ("sea0", "fire0"):
+        name = f"/proc/sys/net/ipv4/conf/{interface}/log_martians"
+        assert engine.docker_ok("exec", "cee", "cat", name) == "1"
+    for option, told in (
+        ("ifname=a/b", "invalid interface name"),
+        ("sysctls=net.ipv4.ip_forward=1", "unrecognised network interface sysctl"),
+    ):
+        refused = engine.docker(
+            "run", "--network", f"name=blue,{prefix}.{option}", "busybox", "true"
+        )
+        assert refused.returncode == 125
+        assert told in refused.stderr

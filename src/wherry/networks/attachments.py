@@ -31,11 +31,12 @@ from wherry.networks.container_names import ContainerNames
 from wherry.networks.endpoint_choices import (
     check_may_connect,
     endpoint_without_address,
-    free_interface,
+    interface_for,
     named,
     wishes_of,
     with_way_out,
 )
+from wherry.networks.endpoint_options import sysctls_of
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.joins import Attached, Joins
 from wherry.networks.name_files import (
@@ -161,7 +162,7 @@ class Attachments:
         assert attached is not None
         made = self._bridges.of(network)
         async with UndoStack() as undo:
-            interface = free_interface(attached.endpoints, made.settings.interface_prefix)
+            interface = interface_for(wish, attached.endpoints, made.settings.interface_prefix)
             endpoint = named(made.network, made.lease(wish, interface=interface), request, wish)
             undo.push(self._give_back, endpoint)
             wishes = {each.network: each for each in request.network.endpoints}
@@ -170,7 +171,12 @@ class Attachments:
             try:
                 undo.push(self._joins.delete_link, endpoint)
                 await to_its_end(
-                    self._joins.join(attached.namespace_path, container_netlink, [after[-1]])
+                    self._joins.join(
+                        attached.namespace_path,
+                        container_netlink,
+                        [after[-1]],
+                        sysctls=sysctls_of(wish, interface),
+                    )
                 )
                 await self._joins.move_way_out(
                     request.container_id, attached, after, container_netlink
@@ -295,10 +301,10 @@ class Attachments:
         self, request: AttachRequest, wishes: Sequence[EndpointWish], path: str
     ) -> tuple[Attached, Journal]:
         async with UndoStack() as undo:
-            leased = []
-            for index, wish in enumerate(wishes):
+            leased: list[EndpointStatus] = []
+            for wish in wishes:
                 made = self._bridges.of(self._table.find(wish.network))
-                interface = f"{made.settings.interface_prefix}{index}"
+                interface = interface_for(wish, leased, made.settings.interface_prefix)
                 leased.append(
                     named(made.network, made.lease(wish, interface=interface), request, wish)
                 )
@@ -309,7 +315,14 @@ class Attachments:
             await self._reserve_ports(request, attached)
             await self._write_files(request, attached.endpoints)
             undo.push(self._leave, request.container_id, attached)
-            journal = await to_its_end(self._joins.make(attached, request.id_maps))
+            sysctls = [
+                each
+                for wish, endpoint in zip(wishes, leased, strict=True)
+                for each in sysctls_of(wish, endpoint.interface)
+            ]
+            journal = await to_its_end(
+                self._joins.make(attached, request.id_maps, sysctls=sysctls)
+            )
             undo.push(self._names.forget, request.container_id)
             journal += await self._names.serve(
                 request.container_id, path, attached.endpoints, request.network

@@ -10,6 +10,7 @@ from wherry.model.errors import InvalidValue, NetworkIsBuiltin, SubnetTaken
 from wherry.model.ids import NetworkId
 from wherry.model.networks import AddressRange, EndpointWish, Network, NetworkRequest
 from wherry.networks.address_pools import Subnet, choose_subnet
+from wherry.networks.endpoint_options import interface_of, sysctls_of
 
 BUILTIN_NAMES = frozenset({"bridge", "host", "none", "default", "container"})
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -200,6 +201,7 @@ def _with_gateway(given: AddressRange, request: NetworkRequest) -> AddressRange:
 
 def check_wish(network: Network, wish: EndpointWish) -> None:
     """Whether an endpoint can be wished for on a network at all. Raises: InvalidValue."""
+    sysctls_of(wish, interface_of(wish))
     if not network.is_builtin and network.driver != "null":
         named = {each.subnet for each in network.ranges if not each.is_chosen}
         for wanted in filter(None, (wish.ipv4_address, wish.ipv6_address)):

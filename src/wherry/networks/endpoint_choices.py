@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from wherry.kit.random_ids import new_id, short_id
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import AlreadyConnected, ConnectionRefused, NetworkNotFound
+from wherry.model.errors import AlreadyConnected, ConnectionRefused, InvalidValue, NetworkNotFound
 from wherry.model.ids import EndpointId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkModeKind
 from wherry.networks import default_networks
+from wherry.networks.endpoint_options import interface_of
 from wherry.networks.network_table import NetworkTable
 from wherry.networks.sandboxes import AttachRequest
 
@@ -85,9 +86,17 @@ def check_may_connect(
         raise AlreadyConnected(request.container_name, network.name)
 
 
-def free_interface(endpoints: Sequence[EndpointStatus], prefix: str) -> str:
-    """The first name of an interface that the container has not."""
+def interface_for(wish: EndpointWish, endpoints: Sequence[EndpointStatus], prefix: str) -> str:
+    """The name that was wished for, or the first that the container has not.
+
+    Raises: InvalidValue when another of its interfaces has the wished name.
+    """
     taken = {each.interface for each in endpoints}
+    wished = interface_of(wish)
+    if wished:
+        if wished in taken:
+            raise InvalidValue(f"invalid endpoint settings:\ninterface name {wished!r} is in use")
+        return wished
     numbers = range(len(taken) + 1)
     return next(f"{prefix}{each}" for each in numbers if f"{prefix}{each}" not in taken)
 

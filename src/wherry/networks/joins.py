@@ -69,13 +69,23 @@ class Joins:
 
     # -- joining -----------------------------------------------------------------------------
 
-    async def make(self, attached: Attached, id_maps: tuple[IdMap, IdMap]) -> Journal:
+    async def make(
+        self,
+        attached: Attached,
+        id_maps: tuple[IdMap, IdMap],
+        *,
+        sysctls: Sequence[tuple[str, str]] = (),
+    ) -> Journal:
         """Make the namespace and join it to its networks."""
         path = attached.namespace_path
         container_netlink, lines = await self._jobs.make_network_namespace(path, id_maps)
         try:
             journal = await self.join(
-                path, container_netlink, attached.endpoints, first=bridge_driver.loopback_up(path)
+                path,
+                container_netlink,
+                attached.endpoints,
+                first=bridge_driver.loopback_up(path),
+                sysctls=sysctls,
             )
             way_out = attached.way_out
             if way_out is not None:
@@ -109,8 +119,9 @@ class Joins:
         endpoints: Sequence[EndpointStatus],
         *,
         first: Operation | None = None,
+        sysctls: Sequence[tuple[str, str]] = (),
     ) -> Journal:
-        """Links, then addresses; an interface is told in between that it may have IPv6."""
+        """Links, then addresses; in between, sysctls of the interfaces, IPv6 among them."""
         links: list[Operation] = [first] if first is not None else []
         addresses: list[Operation] = []
         for each in endpoints:
@@ -118,13 +129,23 @@ class Joins:
             link, address = made.plans(each, path, _why(made.network))
             links += link
             addresses += address
-        with_ipv6 = [each for each in endpoints if each.ipv6_address]
-        if not with_ipv6:
+        settings = [
+            *(
+                (
+                    f"net/ipv6/conf/{each.interface}/disable_ipv6",
+                    "0",
+                    "the interface's network has IPv6",
+                )
+                for each in endpoints
+                if each.ipv6_address
+            ),
+            *((name, value, "com.docker.network.endpoint.sysctls") for name, value in sysctls),
+        ]
+        if not settings:
             return await self._perform(path, container_netlink, (*links, *addresses))
         journal = await self._perform(path, container_netlink, tuple(links))
-        for each in with_ipv6:
-            name = f"net/ipv6/conf/{each.interface}/disable_ipv6"
-            lines = await self._jobs.set_sysctl(path, name, "0")
+        for name, value, why in settings:
+            lines = await self._jobs.set_sysctl(path, name, value, why=why)
             journal += journals.from_json(lines)
         return journal + await self._perform(path, container_netlink, tuple(addresses))
 

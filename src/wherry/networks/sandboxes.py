@@ -37,7 +37,9 @@ class NamespaceJobs(Protocol):
         """
         ...
 
-    async def set_sysctl(self, path: str, name: str, value: str) -> list[journals.Line]:
+    async def set_sysctl(
+        self, path: str, name: str, value: str, *, why: str
+    ) -> list[journals.Line]:
         """Set a `net/...` sysctl inside an existing namespace; the journal of it."""
         ...
 

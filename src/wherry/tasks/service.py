@@ -197,14 +197,14 @@ class Tasks:
         answer = await self._spawner.ask("resolver_sockets", path=path)
         return tuple(answer.descriptors), answer.results["entries"]
 
-    async def set_sysctl(self, path: str, name: str, value: str) -> list[journals.Line]:
+    async def set_sysctl(
+        self, path: str, name: str, value: str, *, why: str
+    ) -> list[journals.Line]:
         """Set a `net/...` sysctl inside the namespace of a path; the journal of it.
 
         Raises: StartFailed.
         """
-        answer = await self._spawner.ask(
-            "sysctl", path=path, name=name, value=value, why="the interface's network has IPv6"
-        )
+        answer = await self._spawner.ask("sysctl", path=path, name=name, value=value, why=why)
         entries: list[journals.Line] = answer.results["entries"]
         return entries
 

@@ -343,9 +343,11 @@ class ForkedJobs:
             _data, descriptors, _flags, _address = socket.recv_fds(ours, 1, 2)
         return tuple(descriptors), entries  # type: ignore[return-value]
 
-    async def set_sysctl(self, path: str, name: str, value: str) -> list[dict[str, object]]:
+    async def set_sysctl(
+        self, path: str, name: str, value: str, *, why: str
+    ) -> list[dict[str, object]]:
         """As the protocol says."""
-        message = {"path": path, "name": name, "value": value, "why": "a test"}
+        message = {"path": path, "name": name, "value": value, "why": why}
         return in_child(lambda: jobs.set_sysctl(message)[0]["entries"])
 
 
