@@ -11,6 +11,7 @@ mount namespace that hides it.
 """
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -44,6 +45,8 @@ def main() -> None:
     if "WHERRY_HIDDEN" not in os.environ:
         _again_with_the_tree_hidden()
     preload()
+    gc.collect()
+    gc.freeze()  # As the spawner does.
     with tempfile.TemporaryDirectory(prefix="runtimes-") as name:
         bundle = Path(name)
         commands = {OURS: _our_program(bundle)}

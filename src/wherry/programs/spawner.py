@@ -8,7 +8,6 @@ import socket
 
 from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWPID, setns
-from wherry.oci import runtime_json
 from wherry.operations.plan import Journal
 from wherry.runtime import container, joining, signals
 from wherry.runtime.container import CreateRequest, InitProcess
@@ -27,7 +26,6 @@ class OciRuntime:
     def preload(self) -> None:
         """Import everything now: later, a name might be looked up inside a container."""
         preload()
-        runtime_json.decode('{"ociVersion":"1.2.0","process":{"args":["true"],"cwd":"/"}}')
 
     def create(self, request: CreateRequest) -> InitProcess:
         """Raises: CreateFailed."""
