@@ -3,9 +3,9 @@
 After its root has changed a child must not import a module: Python would search for it in the
 image's files.
 
-Reading a configuration, planning and reporting are rehearsed because Python specialises the code that it runs often (PEP 659). Done
-once in the spawner, each container starts about a tenth quicker, and its shim has fewer memory
-pages of its own.
+Reading a configuration, planning and reporting are rehearsed because Python specialises the code
+that it runs often (PEP 659). Done once in the spawner, each container starts about a tenth
+quicker, and its shim has fewer memory pages of its own.
 """
 
 import json
