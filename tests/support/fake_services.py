@@ -16,6 +16,7 @@ from pathlib import Path
 from wherry.api import Services, serve
 from wherry.kit.clock import FakeClock
 from wherry.kit.streams import STDOUT, frame
+from wherry.model.builds import BuildRequest, CacheRecord
 from wherry.model.containers import (
     Container,
     ContainerSpec,
@@ -205,6 +206,7 @@ class FakeEngine:
             containers=FakeContainers(self),
             execs=FakeExecs(self),
             images=FakeImages(self),
+            builds=FakeBuilds(),
             registries=FakeRegistries(self),
             networks=FakeNetworks(self),
             files=FakeFiles(self),
@@ -590,6 +592,30 @@ class FakeImages:
         for message in self.engine.progress:
             yield message
         self.engine.note(*call)
+
+
+@dataclass
+class FakeBuilds:
+    """A builder that makes nothing."""
+
+    async def build(
+        self,
+        request: BuildRequest,
+        context: AsyncIterator[bytes],
+        credentials: Mapping[str, Credentials],
+    ) -> AsyncIterator[Progress]:
+        """Takes the context and says that it is done."""
+        async for _piece in context:
+            pass
+        yield Progress(stream=f"Successfully built {request.dockerfile}\n")
+
+    async def cache(self) -> Sequence[CacheRecord]:
+        """Nothing."""
+        return ()
+
+    async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
+        """Nothing goes."""
+        return (), 0
 
 
 @dataclass

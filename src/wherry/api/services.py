@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, S
 from dataclasses import dataclass
 from typing import Protocol
 
+from wherry.model.builds import BuildRequest, CacheRecord
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
 from wherry.model.files import Change, CopyRules, PathState
@@ -54,6 +55,7 @@ from wherry.registry import Credentials
 
 __all__ = [
     "AttachRequest",
+    "Builds",
     "ByteSource",
     "ContainerDetails",
     "ContainerQuery",
@@ -228,6 +230,21 @@ class Images(Protocol):
     def bootstrap(self, reference: str) -> AsyncIterator[Progress]: ...
 
 
+class Builds(Protocol):
+    """Images from Dockerfiles."""
+
+    def build(
+        self,
+        request: BuildRequest,
+        context: ByteSource,
+        credentials: Mapping[str, Credentials],
+    ) -> AsyncIterator[Progress]: ...
+    async def cache(self) -> Sequence[CacheRecord]: ...
+    async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
+        """The keys of what went, and its bytes."""
+        ...
+
+
 class Registries(Protocol):
     """Images elsewhere."""
 
@@ -330,6 +347,7 @@ class Services:
     files: Files
     commits: Commits
     images: Images
+    builds: Builds
     registries: Registries
     networks: Networks
     volumes: Volumes

@@ -7,3 +7,7 @@ On disk I leave: rows of the build cache, and layers that images share; in `tmp`
 build that is under way.
 Called by: engine.
 """
+
+from wherry.build.cache_table import MIGRATIONS, BuildCache
+
+__all__ = ["MIGRATIONS", "BuildCache"]

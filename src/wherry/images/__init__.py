@@ -9,7 +9,9 @@ image has its row only when all of it is on the disk.
 Called by: engine.
 """
 
-from wherry.images.image_table import MIGRATIONS, DamagedImage
+from wherry.images.building import BuildImages, BuildState, as_image, plain_layer
+from wherry.images.documents import parse_exposed
+from wherry.images.image_table import MIGRATIONS, DamagedImage, LayerBlob
 from wherry.images.pulling import ImagePulls, PullRequest, Tell
 from wherry.images.pushing import ImagePushes, PushRequest
 from wherry.images.references import Reference, parse
@@ -18,15 +20,21 @@ from wherry.model.outcomes import Progress, Removal
 
 __all__ = [
     "MIGRATIONS",
+    "BuildImages",
+    "BuildState",
     "DamagedImage",
     "ImagePulls",
     "ImagePushes",
     "ImageStore",
+    "LayerBlob",
     "Progress",
     "PullRequest",
     "PushRequest",
     "Reference",
     "Removal",
     "Tell",
+    "as_image",
     "parse",
+    "parse_exposed",
+    "plain_layer",
 ]

@@ -38,7 +38,7 @@ from wherry.model.errors import (
     InvalidField,
     InvalidReference,
 )
-from wherry.model.ids import Digest, ImageId, SnapshotKey
+from wherry.model.ids import ChainId, Digest, ImageId, SnapshotKey
 from wherry.model.images import CommitPlan, Image
 from wherry.model.outcomes import Progress, Removal
 from wherry.oci.image_json import encode_image
@@ -48,6 +48,9 @@ from wherry.store import Database
 
 Users = Callable[[ImageId], Sequence[tuple[str, bool]]]
 """The containers made from an image: id, and whether they run."""
+
+Roots = Callable[[], tuple[set[Digest], set[ChainId]]]
+"""The blobs and stacks that somebody needs."""
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 _FULL_ID = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
@@ -82,6 +85,7 @@ class ImageStore:
             content=self._content, snapshots=snapshots, table=self._table, clock=self._clock
         )
         self._leases = Leases()
+        self._other_roots: list[Roots] = []
         self._changing = threading.RLock()
 
     # -- finding -----------------------------------------------------------------------------
@@ -228,10 +232,18 @@ class ImageStore:
                 removals += self._delete(image)
             return removals
 
+    def keep_also(self, roots: "Roots") -> None:
+        """Blobs and stacks that somebody else needs, asked for whenever the collector runs."""
+        self._other_roots.append(roots)
+
     def collect(self) -> None:
         """Remove blobs and layers that no image needs, nor a container's snapshot."""
         with self._changing:
             blobs, chains = self._table.roots()
+            for others in self._other_roots:
+                other_blobs, other_chains = others()
+                blobs |= other_blobs
+                chains |= other_chains
             leased_blobs, leased_chains = self._leases.roots()
             self._snapshots.remove_unneeded_layers(chains | leased_chains)
             self._content.collect(blobs | leased_blobs)

@@ -88,4 +88,8 @@ class Progress:
     current: int | None = None
     total: int | None = None
     error: str = ""
+    error_code: int | None = None
+    """The exit code of a build step."""
+    built: str = ""
+    """The id of an image that a build has made."""
     pushed: PushedTag | None = None

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 
 from wherry.api.errors import message_of
 from wherry.api.services import Services
+from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
+from wherry.build import BuildCache
 from wherry.engine.boot import Boot
+from wherry.engine.building import Builds, ImageBuilder, StepContainers
 from wherry.engine.containers.assembly import (
     ContainerAssembly,
     SeccompPrograms,
@@ -137,6 +140,8 @@ async def _wired(
     attachments = Attachments()
     snapshots = ground.snapshots
     images = ImageStore(ground.settings.data_root, ground.database, snapshots)
+    build_cache = BuildCache(ground.database)
+    images.keep_also(build_cache.roots)
     volumes = Volumes(ground.settings.data_root, ground.database, ground.clock)
     container_volumes = ContainerVolumes(
         records=records,
@@ -353,19 +358,45 @@ async def _wired(
             "daemon", "reload", ground.engine_id, {**reload_attributes(settings), "name": name}
         )
 
+    def make_builder() -> ImageBuilder:
+        # Seldom wanted at once: what has never built has no builder in memory.
+        from wherry.build.service import BuildGround, BuildService
+
+        build_ground = BuildGround(
+            store=images,
+            snapshots=snapshots,
+            cache=build_cache,
+            tasks=tasks,
+            offload=ground.offload,
+            clock=ground.clock,
+            staging=f"{ground.settings.data_root}/tmp",
+            architecture=ground.host.architecture,
+        )
+        return BuildService(build_ground, StepContainers(create, containers))
+
+    registries = RegistryVerbs(
+        store=images,
+        client=transfers.client,
+        pulls=transfers.pulls,
+        pushes=transfers.pushes,
+        events=events,
+        host=Platform(os="linux", architecture=ground.host.architecture),
+    )
     try:
         services = Services(
             containers=containers,
             execs=execs,
             images=image_verbs,
-            registries=RegistryVerbs(
+            builds=Builds(
+                make_builder=make_builder,
+                cache=build_cache,
                 store=images,
-                client=transfers.client,
-                pulls=transfers.pulls,
-                pushes=transfers.pushes,
+                registries=registries,
                 events=events,
-                host=Platform(os="linux", architecture=ground.host.architecture),
+                offload=ground.offload,
+                clock=ground.clock,
             ),
+            registries=registries,
             networks=network_verbs,
             system=system,
             commits=CommitContainer(
@@ -444,6 +475,7 @@ def _lay_ground(settings: Settings) -> _Ground:
             *ImageStore.MIGRATIONS,
             *VOLUME_MIGRATIONS,
             *NETWORK_MIGRATIONS,
+            *BUILD_MIGRATIONS,
         ),
     )
     return _Ground(

@@ -99,10 +99,12 @@ class ProgressDetail(Struct, omit_defaults=True):
     total: int | None = None
 
 
-class ErrorDetail(Struct):
+class ErrorDetail(Struct, omit_defaults=True):
     """A failure in the middle of a stream."""
 
     message: str
+    code: int | None = None
+    """The exit code of a build step."""
 
 
 class PushResult(Struct):
@@ -111,6 +113,12 @@ class PushResult(Struct):
     Tag: str
     Digest: str
     Size: int
+
+
+class BuildResult(Struct):
+    """What a build made; the `aux` of its last messages."""
+
+    ID: str
 
 
 class Message(Struct, kw_only=True, omit_defaults=True):
@@ -122,4 +130,4 @@ class Message(Struct, kw_only=True, omit_defaults=True):
     id: str = ""
     errorDetail: ErrorDetail | None = None
     error: str = ""
-    aux: PushResult | None = None
+    aux: PushResult | BuildResult | None = None

@@ -2,6 +2,7 @@
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from wherry.wire.builds import CacheRow
 from wherry.wire.containers import Summary
 from wherry.wire.images import Deletion, ImageSummary
 from wherry.wire.volumes import VolumeAnswer
@@ -177,7 +178,7 @@ class DiskUsageAnswer(Struct, kw_only=True):
     Images: list[ImageSummary] | None = None
     Containers: list[Summary] | None = None
     Volumes: list[VolumeAnswer] | None = None
-    BuildCache: list[Struct] | None = None
+    BuildCache: list[CacheRow] | None = None
 
 
 # -- prunes ----------------------------------------------------------------------------------

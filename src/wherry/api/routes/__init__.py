@@ -10,6 +10,7 @@ from wherry.api.call import Handler
 from wherry.api.router import GREEDY
 from wherry.api.routes import (
     absences,
+    builds,
     container_files,
     container_streams,
     containers,
@@ -40,6 +41,7 @@ _SERVED: Mapping[Endpoint, Handler] = {
     **registries.ROUTES,
     **networks.ROUTES,
     **prunes.ROUTES,
+    **builds.ROUTES,
     **stats.ROUTES,
     **updates.ROUTES,
     **volumes.ROUTES,

@@ -9,7 +9,7 @@ from wherry.api.call import Call, Handler
 from wherry.api.errors import message_of
 from wherry.api.translate.images import to_message
 from wherry.api.translate.registries import from_header
-from wherry.model.errors import FeatureMissing, InvalidValue, WherryError
+from wherry.model.errors import FeatureMissing, InvalidValue, StepEndedBadly, WherryError
 from wherry.model.outcomes import Progress
 from wherry.wire.encoding import encode
 
@@ -115,7 +115,8 @@ async def stream_progress(call: Call, messages: AsyncIterator[Progress]) -> web.
     except Exception as error:
         if not isinstance(error, WherryError):
             _log.exception("stream.failed endpoint=%r", call.endpoint)
-        await answer.write(encode(to_message(Progress(error=message_of(error)))))
+        code = error.exit_code if isinstance(error, StepEndedBadly) else None
+        await answer.write(encode(to_message(Progress(error=message_of(error), error_code=code))))
     return answer
 
 

@@ -5,20 +5,19 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
+from wherry.api.translate.builds import to_cache_row
 from wherry.api.translate.images import to_deletions, to_image_summary
 from wherry.api.translate.listing import to_summary
 from wherry.api.translate.volumes import to_usage_answer
 from wherry.model.errors import InvalidValue
 from wherry.model.queries import ContainerQuery
 from wherry.wire import system as shapes
+from wherry.wire.builds import CacheRow
 from wherry.wire.containers import Summary
 from wherry.wire.images import ImageSummary
 from wherry.wire.volumes import VolumeAnswer
 
 _KINDS = ("container", "image", "volume", "build-cache")
-_BUILD_CACHE_FILTERS = frozenset(
-    {"description", "id", "inuse", "parent", "private", "shared", "type", "until", "unused-for"}
-)
 
 
 async def disk_usage(call: Call) -> web.StreamResponse:
@@ -34,9 +33,13 @@ async def disk_usage(call: Call) -> web.StreamResponse:
             Images=await _images(call) if wants_images else None,
             Containers=await _containers(call) if "container" in kinds else None,
             Volumes=await _volumes(call) if "volume" in kinds else None,
-            BuildCache=[] if "build-cache" in kinds else None,
+            BuildCache=await _build_cache(call) if "build-cache" in kinds else None,
         )
     )
+
+
+async def _build_cache(call: Call) -> list[CacheRow]:
+    return [to_cache_row(each) for each in await call.services.builds.cache()]
 
 
 async def _images(call: Call) -> list[ImageSummary]:
@@ -89,11 +92,13 @@ async def prune_networks(call: Call) -> web.StreamResponse:
 
 
 async def prune_build_cache(call: Call) -> web.StreamResponse:
-    """`POST /build/prune`: there is no build cache, so nothing goes."""
-    for key in call.filters():
-        if key not in _BUILD_CACHE_FILTERS:
-            raise InvalidValue(f"invalid filter '{key}'")
-    return call.json_answer(shapes.BuildCachePruned(CachesDeleted=None, SpaceReclaimed=0))
+    """`POST /build/prune`."""
+    keys, freed_bytes = await call.services.builds.prune(call.filters())
+    return call.json_answer(
+        shapes.BuildCachePruned(
+            CachesDeleted=[key[:25] for key in keys] or None, SpaceReclaimed=freed_bytes
+        )
+    )
 
 
 ROUTES: Mapping[tuple[str, str], Handler] = {

@@ -105,19 +105,27 @@ def to_history(image: Image) -> list[shapes.HistoryItem]:
     return items
 
 
+def _aux(progress: Progress) -> shapes.PushResult | shapes.BuildResult | None:
+    if progress.built:
+        return shapes.BuildResult(ID=progress.built)
+    pushed = progress.pushed
+    if pushed is None:
+        return None
+    return shapes.PushResult(Tag=pushed.tag, Digest=pushed.digest, Size=pushed.size_bytes)
+
+
 def to_message(progress: Progress) -> shapes.Message:
     """One message of a stream."""
     has_detail = progress.current is not None or progress.total is not None
     detail = shapes.ProgressDetail(current=progress.current, total=progress.total)
-    pushed = progress.pushed
     return shapes.Message(
         stream=progress.stream,
         status=progress.status,
         id=progress.id,
         progressDetail=detail if has_detail else None,
         error=progress.error,
-        errorDetail=shapes.ErrorDetail(message=progress.error) if progress.error else None,
-        aux=None
-        if pushed is None
-        else shapes.PushResult(Tag=pushed.tag, Digest=pushed.digest, Size=pushed.size_bytes),
+        errorDetail=shapes.ErrorDetail(message=progress.error, code=progress.error_code)
+        if progress.error
+        else None,
+        aux=_aux(progress),
     )

@@ -40,11 +40,15 @@ def from_header(text: str) -> Credentials:
     if len(text) > _LARGEST_HEADER:
         raise InvalidValue("invalid X-Registry-Auth header: too long")
     try:
-        padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
-        document = base64.b64decode(padded.replace("-", "+").replace("_", "/"), validate=True)
-        return to_credentials(_AUTH.decode(document or b"{}"))
+        return to_credentials(_AUTH.decode(decoded_header(text) or b"{}"))
     except (binascii.Error, ValueError, InvalidJson) as error:
         raise InvalidValue(f"invalid X-Registry-Auth header: {error}") from error
+
+
+def decoded_header(text: str) -> bytes:
+    """base64url, with or without padding. Raises: ValueError."""
+    padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
+    return base64.b64decode(padded.replace("-", "+").replace("_", "/"), validate=True)
 
 
 def to_search_items(found: list[FoundRepository]) -> list[shapes.SearchItem]:

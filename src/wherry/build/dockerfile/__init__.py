@@ -35,9 +35,11 @@ from wherry.build.dockerfile.instructions import (
     Volume,
     WorkDir,
 )
+from wherry.build.dockerfile.lines import LARGEST_FILE
 from wherry.build.dockerfile.parser import parse, parse_trigger
 
 __all__ = [
+    "LARGEST_FILE",
     "Add",
     "Arg",
     "Cmd",

@@ -110,13 +110,20 @@ class CreateContainer:
         self._defaults = defaults
 
     async def __call__(
-        self, spec: ContainerSpec, *, name: str = "", platform: str = ""
+        self,
+        spec: ContainerSpec,
+        *,
+        name: str = "",
+        platform: str = "",
+        image: Image | None = None,
     ) -> CreateOutcome:
         """Make a container in state CREATED, with a writable snapshot of its image.
 
+        `image` is one that need not be recorded, in the place of the one that the spec names.
+
         Raises: ImageNotFound, ContainerNameTaken, InvalidRequest kinds.
         """
-        image = self._image_of(spec, platform)
+        image = image or self._image_of(spec, platform)
         spec = with_targets(spec, self._records)
         if spec.mounts:
             await self._offload(_check_bind_sources, spec)

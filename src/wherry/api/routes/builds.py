@@ -1,0 +1,22 @@
+"""Building images: the classic door, which takes a context as a tar and tells step by step."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from wherry.api.call import Call, Handler
+from wherry.api.routes.image_streams import stream_progress
+from wherry.api.translate.builds import to_build_credentials, to_build_request
+
+
+async def build(call: Call) -> web.StreamResponse:
+    """`POST /build`."""
+    request = to_build_request(call)
+    credentials = to_build_credentials(call.request.headers.get("X-Registry-Config", ""))
+    with call.ended_by_farewell():
+        return await stream_progress(
+            call, call.services.builds.build(request, call.body_stream(), credentials)
+        )
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {("POST", "/build"): build}

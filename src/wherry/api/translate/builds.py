@@ -1,0 +1,118 @@
+"""From the query of `POST /build` to what the builder is asked for."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from wherry.api.call import Call
+from wherry.api.translate.networking import to_network_mode
+from wherry.api.translate.registries import decoded_header, to_credentials
+from wherry.kit.timestamps import rfc3339_nano
+from wherry.model.builds import BuildRequest, CacheRecord
+from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.limits import Limits, Ulimit
+from wherry.registry import Credentials
+from wherry.wire.builds import CacheRow
+from wherry.wire.container_config import Ulimit as UlimitShape
+from wherry.wire.lenient import Decoder, InvalidJson
+from wherry.wire.registries import AuthConfig
+
+T = TypeVar("T")
+
+_ARGUMENTS = Decoder(dict[str, str | None])
+_LABELS = Decoder(dict[str, str])
+_ULIMITS = Decoder(list[UlimitShape])
+_AUTHS = Decoder(dict[str, AuthConfig])
+
+
+def to_build_request(call: Call) -> BuildRequest:
+    """Raises: InvalidValue, FeatureMissing."""
+    _refuse_unbuilt(call)
+    return BuildRequest(
+        dockerfile=call.text("dockerfile") or "Dockerfile",
+        names=tuple(name for name in call.texts("t") if name),
+        target=call.text("target"),
+        arguments=_json(call, "buildargs", "error reading build args", _ARGUMENTS) or {},
+        labels=_json(call, "labels", "error reading labels", _LABELS) or {},
+        platform=call.text("platform"),
+        uses_cache=not call.flag("nocache"),
+        pulls_always=call.flag("pull"),
+        is_quiet=call.flag("q"),
+        keeps_containers=not call.flag("rm", default=True) and not call.flag("forcerm"),
+        network=to_network_mode(call.text("networkmode")),
+        extra_hosts=tuple(
+            each for text in call.texts("extrahosts") for each in text.split(",") if each
+        ),
+        limits=Limits(
+            memory_bytes=call.integer("memory") or 0,
+            memory_swap_bytes=call.integer("memswap") or 0,
+            cpu_shares=call.integer("cpushares") or 0,
+            cpu_period_us=call.integer("cpuperiod") or 0,
+            cpu_quota_us=call.integer("cpuquota") or 0,
+            cpuset_cpus=call.text("cpusetcpus"),
+            cpuset_mems=call.text("cpusetmems"),
+            ulimits=tuple(
+                Ulimit(name=each.Name, soft=each.Soft, hard=each.Hard)
+                for each in _json(call, "ulimits", "error reading ulimit settings", _ULIMITS) or ()
+            ),
+        ),
+        shm_bytes=call.integer("shmsize") or 0,
+        cgroup_parent=call.text("cgroupparent"),
+    )
+
+
+def to_build_credentials(header: str) -> Mapping[str, Credentials]:
+    """`X-Registry-Config`: credentials by registry; Docker forgives what it can't read."""
+    try:
+        configs = _AUTHS.decode(decoded_header(header) or b"{}")
+    except (ValueError, InvalidJson):
+        return {}
+    return {name: to_credentials(config) for name, config in configs.items()}
+
+
+def to_cache_row(record: CacheRecord) -> CacheRow:
+    """A result that a later build may use again."""
+    return CacheRow(
+        ID=record.key[:25],
+        Type="regular",
+        Description=record.description,
+        InUse=False,
+        Shared=False,
+        Size=record.size_bytes,
+        CreatedAt=rfc3339_nano(record.created_at_ns),
+        LastUsedAt=rfc3339_nano(record.used_at_ns),
+        UsageCount=record.use_count,
+    )
+
+
+def _refuse_unbuilt(call: Call) -> None:
+    match call.text("version"):
+        case "2":
+            raise FeatureMissing("BuildKit's protocol (build with DOCKER_BUILDKIT=0)")
+        case "" | "1":
+            pass
+        case other:
+            raise InvalidValue(f"invalid version {other}")
+    if call.text("remote"):
+        raise FeatureMissing("building from a URL (send the context instead)")
+    if call.flag("squash"):
+        raise InvalidValue("squash is only supported with experimental mode")
+    if call.text("outputs") not in ("", "[]", "null"):
+        raise FeatureMissing("build outputs other than an image")
+    if call.text("cachefrom") not in ("", "[]", "null"):
+        raise FeatureMissing("build caches of other images (--cache-from)")
+    if call.texts("securityopt"):
+        raise InvalidValue(
+            "The daemon on this platform does not support setting security options on build"
+        )
+    if call.text("isolation") not in ("", "default"):
+        raise InvalidValue(f'Unsupported isolation: "{call.text("isolation")}"')
+
+
+def _json(call: Call, name: str, problem: str, decoder: Decoder[T]) -> T | None:
+    text = call.text(name)
+    if not text:
+        return None
+    try:
+        return decoder.decode(text.encode())
+    except InvalidJson as error:
+        raise InvalidValue(f"{problem}: {error}") from error

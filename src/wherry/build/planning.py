@@ -1,0 +1,223 @@
+"""From a Dockerfile to the graph of its steps: only the stages that the target needs."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from wherry.build import dockerfile as language
+from wherry.build.solver import Vertex
+from wherry.images import BuildState
+from wherry.model.errors import DockerfileRefused, FeatureMissing, InvalidValue
+
+PROXIES = frozenset(
+    name
+    for upper in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+    for name in (upper, upper.lower())
+)
+"""Arguments that need no ARG; they are in no history and no cache key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The beginning of a stage: an image, or nothing."""
+
+    reference: str
+    state: BuildState
+    text: str
+    platform_arguments: Mapping[str, str]
+    global_arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An instruction on what is there."""
+
+    instruction: language.Instruction
+    text: str
+
+
+PlannedStep = Base | Step
+FindImage = Callable[[str, str], Awaitable[BuildState]]
+"""The image of a reference, for a platform."""
+
+
+class Planner:
+    """Makes the graph of one build."""
+
+    def __init__(
+        self,
+        file: language.Dockerfile,
+        *,
+        arguments: Mapping[str, str | None],
+        platform_arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        find_image: FindImage,
+        scratch: BuildState,
+    ) -> None:
+        self._file = file
+        self._arguments = arguments
+        self._platform = platform_arguments
+        self._labels = labels
+        self._find_image = find_image
+        self._scratch = scratch
+        self._names = {
+            stage.start.name: index for index, stage in enumerate(file.stages) if stage.start.name
+        }
+        self._tops: dict[str, Vertex[PlannedStep]] = {}
+        self.used: set[str] = set()
+        """Build arguments that some ARG asked for."""
+
+    async def target(self, wanted: str) -> Vertex[PlannedStep]:
+        """The last step of a stage. Raises: DockerfileRefused, InvalidValue, ImageNotFound."""
+        index = len(self._file.stages) - 1
+        if wanted:
+            index = self._index(wanted.lower(), len(self._file.stages))
+            if index < 0:
+                raise InvalidValue(f'target stage "{wanted}" could not be found')
+        values = self._global_arguments()
+        for each in self._in_order(index, values):
+            self._tops[str(each)] = await self._stage(each, values, is_target=each == index)
+        return self._tops[str(index)]
+
+    # -- stages ------------------------------------------------------------------------------
+
+    def _index(self, name: str, before: int) -> int:
+        """Which stage a name or number means, among those before another; -1 for none."""
+        if name.isascii() and name.isdigit() and len(name) < 8:
+            return int(name) if int(name) < before else -1
+        best = -1
+        for index, stage in enumerate(self._file.stages[:before]):
+            if stage.start.name == name:
+                best = index
+        return best
+
+    def _in_order(self, target: int, values: Mapping[str, str]) -> list[int]:
+        """The stages that one needs and itself: they only ever need those before them."""
+        wanted, waiting = {target}, [target]
+        while waiting:
+            index = waiting.pop()
+            stage = self._file.stages[index]
+            names = [self._base_name(stage.start, values)]
+            names += [step.origin for step in stage.steps if isinstance(step, language.Copy)]
+            for name in names:
+                below = self._index(name.lower(), index)
+                if name and below >= 0 and below not in wanted:
+                    wanted.add(below)
+                    waiting.append(below)
+        return sorted(wanted)
+
+    def _base_name(self, start: language.From, values: Mapping[str, str]) -> str:
+        scope = language.Scope(values, self._file.escape)
+        try:
+            name = scope.word(start.base)
+        except ValueError as error:
+            raise DockerfileRefused(start.line, str(error)) from None
+        if not name:
+            raise DockerfileRefused(start.line, f"base name ({start.base}) should not be blank")
+        return name
+
+    async def _stage(
+        self, index: int, values: Mapping[str, str], *, is_target: bool
+    ) -> Vertex[PlannedStep]:
+        stage = self._file.stages[index]
+        name = self._base_name(stage.start, values)
+        below = self._index(name.lower(), index)
+        top: Vertex[PlannedStep]
+        triggers: tuple[str, ...] = ()
+        if below >= 0:
+            top = self._tops[str(below)]
+            inherited = Step(language.Arg(line=stage.start.line, text="", pairs=()), "")
+            top = Vertex(inherited, parent=top, label=stage.start.text)
+        else:
+            state = await self._base(name, stage.start, values)
+            triggers = state.document.config.on_build
+            if triggers:
+                config = replace(state.document.config, on_build=())
+                state = replace(state, document=replace(state.document, config=config))
+            base = Base(name, state, stage.start.text, self._platform, values)
+            top = Vertex(base, label=stage.start.text)
+        steps = [language.parse_trigger(each) for each in triggers]
+        steps += stage.steps
+        if is_target and self._labels:
+            steps.append(_labels(self._labels))
+        for step in steps:
+            top = await self._step(step, top, index)
+        return top
+
+    async def _base(
+        self, name: str, start: language.From, values: Mapping[str, str]
+    ) -> BuildState:
+        if name == "scratch":
+            return self._scratch
+        try:
+            platform = language.Scope(values, self._file.escape).word(start.platform)
+        except ValueError as error:
+            raise DockerfileRefused(start.line, str(error)) from None
+        return await self._find_image(name, platform)
+
+    async def _step(
+        self, step: language.Instruction, parent: Vertex[PlannedStep], index: int
+    ) -> Vertex[PlannedStep]:
+        sources: tuple[Vertex[PlannedStep], ...] = ()
+        if isinstance(step, language.Copy) and step.origin:
+            below = self._index(step.origin.lower(), index)
+            if below >= 0:
+                sources = (self._tops[str(below)],)
+            else:
+                state = await self._find_image(step.origin, "")
+                base = Base(step.origin, state, "", {}, {})
+                sources = (Vertex(base),)
+        if isinstance(step, language.Arg):
+            self.used |= {name for name, _default in step.pairs}
+        _refuse_unbuilt(step)
+        return Vertex(Step(step, step.text), parent=parent, sources=sources, label=step.text)
+
+    def _global_arguments(self) -> dict[str, str]:
+        """What FROM sees: ARG before the first FROM, and the platforms."""
+        values = dict(self._platform)
+        for line in self._file.arguments:
+            for name, default in line.pairs:
+                self.used.add(name)
+                given = self._arguments.get(name)
+                scope = language.Scope(values, self._file.escape)
+                try:
+                    value = scope.word(default) if default is not None else ""
+                except ValueError as error:
+                    raise DockerfileRefused(line.line, str(error)) from None
+                if given is not None:
+                    values[name] = given
+                elif default is not None:
+                    values[name] = value
+        return values
+
+
+def _labels(labels: Mapping[str, str]) -> language.Label:
+    """The instruction that `--label` stands for; its words are not expanded."""
+    pairs = tuple((_quoted(name), _quoted(value)) for name, value in sorted(labels.items()))
+    told = " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+    return language.Label(line=0, text=f"LABEL {told}", pairs=pairs)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def _refuse_unbuilt(step: language.Instruction) -> None:
+    """What is understood and not built yet is named, before anything runs."""
+    match step:
+        case language.Run(mounts=mounts, security=security, network=network):
+            for mount in mounts:
+                if mount.kind != "tmpfs":
+                    raise FeatureMissing(f"RUN --mount=type={mount.kind}")
+            if security == "insecure":
+                raise InvalidValue("granting entitlement security.insecure is not allowed")
+            if network == "host":
+                raise InvalidValue("granting entitlement network.host is not allowed")
+        case language.Add(sources=sources, checksum=checksum, keeps_git_dir=keeps_git_dir):
+            is_remote = any(
+                each.startswith(("http://", "https://", "git@", "git://", "ssh://"))
+                for each in sources
+            )
+            if is_remote or checksum or keeps_git_dir:
+                raise FeatureMissing("ADD of a URL or a git repository")
+        case _:
+            pass

@@ -1,0 +1,189 @@
+"""Builds, for the engine: their containers, their base images, and what is told of them.
+
+The room `build` is imported when somebody builds for the first time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Protocol
+
+from wherry.build import BuildCache
+from wherry.engine.containers.create import CreateContainer
+from wherry.engine.containers.verbs import ContainerVerbs
+from wherry.engine.events import EventLog
+from wherry.engine.registries import RegistryVerbs
+from wherry.images import ImageStore, parse
+from wherry.kit.aio import OffloadPool
+from wherry.kit.clock import Clock
+from wherry.kit.durations import read_duration
+from wherry.kit.streams import Unframer
+from wherry.model.builds import BuildRequest, CacheRecord
+from wherry.model.containers import ContainerSpec
+from wherry.model.errors import FeatureMissing, ImageNotFound, InvalidValue
+from wherry.model.ids import ContainerId
+from wherry.model.images import Image
+from wherry.model.outcomes import Progress, WaitCondition
+from wherry.model.queries import AttachRequest, Filters
+from wherry.registry import ANONYMOUS, Credentials
+
+_HUB = "https://index.docker.io/v1/"
+"""What clients call Docker Hub where they keep credentials."""
+_FILTERS = frozenset(
+    {"description", "id", "inuse", "parent", "private", "shared", "type", "until", "unused-for"}
+)
+
+
+class Bases(Protocol):
+    """Finds what builds begin with."""
+
+    async def find(
+        self, reference: str, platform: str, told: "asyncio.Queue[Progress]", *, pulls: bool
+    ) -> Image: ...
+
+
+class ImageBuilder(Protocol):
+    """The room `build`, once it is wanted."""
+
+    def build(
+        self, request: BuildRequest, context: AsyncIterator[bytes], bases: Bases
+    ) -> AsyncIterator[Progress]: ...
+
+
+class Builds:
+    """The verb `build`, and the cache that it leaves."""
+
+    def __init__(
+        self,
+        *,
+        make_builder: Callable[[], ImageBuilder],
+        cache: BuildCache,
+        store: ImageStore,
+        registries: RegistryVerbs,
+        events: EventLog,
+        offload: OffloadPool,
+        clock: Clock,
+    ) -> None:
+        self._make_builder = make_builder
+        self._builder: ImageBuilder | None = None
+        self._cache = cache
+        self._store = store
+        self._registries = registries
+        self._events = events
+        self._offload = offload
+        self._clock = clock
+
+    async def build(
+        self,
+        request: BuildRequest,
+        context: AsyncIterator[bytes],
+        credentials: Mapping[str, Credentials],
+    ) -> AsyncIterator[Progress]:
+        """Build an image. Raises (while iterating): see `BuildService.build`."""
+        if self._builder is None:
+            self._builder = self._make_builder()
+        bases = _Bases(self._store, self._registries, credentials)
+        async for progress in self._builder.build(request, context, bases):
+            if progress.built:
+                image = self._store.resolve(progress.built)
+                for name in request.names:
+                    familiar = parse(name).with_default_tag().familiar
+                    self._events.image("tag", image.id, familiar, image)
+            yield progress
+
+    async def cache(self) -> Sequence[CacheRecord]:
+        """What later builds may use again."""
+        return await self._offload(self._cache.all)
+
+    async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
+        """Forget results of steps. Raises: InvalidValue, FeatureMissing."""
+        for key in filters:
+            if key not in _FILTERS:
+                raise InvalidValue(f"invalid filter '{key}'")
+            if key not in ("until", "unused-for"):
+                raise FeatureMissing(f"the filter {key} of builder prune")
+        before_ns = self._clock.now_ns()
+        for text in (*filters.get("until", ()), *filters.get("unused-for", ())):
+            before_ns = min(before_ns, self._clock.now_ns() - _age_ns(text))
+        gone = [each for each in await self.cache() if each.used_at_ns <= before_ns]
+        await self._offload(self._cache.forget, tuple(each.key for each in gone))
+        await self._offload(self._store.collect)
+        return [each.key for each in gone], sum(each.size_bytes for each in gone)
+
+
+def _age_ns(text: str) -> int:
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise InvalidValue(f'invalid filter "until": {text!r} is no duration') from error
+
+
+class _Bases:
+    """Finds base images for one build."""
+
+    def __init__(
+        self,
+        store: ImageStore,
+        registries: RegistryVerbs,
+        credentials: Mapping[str, Credentials],
+    ) -> None:
+        self._store = store
+        self._registries = registries
+        self._credentials = credentials
+
+    async def find(
+        self, reference: str, platform: str, told: "asyncio.Queue[Progress]", *, pulls: bool
+    ) -> Image:
+        """An image that is here, or that is pulled. Raises: as a pull."""
+        name = parse(reference)
+        if not pulls:
+            try:
+                image = self._store.resolve(reference)
+            except ImageNotFound:
+                pass
+            else:
+                if not platform or platform.split("/")[:2] == [
+                    image.operating_system,
+                    image.architecture,
+                ]:
+                    return image
+        domain = _HUB if name.domain == "docker.io" else name.domain
+        async for progress in self._registries.pull(
+            name.with_default_tag().familiar,
+            platform=platform,
+            credentials=self._credentials.get(domain, ANONYMOUS),
+            pulls_all_tags=False,
+        ):
+            told.put_nowait(progress)
+        return self._store.resolve(reference)
+
+
+class StepContainers:
+    """Runs the commands of steps as containers like any other."""
+
+    def __init__(self, creating: CreateContainer, verbs: ContainerVerbs) -> None:
+        self._creating = creating
+        self._verbs = verbs
+
+    async def create(self, spec: ContainerSpec, image: Image) -> ContainerId:
+        """A container of an image that need not be recorded."""
+        return (await self._creating(spec, image=image)).container_id
+
+    async def run(self, container_id: ContainerId, tell: Callable[[str], None]) -> int:
+        """Start it and pass on what it writes; its exit code."""
+        stream = await self._verbs.attach(
+            container_id, AttachRequest(wants_stdout=True, wants_stderr=True)
+        )
+        try:
+            ended = await self._verbs.wait(container_id, WaitCondition.NEXT_EXIT)
+            await self._verbs.start(container_id)
+            unframer = Unframer()
+            while data := await stream.read():
+                for _stream, payload in unframer.feed(data):
+                    tell(payload.decode(errors="replace"))
+            return (await ended).exit_code
+        finally:
+            await stream.close()
+
+    async def remove(self, container_id: ContainerId) -> None:
+        """Whether it runs or not."""
+        await self._verbs.remove(container_id, is_forced=True, removes_volumes=True)

@@ -1,0 +1,141 @@
+"""What a builder needs of the image store: bases with their parts, layers of steps, new images."""
+
+from dataclasses import dataclass, replace
+
+from wherry.images.documents import LARGEST_DOCUMENT, image_config, read_document
+from wherry.images.image_table import LayerBlob, NewImage
+from wherry.images.leases import Lease
+from wherry.images.references import parse
+from wherry.images.store import ImageStore
+from wherry.kit.aio import BlockingWriter
+from wherry.model.ids import ChainId, DiffId, Digest, ImageId, SnapshotKey
+from wherry.model.images import Image, Layer
+from wherry.oci.image_json import encode_image
+from wherry.oci.image_spec import LAYER, ImageDocument
+from wherry.snapshots import Snapshots, chain_id
+
+
+@dataclass(frozen=True, slots=True)
+class BuildState:
+    """An image that need not be recorded: its document, and the layers that are here."""
+
+    document: ImageDocument
+    layers: tuple[LayerBlob, ...] = ()
+
+    @property
+    def chain(self) -> ChainId | None:
+        """The stack of all layers."""
+        chain: ChainId | None = None
+        for layer in self.layers:
+            chain = chain_id(chain, layer.diff_id)
+        return chain
+
+    @property
+    def image_id(self) -> ImageId:
+        """What the image is called, were it recorded."""
+        import hashlib
+
+        digest = hashlib.sha256(encode_image(self.document)).hexdigest()
+        return ImageId(f"sha256:{digest}")
+
+    def with_layer(self, layer: LayerBlob) -> "BuildState":
+        """One more layer on top."""
+        document = replace(self.document, diff_ids=(*self.document.diff_ids, layer.diff_id))
+        return BuildState(document, (*self.layers, layer))
+
+
+class BuildImages:
+    """The image store, as a builder sees it; every method may be called from any thread."""
+
+    def __init__(self, store: ImageStore, snapshots: Snapshots, lease: Lease) -> None:
+        """Everything that the build comes to need is held by its lease."""
+        self._store = store
+        self._lease = lease
+        self.snapshots = snapshots
+
+    def base(self, image: Image) -> BuildState:
+        """An image that is here, to build on. Raises: StateUnreadable."""
+        content = self._store.content.read(Digest(image.id), limit_bytes=LARGEST_DOCUMENT)
+        layers, _manifest = self._store.parts_of(image)
+        state = BuildState(read_document(content), layers)
+        for layer in layers:
+            self._lease.hold_blob(layer.blob)
+        if state.chain is not None:
+            self._lease.hold_chain(state.chain)
+        return state
+
+    def commit(self, key: SnapshotKey, below: BuildState) -> LayerBlob:
+        """Make a layer of what was written to a snapshot. Raises: StepFailed."""
+        content = self._store.content
+        with content.ingest() as writer:
+            pieces = BlockingWriter(writer.write)
+            self.snapshots.diff_layer(key, pieces)
+            pieces.flush()
+            blob = writer.finish()
+        self._hold(below, DiffId(blob.digest))
+        try:
+            with blob.open() as packed:
+                self._store.layers.apply(below.chain, packed, diff_id=DiffId(blob.digest))
+        except BaseException:
+            content.discard(blob)
+            raise
+        content.commit(blob)
+        return plain_layer(DiffId(blob.digest), blob.size_bytes)
+
+    def has(self, below: BuildState, diff_id: DiffId) -> bool:
+        """Whether a layer on a stack is still here, with its bytes."""
+        self._hold(below, diff_id)
+        chain = chain_id(below.chain, diff_id)
+        is_unpacked = self.snapshots.layers.get(chain) is not None
+        return is_unpacked and self._store.content.has(Digest(diff_id))
+
+    def record(self, state: BuildState, names: tuple[str, ...]) -> ImageId:
+        """Make an image of what was built. Raises: InvalidReference, StepFailed."""
+        image_id = state.image_id
+        new = NewImage(
+            id=image_id,
+            config=encode_image(state.document),
+            layers=state.layers,
+            names=tuple(parse(name).with_default_tag() for name in names),
+        )
+        self._store.record(new, ())
+        return image_id
+
+    def _hold(self, below: BuildState, diff_id: DiffId) -> None:
+        self._lease.hold_blob(Digest(diff_id))
+        self._lease.hold_chain(chain_id(below.chain, diff_id))
+
+
+def plain_layer(diff_id: DiffId, size_bytes: int) -> LayerBlob:
+    """A layer whose bytes are a plain tar."""
+    return LayerBlob(
+        diff_id=diff_id, blob=Digest(diff_id), blob_bytes=size_bytes, media_type=LAYER
+    )
+
+
+def as_image(state: BuildState) -> Image:
+    """A state as containers are made from it: with what a step may not see left out.
+
+    Volumes of the base would hide what a step writes; its health check is nobody's concern.
+    """
+    config = image_config(state.document.config)
+    layers = []
+    chain: ChainId | None = None
+    for layer in state.layers:
+        chain = chain_id(chain, layer.diff_id)
+        layers.append(Layer(diff_id=layer.diff_id, chain_id=chain, size_bytes=layer.blob_bytes))
+    return Image(
+        id=state.image_id,
+        references=(),
+        config=replace(
+            config,
+            volumes=(),
+            exposed_ports=(),
+            health=None,
+            labels={},
+            on_build=(),
+            entrypoint=None,
+            command=None,
+        ),
+        layers=tuple(layers),
+    )
