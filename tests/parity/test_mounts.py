@@ -132,3 +132,67 @@ def test_propagation_stays_private(engine: Engine, shared: Path) -> None:
     ]
     assert not inside
     assert mounted_before
+
+
+@pytest.mark.stock_differs  # dockerd 20.10 knows no depth
+@pytest.mark.parametrize(
+    ("words", "can_write_below"),
+    [
+        ("", False),
+        (",bind-recursive=enabled", False),
+        (",bind-recursive=writable", True),
+        (",bind-recursive=readonly,bind-propagation=rprivate", False),
+    ],
+)
+def test_how_deep_a_bind_is_read_only(
+    engine: Engine, shared: Path, words: str, can_write_below: bool
+) -> None:
+    """`bind-recursive` decides about what is mounted below; the bind itself is never written."""
+    below = shared / "below"
+    below.mkdir()
+    assert not engine.machine.run("mount", "-t", "tmpfs", "below", str(below)).returncode
+    try:
+        mount = f"type=bind,src={shared},dst=/shared,readonly{words}"
+        script = "touch /shared/x; touch /shared/below/x"
+        ran = engine.docker(
+            "run", "--name", "deep", "--mount", mount, "busybox", "sh", "-c", script
+        )
+        assert "touch: /shared/x: Read-only file system" in ran.stderr
+        assert ("/shared/below/x: Read-only" not in ran.stderr) is can_write_below
+        shown = engine.inspect("deep")["HostConfig"]["Mounts"][0].get("BindOptions") or {}
+        assert shown.get("ReadOnlyNonRecursive", False) is ("writable" in words)
+        assert shown.get("ReadOnlyForceRecursive", False) is ("=readonly" in words)
+        engine.docker_ok("rm", "deep")
+    finally:
+        engine.machine.run("umount", str(below))
+
+
+@pytest.mark.stock_differs
+@pytest.mark.parametrize(
+    ("mount", "sentence"),
+    [
+        ({"BindOptions": {"ReadOnlyNonRecursive": True}}, "ReadOnlyNonRecursive needs ReadOnly"),
+        (
+            {
+                "ReadOnly": True,
+                "BindOptions": {"ReadOnlyForceRecursive": True, "Propagation": "rshared"},
+            },
+            "ReadOnlyForceRecursive needs propagation rprivate, not rshared",
+        ),
+        (
+            {
+                "ReadOnly": True,
+                "BindOptions": {"ReadOnlyForceRecursive": True, "ReadOnlyNonRecursive": True},
+            },
+            "ReadOnlyNonRecursive and ReadOnlyForceRecursive exclude each other",
+        ),
+    ],
+)
+def test_senseless_depths(engine: Engine, mount: dict[str, object], sentence: str) -> None:
+    """A choice of depth goes with a read-only, private, recursive bind alone."""
+    wish = {"Type": "bind", "Source": "/etc", "Target": "/x", **mount}
+    answer = engine.api(
+        "POST", "/containers/create", {"Image": "busybox", "HostConfig": {"Mounts": [wish]}}
+    )
+    assert answer.status == 400
+    assert sentence in answer.json["message"]

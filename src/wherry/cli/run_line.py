@@ -181,6 +181,10 @@ def _mount(mount: Document) -> str:
         fields.append(f"bind-propagation={text(bind, 'Propagation')}")
     if flag(bind, "NonRecursive"):
         fields.append("bind-recursive=disabled")
+    if flag(bind, "ReadOnlyNonRecursive"):
+        fields.append("bind-recursive=writable")
+    if flag(bind, "ReadOnlyForceRecursive"):
+        fields.append("bind-recursive=readonly")
     if flag(volume, "NoCopy"):
         fields.append("volume-nocopy")
     if text(volume, "Subpath"):

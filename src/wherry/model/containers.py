@@ -26,6 +26,11 @@ class BindMount(msgspec.Struct, frozen=True, kw_only=True, tag="bind"):
     creates_source: bool = False
     """`-v` makes a missing host directory; `--mount` refuses it."""
     is_recursive: bool = True
+    spares_submounts: bool = False
+    """Read-only, what is mounted below stays writable (`bind-recursive=writable`)."""
+    must_reach_submounts: bool = False
+    """Read-only, a kernel that can't reach what is mounted below is a refusal
+    (`bind-recursive=readonly`); without this wish it reaches as far as it can."""
     written_as: str | None = None
     """The `-v` text, where the mount came as one: inspect shows it again."""
     is_inherited: bool = False

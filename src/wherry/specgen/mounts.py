@@ -18,7 +18,7 @@ from wherry.model.containers import (
     TmpfsMount,
     VolumeMount,
 )
-from wherry.model.errors import InvalidValue
+from wherry.model.errors import HostLacks, InvalidValue
 from wherry.oci.runtime_spec import Mount
 from wherry.specgen import defaults
 from wherry.specgen.host import HostFacts
@@ -174,7 +174,13 @@ def _bind_options(bind: BindMount, host: HostFacts) -> tuple[str, ...]:
         )
     options = ["rbind" if bind.is_recursive else "bind"]
     if bind.is_read_only:
-        options.append(_read_only_word(host) if bind.is_recursive else "ro")
+        reaches_below = bind.is_recursive and not bind.spares_submounts
+        word = _read_only_word(host) if reaches_below else "ro"
+        if bind.must_reach_submounts and word != "rro":
+            raise HostLacks(
+                f"a recursively read-only mount of {bind.target}", "mount_setattr of Linux 5.12"
+            )
+        options.append(word)
     options.append(propagation)
     return tuple(options)
 

@@ -163,8 +163,7 @@ def _bind(mount: shapes.Mount) -> BindMount:
     options = mount.BindOptions or shapes.BindShape()
     if options.Propagation and options.Propagation not in _PROPAGATION:
         raise _bad_object(mount, f"invalid propagation mode: {options.Propagation}")
-    if options.ReadOnlyNonRecursive or options.ReadOnlyForceRecursive:
-        raise FeatureMissing("a choice of how deep a bind mount is read-only (BindOptions)")
+    _check_depth(mount, options)
     return BindMount(
         source=mount.Source,
         target=mount.Target,
@@ -172,7 +171,28 @@ def _bind(mount: shapes.Mount) -> BindMount:
         propagation=options.Propagation or DEFAULT_PROPAGATION,
         creates_source=options.CreateMountpoint,
         is_recursive=not options.NonRecursive,
+        spares_submounts=options.ReadOnlyNonRecursive,
+        must_reach_submounts=options.ReadOnlyForceRecursive,
     )
+
+
+def _check_depth(mount: shapes.Mount, options: shapes.BindShape) -> None:
+    """How deep it is read-only, where it is. Raises: InvalidValue."""
+    chosen = [
+        name for name in ("ReadOnlyNonRecursive", "ReadOnlyForceRecursive")
+        if getattr(options, name)
+    ]  # fmt: skip
+    if len(chosen) > 1:
+        raise _bad_object(mount, f"{' and '.join(chosen)} exclude each other")
+    for name in chosen:
+        if not mount.ReadOnly:
+            raise _bad_object(mount, f"{name} needs ReadOnly")
+        if options.NonRecursive:
+            raise _bad_object(mount, f"{name} and NonRecursive exclude each other")
+    if options.ReadOnlyForceRecursive and options.Propagation not in ("", "rprivate"):
+        raise _bad_object(
+            mount, f"ReadOnlyForceRecursive needs propagation rprivate, not {options.Propagation}"
+        )
 
 
 def _volume(mount: shapes.Mount) -> VolumeMount:
@@ -275,6 +295,8 @@ def _bind_object(mount: BindMount) -> shapes.Mount:
     options = shapes.BindShape(
         Propagation="" if mount.propagation == DEFAULT_PROPAGATION else mount.propagation,
         NonRecursive=not mount.is_recursive,
+        ReadOnlyNonRecursive=mount.spares_submounts,
+        ReadOnlyForceRecursive=mount.must_reach_submounts,
         CreateMountpoint=mount.creates_source,
     )
     return shapes.Mount(
