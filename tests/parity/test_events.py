@@ -147,3 +147,14 @@ def test_live_events(engine: Engine) -> None:
             heard += connection.recv(1 << 16)
     assert b'"name":"fresh"' in heard
     wait_until("nobody listens", lambda: engine.api("GET", "/info").json["NEventsListener"] == 0)
+
+
+def test_who_looked_at_the_processes(engine: Engine) -> None:
+    """`top` is told; one that `ps` refuses is not."""
+    begun = f"{time.time():.6f}"
+    engine.docker_ok("run", "-d", "--name", "seen", "busybox", "sleep", "1000")
+    engine.docker_ok("top", "seen")
+    assert engine.docker("top", "seen", "--nonsense").returncode == 1
+    flags = ("--since", begun, "--until", f"{time.time():.6f}", "--filter", "event=top")
+    (line,) = engine.docker_ok("events", *flags, "--format", "{{json .}}").splitlines()
+    assert json.loads(line)["Actor"]["Attributes"]["name"] == "seen"

@@ -53,6 +53,21 @@ def test_from_starting_to_healthy_and_back(engine: Engine) -> None:
     assert health_of(engine, "web")["Status"] == "unhealthy"
 
 
+def test_the_start_period_has_an_interval_of_its_own(engine: Engine) -> None:
+    """In the start period failures don't count and looks come often; after it they count."""
+    flags = ("--health-start-interval", "200ms", "--health-retries", "1")
+    probe = "test -e /ready"
+    start(engine, "slow", probe, *flags, "--health-start-period", "10m", interval="1h")
+    start(engine, "bad", probe, *flags, "--health-start-period", "1s", interval="300ms")
+    wait_until("it was looked at", lambda: len(health_of(engine, "slow")["Log"]) >= 3, within_s=20)
+    health = health_of(engine, "slow")
+    assert (health["Status"], health["FailingStreak"]) == ("starting", 0)
+    assert {each["ExitCode"] for each in health["Log"]} == {1}
+    becomes(engine, "bad", "unhealthy")
+    engine.docker_ok("exec", "slow", "touch", "/ready")
+    becomes(engine, "slow", "healthy")
+
+
 def test_five_results_of_4096_bytes(engine: Engine) -> None:
     """The log has five entries, and a flood is cut."""
     start(engine, "loud", "yes | head -c 1000000")

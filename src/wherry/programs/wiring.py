@@ -304,6 +304,7 @@ async def _wired(
             snapshots=snapshots,
             paths=ground.paths,
             offload=ground.offload,
+            events=events,
         ),
         waiters=waiters,
     )

@@ -9,6 +9,7 @@ from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.matching import ContainerMatcher
 from wherry.engine.containers.process_table import processes_of
+from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
@@ -35,6 +36,7 @@ class ContainerQueries:
         snapshots: Snapshots,
         paths: ContainerPaths,
         offload: OffloadPool,
+        events: EventLog,
     ) -> None:
         self._records = records
         self._live = live
@@ -43,6 +45,7 @@ class ContainerQueries:
         self._snapshots = snapshots
         self._paths = paths
         self._offload = offload
+        self._events = events
 
     async def get(self, reference: str) -> Container:
         """The record of a container. Raises: ContainerNotFound, AmbiguousReference."""
@@ -115,7 +118,9 @@ class ContainerQueries:
         if process.returncode:
             problem = complaint.decode(errors="replace").strip()
             raise InvalidValue(f"ps: {problem.splitlines()[0] if problem else 'failed'}")
-        return _parse_ps(output.decode(errors="replace"), inside)
+        table = _parse_ps(output.decode(errors="replace"), inside)
+        self._events.container("top", container)
+        return table
 
     def _image_of(self, container: Container) -> Image | None:
         try:
