@@ -126,7 +126,8 @@ def remove_stray_ports(table: str, living: Iterable[str], *, packet_filter: int)
     try:
         execute((stray,), hands, [])
     except OperationFailed as failed:
-        raise as_step_failed(failed) from failed
+        if not is_table_missing(failed):
+            raise as_step_failed(failed) from failed
     finally:
         hands.close()
 
@@ -157,7 +158,7 @@ def _publish_missing(operation: PublishPorts, hands: Hands) -> None:
 def is_table_missing(failed: OperationFailed) -> bool:
     """Whether a plan failed because somebody removed our table."""
     return (
-        isinstance(failed.entry.operation, PublishPorts)
+        isinstance(failed.entry.operation, PublishPorts | RemoveStrayPorts)
         and isinstance(failed.cause, KernelError)
         and failed.cause.errno == errno.ENOENT
     )

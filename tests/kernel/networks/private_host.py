@@ -180,10 +180,10 @@ class PrivateHost:
 
     def namespace(self) -> str:
         """A network namespace held by a child; the path of its file."""
-        pid = self._fork(lambda: _unshare(CLONE_NEWNET))
+        pid = self.fork(lambda: _unshare(CLONE_NEWNET))
         return f"/proc/{pid}/ns/net"
 
-    def _fork(self, prepare: Callable[[], None]) -> int:
+    def fork(self, prepare: Callable[[], None]) -> int:
         """A child that has prepared itself and now waits to be killed."""
         reading, writing = os.pipe()
         pid = os.fork()
@@ -258,7 +258,7 @@ class PrivateHost:
             if os.fork() == 0:
                 _answer_for_ever(listener, name, protocol)
 
-        return self._fork(prepare)
+        return self.fork(prepare)
 
     def ask(
         self, address: str, port: int, *, namespace: str = "", protocol: str = "tcp"
