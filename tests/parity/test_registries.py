@@ -85,6 +85,10 @@ def test_run_pulls_what_is_missing(engine: Engine, pushed: str) -> None:
          "An image does not exist locally with the tag: {registry}/team/absent"),
         (("push", "{registry}/team/box:v2"), "tag does not exist: {registry}/team/box:v2"),
         (("pull", "--platform", "nonsense/x/y/z", "busybox"), "is an invalid"),
+        (("pull", "--platform", "windows", "busybox"),
+         'image operating system "windows" cannot be used on this platform'),
+        (("push", "--platform", "linux/arm64", "{registry}/team/box:v1"),
+         "was found but does not provide the specified platform (linux/arm64)"),
     ],
 )  # fmt: skip
 def test_refusals(

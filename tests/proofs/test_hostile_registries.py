@@ -226,7 +226,13 @@ def lies() -> dict[str, Arrange]:
             inner = json.dumps(document).encode()
             scene.publish(inner, media_type=INDEX)
 
+    def of_windows(scene: Scene) -> None:
+        other = config(layer("one"), layer("two"), os="windows")
+        scene.registry.add_blob("team/box", other)
+        scene.publish(scene.manifest | {"config": described(CONFIG, other)})
+
     cases["indexes in indexes"] = nested
+    cases["an image of Windows"] = of_windows
     for status in (404, 403, 500, 503):
         cases[f"a layer that is {status} for good"] = lambda scene, status=status: (  # type: ignore[misc]
             scene.registry.faults.extend(

@@ -313,6 +313,13 @@ RULES: Mapping[type[WherryError], Rule] = {
     kinds.PlatformMissing: Rule(
         404, lambda e: f"no matching manifest for {e.platform} in the manifest list entries"
     ),
+    kinds.SystemUnusable: Rule(
+        400,
+        lambda e: (
+            f'image operating system "{e.system}" cannot be used on this platform: operating '
+            "system is not supported"
+        ),
+    ),
     kinds.OtherPlatform: Rule(
         404,
         lambda e: (

@@ -1,10 +1,20 @@
-"""Progress messages of pull, load, import and bootstrap, as lines or redrawn on a terminal."""
+"""Progress messages of transfers, as lines or redrawn on a terminal.
 
+On a terminal each layer keeps its line, with a bar where bytes are counted and how fast they
+come. Lines are cut to the terminal's width: one that wraps would put all others out of place.
+"""
+
+import os
+import time
 from collections.abc import Iterable
 from typing import TextIO
 
 from wherry.cli.failures import CommandFailed
-from wherry.client.documents import Document, child, text
+from wherry.client.documents import Document, child, number, text
+from wherry.kit.byte_sizes import human_size_short
+
+_BAR = 24
+_NARROWEST, _USUAL = 40, 80
 
 
 def show_progress(messages: Iterable[Document], to: TextIO, *, is_quiet: bool = False) -> None:
@@ -14,17 +24,16 @@ def show_progress(messages: Iterable[Document], to: TextIO, *, is_quiet: bool = 
 
     Raises: CommandFailed with the engine's text when a message tells of an error.
     """
-    lines: dict[str, int] = {}
-    is_terminal = to.isatty()
+    screen = _Screen(to) if to.isatty() else None
     for message in messages:
         if problem := text(child(message, "errorDetail"), "message") or text(message, "error"):
             to.flush()
             raise CommandFailed(problem)
         if is_quiet:
             continue
-        if is_terminal:
-            _redraw(message, lines, to)
-        elif not text(message, "progress"):
+        if screen is not None:
+            screen.show(message)
+        elif not text(message, "progress") and not child(message, "progressDetail"):
             to.write(_line(message))
         to.flush()
 
@@ -37,17 +46,60 @@ def _line(message: Document) -> str:
     return f"{identifier}: {status}\n" if identifier else f"{status}\n"
 
 
-def _redraw(message: Document, lines: dict[str, int], to: TextIO) -> None:
-    identifier = text(message, "id")
-    if not identifier or text(message, "stream"):
-        to.write(_line(message))
-        # Lines above have scrolled by one: what was drawn stays drawn.
-        lines.clear()
-        return
-    shown = f"{identifier}: {text(message, 'status')} {text(message, 'progress')}".rstrip()
-    if identifier not in lines:
-        lines[identifier] = len(lines)
-        to.write(f"{shown}\n")
-        return
-    up = len(lines) - lines[identifier]
-    to.write(f"\x1b[{up}A\x1b[2K\r{shown}\n" + (f"\x1b[{up - 1}B" if up > 1 else ""))
+class _Screen:
+    """The lines of a transfer on a terminal."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+        self._lines: dict[str, int] = {}
+        self._began: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def show(self, message: Document) -> None:
+        """Draw a message, over the line that its layer has already."""
+        identifier = text(message, "id")
+        if not identifier or text(message, "stream"):
+            self._to.write(_line(message))
+            # Lines above have scrolled by one: what was drawn stays drawn.
+            self._lines.clear()
+            return
+        columns, rows = _size_of(self._to)
+        shown = self._text(identifier, message)[: columns - 1]
+        if identifier not in self._lines:
+            self._lines[identifier] = len(self._lines)
+            self._to.write(f"{shown}\n")
+            return
+        up = len(self._lines) - self._lines[identifier]
+        if up >= rows:
+            return  # It has scrolled out of reach.
+        down = f"\x1b[{up - 1}B" if up > 1 else ""
+        self._to.write(f"\x1b[{up}A\x1b[2K\r{shown}\n{down}")
+
+    def _text(self, identifier: str, message: Document) -> str:
+        status, detail = text(message, "status"), child(message, "progressDetail")
+        done, total = number(detail, "current"), number(detail, "total")
+        if not detail or done <= 0:
+            return f"{identifier}: {status} {text(message, 'progress')}".rstrip()
+        speed = self._speed(identifier, status, done)
+        if total <= 0:
+            return f"{identifier}: {status} {human_size_short(done)}{speed}"
+        filled = min(_BAR, _BAR * done // total)
+        arrow = "=" * filled + (">" if filled < _BAR else "")
+        counts = f"{human_size_short(done)}/{human_size_short(total)}"
+        return f"{identifier}: {status:<11} [{arrow:<{_BAR}}] {counts}{speed}"
+
+    def _speed(self, identifier: str, status: str, done: int) -> str:
+        """Bytes a second since the first count of this step."""
+        now = time.monotonic()
+        began, before = self._began.setdefault((identifier, status), (now, done))
+        if now - began < 0.5:
+            return ""
+        return f"  {human_size_short((done - before) / (now - began))}/s"
+
+
+def _size_of(to: TextIO) -> tuple[int, int]:
+    """Columns and rows."""
+    try:
+        columns, rows = os.get_terminal_size(to.fileno())
+    except (OSError, ValueError):
+        columns, rows = _USUAL, 24
+    return max(columns or _USUAL, _NARROWEST), rows or 24

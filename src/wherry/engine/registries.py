@@ -26,6 +26,7 @@ from wherry.model.errors import (
     LoginNeeded,
     OtherPlatform,
     RegistryUnauthorized,
+    SystemUnusable,
 )
 from wherry.model.images import DistributionImage, FoundRepository, Image, RegistryLogin
 from wherry.model.outcomes import Progress
@@ -88,6 +89,8 @@ class RegistryVerbs:
         """
         name = parse(reference)
         wanted = self._platform(platform)
+        if wanted.os != "linux":
+            raise SystemUnusable(wanted.os)
         if not pulls_all_tags:
             request = PullRequest(
                 name=name.with_default_tag(), platform=wanted, credentials=credentials

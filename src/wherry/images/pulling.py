@@ -28,6 +28,7 @@ from wherry.model.errors import (
     ImageNotFound,
     ManifestRefused,
     PlatformMissing,
+    SystemUnusable,
     WherryError,
 )
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
@@ -126,6 +127,9 @@ class ImagePulls:
         before = self._current(name)
         with self._store.lease() as lease:
             config = await self._config(repository, manifest, request)
+            system = read_document(config).os or "linux"
+            if system != "linux":
+                raise SystemUnusable(system)
             image_id = ImageId(manifest.config.digest)
             layers = _layers(config, manifest)
             work = _Pull(self, repository, request.credentials, lease, tell)

@@ -493,6 +493,13 @@ class PlatformMissing(NotFound):
 
 
 @dataclass(eq=False)
+class SystemUnusable(InvalidRequest):
+    """An image of an operating system that is not this machine's."""
+
+    system: str
+
+
+@dataclass(eq=False)
 class OtherPlatform(NotFound):
     """An image that is here, but not for this platform."""
 

@@ -1,6 +1,7 @@
 """Progress messages as lines."""
 
 import io
+import re
 
 import pytest
 
@@ -29,3 +30,26 @@ def test_quiet_still_fails() -> None:
     with pytest.raises(CommandFailed, match="no space left"):
         show_progress(messages, out, is_quiet=True)
     assert out.getvalue() == ""
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_a_line_for_each_layer() -> None:
+    """A layer's line is drawn over, with a bar; no line is wider than the terminal."""
+    detail: Document = {"current": 50_000_000, "total": 100_000_000}
+    messages: list[Document] = [
+        {"id": "aaa", "status": "Pulling fs layer"},
+        {"id": "bbb", "status": "Pulling fs layer"},
+        {"id": "aaa", "status": "Downloading", "progressDetail": detail},
+        {"id": "bbb", "status": "x" * 500},
+        {"status": "Done"},
+    ]
+    out = _Terminal()
+    show_progress(messages, out)
+    lines = re.sub(r"\x1b\[[0-9]+[ABK]", "", out.getvalue()).replace("\r", "").splitlines()
+    assert lines[2] == "aaa: Downloading [============>           ] 50MB/100MB"
+    assert max(len(each) for each in lines) < 80
+    assert lines[-1] == "Done"
