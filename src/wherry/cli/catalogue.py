@@ -125,6 +125,7 @@ ENTRIES: dict[str, Entry] = {
     "system prune": Entry("pruning", "SYSTEM", "Remove unused data"),
     "system df": Entry("disk_usage", "DF", "Show the engine's disk usage"),
     "system dial-stdio": Entry("dial", "DIAL", "Carry the engine's connection over stdio"),
+    "compose": Entry("composing", "COMPOSE", "Define and run applications of containers"),
     "completion": Entry("completion", "COMPLETION", "Completion for bash, zsh and fish"),
     "why": Entry("why", "WHY", "Say why a container ended, and how that is known"),
     "volume create": Entry("volumes", "CREATE", "Create a volume"),
@@ -154,7 +155,7 @@ ALIASES = {
 }
 
 _ABSENT = {
-    "": "build bake buildx compose debug init",
+    "": "build bake buildx debug init",
     "builder": "build prune",
     "checkpoint": "create ls rm",
     "config": "create inspect ls rm",

@@ -1,0 +1,49 @@
+"""Durations as Go writes them: `1m30s`, `500ms`."""
+
+import re
+
+from wherry.compose.errors import BadValue
+
+_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
+          "h": 3600 * 10**9, "d": 24 * 3600 * 10**9, "w": 7 * 24 * 3600 * 10**9}  # fmt: skip
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h|d|w)")
+
+
+def parse_duration(text: str) -> int:
+    """Nanoseconds. Raises: BadValue."""
+    sign = -1 if text.startswith("-") else 1
+    rest = text.lstrip("+-")
+    if rest == "0":
+        return 0
+    total, at = 0, 0
+    while at < len(rest) and (found := _PART.match(rest, at)):
+        total += round(float(found[1]) * _UNITS[found[2]])
+        at = found.end()
+    if at != len(rest) or not rest:
+        if rest.isdigit():
+            return sign * int(rest)
+        raise BadValue(f'time: invalid duration "{text}"')
+    return sign * total
+
+
+def duration_text(nanoseconds: int) -> str:
+    """The shortest text that Go prints: 90 s is 1m30s, half a second is 500ms."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    for unit in ("ns", "µs", "ms"):
+        if rest < _UNITS[unit] * 1000:
+            return f"{sign}{_decimal(rest, _UNITS[unit])}{unit}"
+    minutes, left = divmod(rest, _UNITS["m"])
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_decimal(left, _UNITS['s'])}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    return f"{sign}{hours}h{text}" if hours else f"{sign}{text}"
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, fraction = divmod(value, unit)
+    if not fraction:
+        return str(whole)
+    return f"{whole}.{str(fraction).zfill(len(str(unit)) - 1).rstrip('0')}"

@@ -1,0 +1,384 @@
+"""From files, variables and flags to a `Project`.
+
+For every file, in order: read YAML, replace variables, follow `extends`, forget what !reset and
+!override name, follow `include`, merge over what is there, validate, bring into long forms. Then,
+once: defaults, paths, environment files, names, profiles.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from wherry.client.documents import Document, Json, child, document, text, texts
+from wherry.compose.canonical import canonical, with_defaults
+from wherry.compose.consistency import check_consistency, check_values
+from wherry.compose.env_files import read_env_file
+from wherry.compose.errors import ComposeError
+from wherry.compose.interpolation import interpolate
+from wherry.compose.merging import merge, unique, without
+from wherry.compose.normalising import allowed_name, normalise, resolved_pairs
+from wherry.compose.paths import absolute_path, is_remote, resolve_paths
+from wherry.compose.project import Project
+from wherry.compose.schema import validate
+from wherry.compose.yaml_source import MOST_BYTES, Source, as_text, read_documents
+
+DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_OVERRIDES = ("compose.override.yml", "compose.override.yaml",
+              "docker-compose.override.yml", "docker-compose.override.yaml")  # fmt: skip
+_MOST_FILES = 200
+
+
+class Wishes(NamedTuple):
+    """What the command line says about a project."""
+
+    files: Sequence[str] = ()
+    project_name: str = ""
+    project_directory: str = ""
+    env_files: Sequence[str] = ()
+    profiles: Sequence[str] = ()
+    interpolates: bool = True
+    normalises: bool = True
+    resolves_paths: bool = True
+    resolves_environment: bool = True
+    checks_consistency: bool = True
+
+
+def load_project(
+    wishes: Wishes, environment: Mapping[str, str], warn: Callable[[str], None]
+) -> Project:
+    """Read a project. Raises: ComposeError, OSError."""
+    files, directory = _files(wishes, environment)
+    variables = _variables(wishes, environment, directory)
+    if not wishes.files and "COMPOSE_FILE" in variables and "COMPOSE_FILE" not in environment:
+        files, directory = _files(wishes, variables)
+    loader = _Loader(wishes, variables, warn)
+    value = loader.load(files, directory, ())
+    if not value:
+        raise ComposeError("empty compose file")
+    name = _project_name(wishes, variables, value, directory)
+    value = {**value, "name": name}
+    value.pop("include", None)
+    profiles = list(wishes.profiles) or [
+        each for each in variables.get("COMPOSE_PROFILES", "").split(",") if each
+    ]
+    if wishes.normalises:
+        value = normalise(value, variables)
+    if wishes.checks_consistency:
+        check_consistency(value)
+    project = Project(
+        name=name, directory=directory, files=files, document=value, environment=variables,
+        profiles=profiles,
+    )  # fmt: skip
+    if wishes.resolves_environment:
+        project = project.with_document(_with_env_files(value, variables))
+    return project
+
+
+def _files(wishes: Wishes, environment: Mapping[str, str]) -> tuple[list[str], str]:
+    """The files' absolute paths, and the project's directory."""
+    given = list(wishes.files)
+    if not given and (listed := environment.get("COMPOSE_FILE", "")):
+        separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        given = listed.split(separator)
+    if given:
+        found = [each if each == "-" else os.path.abspath(each) for each in given]
+        base = os.getcwd() if found[0] == "-" else os.path.dirname(found[0])
+    else:
+        found = _default_files(wishes.project_directory or os.getcwd())
+        base = os.path.dirname(found[0])
+    return found, os.path.abspath(wishes.project_directory or base)
+
+
+def _default_files(start: str) -> list[str]:
+    """The Compose file of a directory or of the nearest one above it, and its override."""
+    directory = os.path.abspath(start)
+    while True:
+        names = [name for name in DEFAULT_FILES if os.path.isfile(os.path.join(directory, name))]
+        if names:
+            found = [os.path.join(directory, names[0])]
+            for override in _OVERRIDES:
+                if os.path.isfile(os.path.join(directory, override)):
+                    return [*found, os.path.join(directory, override)]
+            return found
+        if directory == os.path.dirname(directory):
+            raise ComposeError("no configuration file provided: not found")
+        directory = os.path.dirname(directory)
+
+
+def _variables(wishes: Wishes, environment: Mapping[str, str], directory: str) -> dict[str, str]:
+    """The environment over what `.env` says."""
+    named = list(wishes.env_files) or [
+        each for each in environment.get("COMPOSE_ENV_FILES", "").split(",") if each
+    ]
+    found: dict[str, str] = {}
+    if not named:
+        default = os.path.join(directory, ".env")
+        named = [default] if os.path.isfile(default) else []
+    for path in named:
+        absolute = os.path.abspath(path)
+        try:
+            content = _read_text(absolute)
+        except FileNotFoundError:
+            raise ComposeError(f"couldn't find env file: {absolute}") from None
+        found |= read_env_file(content, absolute, {**found, **environment})
+    return {**found, **environment}
+
+
+def _read_text(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.read(MOST_BYTES).decode(errors="replace")
+
+
+def _project_name(
+    wishes: Wishes, variables: Mapping[str, str], value: Document, directory: str
+) -> str:
+    name = wishes.project_name or variables.get("COMPOSE_PROJECT_NAME", "")
+    if not name:
+        name = allowed_name(as_text(value.get("name")))
+    if not name:
+        name = allowed_name(os.path.basename(directory))
+        if not name:
+            raise ComposeError("project name must not be empty")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ComposeError(
+            f'invalid project name "{name}": must consist only of lowercase alphanumeric '
+            "characters, hyphens, and underscores as well as start with a letter or number"
+        )
+    return name
+
+
+class _Loader:
+    """Reads files one over the other; the same object serves extends and include."""
+
+    def __init__(
+        self, wishes: Wishes, variables: Mapping[str, str], warn: Callable[[str], None]
+    ) -> None:
+        self._wishes = wishes
+        self._variables = variables
+        self._warn = warn
+        self._unset: set[str] = set()
+        self._files_read = 0
+
+    def load(self, files: Sequence[str], directory: str, including: tuple[str, ...]) -> Document:
+        """The merged document of some files, in long forms, with absolute paths."""
+        if files[0] in including:
+            chain = "\n include ".join((*including, files[0])[1:])
+            raise ComposeError(f"include cycle detected:\n{including[0]}\n include {chain}")
+        result: Document = {}
+        for file in files:
+            for source in self._read(file):
+                result = self._over(result, source, file, directory, (*including, files[0]))
+        result = document(with_defaults(result))
+        check_values(result)
+        if self._wishes.resolves_paths:
+            result = resolve_paths(result, directory)
+        return result
+
+    def _over(
+        self, below: Document, source: Source, file: str, directory: str,
+        including: tuple[str, ...],
+    ) -> Document:  # fmt: skip
+        value = self._interpolated(source.value, file)
+        if "volumes" in value and value["volumes"] is None:
+            value = {**value, "volumes": {}}
+        value = self._extended(value, file, directory)
+        for place in source.replaced:
+            below = document(without(below, place))
+        value = self._with_included(value, directory, including)
+        result = document(unique(merge(below, value)))
+        validate(result, file, source.lines)
+        if "version" in result:
+            self._warn(
+                f"{file}: the attribute `version` is obsolete, it will be ignored, please "
+                "remove it to avoid potential confusion"
+            )
+            result = {key: each for key, each in result.items() if key != "version"}
+        result = canonical(result, keeps_unreadable=not self._wishes.interpolates)
+        return document(unique(_without_empty_dns(result)))
+
+    def _read(self, file: str) -> Iterator[Source]:
+        self._files_read += 1
+        if self._files_read > _MOST_FILES:
+            raise ComposeError(f"{file}: more than {_MOST_FILES} files make up this project")
+        if file == "-":
+            import sys
+
+            content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            try:
+                with open(file, "rb") as opened:
+                    content = opened.read(MOST_BYTES + 1)
+            except FileNotFoundError:
+                raise ComposeError(f"open {file}: no such file or directory") from None
+        yield from (each for each in read_documents(content, file) if each.value is not None)
+
+    def _interpolated(self, value: Json, file: str) -> Document:
+        if not isinstance(value, dict):
+            raise ComposeError("top-level object must be a mapping")
+        if not self._wishes.interpolates:
+            return value
+        return document(interpolate(value, self._variables.get, self._warn_of_unset))
+
+    def _warn_of_unset(self, name: str) -> None:
+        if name not in self._unset:
+            self._unset.add(name)
+            self._warn(f'The "{name}" variable is not set. Defaulting to a blank string.')
+
+    def _extended(self, value: Document, file: str, directory: str) -> Document:
+        services = child(value, "services")
+        if not any("extends" in document(each) for each in services.values()):
+            return value
+        done = {
+            name: self._extended_service(name, services, file, directory, ()) for name in services
+        }
+        return {**value, "services": done}
+
+    def _extended_service(
+        self, name: str, services: Document, file: str, directory: str,
+        chain: tuple[tuple[str, str], ...],
+    ) -> Json:  # fmt: skip
+        service = services[name]
+        if not isinstance(service, dict) or "extends" not in service:
+            return service
+        if (file, name) in chain:
+            first, *rest = (*chain, (file, name))
+            lines = [f"  extends {each} in {place}" for place, each in rest]
+            raise ComposeError("\n".join(
+                ["Circular reference:", f"  {first[1]} in {first[0]}", *lines]
+            ))  # fmt: skip
+        extends = service["extends"]
+        base_name = extends if isinstance(extends, str) else text(document(extends), "service")
+        base_file = text(document(extends), "file") if isinstance(extends, dict) else ""
+        base_services, place, base_directory = services, file, directory
+        if base_file:
+            place = absolute_path(base_file, directory)
+            base_directory = os.path.dirname(place)
+            base_services = child(self._raw_file(place), "services")
+        if base_name not in base_services:
+            where = f" in {place}" if base_file else ""
+            raise ComposeError(
+                f'cannot extend service "{name}" in {file}: service "{base_name}" not found{where}'
+            )
+        base = self._extended_service(
+            base_name, base_services, place, base_directory, (*chain, (file, name))
+        )
+        if base_directory != directory:
+            base = _relocated(document(base), os.path.relpath(base_directory, directory))
+        own = {key: each for key, each in service.items() if key != "extends"}
+        merged = merge({"services": {name: base}}, {"services": {name: own}})
+        return child(merged, "services")[name]
+
+    def _raw_file(self, file: str) -> Document:
+        result: Document = {}
+        for source in self._read(file):
+            result = merge(result, self._interpolated(source.value, file))
+        return result
+
+    def _with_included(
+        self, value: Document, directory: str, including: tuple[str, ...]
+    ) -> Document:
+        includes = value.get("include")
+        if not isinstance(includes, list):
+            return value
+        result = {key: each for key, each in value.items() if key != "include"}
+        for each in includes:
+            included = self._included({"path": each} if isinstance(each, str) else document(each),
+                                      directory, including)  # fmt: skip
+            result = _imported(result, included, as_text(document(each).get("path") or each))
+        return result
+
+    def _included(self, include: Document, directory: str, including: tuple[str, ...]) -> Document:
+        paths = texts(include, "path") or [text(include, "path")]
+        for path in paths:
+            if is_remote(path):
+                raise ComposeError(f"include {path}: remote resources are not there yet")
+        files = [absolute_path(path, directory) for path in paths]
+        base = text(include, "project_directory")
+        base = absolute_path(base, directory) if base else os.path.dirname(files[0])
+        env_files = texts(include, "env_file") or [
+            each for each in [text(include, "env_file")] if each
+        ]
+        if not env_files and os.path.isfile(os.path.join(base, ".env")):
+            env_files = [os.path.join(base, ".env")]
+        variables = dict(self._variables)
+        for each in env_files:
+            path = absolute_path(each, directory)
+            try:
+                content = _read_text(path)
+            except FileNotFoundError:
+                raise ComposeError(f"stat {path}: no such file or directory") from None
+            variables = {**read_env_file(content, path, variables), **variables}
+        loader = _Loader(self._wishes, variables, self._warn)
+        loader._files_read = self._files_read
+        result = loader.load(files, base, including)
+        self._files_read = loader._files_read
+        return result
+
+
+def _imported(value: Document, included: Document, path: str) -> Document:
+    """Resources of an included project; each may be defined once, or twice the same."""
+    result = dict(value)
+    for kind in ("services", "volumes", "networks", "secrets", "configs", "models"):
+        ours, theirs = child(result, kind), child(included, kind)
+        for name, each in theirs.items():
+            if name in ours and ours[name] != each:
+                raise ComposeError(f"{kind}.{name} conflicts with imported resource")
+        if theirs:
+            result[kind] = {**theirs, **ours}
+    return result
+
+
+def _relocated(service: Document, directory: str) -> Json:
+    """A service of another directory, given relative to ours; so are its paths then."""
+    whole = canonical({"services": {"it": service}})
+    return child(resolve_paths(whole, directory), "services")["it"]
+
+
+def _without_empty_dns(value: Document) -> Document:
+    services = child(value, "services")
+    if not services:
+        return value
+    done: Document = {}
+    for name, each in services.items():
+        service = document(each)
+        if isinstance(service.get("dns"), list):
+            service = {**service, "dns": [entry for entry in texts(service, "dns") if entry]}
+        done[name] = service
+    return {**value, "services": done}
+
+
+def _with_env_files(value: Document, variables: Mapping[str, str]) -> Document:
+    """Services with the variables of their files, below those that they name themselves."""
+    done: Document = {}
+    for name, each in child(value, "services").items():
+        service = dict(document(each))
+        found: Document = {}
+        files = service.pop("env_file", None)
+        for entry in files if isinstance(files, list) else []:
+            found |= _of_env_file(document(entry), {**_strings(found), **variables})
+        own = document(resolved_pairs(service.get("environment"), variables))
+        if found or own:
+            service["environment"] = {**found, **own}
+        done[name] = service
+    return {**value, "services": done} if done else value
+
+
+def _strings(pairs: Document) -> dict[str, str]:
+    return {key: each for key, each in pairs.items() if isinstance(each, str)}
+
+
+def _of_env_file(entry: Document, variables: Mapping[str, str]) -> Document:
+    path = text(entry, "path")
+    try:
+        content = _read_text(path)
+    except FileNotFoundError:
+        if entry.get("required") is False:
+            return {}
+        raise ComposeError(
+            f"env file {path} not found: stat {path}: no such file or directory"
+        ) from None
+    form = text(entry, "format")
+    if form not in ("", "raw"):
+        raise ComposeError(f"unsupported env_file format {form!r}")
+    return dict(read_env_file(content, path, variables, is_raw=form == "raw"))
