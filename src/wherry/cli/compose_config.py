@@ -36,9 +36,7 @@ def run(session: Session, parsed: Parsed) -> int:
     wishes = wishes._replace(
         normalises=not parsed.is_on("no-normalize"),
         resolves_paths=not parsed.is_on("no-path-resolution"),
-        resolves_environment=wishes.resolves_environment
-        and not parsed.is_on("no-env-resolution")
-        and aspects != ["hash"],
+        resolves_environment=wishes.resolves_environment and aspects != ["hash"],
         checks_consistency=wishes.checks_consistency and not parsed.is_on("no-consistency"),
     )
     project = project_of(session, parsed, wishes)
@@ -149,7 +147,7 @@ CONFIG = ComposeCommand(
         Flag("models", SWITCH, "Print the model names, one per line"),
         Flag("networks", SWITCH, "Print the network names, one per line"),
         Flag("no-consistency", SWITCH, "Don't check that the parts fit together"),
-        Flag("no-env-resolution", SWITCH, "Don't resolve service env files"),
+        Flag("no-env-resolution", SWITCH, "In Compose 2.40.3 env files are resolved all the same"),
         Flag("no-interpolate", SWITCH, "Don't interpolate environment variables"),
         Flag("no-normalize", SWITCH, "Don't normalize compose model"),
         Flag("no-path-resolution", SWITCH, "Don't resolve file paths"),

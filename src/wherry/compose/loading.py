@@ -160,8 +160,18 @@ class _Loader:
         self._unset: set[str] = set()
         self._files_read = 0
 
-    def load(self, files: Sequence[str], directory: str, including: tuple[str, ...]) -> Document:
-        """The merged document of some files, in long forms, with absolute paths."""
+    def load(
+        self,
+        files: Sequence[str],
+        directory: str,
+        including: tuple[str, ...],
+        paths_from: str | None = None,
+    ) -> Document:
+        """The merged document of some files, in long forms.
+
+        Its paths are taken from `directory`, if paths are resolved at all; those of included
+        files always, from `paths_from`.
+        """
         if files[0] in including:
             chain = "\n include ".join((*including, files[0])[1:])
             raise ComposeError(f"include cycle detected:\n{including[0]}\n include {chain}")
@@ -171,8 +181,8 @@ class _Loader:
                 result = self._over(result, source, file, directory, (*including, files[0]))
         result = document(with_defaults(result))
         check_values(result)
-        if self._wishes.resolves_paths:
-            result = resolve_paths(result, directory)
+        if paths_from is not None or self._wishes.resolves_paths:
+            result = resolve_paths(result, directory if paths_from is None else paths_from)
         return result
 
     def _over(
@@ -311,7 +321,8 @@ class _Loader:
             variables = {**read_env_file(content, path, variables), **variables}
         loader = _Loader(self._wishes, variables, self._warn)
         loader._files_read = self._files_read
-        result = loader.load(files, base, including)
+        paths_from = base if self._wishes.resolves_paths else os.path.relpath(base, directory)
+        result = loader.load(files, base, including, paths_from)
         self._files_read = loader._files_read
         return result
 
