@@ -6,9 +6,15 @@ from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, document, text, texts
-from wherry.compose.config_hashes import service_hash
-from wherry.compose.project import Project
-from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
+from wherry.compose import (
+    Project,
+    as_json,
+    as_yaml,
+    escaped,
+    json_order,
+    service_hash,
+    variables_in,
+)
 
 COMPOSE_VERSION = "2.40.3"
 """The release of Compose whose behaviour this is."""
@@ -110,7 +116,6 @@ def _hashes(services: Document, wanted: str) -> list[str]:
 def _variables(project: Project) -> list[str]:
     """The variables of the files, as a table."""
     from wherry.cli.tables import table
-    from wherry.compose.variables import variables_in
 
     rows = [["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"]]
     for each in variables_in(project.document):

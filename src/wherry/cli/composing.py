@@ -11,9 +11,7 @@ from wherry.cli.compose_catalogue import ABSENT, ENTRIES
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, FlagError, HelpWanted, Parsed, parse
 from wherry.cli.session import Session
-from wherry.compose.errors import ComposeError
-from wherry.compose.loading import Wishes, load_project
-from wherry.compose.project import Project
+from wherry.compose import ComposeError, Project, Wishes, load_project
 
 PATH = "compose"
 

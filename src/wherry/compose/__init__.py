@@ -1,14 +1,31 @@
-"""Compose files: what they mean, and what has to be done so that an engine agrees with them.
+"""Compose files, and the project that they mean together.
 
 I own: reading Compose files as Compose v2 does (`loading`), the project that they mean
-(`project`), the difference between it and an engine (`planning`), and carrying that out
-(`executing`).
-I never: speak with an engine except over its public API, parse flags, or touch the kernel.
-On disk and in the kernel I leave: nothing; what runs afterwards belongs to the engine.
-Called by: cli, for `wherry compose` alone.
+(`project`), its text (`rendering`), and the hash by which Compose knows whether a container still
+is what its service says (`config_hashes`).
+I never: speak with an engine, parse flags, or touch the kernel.
+On disk and in the kernel I leave: nothing.
+Called by: cli, for `wherry compose` alone, since YAML takes longer to import than all of `ps`.
 
-    load -> interpolate -> merge -> normalise -> plan -> execute
-
-The face is these modules: `errors`, `loading`, `project`, `rendering`, `config_hashes`,
-`planning` and `executing`. Nothing is imported here, because the command line pays for it.
+    load -> interpolate -> merge -> normalise      (plan and execute are to follow)
 """
+
+from wherry.compose.config_hashes import service_hash
+from wherry.compose.errors import ComposeError
+from wherry.compose.loading import Wishes, load_project
+from wherry.compose.project import Project
+from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
+from wherry.compose.variables import variables_in
+
+__all__ = [
+    "ComposeError",
+    "Project",
+    "Wishes",
+    "as_json",
+    "as_yaml",
+    "escaped",
+    "json_order",
+    "load_project",
+    "service_hash",
+    "variables_in",
+]

@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from wherry.client.documents import Document, child
-from wherry.compose.shapes import NETWORK, SERVICE, VOLUME, Structure, hashed_structure
+from wherry.compose.shapes import SERVICE, Structure, hashed_structure
 
 _LEFT_OUT = ("build", "pull_policy", "scale", "depends_on", "profiles")
 
@@ -20,16 +20,6 @@ def service_hash(service: Document) -> str:
         deploy = child(kept, "deploy")
         kept["deploy"] = {key: each for key, each in deploy.items() if key != "replicas"}
     return _hash(SERVICE, kept)
-
-
-def network_hash(network: Document) -> str:
-    """The hash of a typed network."""
-    return _hash(NETWORK, network)
-
-
-def volume_hash(volume: Document) -> str:
-    """The hash of a typed volume; one without a driver has the engine's default."""
-    return _hash(VOLUME, {**volume, "driver": volume.get("driver") or "local"})
 
 
 def _hash(shape: Structure, value: Document) -> str:
