@@ -1,8 +1,10 @@
 """`docker build` by the classic door: the stock CLI without BuildKit."""
 
+import io
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -306,3 +308,38 @@ def test_bytes_stay_the_same_over_a_restart(fresh_engine: Engine, context: Path)
     fresh_engine.restart()
     assert build(fresh_engine, context, "-t", "kept").stdout.count("Using cache") == 2
     assert fresh_engine.docker_ok("image", "inspect", "-f", "{{.Id}}", "kept") == before
+
+
+def test_archives_that_lead_outside_stay_inside(engine: Engine, context: Path) -> None:
+    """ADD of a tar with `..`, an absolute name, and a link to the host that it writes through."""
+    outside = context / "outside"
+    outside.mkdir()
+    with tarfile.open(context / "evil.tar", "w") as archive:
+        link = tarfile.TarInfo("escape")
+        link.type, link.linkname = tarfile.SYMTYPE, str(outside)
+        archive.addfile(link)
+        for name in ("escape/through", "../../../../../../../climbed", "/rooted"):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            archive.addfile(member, io.BytesIO(b"x"))
+    (context / ".dockerignore").write_text("outside\n")
+    write(context, "FROM busybox\nADD evil.tar /un/")
+    build(engine, context, "-t", "evil", check=False)
+    assert list(outside.iterdir()) == []
+    assert not Path("/climbed").exists()
+    assert not Path("/rooted").exists()
+
+
+def test_what_the_classic_door_cannot_do_is_named(engine: Engine) -> None:
+    """Parameters that are understood and not built yet answer 501 with their name."""
+    for query, word in (
+        ("remote=https://example.com/a.git", "building from a URL"),
+        ("version=2", "BuildKit"),
+        ("outputs=%5B%7B%7D%5D", "outputs"),
+        ("cachefrom=%5B%22a%22%5D", "--cache-from"),
+    ):
+        answer = engine.api("POST", f"/build?{query}")
+        assert answer.status == 501, query
+        assert word in answer.message
+    for query in ("buildargs=%5B", "memory=x", "version=9", "t=UPPER", "ulimits=1"):
+        assert engine.api("POST", f"/build?{query}").status == 400, query
