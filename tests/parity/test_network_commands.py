@@ -1,6 +1,7 @@
 """`wherry network ...` says and does what `docker network ...` does."""
 
 import json
+import re
 
 import pytest
 
@@ -82,3 +83,36 @@ def test_joined_left_and_pruned(engine: Engine) -> None:
     finally:
         engine.remove_all_containers()
         engine.docker("network", "prune", "-f")
+
+
+@pytest.mark.parametrize(
+    ("pool", "told"),
+    [
+        ("base=10.200.0.0/33,size=24", "default-address-pools: invalid base: 10.200.0.0/33"),
+        ("base=10.200.0.0/16,size=8", "invalid size 8 for 10.200.0.0/16: must be 16 to 30"),
+        ("size=8", "a pool has a base and a size, and nothing else"),
+    ],
+)
+def test_pools_that_are_none(pool: str, told: str) -> None:
+    """The daemon says what is wrong and does not start."""
+    engine = Engine("--default-address-pool", pool)
+    try:
+        with pytest.raises(AssertionError, match=re.escape(told)):
+            engine.start()
+    finally:
+        engine.close()
+
+
+def test_networks_come_from_the_daemons_pools() -> None:
+    """`--default-address-pool`: each network is the next part of them, until there is none."""
+    engine = Engine("--default-address-pool", "base=10.200.0.0/22,size=23")
+    engine.start()
+    try:
+        (shown,) = json.loads(engine.docker_ok("network", "inspect", "bridge"))
+        assert shown["IPAM"]["Config"][0]["Subnet"] == "10.200.0.0/23"
+        engine.docker_ok("network", "create", "x")
+        (shown,) = json.loads(engine.docker_ok("network", "inspect", "x"))
+        assert shown["IPAM"]["Config"][0]["Subnet"] == "10.200.2.0/23"
+        assert engine.docker("network", "create", "y").returncode == 1
+    finally:
+        engine.close()

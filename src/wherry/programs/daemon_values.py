@@ -199,6 +199,36 @@ _RLIMITS = frozenset({
 })  # fmt: skip
 
 
+PoolValue = tuple[str, int]
+"""A subnet to cut networks from, and the prefix length of each."""
+
+
+def read_pools(key: str, value: object) -> tuple[PoolValue, ...]:
+    """`base=10.10.0.0/16,size=24` of the flag, or objects of the file. Raises: ValueError."""
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        return tuple(_pool(key, {str(k): str(v) for k, v in each.items()}) for each in value)
+    words = read_texts(key, value)
+    return tuple(
+        _pool(key, dict(field.partition("=")[::2] for field in word.split(","))) for word in words
+    )
+
+
+def _pool(key: str, given: dict[str, str]) -> PoolValue:
+    if set(given) != {"base", "size"}:
+        raise ValueError(f"{key}: a pool has a base and a size, and nothing else")
+    base, size = given["base"].strip(), given["size"].strip()
+    try:
+        subnet = ipaddress.ip_network(base)
+    except ValueError:
+        raise ValueError(f"{key}: invalid base: {base}") from None
+    room = subnet.max_prefixlen - 2
+    if not (size.isascii() and size.isdigit() and subnet.prefixlen <= int(size) <= room):
+        raise ValueError(
+            f"{key}: invalid size {size} for {base}: must be {subnet.prefixlen} to {room}"
+        )
+    return str(subnet), int(size)
+
+
 def read_ulimits(key: str, value: object) -> tuple[UlimitValue, ...]:
     """`nofile=1024:2048` of flags; in the file an object of `{"Name", "Soft", "Hard"}`."""
     if isinstance(value, Mapping):

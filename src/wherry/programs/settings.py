@@ -15,6 +15,7 @@ from wherry.programs.daemon_options import BY_KEY, BY_NAME, OPTIONS, Option
 from wherry.programs.daemon_values import (
     DEFAULT_LOG_OPTIONS,
     MirrorValue,
+    PoolValue,
     UlimitValue,
     check_choice,
     check_runtime,
@@ -59,6 +60,8 @@ class Settings:
     tls_key: str = ""
     bridge: str = ""
     bip: str = ""
+    address_pools: tuple[PoolValue, ...] = ()
+    """Where networks without a subnet are; empty: Docker's pools."""
     dns: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
 from wherry.api.errors import message_of
 from wherry.api.services import Services
@@ -505,6 +506,7 @@ def _networks(ground: _Ground, tasks: Tasks) -> Networks:
         exec_root=settings.exec_root,
         bridge=settings.bridge,
         bip=settings.bip,
+        pools=tuple((ip_network(base), size) for base, size in settings.address_pools),
         jobs=tasks,
         table=NetworkTable(ground.database),
         keeper=NetdKeeper(
