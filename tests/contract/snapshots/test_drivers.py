@@ -23,7 +23,7 @@ KEY, OTHER = SnapshotKey("a" * 64), SnapshotKey("b" * 64)
 FACTS = """
 cd "$1"
 find . -mindepth 1 | sort | while read -r each; do
-    stat -c '%n %f %u:%g %t:%T %Y' "$each" | sed 's/^\\(.* 41[0-9a-f]* .*\\) [0-9]*$/\\1/'
+    stat -c '%n %f %u:%g %t:%T %Y' "$each" | sed 's/^\\(.* 4[0-9a-f]\\{3\\} .*\\) [0-9]*$/\\1/'
     [ -L "$each" ] && readlink "$each"
     [ -f "$each" ] && [ ! -L "$each" ] && cksum < "$each" && stat -c 'links %h' "$each"
     getfattr -d -m - --absolute-names "$each" 2>/dev/null | grep -v '^#' | grep -v overlay
