@@ -362,12 +362,12 @@ class Bench:
                 if session is not None
             }
             rows = (
+                ("a pull's memory, above idle", "MiB", "<= 64 MiB", 3, Transfers.pull_mib),
                 ("pull of a 120 MB image from loopback", "s", "<= 0.4", 5, Transfers.pull_s),
                 ("push of a 120 MB image to loopback", "s", "<= 0.5", 5, Transfers.push_s),
                 ("load with a new layer of 120 MB", "s", "<= 0.5", 5, Transfers.load_s),
                 ("save of a 120 MB image", "s", "<= 1", 5, Transfers.save_s),
                 ("first container from 20 fresh layers", "ms", "<= 1", 10, Transfers.first_ms),
-                ("a pull's memory, above idle", "MiB", "<= 64 MiB", 3, Transfers.pull_mib),
             )
             for name, unit, goal, times, sample in rows:
                 self.measure(name, unit, goal, times, lambda session, of=sample: of(made[session]))
