@@ -343,3 +343,30 @@ def test_what_the_classic_door_cannot_do_is_named(engine: Engine) -> None:
         assert word in answer.message
     for query in ("buildargs=%5B", "memory=x", "version=9", "t=UPPER", "ulimits=1"):
         assert engine.api("POST", f"/build?{query}").status == 400, query
+
+
+def test_our_own_command_line(engine: Engine, context: Path, tmp_path: Path) -> None:
+    """`wherry build`: what it sends, what it leaves out, and the code of a step that fails."""
+    write(context, "FROM busybox\nARG who=nobody\nCOPY . /c\nRUN echo $who > /w; ls /c")
+    (context / ".dockerignore").write_text("d\n!d/run.sh\nb.txt\n")
+    id_file = tmp_path / "id"
+    built = engine.wherry(
+        "build", "-t", "own:1", "--build-arg", "who=me", "--label", "a=b",
+        "--iidfile", str(id_file), str(context),
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    assert "Sending build context to Docker daemon  " in built.stdout
+    assert built.stdout.endswith("Successfully tagged own:1\n")
+    assert id_file.read_text() == engine.docker_ok("image", "inspect", "-f", "{{.Id}}", "own:1")
+    files = run(engine, "own:1", "sh", "-c", "cat /w; cd /c; find . -type f | sort").split()
+    assert files == ["me", "./.dockerignore", "./Dockerfile", "./a.txt", "./d/run.sh"]
+    assert config(engine, "own:1")["Labels"] == {"a": "b"}
+    alone = engine.wherry("build", "-q", "-", stdin="FROM busybox\nRUN exit 9\n")
+    assert alone.returncode == 9
+    outside = tmp_path / "elsewhere.Dockerfile"
+    outside.write_text("FROM busybox\nCOPY a.txt /\n")
+    quiet = engine.wherry("build", "-q", "-f", str(outside), str(context))
+    assert (quiet.returncode, quiet.stdout[:7]) == (0, "sha256:")
+    absent = engine.wherry("build", str(context / "none"))
+    assert absent.returncode == 1
+    assert f'unable to prepare context: path "{context}/none" not found' in absent.stderr

@@ -219,7 +219,7 @@ def test_reload(fresh_engine: Engine, tmp_path: Path) -> None:
     assert (attributes["labels"], attributes["debug"]) == ('["a=2"]', "true")
     info = engine.api("GET", "/info").json
     assert (info["Labels"], info["Debug"]) == (["a=2"], True)
-    assert info["RegistryConfig"]["Mirrors"] == ["https://mirror.test"]
+    assert info["RegistryConfig"]["Mirrors"] == ["https://mirror.test/"]
     assert engine.docker_ok(
         "run", "--rm", "busybox", "sh", "-c", "df -k /dev/shm | tail -1 | awk '{print $2}'"
     ) == str(8 << 10)

@@ -13,8 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from wherry.build.ignore import Ignore
 from wherry.build.trees import CopiedTar, Tree
+from wherry.kit.path_patterns import Ignore
 from wherry.linux.files import open_in_root
 from wherry.model.errors import ArchiveRefused, InvalidValue
 from wherry.operations import targets

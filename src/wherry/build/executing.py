@@ -11,13 +11,13 @@ from wherry.build import dockerfile as language
 from wherry.build.cache_table import BuildCache, CachedStep
 from wherry.build.configuring import DEFAULT_SHELL, absolute, configured, for_shell
 from wherry.build.copying import Wish, copy_inline, copy_paths, mode_of
-from wherry.build.ignore import Ignore
 from wherry.build.planning import PROXIES, Base, PlannedStep, Step
 from wherry.build.solver import Tell
 from wherry.build.trees import Tree, content_digest, found
 from wherry.images import BuildImages, BuildState, LayerBlob, as_image, plain_layer
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
+from wherry.kit.path_patterns import Ignore
 from wherry.kit.random_ids import new_id, short_id
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.builds import BuildRequest

@@ -11,13 +11,13 @@ from typing import Protocol
 from wherry.build import dockerfile as language
 from wherry.build.cache_table import BuildCache
 from wherry.build.executing import Built, StepContainers, StepExecutor
-from wherry.build.ignore import Ignore, read_ignore
 from wherry.build.planning import PROXIES, PlannedStep, Planner
 from wherry.build.solver import Solver, Vertex, needed
 from wherry.build.trees import Tree
 from wherry.images import BuildImages, BuildState, ImageStore, parse
 from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
+from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
 from wherry.kit.random_ids import new_id, short_id
 from wherry.linux.files import open_in_root, remove_tree
 from wherry.model.builds import BuildRequest
@@ -136,7 +136,10 @@ def _read(root: int, path: str) -> tuple[language.Dockerfile, Ignore]:
     patterns = _content(root, f"{clean}.dockerignore")
     if patterns is None:
         patterns = _content(root, ".dockerignore")
-    return language.parse(content), Ignore(read_ignore(patterns or b""))
+    try:
+        return language.parse(content), Ignore(read_ignore(patterns or b""))
+    except BadPattern as problem:
+        raise InvalidValue(str(problem)) from None
 
 
 def _content(root: int, path: str) -> bytes | None:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wherry.build.ignore import Ignore, matches_path, segment_pattern
+from wherry.kit.path_patterns import BadPattern, Ignore, matches_path, segment_pattern
 from wherry.linux.files import open_in_root
 from wherry.model.errors import InvalidValue
 from wherry.snapshots import TarEntry, TarReader
@@ -62,7 +62,10 @@ def _is_directory(tree: Tree, path: str) -> bool:
 def _matching(tree: Tree, segments: list[str]) -> list[str]:
     paths = [""]
     for index, segment in enumerate(segments):
-        pattern = segment_pattern(segment)
+        try:
+            pattern = segment_pattern(segment)
+        except BadPattern as problem:
+            raise InvalidValue(str(problem)) from None
         is_last = index == len(segments) - 1
         following = []
         for path in paths:
@@ -122,11 +125,14 @@ def content_digest(tree: Tree, path: str, excluded: tuple[str, ...]) -> str:
 
 
 def is_left_out(tree: Tree, path: str, shown: str, excluded: tuple[str, ...]) -> bool:
-    """Whether `.dockerignore` or `--exclude` leaves a path out."""
-    return tree.ignore.excludes(path) or any(
-        matches_path(pattern, shown) or matches_path(pattern, posixpath.basename(shown))
-        for pattern in excluded
-    )
+    """Whether `.dockerignore` or `--exclude` leaves a path out. Raises: InvalidValue."""
+    try:
+        return tree.ignore.excludes(path) or any(
+            matches_path(pattern, shown) or matches_path(pattern, posixpath.basename(shown))
+            for pattern in excluded
+        )
+    except BadPattern as problem:
+        raise InvalidValue(str(problem)) from None
 
 
 def _add_file(

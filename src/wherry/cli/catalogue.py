@@ -59,6 +59,7 @@ _CONTAINER = {
 }
 _LIST_CONTAINERS = Entry("container_list", "LIST", "List containers")
 _IMAGE = {
+    "build": Entry("building", "BUILD", "Build an image from a Dockerfile"),
     "history": Entry("image_history", "HISTORY", "Show the history of an image"),
     "import": Entry("image_archives", "IMPORT", "Make an image from a tarball of files"),
     "pull": Entry("transfers", "PULL", "Download an image from a registry"),
@@ -155,11 +156,10 @@ ALIASES = {
 }
 
 _ABSENT = {
-    "": "build bake buildx debug init",
+    "": "bake buildx debug init",
     "builder": "build prune",
     "checkpoint": "create ls rm",
     "config": "create inspect ls rm",
-    "image": "build",
     "node": "demote inspect ls promote ps rm update",
     "plugin": "create disable enable inspect install ls push rm set upgrade",
     "secret": "create inspect ls rm",

@@ -8,7 +8,7 @@ following a link: what the archive itself brings leads nowhere.
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import BytesIO, RawIOBase
 
@@ -19,12 +19,18 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def pack(path: str, name: str) -> Iterator[bytes]:
-    """A file or directory as a tar whose names begin with `name`. Raises: OSError."""
+def pack(
+    path: str, name: str, is_left_out: Callable[[str], bool] = lambda _called: False
+) -> Iterator[bytes]:
+    """A file or directory as a tar whose names begin with `name`. Raises: OSError.
+
+    What `is_left_out` says of a name in the tar is asked of each file, and of each directory
+    only for itself: a file below one that is left out may yet be wanted.
+    """
     # It only says what things are; it is never written to.
     describing = tarfile.open(fileobj=BytesIO(), mode="w")  # noqa: SIM115
     for each, called in _walk(path, name):
-        if stat.S_ISSOCK(os.lstat(each).st_mode):
+        if stat.S_ISSOCK(os.lstat(each).st_mode) or is_left_out(called):
             continue
         member = describing.gettarinfo(each, called)
         member.uname = member.gname = ""

@@ -80,6 +80,12 @@ class CredentialStore:
                 return _decoded(server, document(entry))
         return Login(server)
 
+    def everything(self) -> list[Login]:
+        """All that is known, for what may need any registry. Raises: CredentialProblem."""
+        settings = self._read()
+        servers = [*child(settings, "auths"), *child(settings, "credHelpers")]
+        return [self.get(server) for server in dict.fromkeys(servers)]
+
     def put(self, login: Login) -> bool:
         """Keep it; whether a password is now readable in the file. Raises: CredentialProblem."""
         settings = self._read()

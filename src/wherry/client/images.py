@@ -1,9 +1,10 @@
 """Images, over the Engine API."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
 from wherry.client.credentials import Login
-from wherry.client.documents import Document, document, documents, stream
+from wherry.client.documents import Document, document, documents, encode, stream
 from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
 
 Summaries = list[Document]  # Inside the class `list` is the method.
@@ -97,6 +98,24 @@ class Images:
             "GET", "/images/search", query=query, headers=_shown(login)
         )
         return documents(response.json())
+
+    def build(
+        self,
+        query: Sequence[tuple[str, str]],
+        context: Iterable[bytes],
+        logins: Iterable[Login] = (),
+    ) -> Iterator[Document]:
+        """Build an image of a context, a tar, as the query says; a stream of messages."""
+        known: Document = {login.server: login.as_document() for login in logins}
+        response = self._client.request(
+            "POST",
+            "/build",
+            query=query,
+            headers={"X-Registry-Config": urlsafe_b64encode(encode(known)).decode()},
+            upload=context,
+            content_type="application/x-tar",
+        )
+        return stream(response.chunks())
 
     def create(
         self, query: Sequence[tuple[str, str]], upload: Iterable[bytes] | None = None

@@ -43,7 +43,7 @@ def test_a_list_imports_nothing_heavy() -> None:
     [
         (["nosuch"], 1, "wherry: unknown command: wherry nosuch\n\nRun 'wherry --help'"),
         (["container", "nosuch"], 1, "wherry: unknown command: wherry container nosuch"),
-        (["build"], 1, "wherry: 'wherry build' is not there yet"),
+        (["bake"], 1, "wherry: 'wherry bake' is not there yet"),
         (["plugin", "create"], 1, "wherry: 'wherry plugin create' is not there yet"),
         (
             ["ps", "x"],

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wherry.build.ignore import Ignore, read_ignore
-from wherry.model.errors import InvalidValue
+from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_patterns(patterns: str, path: str, is_excluded: bool) -> None:
 
 def test_a_pattern_that_is_none() -> None:
     """An open bracket is refused."""
-    with pytest.raises(InvalidValue):
+    with pytest.raises(BadPattern):
         Ignore(["[a"])
 
 
@@ -64,5 +63,5 @@ def test_stars_cost_no_more_than_their_number() -> None:
 @settings(max_examples=300, deadline=None)
 def test_any_pattern_matches_or_is_refused(pattern: str, path: str) -> None:
     """Nothing but a refusal ever comes out."""
-    with suppress(InvalidValue):
+    with suppress(BadPattern):
         Ignore(read_ignore(pattern.encode())).excludes(path)

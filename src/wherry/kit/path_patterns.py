@@ -1,4 +1,4 @@
-"""`.dockerignore`: which files of a context a build sees.
+"""Patterns of paths, as Go's filepath.Match and `.dockerignore` have them.
 
 A pattern is matched against a whole path, segment by segment; `**` stands for any number of
 segments. The last pattern that matches decides, and `!` makes it an exception. Matching walks
@@ -9,15 +9,18 @@ lengths at most, whatever stars the pattern has (no backtracking).
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from wherry.model.errors import InvalidValue
+from wherry.kit.values import dataclass
 
 MOST_PATTERNS = 10_000
 LONGEST_PATTERN = 4096
 
 _CLASS_SPECIAL = re.compile(r"([\[\]^&~|])")
 _ESCAPED = r"\\\1"
+
+
+class BadPattern(ValueError):
+    """The text is no pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ class Ignore:
     """The patterns of one file."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """Raises: InvalidValue for a pattern that is none."""
+        """Raises: BadPattern for a pattern that is none."""
         if len(patterns) > MOST_PATTERNS:
-            raise InvalidValue(f"more than {MOST_PATTERNS} patterns to ignore files by")
+            raise BadPattern(f"more than {MOST_PATTERNS} patterns to ignore files by")
         self._patterns = tuple(_compiled(each) for each in patterns)
 
     def __bool__(self) -> bool:
@@ -70,7 +73,7 @@ def read_ignore(content: bytes) -> tuple[str, ...]:
 
 
 def matches_path(pattern: str, path: str) -> bool:
-    """Whether one pattern matches a path, or a directory above it. Raises: InvalidValue."""
+    """Whether one pattern matches a path, or a directory above it. Raises: BadPattern."""
     return _matches(_compiled(pattern).segments, path.split("/"))
 
 
@@ -78,9 +81,9 @@ def _compiled(text: str) -> Pattern:
     is_exception = text.startswith("!")
     bare = text.removeprefix("!").strip("/")
     if len(bare) > LONGEST_PATTERN:
-        raise InvalidValue(f"a pattern to ignore files by is longer than {LONGEST_PATTERN}")
+        raise BadPattern(f"a pattern to ignore files by is longer than {LONGEST_PATTERN}")
     if not bare and is_exception:
-        raise InvalidValue('illegal exclusion pattern: "!"')
+        raise BadPattern('illegal exclusion pattern: "!"')
     segments: list[re.Pattern[str] | str | None] = []
     for each in bare.split("/"):
         compiled = None if each == "**" else segment_pattern(each)
@@ -93,7 +96,7 @@ def _compiled(text: str) -> Pattern:
 def segment_pattern(text: str) -> "re.Pattern[str] | str":
     """One path segment with Go's wildcards; the text itself where there is none.
 
-    Raises: InvalidValue.
+    Raises: BadPattern.
     """
     if not any(each in text for each in "*?[\\"):
         return text
@@ -112,7 +115,7 @@ def segment_pattern(text: str) -> "re.Pattern[str] | str":
         elif character == "[":
             end = text.find("]", position + 2)
             if end < 0:
-                raise InvalidValue(f'syntax error in pattern "{text}"')
+                raise BadPattern(f'syntax error in pattern "{text}"')
             inside = text[position + 1 : end]
             negation = "^" if inside[:1] in ("^", "!") else ""
             inside = inside[1:] if negation else inside
@@ -127,7 +130,7 @@ def segment_pattern(text: str) -> "re.Pattern[str] | str":
     try:
         compiled: re.Pattern[str] = re2.compile("(?s)" + "".join(pieces))
     except re2.error:
-        raise InvalidValue(f'syntax error in pattern "{text}"') from None
+        raise BadPattern(f'syntax error in pattern "{text}"') from None
     return compiled
 
 

@@ -1,0 +1,268 @@
+"""`build`: an image made by a Dockerfile, of a directory that is sent to the engine as a tar."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+
+from wherry.cli.command import ONE, Command
+from wherry.cli.configuration import configuration_directory
+from wherry.cli.failures import CommandFailed
+from wherry.cli.flags import (
+    BYTES,
+    BYTES_OR_UNLIMITED,
+    INT,
+    LIST,
+    STRING,
+    SWITCH,
+    Flag,
+    Parsed,
+    absent_flag,
+    repeated,
+)
+from wherry.cli.local_trees import pack
+from wherry.cli.options import limits, networking
+from wherry.cli.progress import show_progress
+from wherry.cli.session import Session
+from wherry.client.credentials import CredentialProblem, CredentialStore, Login
+from wherry.client.documents import Document, child, number, text
+from wherry.kit.byte_sizes import human_size
+from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
+
+_STDIN = "-"
+_PIECE_BYTES = 256 * 1024
+_TAR_MAGIC = b"ustar"
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+_SENT_DOCKERFILE = ".dockerfile.wherry"
+"""The name in the tar of a Dockerfile that is not part of the context."""
+_PLAIN = (
+    ("cgroup-parent", "cgroupparent"),
+    ("cpuset-cpus", "cpusetcpus"),
+    ("cpuset-mems", "cpusetmems"),
+    ("network", "networkmode"),
+    ("platform", "platform"),
+    ("target", "target"),
+)
+_NUMBERS = (
+    ("cpu-period", "cpuperiod"),
+    ("cpu-quota", "cpuquota"),
+    ("cpu-shares", "cpushares"),
+    ("memory", "memory"),
+    ("memory-swap", "memswap"),
+    ("shm-size", "shmsize"),
+)
+_SWITCHES = (("no-cache", "nocache"), ("pull", "pull"), ("force-rm", "forcerm"))
+
+
+def build(session: Session, parsed: Parsed) -> int:
+    """Send a context; show what the engine does with it."""
+    dockerfile, context = _context(session, parsed)
+    query = [("dockerfile", dockerfile), *_query(parsed)]
+    messages = session.client.images.build(query, context, _logins(session))
+    built = _Built()
+    show_progress(built.watched(messages), session.out)
+    if path := parsed.text("iidfile"):
+        with open(path, "w") as file:
+            file.write(built.image_id)
+    return 0
+
+
+class _Built:
+    """What a build's messages say beside what they show."""
+
+    def __init__(self) -> None:
+        self.image_id = ""
+
+    def watched(self, messages: Iterable[Document]) -> Iterator[Document]:
+        """Messages to show. Raises: CommandFailed with the code of a command that failed."""
+        for message in messages:
+            failure = child(message, "errorDetail")
+            if failure:
+                code = number(failure, "code") or 1
+                raise CommandFailed(text(failure, "message"), code=code)
+            if "aux" in message:
+                self.image_id = text(child(message, "aux"), "ID") or self.image_id
+                continue
+            yield message
+
+
+def _query(parsed: Parsed) -> list[tuple[str, str]]:
+    query = [("t", name) for name in parsed.texts("tag")]
+    query += [("extrahosts", host) for host in parsed.texts("add-host")]
+    query += [(key, parsed.text(flag)) for flag, key in _PLAIN if parsed.text(flag)]
+    query += [(key, str(parsed.number(flag))) for flag, key in _NUMBERS if parsed.number(flag)]
+    query += [(key, "1") for flag, key in _SWITCHES if parsed.is_on(flag)]
+    query.append(("rm", "1" if parsed.is_on("rm", default=True) else "0"))
+    if parsed.is_on("quiet"):
+        query.append(("q", "1"))
+    if parsed.was_given("build-arg"):
+        query.append(("buildargs", json.dumps(_arguments(parsed.texts("build-arg")))))
+    if parsed.was_given("label"):
+        pairs = (label.partition("=") for label in parsed.texts("label"))
+        query.append(("labels", json.dumps({key: value for key, _, value in pairs})))
+    if parsed.was_given("ulimit"):
+        query.append(("ulimits", json.dumps(parsed.objects("ulimit"))))
+    return query
+
+
+def _arguments(given: list[str]) -> dict[str, str | None]:
+    """A name alone has the value that it has in our environment, if any."""
+    arguments: dict[str, str | None] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        arguments[name] = value if equals else os.environ.get(name)
+    return arguments
+
+
+def _logins(session: Session) -> list[Login]:
+    store = CredentialStore(configuration_directory(session.config_directory))
+    try:
+        return [login for login in store.everything() if not login.is_anonymous]
+    except CredentialProblem as problem:
+        session.complain(f"WARNING: Error loading credentials: {problem}")
+        return []
+
+
+def _context(session: Session, parsed: Parsed) -> tuple[str, Iterator[bytes]]:
+    """The Dockerfile's name in the context, and the context as a tar."""
+    place, dockerfile = parsed.arguments[0], parsed.text("file")
+    if place.startswith(("http://", "https://", "git://", "git@", "github.com/")):
+        raise CommandFailed(f"building from a URL is not there yet: {place}")
+    if place == _STDIN:
+        if dockerfile == _STDIN:
+            raise CommandFailed(
+                "invalid argument: can't use stdin for both build context and dockerfile"
+            )
+        return _from_stdin(dockerfile)
+    if not os.path.isdir(place):
+        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
+    return _from_directory(session, place, dockerfile, is_quiet=parsed.is_on("quiet"))
+
+
+def _from_stdin(dockerfile: str) -> tuple[str, Iterator[bytes]]:
+    """Standard input: a context as a tar, or a Dockerfile without a context."""
+    stdin = sys.stdin.buffer
+    head = stdin.read(512)
+    if head[257:262] != _TAR_MAGIC and not head.startswith(_COMPRESSED):
+        return "Dockerfile", _alone("Dockerfile", head + stdin.read())
+
+    def pieces() -> Iterator[bytes]:
+        yield head
+        while piece := stdin.read(_PIECE_BYTES):
+            yield piece
+
+    return dockerfile or "Dockerfile", pieces()
+
+
+def _from_directory(
+    session: Session, place: str, dockerfile: str, *, is_quiet: bool
+) -> tuple[str, Iterator[bytes]]:
+    top = os.path.realpath(place)
+    extra = b""
+    if dockerfile == _STDIN:
+        name, extra = _SENT_DOCKERFILE, sys.stdin.buffer.read()
+    else:
+        path = dockerfile or os.path.join(top, "Dockerfile")
+        if dockerfile and not os.path.exists(path):
+            path = os.path.join(top, dockerfile)
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError as problem:
+            raise CommandFailed(
+                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: "
+                f"lstat {path}: {(problem.strerror or '').lower()}"
+            ) from None
+        name = os.path.relpath(os.path.realpath(path), top)
+        if name.startswith("../"):
+            name, extra = _SENT_DOCKERFILE, content
+    ignore = _ignored(top, name)
+    wanted = {name, f"{name}.dockerignore", ".dockerignore"}
+
+    def is_left_out(called: str) -> bool:
+        inside = called.removeprefix("./")
+        return inside != "." and inside not in wanted and ignore.excludes(inside)
+
+    pieces = pack(top, ".", is_left_out)
+    if extra:
+        pieces = _followed(_alone(_SENT_DOCKERFILE, extra), pieces)
+    return name, pieces if is_quiet else _told(session, pieces)
+
+
+def _ignored(top: str, dockerfile: str) -> Ignore:
+    """The patterns beside the Dockerfile, or those of the context."""
+    for each in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        try:
+            with open(os.path.join(top, each), "rb") as file:
+                return Ignore(read_ignore(file.read()))
+        except FileNotFoundError:
+            continue
+        except BadPattern as problem:
+            raise CommandFailed(f"error checking context: {problem}") from None
+    return Ignore(())
+
+
+def _alone(name: str, content: bytes) -> Iterator[bytes]:
+    """A tar of one file."""
+    import tarfile
+
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    yield member.tobuf(tarfile.PAX_FORMAT) + content
+    yield bytes(-len(content) % tarfile.BLOCKSIZE) + bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _followed(first: Iterator[bytes], second: Iterator[bytes]) -> Iterator[bytes]:
+    """Two tars as one: the first without the blocks that would end it."""
+    head = b"".join(first)
+    yield head[:-1024]
+    yield from second
+
+
+def _told(session: Session, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    sent = 0
+    for piece in pieces:
+        sent += len(piece)
+        yield piece
+    session.say(f"Sending build context to Docker daemon  {human_size(sent)}")
+
+
+_HOSTS = repeated("list", networking.read_extra_host)
+BUILD = Command(
+    shape="PATH | -",
+    summary="Build an image from a Dockerfile",
+    arguments=ONE,
+    run=build,
+    flags=(
+        Flag("add-host", _HOSTS, "Add a host name (host:ip)"),
+        Flag("build-arg", LIST, "Set a build-time variable"),
+        absent_flag("cache-from", "results of other images", label="list"),
+        Flag("cgroup-parent", STRING, "The cgroup that those of RUN are below"),
+        Flag("cpu-period", INT, "Limit the CPU CFS period"),
+        Flag("cpu-quota", INT, "Limit the CPU CFS quota"),
+        Flag("cpu-shares", INT, "CPU shares (relative weight)", short="c"),
+        Flag("cpuset-cpus", STRING, "CPUs that may be used (0-3, 0,1)"),
+        Flag("cpuset-mems", STRING, "Memory nodes that may be used (0-3, 0,1)"),
+        Flag("file", STRING, 'Name of the Dockerfile ("PATH/Dockerfile")', short="f"),
+        Flag("force-rm", SWITCH, "Always remove the containers of RUN"),
+        Flag("iidfile", STRING, "Write the image's id to a file"),
+        Flag("label", LIST, "Set metadata of the image"),
+        Flag("memory", BYTES, "Memory limit of RUN", short="m"),
+        Flag("memory-swap", BYTES_OR_UNLIMITED, "Limit of memory plus swap; -1 for any swap"),
+        Flag("network", STRING, "The network of RUN"),
+        Flag("no-cache", SWITCH, "Use no result of an earlier build"),
+        absent_flag("output", "something else than an image", label="list"),
+        Flag("platform", STRING, "Platform of the image"),
+        absent_flag("progress", "other ways of showing progress", label="string"),
+        Flag("pull", SWITCH, "Always try to pull a newer version of the base"),
+        Flag("quiet", SWITCH, "Show the image's id only", short="q"),
+        Flag("rm", SWITCH, "Remove the containers of RUN after success", default="true"),
+        absent_flag("secret", "secrets for RUN", label="list"),
+        Flag("shm-size", BYTES, "Size of /dev/shm"),
+        absent_flag("squash", "one layer for the whole build"),
+        absent_flag("ssh", "agents for RUN", label="list"),
+        Flag("tag", LIST, "Name of the image (name:tag)", short="t"),
+        Flag("target", STRING, "The stage to build"),
+        Flag("ulimit", repeated("ulimit", limits.read_ulimit), "Limits of RUN"),
+    ),
+)
