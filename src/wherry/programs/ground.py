@@ -1,0 +1,94 @@
+"""What an engine stands on: its roots, its database, time, threads, and the facts of its host."""
+
+import os
+import uuid
+from dataclasses import dataclass, replace
+
+from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
+from wherry.engine.paths import ContainerPaths
+from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
+from wherry.images import ImageStore
+from wherry.kit.aio import OffloadPool
+from wherry.kit.clock import SystemClock
+from wherry.networks import MIGRATIONS as NETWORK_MIGRATIONS
+from wherry.programs.remapping import remapped_ids
+from wherry.programs.settings import Settings
+from wherry.snapshots import Snapshots, open_snapshots
+from wherry.specgen import HostFacts, read_host_facts
+from wherry.store import Database
+from wherry.volumes import MIGRATIONS as VOLUME_MIGRATIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on: roots, database, layers, time, threads, and facts of the host.
+
+    Where it can't be laid the engine does not start, and nothing in the kernel was made yet.
+    """
+
+    settings: Settings
+    paths: ContainerPaths
+    database: Database
+    snapshots: Snapshots
+    offload: OffloadPool
+    clock: SystemClock
+    host: HostFacts
+    engine_id: str
+
+
+def lay_ground(settings: Settings) -> Ground:
+    host = read_host_facts()
+    if settings.userns_remap:
+        os.makedirs(settings.data_root, mode=0o711, exist_ok=True)
+        os.chmod(settings.data_root, 0o711)
+        host = replace(host, remapped=remapped_ids(settings.userns_remap))
+        settings = replace(settings, data_root=_root_of_mapping(settings.data_root, host))
+    for path, mode in (
+        (settings.data_root, 0o710),
+        (f"{settings.data_root}/containers", 0o710),
+        (settings.exec_root, 0o711),
+        (f"{settings.exec_root}/containers", 0o710),
+    ):
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, mode)
+    database = Database(
+        f"{settings.data_root}/engine.db",
+        (
+            *ENGINE_MIGRATIONS,
+            *Snapshots.MIGRATIONS,
+            *ImageStore.MIGRATIONS,
+            *VOLUME_MIGRATIONS,
+            *NETWORK_MIGRATIONS,
+            *BUILD_MIGRATIONS,
+        ),
+    )
+    return Ground(
+        settings=settings,
+        paths=ContainerPaths(data_root=settings.data_root, exec_root=settings.exec_root),
+        database=database,
+        snapshots=open_snapshots(settings.storage_driver, settings.data_root, database),
+        offload=OffloadPool(),
+        clock=SystemClock(),
+        host=host,
+        engine_id=_engine_id(f"{settings.data_root}/engine-id"),
+    )
+
+
+def _root_of_mapping(data_root: str, host: HostFacts) -> str:
+    """Each mapping has a root of its own, as Docker's: what was made under one is no use to
+    another."""
+    assert host.remapped is not None
+    uid, gid = host.remapped.root
+    return f"{data_root}/{uid}.{gid}"
+
+
+def _engine_id(path: str) -> str:
+    """A name for this engine that lasts as long as its data root."""
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        fresh = str(uuid.uuid4())
+        with open(path, "w") as file:
+            file.write(fresh + "\n")
+        return fresh
