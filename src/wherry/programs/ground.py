@@ -37,6 +37,7 @@ class Ground:
 
 
 def lay_ground(settings: Settings) -> Ground:
+    """Make the roots and open the database. Raises: OSError; what `open_snapshots` raises."""
     host = read_host_facts()
     if settings.userns_remap:
         os.makedirs(settings.data_root, mode=0o711, exist_ok=True)

@@ -1,4 +1,8 @@
-"""Which object gets which collaborator. The only place that knows all rooms at once."""
+"""Which object gets which collaborator.
+
+The ground is laid first, then the stores are opened, then what happens in a container's life is
+put together (`container_parts`); the services that the API asks are made of these.
+"""
 
 import contextlib
 import os
@@ -25,10 +29,7 @@ from wherry.networks import NetdKeeper, Networks, NetworkTable
 from wherry.oci.image_spec import Platform
 from wherry.programs import netd as netd_program
 from wherry.programs.container_parts import container_parts
-from wherry.programs.defaults import (
-    create_defaults,
-    engine_identity,
-)
+from wherry.programs.defaults import create_defaults, engine_identity
 from wherry.programs.ground import Ground, lay_ground
 from wherry.programs.reloading import reload_attributes
 from wherry.programs.settings import Settings
