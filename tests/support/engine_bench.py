@@ -17,8 +17,9 @@ from wherry.engine.records import MIGRATIONS
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import SystemClock
-from wherry.programs import wiring
+from wherry.programs.ground import Ground
 from wherry.programs.settings import Settings
+from wherry.programs.wiring import engine_on
 from wherry.snapshots import Snapshots
 from wherry.specgen import read_host_facts
 from wherry.store import Database
@@ -81,7 +82,7 @@ async def engine_bench(
         tree = io.BytesIO(archive(directory("bin"), directory("etc")))
         for _progress in images.import_archive(tree, reference=name, changes=changes):
             pass
-    ground = wiring._Ground(
+    ground = Ground(
         settings=Settings(data_root=data_root, exec_root=exec_root),
         paths=ContainerPaths(data_root=data_root, exec_root=exec_root),
         database=database,
@@ -92,7 +93,7 @@ async def engine_bench(
         engine_id="bench",
     )
     tasks, networks = FakeTasks(), FakeNetworks()
-    async with wiring._wired(ground, tasks, networks) as running:  # type: ignore[arg-type]
+    async with engine_on(ground, tasks, networks) as running:  # type: ignore[arg-type]
         yield EngineBench(
             services=running.services, tasks=tasks, networks=networks, database=database, root=root
         )

@@ -57,7 +57,7 @@ async def running_engine(settings: Settings) -> AsyncIterator[RunningEngine]:
     try:
         await tasks.open()
         await networks.open()
-        async with _wired(ground, tasks, networks) as running:
+        async with engine_on(ground, tasks, networks) as running:
             yield running
     finally:
         await networks.close()
@@ -67,7 +67,10 @@ async def running_engine(settings: Settings) -> AsyncIterator[RunningEngine]:
 
 
 @contextlib.asynccontextmanager
-async def _wired(ground: Ground, tasks: Tasks, networks: Networks) -> AsyncIterator[RunningEngine]:
+async def engine_on(
+    ground: Ground, tasks: Tasks, networks: Networks
+) -> AsyncIterator[RunningEngine]:
+    """The engine on ground that is laid, with tasks and networks that are open."""
     stores = open_stores(ground, tasks)
     containers = container_parts(ground, stores, tasks, networks)
     views = ContainerViews(

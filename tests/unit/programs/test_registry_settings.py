@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wherry.programs.settings import SettingsError, parse_settings
 from wherry.programs.defaults import registry_settings
+from wherry.programs.settings import SettingsError, parse_settings
 
 
 def test_mirrors_of_the_hub_and_of_others(tmp_path: Path) -> None:
