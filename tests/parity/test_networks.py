@@ -155,8 +155,21 @@ def test_both_families(engine: Engine) -> None:
         assert reaches(engine, f"a-{network}", target)
         assert reaches(engine, f"a-{network}", address(engine, f"b-{network}", network))
     assert address(engine, "a-named", "named", "GlobalIPv6Address").startswith("fd00:77::")
+    sleeper(engine, "mine", "--network", "named", "--ip6", "fd00:77::77")
+    assert address(engine, "mine", "named", "GlobalIPv6Address") == "fd00:77::77"
+    assert reaches(engine, "a-named", "fd00:77::77")
     sleeper(engine, "plain", "--network", "bridge")
     assert "inet6" not in engine.docker_ok("exec", "plain", "ip", "-o", "addr", "show", "eth0")
+
+
+def test_link_local_addresses_are_refused_by_name(engine: Engine) -> None:
+    """What is not there says so, and leaves no container."""
+    engine.docker_ok("network", "create", "blue")
+    flags = ("--network", "blue", "--link-local-ip", "169.254.8.8")
+    ran = engine.docker("run", "--name", "far", *flags, "busybox", "true")
+    assert ran.returncode == 125
+    assert "link-local addresses of an endpoint" in ran.stderr
+    assert engine.docker_ok("ps", "-aq", "--filter", "name=far") == ""
 
 
 def test_several_networks_at_once(engine: Engine) -> None:

@@ -24,7 +24,8 @@ from wherry.cli.local_trees import pack
 from wherry.cli.options import limits, networking
 from wherry.cli.progress import show_progress
 from wherry.cli.session import Session
-from wherry.client.credentials import CredentialProblem, CredentialStore, Login
+from wherry.client.config_file import ConfigProblem
+from wherry.client.credentials import CredentialStore, Login
 from wherry.client.documents import Document, child, number, text
 from wherry.kit.byte_sizes import human_size
 from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
@@ -118,7 +119,7 @@ def _logins(session: Session) -> list[Login]:
     store = CredentialStore(configuration_directory(session.config_directory))
     try:
         return [login for login in store.everything() if not login.is_anonymous]
-    except CredentialProblem as problem:
+    except ConfigProblem as problem:
         session.complain(f"WARNING: Error loading credentials: {problem}")
         return []
 

@@ -2,7 +2,9 @@
 
 import os
 
-from wherry.client.documents import Document, document, parse
+from wherry.cli.failures import CommandFailed
+from wherry.client.config_file import ConfigFile, ConfigProblem
+from wherry.client.documents import Document
 
 
 def configuration_directory(chosen: str) -> str:
@@ -13,30 +15,25 @@ def configuration_directory(chosen: str) -> str:
 
 def load_configuration(directory: str) -> Document:
     """The file's settings; none when it is absent or cannot be read."""
-    path = os.path.join(configuration_directory(directory), "config.json")
     try:
-        with open(path, "rb") as file:
-            return document(parse(file.read()))
-    except (OSError, ValueError):
+        return ConfigFile(configuration_directory(directory)).read()
+    except ConfigProblem:
         return {}
 
 
 def save_setting(directory: str, name: str, value: str) -> None:
     """Set one text of the file, or take it out when it is empty; the rest stays as it is.
 
-    Raises: OSError.
+    Raises: CommandFailed.
     """
-    import json
-
-    from wherry.kit.atomic_files import write_atomically
-
-    settings = load_configuration(directory)
-    if settings.get(name, "") == value:
-        return
-    settings.pop(name, None)
-    if value:
-        settings[name] = value
-    place = configuration_directory(directory)
-    os.makedirs(place, mode=0o700, exist_ok=True)
-    content = json.dumps(settings, indent="\t", ensure_ascii=False).encode()
-    write_atomically(os.path.join(place, "config.json"), content)
+    file = ConfigFile(configuration_directory(directory))
+    try:
+        settings = file.read()
+        if settings.get(name, "") == value:
+            return
+        settings.pop(name, None)
+        if value:
+            settings[name] = value
+        file.write(settings)
+    except ConfigProblem as problem:
+        raise CommandFailed(str(problem)) from None

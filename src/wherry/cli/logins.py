@@ -7,7 +7,8 @@ from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.registry_access import credential_store
 from wherry.cli.session import Session, explain
-from wherry.client.credentials import HUB_SERVER, CredentialProblem, Login, host_of
+from wherry.client.config_file import ConfigProblem
+from wherry.client.credentials import HUB_SERVER, Login, host_of
 from wherry.client.documents import text
 from wherry.client.errors import ClientError
 
@@ -33,7 +34,7 @@ def log_in(session: Session, parsed: Parsed) -> int:
     server = _server(parsed)
     try:
         known = credential_store(session).get(server)
-    except CredentialProblem as problem:
+    except ConfigProblem as problem:
         raise CommandFailed(str(problem)) from None
     if not username and not password and not known.is_anonymous:
         status = _with_known(session, known)
@@ -52,7 +53,7 @@ def log_out(session: Session, parsed: Parsed) -> int:
     session.say(f"Removing login credentials for {server}")
     try:
         credential_store(session).erase(server)
-    except CredentialProblem as problem:
+    except ConfigProblem as problem:
         session.complain(f"WARNING: could not erase credentials:\n{server}: {problem}")
     return 0
 
@@ -90,7 +91,7 @@ def _checked_and_kept(session: Session, login: Login) -> str:
     store = credential_store(session)
     try:
         is_readable = store.put(kept)
-    except CredentialProblem as problem:
+    except ConfigProblem as problem:
         raise CommandFailed(str(problem)) from None
     if is_readable:
         session.complain(

@@ -2,7 +2,8 @@
 
 from wherry.cli.configuration import configuration_directory
 from wherry.cli.session import Session
-from wherry.client.credentials import CredentialProblem, CredentialStore, Login, server_of
+from wherry.client.config_file import ConfigProblem
+from wherry.client.credentials import CredentialStore, Login, server_of
 
 
 def credential_store(session: Session) -> CredentialStore:
@@ -15,6 +16,6 @@ def login_for(session: Session, domain: str) -> Login:
     server = server_of(domain)
     try:
         return credential_store(session).get(server)
-    except CredentialProblem as problem:
+    except ConfigProblem as problem:
         session.complain(f"WARNING: Error loading credentials: {problem}")
         return Login(server)

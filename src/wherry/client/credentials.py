@@ -12,13 +12,12 @@ kept there as the secret of the user `<token>`.
 import base64
 import binascii
 import json
-import os
 import shutil
 import subprocess
 from typing import NamedTuple
 
+from wherry.client.config_file import ConfigFile, ConfigProblem
 from wherry.client.documents import Document, child, document, mapping, parse, text
-from wherry.kit.atomic_files import write_atomically
 
 HUB_SERVER = "https://index.docker.io/v1/"
 """What Docker Hub is called in files and by helpers, for historical reasons."""
@@ -27,8 +26,8 @@ _NOT_FOUND = "credentials not found in native keychain"
 _PATIENCE_S = 60
 
 
-class CredentialProblem(Exception):
-    """Credentials that cannot be read or kept; one sentence."""
+class CredentialProblem(ConfigProblem):
+    """Credentials that cannot be read or kept, or a helper that failed; one sentence."""
 
 
 class Login(NamedTuple):
@@ -63,12 +62,12 @@ class CredentialStore:
     """The credentials of one configuration directory."""
 
     def __init__(self, directory: str) -> None:
-        # A config.json that is a link stays one: what it leads to is replaced.
-        self.path = os.path.realpath(os.path.join(directory, "config.json"))
+        self._file = ConfigFile(directory)
+        self.path = self._file.path
 
     def get(self, server: str) -> Login:
-        """What is known for a server, possibly nothing. Raises: CredentialProblem."""
-        settings = self._read()
+        """What is known for a server, possibly nothing. Raises: ConfigProblem."""
+        settings = self._file.read()
         helper = _helper(settings, server)
         if helper:
             return _from_helper(helper, server)
@@ -81,14 +80,14 @@ class CredentialStore:
         return Login(server)
 
     def everything(self) -> list[Login]:
-        """All that is known, for what may need any registry. Raises: CredentialProblem."""
-        settings = self._read()
+        """All that is known, for what may need any registry. Raises: ConfigProblem."""
+        settings = self._file.read()
         servers = [*child(settings, "auths"), *child(settings, "credHelpers")]
         return [self.get(server) for server in dict.fromkeys(servers)]
 
     def put(self, login: Login) -> bool:
-        """Keep it; whether a password is now readable in the file. Raises: CredentialProblem."""
-        settings = self._read()
+        """Keep it; whether a password is now readable in the file. Raises: ConfigProblem."""
+        settings = self._file.read()
         helper = _helper(settings, login.server)
         entry: Document = {}
         if helper:
@@ -100,12 +99,12 @@ class CredentialStore:
             return False
         auths[login.server] = entry
         settings["auths"] = auths
-        self._write(settings)
+        self._file.write(settings)
         return not helper and bool(login.password)
 
     def erase(self, server: str) -> None:
-        """Forget it, under every spelling of the server. Raises: CredentialProblem."""
-        settings = self._read()
+        """Forget it, under every spelling of the server. Raises: ConfigProblem."""
+        settings = self._file.read()
         spellings = [server]
         if server != HUB_SERVER:
             host = host_of(server)
@@ -118,26 +117,7 @@ class CredentialStore:
                 _run(helper, "erase", each)
         if known:
             settings["auths"] = auths
-            self._write(settings)
-
-    def _read(self) -> Document:
-        """The whole file: what it can't read it must not write anew."""
-        try:
-            with open(self.path, "rb") as file:
-                return document(parse(file.read() or b"{}"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as problem:
-            raise CredentialProblem(f"loading config file: {self.path}: {problem}") from None
-
-    def _write(self, settings: Document) -> None:
-        content = json.dumps(settings, indent="\t", ensure_ascii=False).encode()
-        try:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            write_atomically(self.path, content)
-        except OSError as problem:
-            reason = (problem.strerror or str(problem)).lower()
-            raise CredentialProblem(f"saving credentials: open {self.path}: {reason}") from None
+            self._file.write(settings)
 
 
 def server_of(domain: str) -> str:
