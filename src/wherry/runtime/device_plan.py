@@ -101,7 +101,7 @@ def sysctls_of(spec: RuntimeSpec, *, has_set_joined: bool = False) -> Iterator[O
     ]
     if not wanted:
         return
-    yield HoldProcfs(why="--sysctl: no mount of the container can stand in its way")
+    yield HoldProcfs(why="no mount of the container can stand in the way of kernel parameters")
     yield from _settings(wanted, own, joined)
 
 
@@ -128,7 +128,17 @@ def _settings(
         _require_namespaced(name, own, joined)
         if not value.isascii() or "\0" in value:
             raise PlanRefused(f"sysctl {name}: the value must be plain text")
-        yield SetSysctl(name=name, value=value, why=f"--sysctl {name}={value}")
+        yield SetSysctl(name=name, value=value, why=_why_set(name, value))
+
+
+def _why_set(name: str, value: str) -> str:
+    match name, value:
+        case "net.ipv4.ip_unprivileged_port_start", "0":
+            return "default: low ports need no capability, they are the container's own"
+        case "net.ipv4.ping_group_range", "0 2147483647":
+            return "default: everybody may ping"
+        case _:
+            return f"--sysctl {name}={value}"
 
 
 def _require_namespaced(name: str, own: set[str], joined: set[str]) -> None:
