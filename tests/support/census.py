@@ -68,7 +68,7 @@ def take(
         found.update((kind, fact) for fact in facts)
     return Census(
         facts=tuple(sorted(found.items())),
-        daemon_fds=None if daemon_pid is None else len(os.listdir(f"/proc/{daemon_pid}/fd")),
+        daemon_fds=None if daemon_pid is None else _descriptors(daemon_pid),
     )
 
 
@@ -89,6 +89,16 @@ def difference(before: Census, after: Census, *, besides: str = "") -> list[str]
         if grown > FD_SLACK:
             lines.append(f"daemon descriptors left behind ({grown:+d})")
     return lines
+
+
+def _descriptors(pid: int) -> int:
+    """How many it holds, but those of the database: each thread of the pool opens it once."""
+    count = 0
+    directory = f"/proc/{pid}/fd"
+    for name in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):
+            count += "/engine.db" not in os.readlink(f"{directory}/{name}")
+    return count
 
 
 def settled_difference(
