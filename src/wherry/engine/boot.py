@@ -22,6 +22,7 @@ from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
+from wherry.kit.directories import remove_directory
 from wherry.model.containers import Container
 from wherry.model.errors import WherryError
 from wherry.model.ids import SnapshotKey
@@ -144,7 +145,10 @@ class Boot:
         known = {each.id for each in self._records.all()}
         recorded, bundles = self._paths.containers_on_disk()
         for stranger in recorded - known:
-            shutil.rmtree(self._paths.record_directory(stranger), ignore_errors=True)
+            try:
+                remove_directory(self._paths.record_directory(stranger))
+            except OSError as error:
+                _log.warning("boot.files_left container=%s problem=%s", stranger, error)
         for ended in bundles - self._live.ids():
             shutil.rmtree(self._paths.bundle(ended), ignore_errors=True)
         self._snapshots.sweep({SnapshotKey(each) for each in known})

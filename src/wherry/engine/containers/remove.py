@@ -1,6 +1,6 @@
 """Forgetting a container: its row first, then its files; boot sweeps what a crash left."""
 
-import shutil
+import logging
 from dataclasses import replace
 
 from wherry.engine.containers.io import Attachments
@@ -13,6 +13,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
+from wherry.kit.directories import remove_directory
 from wherry.model.containers import Container
 from wherry.model.errors import (
     ContainerRunning,
@@ -23,6 +24,8 @@ from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.tasks import ExitRecord
 from wherry.snapshots import Snapshots
+
+_log = logging.getLogger(__name__)
 
 
 class RemoveContainer:
@@ -132,7 +135,11 @@ class RemoveContainer:
     def _erase_files(self, container: Container) -> None:
         self._removed_logs.keep(container, self._paths.log(container.id))
         self._snapshots.remove(SnapshotKey(container.id))
-        shutil.rmtree(self._paths.record_directory(container.id), ignore_errors=True)
+        try:
+            remove_directory(self._paths.record_directory(container.id))
+        except OSError as error:
+            # Its row has gone, so it is removed; the next boot sweeps what is left.
+            _log.warning("container.files_left container=%s problem=%s", container.id, error)
 
 
 def last_exit(container: Container) -> ExitRecord:
