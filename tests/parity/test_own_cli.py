@@ -127,6 +127,20 @@ def test_run_explain(engine: Engine) -> None:
     assert "pivot_root" in ran.stdout + ran.stderr
 
 
+def test_a_removed_container_is_explained(engine: Engine) -> None:
+    """Its journals are kept as long as its log is; what kept nothing is not half explained."""
+    engine.docker_ok("run", "--name", "past", "busybox", "echo", "hi")
+    told = engine.wherry("explain", "past").stdout
+    assert "pivot_root" in told
+    engine.docker_ok("rm", "past")
+    assert engine.wherry("explain", "past").stdout == told
+    engine.docker_ok("run", "--name", "silent", "busybox", "true")
+    engine.docker_ok("rm", "silent")
+    ran = engine.wherry("explain", "silent")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "No such container: silent" in ran.stderr
+
+
 def test_interactive(engine: Engine) -> None:
     """`wherry run -it` has size, Ctrl-C, detach keys and the exit code."""
     own = [engine.program[0], "-P", "-m", "wherry.programs.wherry", "--no-autostart"]

@@ -48,7 +48,9 @@ class ContainerParts:
     creating: CreateContainer
     removing: RemoveContainer
     execs: ExecSessions
+    live: LiveContainers
     logs: ContainerLogs
+    removed_logs: RemovedLogs
     assembly: ContainerAssembly
     seccomp: SeccompPrograms
     boot: Boot
@@ -244,7 +246,9 @@ def container_parts(
         creating=create,
         removing=remove,
         execs=execs,
+        live=live,
         logs=logs,
+        removed_logs=removed_logs,
         assembly=assembly,
         seccomp=seccomp,
         boot=boot,

@@ -188,7 +188,9 @@ async def engine_on(
             ),
             explanations=Explanations(
                 stores.records,
+                containers.live,
                 ground.paths,
+                containers.removed_logs,
                 ground.offload,
                 lambda container: containers.seccomp.path_of(
                     container_seccomp(container.spec.security, ground.host)

@@ -101,6 +101,13 @@ class Task:
         """Send init a signal; nothing happens when it has ended. Raises: StepFailed."""
         await self._do("signal", number=number)
 
+    async def settle(self) -> None:
+        """Wait until the start has left its journal, which it does once it has answered.
+
+        The shim does one thing after the other: what it is asked now it does after that.
+        """
+        await self._do("signal", number=0)
+
     async def pause(self) -> None:
         """Freeze every process. Raises: StepFailed."""
         await self._do("pause")

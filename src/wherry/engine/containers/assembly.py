@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -49,6 +50,7 @@ class SeccompPrograms:
     def __init__(self, paths: ContainerPaths) -> None:
         self._paths = paths
         self._written: set[str] = set()
+        self._writing = threading.Lock()
 
     def path_of(self, profile: Seccomp | None) -> str:
         """The file of a profile's program; empty for no profile. Blocking."""
@@ -57,10 +59,11 @@ class SeccompPrograms:
         program = compiled_seccomp(profile)
         digest = hashlib.sha256(program).hexdigest()
         path = self._paths.seccomp_program(digest)
-        if digest not in self._written:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            write_atomically(path, program)
-            self._written.add(digest)
+        with self._writing:  # Several starts may want the same new one.
+            if digest not in self._written:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                write_atomically(path, program)
+                self._written.add(digest)
         return path
 
 

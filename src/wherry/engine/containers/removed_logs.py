@@ -1,9 +1,9 @@
-"""What removed containers wrote, kept for a while.
+"""What removed containers wrote, and what was done for them, kept for a while.
 
 Theory of operation. A container's log is worth most when the container has just gone. So its
 files are not deleted with it but moved, which costs a rename, together with what is needed to
-show them. They go after some days, or earlier when all of them together become too large, the
-oldest first.
+show them, and with the journals of what was done to the kernel. They go after some days, or
+earlier when all of them together become too large, the oldest first.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 
+from wherry.kit.atomic_files import write_atomically
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.logs.options import is_readable
@@ -19,6 +20,7 @@ from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotFound
 
 _RECORD_NAME = "record.json"
+_JOURNAL_SUFFIX = "journal.json"
 _LARGEST_TOTAL = 512 << 20
 _DAY_NS = 86_400 * NANOSECONDS
 _SWEEP_EVERY_NS = 600 * NANOSECONDS
@@ -53,7 +55,8 @@ class RemovedLogs:
         self._swept_at_ns = 0
 
     def keep(self, container: Container, log_path: str) -> None:
-        """Move a container's log here; one that is empty or unreadable is not worth it."""
+        """Move a container's log here, and its journals; an empty or unreadable log is not worth
+        it."""
         log = container.spec.log
         if not self._retention_ns or not is_readable(log.driver, log.options):
             return
@@ -68,6 +71,10 @@ class RemovedLogs:
         now_ns = self._clock.now_ns()
         if now_ns - self._swept_at_ns > _SWEEP_EVERY_NS:
             self.sweep()
+
+    def directory(self, container_id: str) -> str:
+        """Where what is kept of a container is, or would be."""
+        return f"{self.root}/{container_id}"
 
     def find(self, reference: str) -> RemovedLog:
         """The log that a user means; of several with one name the latest.
@@ -95,9 +102,6 @@ class RemovedLogs:
         directory = f"{self.root}/{container.id}"
         os.makedirs(directory, mode=0o700, exist_ok=True)
         source, name = os.path.split(log_path)
-        for entry in os.listdir(source):
-            if entry.startswith(name):
-                os.rename(f"{source}/{entry}", f"{directory}/{entry}")
         record = RemovedLog(
             id=container.id,
             name=container.name,
@@ -106,8 +110,11 @@ class RemovedLogs:
             removed_at_ns=self._clock.now_ns(),
             file_name=name,
         )
-        with open(f"{directory}/{_RECORD_NAME}", "w", encoding="utf-8") as file:
-            json.dump(asdict(record), file)
+        # First: a directory without it is taken for one that a dead engine left.
+        write_atomically(f"{directory}/{_RECORD_NAME}", json.dumps(asdict(record)).encode())
+        for entry in os.listdir(source):
+            if entry.startswith(name) or entry.endswith(_JOURNAL_SUFFIX):
+                os.rename(f"{source}/{entry}", f"{directory}/{entry}")
 
     def _all(self) -> list[RemovedLog]:
         found = []
