@@ -5,6 +5,7 @@ PYTHON_VENV = .venv/bin/python
 help:
 	@echo "make demo      a container, started by docker, serves a page through a published port"
 	@echo "make test      every test there is (root; under half an hour on two cores)"
+	@echo "make course    what the slides of the course say, chapter by chapter (CLI=wherry: typed so)"
 	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (5 minutes)"
 	@echo "make proof     the security proofs whole, with their figures and mutants (20 minutes)"
 	@echo "make fuzz      requests by chance to every operation of the API (FUZZ=200 of each)"
@@ -24,6 +25,10 @@ demo: setup
 # Kernel, parity and fault tests share one machine's worth of ports and cgroups: no -n here.
 test: setup
 	$(PYTHON_VENV) -m pytest -q $(PYTEST)
+
+# CLI=wherry types the commands with our own client instead of the stock one.
+course: setup
+	WHERRY_TEST_CLI=$(CLI) $(PYTHON_VENV) -m pytest -q -m slide $(PYTEST)
 
 proof: setup
 	WHERRY_PROOF=whole WHERRY_COPIES=10000 $(PYTHON_VENV) -m pytest -q tests/proofs tests/parity/test_copy_race.py $(PYTEST)
@@ -53,4 +58,4 @@ clean:
 bench-runtimes: setup
 	@$(PYTHON_VENV) bench/runtimes.py
 
-.PHONY: bench-runtimes help setup demo test fuzz proof vm-test check install bench clean
+.PHONY: bench-runtimes help setup demo test course fuzz proof vm-test check install bench clean

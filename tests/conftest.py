@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.course import CourseReport
 from support.daemon import Engine, live_engines
 from support.machine import is_possible
 from support.stock_engine import StockEngine
@@ -27,8 +28,10 @@ _skips = pytest.StashKey[list[tuple[str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin counting skips."""
+    """Begin counting skips; `-m slide` ends with the course, chapter by chapter."""
     config.stash[_skips] = []
+    if config.option.markexpr == "slide":
+        config.pluginmanager.register(CourseReport())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

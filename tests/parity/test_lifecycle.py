@@ -97,6 +97,7 @@ def test_kill_with_a_signal_of_choice(engine: Engine) -> None:
     assert engine.inspect(container)["State"]["ExitCode"] == 137
 
 
+@pytest.mark.slide("23.4")
 def test_pause_stops_time(engine: Engine) -> None:
     """A paused container does nothing; unpaused it goes on."""
     script = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done"

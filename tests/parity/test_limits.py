@@ -17,6 +17,7 @@ def bound_probe(probe: Path) -> tuple[str, ...]:
     return ("-v", f"{probe}:/probe:ro")
 
 
+@pytest.mark.slide("23.10")
 def test_memory_kill_is_reported(engine: Engine, bound_probe: tuple[str, ...]) -> None:
     """Over the limit: exit 137, OOMKilled, and an `oom` event."""
     since = time.time() - 0.01
@@ -40,6 +41,7 @@ def test_under_the_limit_nothing_is_killed(engine: Engine, bound_probe: tuple[st
     assert (state["OOMKilled"], state["ExitCode"]) == (False, 137)
 
 
+@pytest.mark.slide("23.4")
 def test_process_limit(engine: Engine, bound_probe: tuple[str, ...]) -> None:
     """`--pids-limit` counts every process of the container."""
     flags = ("--rm", "--pids-limit", "10", *bound_probe)
@@ -60,6 +62,7 @@ def test_processor_time(engine: Engine) -> None:
     assert host["NanoCpus"] == 500_000_000
 
 
+@pytest.mark.slide("23.3")
 def test_the_kernel_got_the_numbers(engine: Engine) -> None:
     """Each limit is where the kernel keeps it."""
     flags = (

@@ -32,6 +32,7 @@ def _disk() -> tuple[str, str]:
     pytest.skip("this host has no block device")
 
 
+@pytest.mark.slide("23.9", "23.17", "23.18")
 @pytest.mark.parametrize(
     ("flags", "controller", "file", "value"),
     [
@@ -54,6 +55,7 @@ def test_the_kernel_has_the_value(
     assert setting_of(engine.container_pid(container), controller, file) == value
 
 
+@pytest.mark.slide("23.19")
 @pytest.mark.parametrize(
     ("flag", "text", "file", "rate"),
     [
@@ -117,6 +119,7 @@ def test_oom_score(engine: Engine) -> None:
     assert engine.docker_ok("exec", container, "cat", "/proc/self/oom_score_adj") == "321"
 
 
+@pytest.mark.slide("23.5")
 def test_cgroup_parent(engine: Engine) -> None:
     """`--cgroup-parent` says below which cgroup the container's are."""
     container = engine.docker_ok(
@@ -131,6 +134,7 @@ def test_cgroup_parent(engine: Engine) -> None:
         each.rmdir()
 
 
+@pytest.mark.slide("23.51")
 def test_cgroup_namespace(engine: Engine) -> None:
     """A private one begins at the container's own cgroup."""
     run = ("run", "--rm")

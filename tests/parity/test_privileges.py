@@ -103,6 +103,7 @@ def test_devices_of_nobody(engine: Engine) -> None:
 # -- privileges ------------------------------------------------------------------------------
 
 
+@pytest.mark.slide("23.55")
 @pytest.mark.parametrize(
     ("flags", "mask"),
     [
@@ -133,6 +134,7 @@ def test_privileged_exec(engine: Engine) -> None:
     assert int(full.split()[1], 16) & (1 << 21)
 
 
+@pytest.mark.slide("23.56")
 def test_profile_of_a_file(engine: Engine, tmp_path: Path) -> None:
     """A profile that refuses mkdir refuses it; `builtin` and `unconfined` are known words."""
     profile = tmp_path / "no-mkdir.json"
@@ -244,6 +246,7 @@ def test_names_of_the_host(engine: Engine) -> None:
     assert "conflicting options: hostname and the UTS mode" in ran.stderr
 
 
+@pytest.mark.slide("23.47")
 def test_shared_memory_of_others(engine: Engine) -> None:
     """A shareable container's memory can be joined, a private one's not; `none` has none."""
     engine.docker_ok("run", "-d", "--name", "giver", "--ipc", "shareable", "busybox", "sh", "-c",

@@ -31,6 +31,7 @@ def status_of(engine: Engine, *flags: str) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in out.splitlines() if ":\t" in line)
 
 
+@pytest.mark.slide("23.53", "23.54", "23.55")
 @pytest.mark.parametrize(
     ("flags", "effective", "bounding"),
     [
@@ -149,6 +150,7 @@ def test_mounts_and_their_options(engine: Engine) -> None:
         assert "ro" in options, path
 
 
+@pytest.mark.slide("23.21")
 def test_devices(engine: Engine) -> None:
     """/dev has the six nodes, the links, and nothing of the host."""
     out = engine.docker_ok("run", "--rm", "busybox", "ls", "/dev").split()
@@ -164,6 +166,7 @@ def test_devices(engine: Engine) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slide("23.4", "23.21")
 def test_the_device_group_denies(engine: Engine) -> None:
     """Nodes can be made, and opened only when they are on the list."""
     cases = {"c 1 3": True, "c 1 5": True, "c 5 0": None, "b 8 0": False, "c 10 229": False,
@@ -177,6 +180,7 @@ def test_the_device_group_denies(engine: Engine) -> None:
             assert "Operation not permitted" in ran.stderr, numbers
 
 
+@pytest.mark.slide("5.6", "23.22", "23.47")
 def test_namespaces_are_its_own(engine: Engine) -> None:
     """All of its namespaces are new, except user (and cgroup and time where Docker has none)."""
     script = (
@@ -313,6 +317,7 @@ def verdicts(engine: Engine, probe: object, *flags: str) -> dict[str, int]:
     return {line.split()[0]: int(line.split()[-1]) for line in out.splitlines()}
 
 
+@pytest.mark.slide("23.56")
 def test_default_verdicts(engine: Engine, probe: object) -> None:
     """The filter as loaded gives each call its errno."""
     seen = verdicts(engine, probe)

@@ -44,6 +44,7 @@ def _run(engine: Engine, *arguments: str) -> str:
     return engine.docker_ok("run", "--rm", *arguments)
 
 
+@pytest.mark.slide("23.48")
 def test_root_is_nobody_of_the_host(remapped: Engine) -> None:
     """Inside it is root and owns its files; outside it is the first subordinate id."""
     show = "id -u; stat -c %u /bin/sh /etc/hosts /proc/$$; cat /proc/self/uid_map"
@@ -87,6 +88,7 @@ def test_what_is_bound_keeps_its_owner(remapped: Engine, tmp_path: Path) -> None
     assert (tmp_path / "given/z").stat().st_uid == FIRST
 
 
+@pytest.mark.slide("23.49")
 def test_only_the_host_is_refused(remapped: Engine) -> None:
     """What a user namespace can't give has Docker's sentences, and `--userns=host` its way."""
     for flags, sentence in (
@@ -112,6 +114,7 @@ def test_only_the_host_is_refused(remapped: Engine) -> None:
         assert out == ["0", "0", "4294967295"]
 
 
+@pytest.mark.slide("23.49")
 def test_a_root_of_its_own(remapped: Engine) -> None:
     """Each mapping has its own data root; `info` names it and says that ids are mapped."""
     info = remapped.api("GET", "/info").json

@@ -50,6 +50,7 @@ def calls(directory: Path) -> list[str]:
     return [each for each in told if not each.startswith("VolumeDriver.Path")]
 
 
+@pytest.mark.slide("12.22")
 def test_a_volume_of_a_plugin(engine: Engine, keeper: Path) -> None:
     """It is made, mounted once for two containers, unmounted after the last, and removed."""
     assert engine.docker_ok("volume", "create", "-d", "keeper", "-o", "a=b", "far") == "far"

@@ -23,6 +23,8 @@ from support.waiting import PATIENCE, wait_until
 _PREFIX = "wh-"
 BUSYBOX = "busybox:latest"
 Ran = subprocess.CompletedProcess[str]
+OWN_CLI = (sys.executable, "-P", "-m", "wherry.programs.wherry", "--no-autostart")
+"""Wherry's own client; it may not start another engine."""
 
 
 class Engine:
@@ -30,6 +32,8 @@ class Engine:
 
     program: Sequence[str] = (sys.executable, "-P", "-m", "wherry.programs.wherryd")
     api_prefix = "/v1.51"
+    cli: Sequence[str] = OWN_CLI if os.environ.get("WHERRY_TEST_CLI") == "wherry" else ("docker",)
+    """The client that tests type with: the stock one, or ours in its place."""
 
     def __init__(self, *flags: str, machine: PrivateMachine | None = None) -> None:
         self.machine = machine or PrivateMachine()
@@ -149,13 +153,12 @@ class Engine:
         }
 
     def docker(self, *arguments: str, stdin: str | None = None, timeout_s: float = 60) -> Ran:
-        """Run the stock docker CLI against this engine."""
-        return self._client(["docker", *arguments], stdin, timeout_s)
+        """Run the stock docker CLI against this engine, or ours in its place."""
+        return self._client([*self.cli, *arguments], stdin, timeout_s)
 
     def wherry(self, *arguments: str, stdin: str | None = None, timeout_s: float = 60) -> Ran:
-        """Run Wherry's own CLI against this engine; it may not start another."""
-        own = [sys.executable, "-P", "-m", "wherry.programs.wherry", "--no-autostart"]
-        return self._client([*own, *arguments], stdin, timeout_s)
+        """Run Wherry's own CLI against this engine."""
+        return self._client([*OWN_CLI, *arguments], stdin, timeout_s)
 
     def _client(self, command: list[str], stdin: str | None, timeout_s: float) -> Ran:
         return subprocess.run(

@@ -18,6 +18,7 @@ CURRENT = ("cat", "/proc/self/attr/current")
 ENFORCED = "wherry-default (enforce)"
 
 
+@pytest.mark.slide("23.57")
 def test_the_default_profile(engine: Engine) -> None:
     """It is loaded, enforced for run and exec, and shown by info and inspect."""
     container = engine.docker_ok("run", "-d", "busybox", "sleep", "1000")

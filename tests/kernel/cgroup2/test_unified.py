@@ -40,6 +40,7 @@ def counters(directory: Path, file: str) -> dict[str, int]:
     return {name: int(value) for name, value in lines}
 
 
+@pytest.mark.slide("23.7", "23.16")
 def test_every_limit_is_where_the_kernel_keeps_it(engine: Engine) -> None:
     """memory.max, memory.swap.max, pids.max, cpu.max, cpu.weight and cpuset.cpus hold what was
     asked, and the container sees its own cgroup alone."""

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from support.builds import build, write_tree
 from support.daemon import Engine
+from support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,30 @@ def tomcat(shared_engine: Engine) -> Iterator[str]:
     shared_engine.docker_ok("rmi", "tomcat")
 
 
+@pytest.mark.slide("12.5")
+def test_volumes_bypass_copy_on_write(engine: Engine, tmp_path: Path) -> None:
+    """What is in a volume is in no image, by commit or RUN, and can be written when / can't."""
+    write = "echo kept > /uploads/file; echo lost > /etc/file"
+    volume = ("--name", "writer", "-v", "/uploads")
+    engine.docker_ok("run", *volume, "busybox", "sh", "-c", write.replace("lost", "kept"))
+    engine.docker_ok("commit", "writer", "committed")
+    find = ("sh", "-c", "ls -d /uploads/file /etc/file 2>/dev/null; true")
+    assert engine.docker_ok("run", "--rm", "committed", *find) == "/etc/file"
+    write_tree(tmp_path, {"Dockerfile": f"FROM busybox\nVOLUME /uploads\nRUN {write}\n"})
+    build(engine, tmp_path, "built")
+    assert engine.docker_ok("run", "--rm", "built", *find) == "/etc/file"
+    into = ("busybox", "sh", "-c", write)
+    read_only = engine.docker("run", "--rm", "--read-only", "-v", "/uploads", *into)
+    assert "can't create /etc/file" in read_only.stderr
+    assert "/uploads" not in read_only.stderr
+    refused = engine.docker("run", "--rm", "--read-only", "-v", "uploads:/uploads:ro", *into)
+    assert "can't create /uploads/file" in refused.stderr
+    engine.remove_all_containers()
+    engine.docker_ok("rmi", "committed", "built")
+    engine.docker_ok("builder", "prune", "-af")
+
+
+@pytest.mark.slide("12.6", "12.7")
 def test_logs_of_another_container(engine: Engine, tomcat: str) -> None:
     """Sharing app server logs: `-v PATH`, then `--volumes-from` in a second container."""
     engine.docker_ok("run", "--name", "webapp", "-d", "-v", "/usr/local/tomcat/logs", tomcat)
@@ -46,6 +72,7 @@ def test_logs_of_another_container(engine: Engine, tomcat: str) -> None:
     assert read == "started"
 
 
+@pytest.mark.slide("12.8", "12.9", "12.10", "12.11", "12.12")
 def test_named_volumes(engine: Engine, tomcat: str) -> None:
     """Naming, populating, using, and using in another container."""
     assert engine.docker_ok("volume", "create", "webapps") == "webapps"
@@ -65,16 +92,27 @@ def test_named_volumes(engine: Engine, tomcat: str) -> None:
     assert engine.docker_ok(*page) == "vandalised"
 
 
+@pytest.mark.slide("12.14", "12.15", "12.16", "12.17")
 def test_migration(engine: Engine) -> None:
-    """Data of a stopped container goes on in its successor."""
-    engine.docker_ok("run", "-d", "--name", "redis28", "-v", "/data", "busybox", "sleep", "99")
+    """Data of a stopped container goes on in its successor, asked through `--link`."""
+
+    def store(name: str, *flags: str) -> None:
+        serve = "while :; do nc -l -p 6379 -e cat /data/counter; done"
+        engine.docker_ok("run", "-d", "--name", name, *flags, "busybox", "sh", "-c", serve)
+
+    def counter(name: str) -> str:
+        ask = ("busybox", "nc", "redis", "6379")
+        return engine.docker("run", "--rm", "-i", "--link", f"{name}:redis", *ask).stdout
+
+    store("redis28", "-v", "/data")
     engine.docker_ok("exec", "redis28", "sh", "-c", "echo 42 > /data/counter")
+    wait_until("it answers", lambda: counter("redis28") == "42\n")
     engine.docker_ok("stop", "-t", "0", "redis28")
-    engine.docker_ok("run", "-d", "--name", "redis30", "--volumes-from", "redis28", "busybox",
-                     "sleep", "99")  # fmt: skip
-    assert engine.docker_ok("exec", "redis30", "cat", "/data/counter") == "42"
+    store("redis30", "--volumes-from", "redis28")
+    wait_until("its successor answers the same", lambda: counter("redis30") == "42\n")
 
 
+@pytest.mark.slide("12.8", "12.18")
 def test_lifecycle(engine: Engine) -> None:
     """A volume stays when its container is removed, and goes by `volume rm`."""
     engine.docker_ok("run", "--name", "once", "-v", "kept:/k", "busybox", "touch", "/k/x")
@@ -84,6 +122,7 @@ def test_lifecycle(engine: Engine) -> None:
     assert engine.docker_ok("volume", "rm", "kept") == "kept"
 
 
+@pytest.mark.slide("12.4", "12.19", "12.20")
 def test_declared_by_the_image(engine: Engine) -> None:
     """`VOLUME` shows in the image, and as a mount of its containers."""
     made = engine.docker_ok("create", "busybox", "true")
@@ -98,6 +137,7 @@ def test_declared_by_the_image(engine: Engine) -> None:
     engine.docker_ok("rmi", "datavol")
 
 
+@pytest.mark.slide("12.21")
 def test_the_control_socket(engine: Engine) -> None:
     """A single file, the engine's socket, is shared, and answers from inside."""
     out = engine.docker_ok(
@@ -107,6 +147,7 @@ def test_the_control_socket(engine: Engine) -> None:
     assert out == "socket"
 
 
+@pytest.mark.slide("12.13", "12.23", "12.24")
 def test_mount_syntax(engine: Engine, tmp_path: Path) -> None:
     """`--mount`: a host path, a volume, a temporary file system."""
     (tmp_path / "file").write_text("host\n")

@@ -51,6 +51,7 @@ def used_bytes(engine: Engine) -> int:
     return size * (total - free)
 
 
+@pytest.mark.slide("24.2", "24.5")
 def test_a_container_is_free_and_a_change_is_cheap(driven: Engine) -> None:
     """Ten containers of a big image, each with a small file: no ten times the image."""
     before = used_bytes(driven) if driven.data_root.is_mount() else None
@@ -64,6 +65,7 @@ def test_a_container_is_free_and_a_change_is_cheap(driven: Engine) -> None:
     driven.remove_all_containers()
 
 
+@pytest.mark.slide("24.8")
 def test_deleting_a_file(driven: Engine) -> None:
     """`docker run ubuntu rm /etc/shadow`: the image has it still, the container's layer a mark."""
     driven.docker_ok("run", "--name", "remover", "big", "rm", "/etc/shadow")
@@ -80,6 +82,7 @@ def test_deleting_a_file(driven: Engine) -> None:
     driven.remove_all_containers()
 
 
+@pytest.mark.slide("24.7")
 def test_opening_a_file(driven: Engine) -> None:
     """Read-only it stays where it is; for writing it becomes the container's own."""
     driven.docker_ok("run", "--name", "reader", "big", "sh", "-c", "cat /big > /dev/null")
@@ -94,6 +97,7 @@ def test_opening_a_file(driven: Engine) -> None:
     driven.remove_all_containers()
 
 
+@pytest.mark.slide("24.5", "24.14")
 def test_save_points(driven: Engine) -> None:
     """A commit is a checkpoint that other containers start from, and go back to."""
     driven.docker_ok("run", "--name", "worker", "busybox", "sh", "-c", "echo one > /state")
@@ -105,6 +109,7 @@ def test_save_points(driven: Engine) -> None:
     driven.remove_all_containers()
 
 
+@pytest.mark.slide("24.6", "24.17")
 def test_where_the_driver_is_told(driven: Engine) -> None:
     """`docker info` names it, and the file system below overlay2."""
     told = driven.api("GET", "/info").json
@@ -112,6 +117,7 @@ def test_where_the_driver_is_told(driven: Engine) -> None:
     assert names[0] == {"overlay2": "Backing Filesystem", "btrfs": "Btrfs"}[told["Driver"]]
 
 
+@pytest.mark.slide("24.18")
 @pytest.mark.parametrize("driver", ["aufs", "devicemapper", "zfs", "nonsense"])
 def test_drivers_of_the_past(engine: Engine, driver: str) -> None:
     """The daemon does not start, and says why as dockerd does."""
@@ -121,6 +127,7 @@ def test_drivers_of_the_past(engine: Engine, driver: str) -> None:
     assert driver in ran.stderr
 
 
+@pytest.mark.slide("24.15")
 def test_btrfs_wants_btrfs(engine: Engine) -> None:
     """The only requirement is that the data root is on one."""
     root = engine.root / "elsewhere"

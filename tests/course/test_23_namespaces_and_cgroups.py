@@ -1,4 +1,4 @@
-"""Namespaces and cgroups made by hand beside ours: a course's chapter, command by command.
+"""Chapter 23 of the course: namespaces and cgroups made by hand beside ours.
 
 What a teacher types in a root shell of the host must work next to the engine: a network namespace
 of one's own on our bridge reaches the world, containers and the host, and a cgroup of one's own
@@ -90,6 +90,7 @@ def world(fresh_engine: Engine) -> Engine:
     return fresh_engine
 
 
+@pytest.mark.slide("23.27", "23.28", "23.29")
 def test_a_uts_namespace(engine: Engine, host: RootShell) -> None:
     """A name of its own inside; the machine's and the containers' stay."""
     engine.docker_ok(
@@ -104,6 +105,7 @@ def test_a_uts_namespace(engine: Engine, host: RootShell) -> None:
     assert engine.docker_ok("exec", "named", "hostname") == "mine"
 
 
+@pytest.mark.slide("23.31", "23.32", "23.33", "23.34", "23.35", "23.36", "23.37", "23.38")
 def test_a_network_namespace_on_our_bridge(world: Engine) -> None:
     """veth, bridge, address and default route by hand: the world answers, as to containers."""
     engine = world
@@ -138,6 +140,7 @@ def test_a_network_namespace_on_our_bridge(world: Engine) -> None:
         )
 
 
+@pytest.mark.slide("23.30", "23.39")
 def test_the_ways_to_use_network_namespaces(engine: Engine, host: RootShell) -> None:
     """none: empty; host: the host's own; container: another one's, interfaces, routes and all."""
     run = ("run", "--rm", "--network")
@@ -153,6 +156,7 @@ def test_the_ways_to_use_network_namespaces(engine: Engine, host: RootShell) -> 
     assert host.ok(f"readlink /proc/{pid}/ns/net").strip() == theirs.splitlines()[-1]
 
 
+@pytest.mark.slide("23.40", "23.41")
 def test_a_mount_namespace(engine: Engine, host: RootShell, tmp_path: Path) -> None:
     """A private /tmp is seen by nobody else, and goes by itself."""
     here = tmp_path / "seen-from-outside"
@@ -165,6 +169,7 @@ def test_a_mount_namespace(engine: Engine, host: RootShell, tmp_path: Path) -> N
     assert "none /tmp tmpfs" not in host.ok("cat /proc/mounts")
 
 
+@pytest.mark.slide("23.42", "23.43", "23.44", "23.45")
 def test_pid_namespaces(engine: Engine, host: RootShell) -> None:
     """With the host's /proc one sees all and reaches none; with its own, oneself alone."""
     engine.docker_ok("run", "-d", "--name", "visible", "busybox", "sleep", "3541")
@@ -185,6 +190,7 @@ def test_pid_namespaces(engine: Engine, host: RootShell) -> None:
     assert engine.inspect("visible")["State"]["Running"]
 
 
+@pytest.mark.slide("23.22", "23.24", "23.25")
 def test_namespaces_are_files(engine: Engine, host: RootShell) -> None:
     """/proc/PID/ns tells who shares what: a container has its own of most, and joins by name."""
     assert "net -> " in host.ok("ls -l /proc/self/ns")
@@ -197,6 +203,7 @@ def test_namespaces_are_files(engine: Engine, host: RootShell) -> None:
     assert entered.strip() == engine.inspect("apart")["Config"]["Hostname"]
 
 
+@pytest.mark.slide("23.8", "23.9", "23.10", "23.13", "23.15")
 def test_a_memory_cgroup(engine: Engine, host: RootShell) -> None:
     """One hundred megabytes: eighty are given, twenty more are the end; ours are not touched."""
     if "memory" not in host.ok("ls /sys/fs/cgroup"):

@@ -30,6 +30,7 @@ def python(engine: Engine) -> Iterator[str]:
     engine.docker_ok("rmi", "python")
 
 
+@pytest.mark.slide("22.2")
 def test_container_processes_are_normal_processes(engine: Engine) -> None:
     """`ps` on the host shows them below their shim, whose parent is no container's business."""
     container = engine.docker_ok("run", "-d", "busybox", "sleep", "4231")
@@ -40,6 +41,7 @@ def test_container_processes_are_normal_processes(engine: Engine) -> None:
     assert Path(f"/proc/{parent}/cmdline").read_bytes().startswith(b"wherry-shim ")
 
 
+@pytest.mark.slide("22.3")
 def test_by_default_nothing_changes(engine: Engine) -> None:
     """Without options a container has the limits of the machine."""
     container = engine.docker_ok("run", "-d", "busybox", "sleep", "1000")
@@ -49,6 +51,7 @@ def test_by_default_nothing_changes(engine: Engine) -> None:
     assert setting_of(pid, "cpu", "cpu.cfs_quota_us") == "-1"
 
 
+@pytest.mark.slide("22.5", "22.6")
 def test_limiting_ram(engine: Engine, python: str) -> None:
     """`docker run -ti --memory 100m python`: 100 MiB of RAM, and as much swap again."""
     command = ["docker", "run", "-ti", "--name", "limited", "--memory", "100m", python, "sh"]
@@ -62,6 +65,7 @@ def test_limiting_ram(engine: Engine, python: str) -> None:
         assert terminal.wait() == 0
 
 
+@pytest.mark.slide("22.4", "22.5", "22.7")
 def test_limiting_ram_and_swap(engine: Engine, python: str, probe: object) -> None:
     """`--memory 100m --memory-swap 100m`: more than that, and the program is killed."""
     flags = ("-t", "--memory", "100m", "--memory-swap", "100m", "-v", f"{probe}:/probe:ro")
@@ -70,6 +74,7 @@ def test_limiting_ram_and_swap(engine: Engine, python: str, probe: object) -> No
     assert engine.inspect("killed")["State"]["OOMKilled"] is True
 
 
+@pytest.mark.slide("22.9", "22.10")
 def test_relative_priority(engine: Engine) -> None:
     """With `--cpu-shares 2048` a container gets twice the default where both want more."""
     flags = ("-d", "--cpuset-cpus", "0")
@@ -86,6 +91,7 @@ def test_relative_priority(engine: Engine) -> None:
     assert 1.5 < two / one < 2.6
 
 
+@pytest.mark.slide("22.9", "22.11")
 def test_share_of_a_processor(engine: Engine) -> None:
     """`--cpus 0.1` is a tenth of one processor, `--cpus 1.0` a whole one."""
     container = engine.docker_ok("run", "-d", "--cpus", "0.1", *BUSY)
@@ -110,6 +116,7 @@ def test_share_of_a_processor(engine: Engine) -> None:
         assert words in refused.stderr
 
 
+@pytest.mark.slide("22.9", "22.12")
 def test_pinning(engine: Engine) -> None:
     """`--cpuset-cpus 0` is CPU 0; CPUs that are not there are refused, and said."""
     out = engine.docker_ok(
@@ -127,6 +134,7 @@ def test_pinning(engine: Engine) -> None:
             assert ran.returncode in (0, 125)
 
 
+@pytest.mark.slide("22.13")
 def test_disk_usage_can_be_audited(engine: Engine) -> None:
     """`docker ps -s` and `docker diff` say what a container has written."""
     script = "dd if=/dev/zero of=/big bs=1M count=3 2>/dev/null; mkdir /made; exec sleep 1000"
