@@ -4,7 +4,7 @@ from wherry.kit.values import dataclass
 from wherry.linux.seccomp import compile_filter
 from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
 from wherry.operations.cgroups import MakeCgroup
-from wherry.operations.plan import Hands, Journal, Outcome, explain_error, undo
+from wherry.operations.plan import Entry, Hands, Journal, Outcome, explain_error, undo
 from wherry.operations.process import GATE
 from wherry.runtime import signals
 from wherry.runtime.attending import Attendant, ContainerFacts, state_json
@@ -20,6 +20,7 @@ __all__ = [
     "CreateFailed",
     "CreateRequest",
     "InitProcess",
+    "assumed_journal",
     "cgroup_directories",
     "create",
     "destroy",
@@ -145,6 +146,19 @@ def destroy(journal: Journal) -> list[str]:
     except OSError as error:
         problems.append(f"kill what is left: {explain_error(error)}")
     return problems + undo(journal, Hands())
+
+
+def assumed_journal(directories: tuple[str, ...]) -> Journal:
+    """For want of a journal that was kept: that these cgroups were made."""
+    return [
+        Entry(
+            operation=MakeCgroup(path=each, why="it may have been made"),
+            at_ns=0,
+            duration_ns=0,
+            outcome=Outcome.DONE,
+        )
+        for each in directories
+    ]
 
 
 def cgroup_directories(journal: Journal) -> tuple[str, ...]:

@@ -131,7 +131,8 @@ def _cgroup_mounts(subject: Subject, mount: Mount, layout: CgroupLayout) -> Iter
         options=(("mode", "755"),),
         why=why,
     )
-    for hierarchy, directory in cgroup_directories_of(subject, layout):
+    found = cgroup_directories_of(subject.spec, subject.container_id, layout)
+    for hierarchy, directory in found:
         if hierarchy.version == 2:
             continue
         name = os.path.basename(hierarchy.mount_point)

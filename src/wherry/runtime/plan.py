@@ -70,7 +70,7 @@ def _parent_operations(subject: Subject, machine: Machine) -> Iterator[Operation
         yield MakeDirectory(
             path=root_target(subject), why="the root is mounted here, inside the namespace only"
         )
-    directories = cgroup_directories_of(subject, layout)
+    directories = cgroup_directories_of(spec, subject.container_id, layout)
     if layout.is_unified and layout.unified is not None:
         yield from _enabled_controllers(subject, layout.unified)
     for hierarchy, directory in directories:
@@ -213,11 +213,8 @@ def _hooks_before_the_pivot(subject: Subject) -> Iterator[Operation]:
 
 
 def _entered_files(subject: Subject, layout: CgroupLayout) -> tuple[str, ...]:
-    return tuple(
-        f"{directory}/tasks"
-        for hierarchy, directory in cgroup_directories_of(subject, layout)
-        if hierarchy.version == 1
-    )
+    found = cgroup_directories_of(subject.spec, subject.container_id, layout)
+    return tuple(f"{directory}/tasks" for hierarchy, directory in found if hierarchy.version == 1)
 
 
 def _root(subject: Subject, *, is_remote: bool) -> Iterator[Operation]:

@@ -25,12 +25,10 @@ class Subject:
 
 
 def cgroup_directories_of(
-    subject: Subject, layout: CgroupLayout
+    spec: RuntimeSpec, container_id: str, layout: CgroupLayout
 ) -> tuple[tuple[Hierarchy, str], ...]:
-    """The container's directory in each hierarchy. Raises: PlanRefused."""
-    path = "/" + os.path.normpath(
-        f"/{subject.spec.linux.cgroups_path or subject.container_id}"
-    ).lstrip("/")
+    """A container's directory in each hierarchy. Raises: PlanRefused."""
+    path = "/" + os.path.normpath(f"/{spec.linux.cgroups_path or container_id}").lstrip("/")
     if path == "/":
         raise PlanRefused("cgroupsPath must not be the root of the hierarchies")
     return tuple((each, f"{each.mount_point}{path}") for each in layout.hierarchies())

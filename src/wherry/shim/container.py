@@ -3,6 +3,7 @@
 The end, in this order, because each step makes the next one true:
 
     reap init             the exit code, and the wall time of it
+    read the journal      in a directory that whoever hears of the end may remove
     drain its output      to the end of the pipes, or as far as what outlived init has written
     read oom_kill         while the memory cgroup is still there
     write exit.json       durable: from here on the end is a fact, whoever dies next
@@ -22,7 +23,7 @@ from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RuntimeSpec
 from wherry.operations.journal_files import UnknownJournal, read_journal, write_journal
 from wherry.operations.plan import Journal, explain_error
-from wherry.runtime.container import CreateFailed, CreateRequest
+from wherry.runtime.container import CreateFailed, CreateRequest, assumed_journal
 from wherry.runtime.joining import JoinRequest
 from wherry.runtime.signals import kill
 from wherry.shim import oom, protocol, records
@@ -364,6 +365,7 @@ class SupervisedContainer:
     ) -> None:
         if self._watch is not None:
             self._watch.close()
+        self._remember_journal()
         was_oom_killed = oom.count_kills(self._memory_directory) > 0
         if not is_drained:
             # Somebody outlived init and holds its output: without a pid namespace of its own a
@@ -494,15 +496,16 @@ class SupervisedContainer:
             self._is_in_pid_namespace = True
 
     def _destroy(self) -> None:
-        if self._journal is None:
-            self._journal = self._read_journal()
-        self._runtime.destroy(self._journal)
+        self._runtime.destroy(self._journal or [])
 
-    def _read_journal(self) -> Journal:
-        try:
-            return read_journal(records.journal_path(self._order.record_directory)) or []
-        except (OSError, UnknownJournal):
-            return []
+    def _remember_journal(self) -> None:
+        """Read what another process of this shim kept on disk."""
+        if self._journal is not None:
+            return
+        with suppress(OSError, UnknownJournal):
+            self._journal = read_journal(records.journal_path(self._order.record_directory))
+        if self._journal is None:
+            self._journal = assumed_journal(self._cgroups)
 
     def _keep_journal(self, journal: Journal) -> bool:
         """Whether it is on disk. Without it explanations are poorer; the container is not."""

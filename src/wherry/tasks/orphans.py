@@ -1,34 +1,43 @@
-"""Containers whose shim died: ended for good, and cleared away."""
+"""Containers whose shim died: ended for good, and cleared away.
+
+A shim keeps its journal when it has answered the start, since nobody waits for that. One that
+dies before leaves only the specification it worked from, from which its cgroups follow.
+"""
 
 import logging
+import os
 import time
+from contextlib import suppress
 
 from wherry.model.tasks import ExitRecord
+from wherry.oci import runtime_json
 from wherry.operations.journal_files import UnknownJournal, read_journal
 from wherry.operations.plan import Journal
-from wherry.runtime.container import destroy
+from wherry.runtime.container import assumed_journal, destroy
+from wherry.runtime.machine import this_machine
+from wherry.runtime.mount_options import PlanRefused
+from wherry.runtime.subject import cgroup_directories_of
 from wherry.shim import records
-from wherry.shim.protocol import Ending
+from wherry.shim.protocol import CONFIG_NAME, Ending
 
 _log = logging.getLogger(__name__)
 
 KILLED = 137
 
 
-def end_orphan(record_directory: str, container_id: str, pid: int, error: str) -> ExitRecord:
+def end_orphan(
+    bundle: str, record_directory: str, container_id: str, pid: int, error: str
+) -> ExitRecord:
     """Read how a container without a shim ended, or kill it and write that down. Blocks.
 
-    The journal that the shim left names the cgroups. Raises: nothing that the disk may say:
-    a record that can't be written is in the result all the same.
+    Raises: nothing that the disk may say: a record that can't be written is in the result all
+    the same.
     """
     try:
         known = records.read_end(record_directory)
     except (OSError, records.UnknownRecord):
         known = None
-    journal = _journal(record_directory)
-    if journal is not None:
-        for problem in destroy(journal):
-            _log.warning("task.not_cleared container=%s problem=%s", container_id, problem)
+    clear_away(bundle, record_directory, container_id)
     if known is not None:
         return to_exit_record(known.ending)
     ending = Ending(exit_code=KILLED, exited_at_ns=time.time_ns(), error=error)
@@ -40,15 +49,20 @@ def end_orphan(record_directory: str, container_id: str, pid: int, error: str) -
     return to_exit_record(ending)
 
 
-def is_known(record_directory: str) -> bool:
-    """Whether a shim ever ran here: it left a journal or an end."""
+def clear_away(bundle: str, record_directory: str, container_id: str) -> None:
+    """Kill what a shim that died has left of its container, and remove its cgroups. Blocks."""
+    for problem in destroy(_journal(bundle, record_directory, container_id) or []):
+        _log.warning("task.not_cleared container=%s problem=%s", container_id, problem)
+
+
+def is_known(bundle: str, record_directory: str, container_id: str) -> bool:
+    """Whether there is anything of a shim that ran here: an end, a journal, cgroups."""
     try:
-        return (
-            records.read_end(record_directory) is not None
-            or read_journal(records.journal_path(record_directory)) is not None
-        )
-    except (OSError, UnknownJournal, records.UnknownRecord):
+        if records.read_end(record_directory) is not None:
+            return True
+    except (OSError, records.UnknownRecord):
         return True
+    return _journal(bundle, record_directory, container_id) is not None
 
 
 def to_exit_record(ending: Ending) -> ExitRecord:
@@ -61,8 +75,20 @@ def to_exit_record(ending: Ending) -> ExitRecord:
     )
 
 
-def _journal(record_directory: str) -> Journal | None:
-    try:
-        return read_journal(records.journal_path(record_directory))
-    except (OSError, UnknownJournal):
-        return None
+def _journal(bundle: str, record_directory: str, container_id: str) -> Journal | None:
+    """What the shim did: as it kept it, or as far as it can be told without; None: nothing."""
+    with suppress(OSError, UnknownJournal):
+        kept = read_journal(records.journal_path(record_directory))
+        if kept is not None:
+            return kept
+    with suppress(OSError, ValueError, PlanRefused):
+        return assumed_journal(_planned_cgroups(bundle, container_id)) or None
+    return None
+
+
+def _planned_cgroups(bundle: str, container_id: str) -> tuple[str, ...]:
+    """Those that a specification asks for and that exist. Raises: OSError; ValueError."""
+    with open(f"{bundle}/{CONFIG_NAME}", "rb") as file:
+        spec = runtime_json.decode(file.read(), with_seccomp=False)
+    found = cgroup_directories_of(spec, container_id, this_machine().layout)
+    return tuple(directory for _hierarchy, directory in found if os.path.isdir(directory))

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from wherry.kit import messages
 from wherry.kit.aio import OffloadPool
@@ -17,7 +18,14 @@ from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations import journal as journals
 from wherry.operations.user_namespaces import IdMap
-from wherry.shim.protocol import CONFIG_NAME, EXIT_NAME, SOCKET_NAME, LogOrder, Refused
+from wherry.shim.protocol import (
+    CONFIG_NAME,
+    EXIT_NAME,
+    JOURNAL_NAME,
+    SOCKET_NAME,
+    LogOrder,
+    Refused,
+)
 from wherry.shim.views import ViewMount
 from wherry.tasks import orphans
 from wherry.tasks.channel import Answer, ChannelLost
@@ -72,14 +80,17 @@ class Tasks:
         Raises: CommandNotFound, CommandNotExecutable, UserNotFound, StartFailed.
         """
         _write_config(request)
-        _forget_earlier_end(request.record_directory)
-        task = self._new_task(request.container_id, request.record_directory)
+        _forget_earlier_start(request.record_directory)
+        task = self._new_task(request.container_id, request.bundle, request.record_directory)
         try:
             answer = await self._bear(task, request)
         except Refused as refused:
             task.let_go()
             raise to_model_error(refused) from refused
         except ChannelLost as lost:
+            await self._offload(
+                orphans.clear_away, request.bundle, request.record_directory, request.container_id
+            )
             raise StartFailed("the container's supervisor died") from lost
         except BaseException:
             # A shim whose only daemon has gone discards a container that was not started.
@@ -117,7 +128,7 @@ class Tasks:
         """
         connection = await self._offload(_connect, bundle)
         if connection is not None:
-            task = self._new_task(container_id, record_directory)
+            task = self._new_task(container_id, bundle, record_directory)
             channel = task.connect(connection)
             try:
                 answer = await channel.ask("state")
@@ -127,10 +138,10 @@ class Tasks:
                 task.take_state(answer.results)
                 task.arm()
                 return task
-        if not await self._offload(orphans.is_known, record_directory):
+        if not await self._offload(orphans.is_known, bundle, record_directory, container_id):
             return None
         return await self._offload(
-            orphans.end_orphan, record_directory, container_id, 0, _SHIM_KILLED
+            orphans.end_orphan, bundle, record_directory, container_id, 0, _SHIM_KILLED
         )
 
     async def feed_log(
@@ -237,10 +248,10 @@ class Tasks:
 
     # -- small steps -------------------------------------------------------------------------
 
-    def _new_task(self, container_id: ContainerId, record_directory: str) -> Task:
+    def _new_task(self, container_id: ContainerId, bundle: str, record_directory: str) -> Task:
         async def on_shim_lost(task: Task) -> ExitRecord:
             return await self._offload(
-                orphans.end_orphan, record_directory, container_id, task.pid, _SHIM_KILLED
+                orphans.end_orphan, bundle, record_directory, container_id, task.pid, _SHIM_KILLED
             )
 
         return Task(container_id, on_shim_lost=on_shim_lost)
@@ -252,12 +263,11 @@ def _write_config(request: SpawnRequest) -> None:
         file.write(content)
 
 
-def _forget_earlier_end(record_directory: str) -> None:
-    """The end of an earlier start must not be taken for that of this one."""
-    try:
-        os.unlink(f"{record_directory}/{EXIT_NAME}")
-    except FileNotFoundError:
-        return
+def _forget_earlier_start(record_directory: str) -> None:
+    """Its end must not be taken for that of this one, nor what was done for it."""
+    for name in (EXIT_NAME, JOURNAL_NAME):
+        with suppress(FileNotFoundError):
+            os.unlink(f"{record_directory}/{name}")
 
 
 def _connect(bundle: str) -> socket.socket | None:

@@ -36,6 +36,11 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def parent_of(pid: int) -> int:
+    """The process id of its parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
 def cgroups_of(pid: int) -> list[Path]:
     """The directories of a process's cgroups that are a test container's own."""
     found = []
@@ -67,10 +72,37 @@ async def test_a_killed_shim_takes_its_container_along(bench: TaskBench) -> None
     cgroups = cgroups_of(task.pid)
     wait_until("the journal", (bench.place_of(task) / "journal.json").exists)
     os.kill(task.shim_pid, signal.SIGKILL)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         record = await task.wait()
     assert (record.exit_code, bool(record.error)) == (137, True)
     wait_until("the container is gone", lambda: is_gone(task.pid))
+    assert not [each for each in cgroups if each.exists()]
+
+
+async def test_a_shim_killed_before_its_journal(bench: TaskBench) -> None:
+    """The container of a shim that dies before it has kept its journal is ended all the same."""
+    task = await bench.spawn("sleep", "1000")
+    cgroups = cgroups_of(task.pid)
+    journal = bench.place_of(task) / "journal.json"
+    journal.mkdir()  # No file can take its place: as if the shim had come no further.
+    await task.start()
+    os.kill(task.shim_pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        record = await task.wait()
+    assert (record.exit_code, bool(record.error)) == (137, True)
+    wait_until("the container is gone", lambda: is_gone(task.pid))
+    assert not [each for each in cgroups if each.exists()]
+
+
+async def test_a_lost_journal_leaves_no_cgroup(bench: TaskBench) -> None:
+    """A keeper clears its container away though the journal was removed meanwhile."""
+    task = await bench.run("sleep", "1000")
+    cgroups = cgroups_of(task.pid)
+    wait_until("the keeper has it", lambda: parent_of(task.pid) == task.shim_pid)
+    (bench.place_of(task) / "journal.json").unlink()
+    await task.signal(signal.SIGKILL)
+    await task.wait()
+    await task.delete()
     assert not [each for each in cgroups if each.exists()]
 
 
