@@ -16,7 +16,7 @@ from pathlib import Path
 from wherry.api import Services, serve
 from wherry.kit.clock import FakeClock
 from wherry.kit.streams import STDOUT, frame
-from wherry.model.builds import BuildRequest, CacheRecord
+from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CacheRecord
 from wherry.model.containers import (
     Container,
     ContainerSpec,
@@ -603,11 +603,11 @@ class FakeBuilds:
         request: BuildRequest,
         context: AsyncIterator[bytes],
         credentials: Mapping[str, Credentials],
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncIterator[BuildEvent]:
         """Takes the context and says that it is done."""
         async for _piece in context:
             pass
-        yield Progress(stream=f"Successfully built {request.dockerfile}\n")
+        yield BuildDone(image_id="sha256:" + "e" * 64, names=request.names)
 
     async def cache(self) -> Sequence[CacheRecord]:
         """Nothing."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, S
 from dataclasses import dataclass
 from typing import Protocol
 
-from wherry.model.builds import BuildRequest, CacheRecord
+from wherry.model.builds import BuildEvent, BuildRequest, CacheRecord
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
 from wherry.model.files import Change, CopyRules, PathState
@@ -238,7 +238,7 @@ class Builds(Protocol):
         request: BuildRequest,
         context: ByteSource,
         credentials: Mapping[str, Credentials],
-    ) -> AsyncIterator[Progress]: ...
+    ) -> AsyncIterator[BuildEvent]: ...
     async def cache(self) -> Sequence[CacheRecord]: ...
     async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
         """The keys of what went, and its bytes."""

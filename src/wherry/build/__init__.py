@@ -9,5 +9,15 @@ Called by: engine.
 """
 
 from wherry.build.cache_table import MIGRATIONS, BuildCache
+from wherry.build.ports import Agents, BuildPorts, ContextFiles, DockerfileText, Secrets, Sink
 
-__all__ = ["MIGRATIONS", "BuildCache"]
+__all__ = [
+    "MIGRATIONS",
+    "Agents",
+    "BuildCache",
+    "BuildPorts",
+    "ContextFiles",
+    "DockerfileText",
+    "Secrets",
+    "Sink",
+]

@@ -5,32 +5,34 @@ below the root of the snapshot, and the kernel resolves every link as if that ro
 is (`linux.files.open_in_root`), so that neither a context nor an image can lead outside.
 """
 
+import io
 import os
 import posixpath
 import re
-import stat
-import tempfile
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from wherry.build.trees import CopiedTar, Tree
-from wherry.kit.path_patterns import Ignore
+from wherry.build.trees import Renamed, View
 from wherry.linux.files import open_in_root
 from wherry.model.errors import ArchiveRefused, InvalidValue
 from wherry.operations import targets
 from wherry.snapshots import (
+    REGULAR,
+    TAR_END,
+    Archive,
     Compression,
+    TarEntry,
     TarReader,
     UnpackRules,
     compression_of,
     decompressed,
-    directory_tar,
-    entry_tar,
+    tar_header,
+    tar_padding,
     unpack_tar,
 )
 
 _MODE = re.compile(r"[0-7]{1,4}")
-_NOTHING = Ignore(())
+_HEAD_BYTES = 1 << 20
+"""Enough of a compressed file to see the first header of a tar (bzip2: a block of 900 kB)."""
 _MAGIC_AT, _MAGIC = 257, b"ustar"
 
 
@@ -47,6 +49,8 @@ class Wish:
     excluded: tuple[str, ...] = ()
     unpacks: bool = False
     """Local archives are unpacked (ADD)."""
+    made_at_ns: int = 0
+    """The time of files that nobody has sent."""
 
 
 def mode_of(text: str) -> int | None:
@@ -60,130 +64,107 @@ def mode_of(text: str) -> int | None:
     return int(text, 8)
 
 
-def copy_paths(root: int, tree: Tree, paths: list[str], wish: Wish) -> None:
+def copy_paths(root: int, view: View, paths: list[str], wish: Wish) -> None:
     """Put what is under some paths into a snapshot. Raises: InvalidValue, ArchiveRefused."""
-    is_directory_wanted = wish.target.endswith("/")
-    if len(paths) > 1 and not is_directory_wanted:
+    if len(paths) > 1 and not wish.target.endswith("/"):
         raise InvalidValue(
             f"When using {wish.instruction} with more than one source file, the destination must "
             "be a directory and end with a /"
         )
     for path in paths:
-        _copy_one(root, tree, path, wish)
+        _copy_one(root, view, path, wish)
 
 
 def copy_inline(root: int, name: str, content: bytes, wish: Wish) -> None:
     """Put a here-document into a snapshot."""
-    with tempfile.TemporaryDirectory() as place:
-        file = os.path.join(place, name)
-        with open(file, "wb") as out:
-            out.write(content)
-        os.chmod(file, 0o644)
-        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            _copy_one(root, Tree(descriptor, _NOTHING), name, wish)
-        finally:
-            os.close(descriptor)
+    packed = io.BytesIO()
+    entry = TarEntry(
+        REGULAR, os.fsencode(name), b"", 0o644, 0, 0, len(content), wish.made_at_ns, 0, 0
+    )
+    packed.write(tar_header(entry) + content + tar_padding(len(content)) + TAR_END)
+    packed.seek(0)
+    _copy_file(root, TarReader(packed), name, wish.target, wish)
 
 
-def _copy_one(root: int, tree: Tree, path: str, wish: Wish) -> None:
-    source = open_in_root(tree.root, path or ".", os.O_PATH)
-    try:
-        is_directory = stat.S_ISDIR(os.fstat(source).st_mode)
-    finally:
-        os.close(source)
+def _copy_one(root: int, view: View, path: str, wish: Wish) -> None:
+    place = view.place(path)
     target = wish.target
     if wish.keeps_parents:
-        parents = path if is_directory else posixpath.dirname(path)
+        parents = path if place.is_directory else posixpath.dirname(path)
         target = posixpath.join(target, parents) + "/"
-    if is_directory:
-        _copy_directory(root, tree, path, target, wish)
-        return
-    if wish.unpacks and _unpacked(root, tree, path, target, wish):
-        return
-    _copy_file(root, tree, path, target, wish)
-
-
-def _copy_directory(root: int, tree: Tree, path: str, target: str, wish: Wish) -> None:
-    """What is in a directory; the directory itself only where the target is not there."""
-    with tempfile.TemporaryFile() as packed:
-        directory = open_in_root(tree.root, path or ".", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            directory_tar(directory, b"./", packed)
-        finally:
-            os.close(directory)
-        packed.seek(0)
+    if place.is_directory:
+        # What is in it; the directory itself only where the target is not there.
         _make_directory(root, target, wish)
-        _unpack(root, packed, target, tree, path, "./", wish)
+        _write(root, Renamed(view.entries(place, wish.excluded), mode=wish.mode), target, wish)
+    elif not (wish.unpacks and _unpacked(root, view.entries(place), path, target, wish)):
+        _copy_file(root, view.entries(place), posixpath.basename(path), target, wish)
 
 
-def _copy_file(root: int, tree: Tree, path: str, target: str, wish: Wish) -> None:
-    name = posixpath.basename(path)
+def _copy_file(root: int, archive: Archive, name: str, target: str, wish: Wish) -> None:
     if target.endswith("/") or _is_directory(root, target):
         place = target
     else:
         place, name = posixpath.split(target)
-    file = open_in_root(tree.root, path, os.O_PATH)
-    try:
-        # Where the path leads, without the link at its end.
-        real = os.readlink(f"/proc/self/fd/{file}")
-        base = os.readlink(f"/proc/self/fd/{tree.root}")
-    finally:
-        os.close(file)
-    inside = posixpath.relpath(real, base)
-    parent = open_in_root(tree.root, posixpath.dirname(inside) or ".", os.O_RDONLY)
-    with tempfile.TemporaryFile() as packed:
-        try:
-            entry_tar(parent, os.fsencode(posixpath.basename(inside)), os.fsencode(name), packed)
-        finally:
-            os.close(parent)
-        packed.seek(0)
-        _make_directory(root, place, wish)
-        _unpack(root, packed, place, Tree(tree.root, _NOTHING), "", "", wish)
+    _make_directory(root, place, wish)
+    _write(root, Renamed(archive, name=name, mode=wish.mode), place, wish)
 
 
-def _unpacked(root: int, tree: Tree, path: str, target: str, wish: Wish) -> bool:
+def _write(root: int, archive: Archive, place: str, wish: Wish) -> None:
+    rules = UnpackRules(owner=wish.owner, keeps_kinds=True)
+    unpack_tar(archive, root, os.fsencode(place.rstrip("/") or "/"), rules)
+
+
+def _unpacked(root: int, file: Archive, path: str, target: str, wish: Wish) -> bool:
     """Unpack a file that is an archive; False for any other file."""
-    with open(open_in_root(tree.root, path, os.O_RDONLY), "rb") as file:
-        if not _is_archive(file):
+    for entry in file:
+        if entry.kind != REGULAR or entry.sparse is not None:
+            return False
+        content = _Content(file)
+        head = content.read(_HEAD_BYTES)
+        if not _is_archive(head):
             return False
         _make_directory(root, target, wish)
         try:
             place = os.fsencode(target.rstrip("/") or "/")
             rules = UnpackRules(owner=wish.owner if wish.mode is not None else None)
-            unpack_tar(TarReader(decompressed(file)[1]), root, place, rules)
+            content.push_back(head)
+            unpack_tar(TarReader(decompressed(content)[1]), root, place, rules)
         except ArchiveRefused as error:
             raise InvalidValue(f"ADD failed: {path}: {error.problem}") from error
-    return True
+        return True
+    return False
 
 
-def _is_archive(file: BinaryIO) -> bool:
-    head = file.read(512)
-    file.seek(0)
+class _Content:
+    """The content of an archive's present entry, as a file."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._ahead = b""
+
+    def push_back(self, content: bytes) -> None:
+        """Give these bytes once more."""
+        self._ahead = content + self._ahead
+
+    def read(self, size: int, /) -> bytes:
+        """As many bytes as are there, `size` at most."""
+        pieces = [self._ahead[:size]]
+        self._ahead = self._ahead[size:]
+        left = size - len(pieces[0])
+        while left and (piece := self._archive.read_content(left)):
+            pieces.append(bytes(piece))
+            left -= len(piece)
+        return b"".join(pieces)
+
+
+def _is_archive(head: bytes) -> bool:
+    """Whether a file that begins so is a tar, compressed or not."""
     if compression_of(head[:16]) is not Compression.NONE:
         try:
-            head = decompressed(file)[1].read(512)
+            head = decompressed(io.BytesIO(head))[1].read(512)
         except (ArchiveRefused, OSError, EOFError, ValueError):
             return False
-        finally:
-            file.seek(0)
     return head[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
-
-
-def _unpack(
-    root: int,
-    packed: "tempfile._TemporaryFileWrapper[bytes] | BinaryIO",
-    place: str,
-    tree: Tree,
-    origin: str,
-    prefix: str,
-    wish: Wish,
-) -> None:
-    archive = CopiedTar(
-        packed, tree=tree, origin=origin, prefix=prefix, excluded=wish.excluded, mode=wish.mode
-    )
-    rules = UnpackRules(owner=wish.owner, keeps_kinds=True)
-    unpack_tar(archive, root, os.fsencode(place.rstrip("/") or "/"), rules)
 
 
 def _is_directory(root: int, path: str) -> bool:

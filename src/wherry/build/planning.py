@@ -1,9 +1,10 @@
 """From a Dockerfile to the graph of its steps: only the stages that the target needs."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from wherry.build import dockerfile as language
+from wherry.build.ports import ContextFiles
 from wherry.build.solver import Vertex
 from wherry.images import BuildState
 from wherry.model.errors import DockerfileRefused, FeatureMissing, InvalidValue
@@ -33,9 +34,15 @@ class Step:
 
     instruction: language.Instruction
     text: str
+    context: str = ""
+    """The named context that it copies from; empty for the main one, or for none."""
+    is_uncached: bool = False
+    """What an earlier build made is not taken."""
 
 
 PlannedStep = Base | Step
+FILE_STEPS = (language.Run, language.Copy, language.Add, language.WorkDir)
+"""Instructions that may change files; others change what the image says."""
 FindImage = Callable[[str, str], Awaitable[BuildState]]
 """The image of a reference, for a platform."""
 
@@ -52,6 +59,8 @@ class Planner:
         labels: Mapping[str, str],
         find_image: FindImage,
         scratch: BuildState,
+        contexts: Mapping[str, ContextFiles | str],
+        uncached_stages: Collection[str] = (),
     ) -> None:
         self._file = file
         self._arguments = arguments
@@ -59,9 +68,8 @@ class Planner:
         self._labels = labels
         self._find_image = find_image
         self._scratch = scratch
-        self._names = {
-            stage.start.name: index for index, stage in enumerate(file.stages) if stage.start.name
-        }
+        self._contexts = contexts
+        self._uncached = frozenset(each.lower() for each in uncached_stages)
         self._tops: dict[str, Vertex[PlannedStep]] = {}
         self.used: set[str] = set()
         """Build arguments that some ARG asked for."""
@@ -81,7 +89,12 @@ class Planner:
     # -- stages ------------------------------------------------------------------------------
 
     def _index(self, name: str, before: int) -> int:
-        """Which stage a name or number means, among those before another; -1 for none."""
+        """Which stage a name or number means, among those before another; -1 for none.
+
+        A named context takes the place of a stage, as of an image.
+        """
+        if name in self._contexts:
+            return -1
         if name.isascii() and name.isdigit() and len(name) < 8:
             return int(name) if int(name) < before else -1
         best = -1
@@ -119,57 +132,84 @@ class Planner:
         self, index: int, values: Mapping[str, str], *, is_target: bool
     ) -> Vertex[PlannedStep]:
         stage = self._file.stages[index]
-        name = self._base_name(stage.start, values)
+        start, called = stage.start, stage.start.name or str(index)
+        name = self._base_name(start, values)
         below = self._index(name.lower(), index)
         top: Vertex[PlannedStep]
-        triggers: tuple[str, ...] = ()
+        steps: list[language.Instruction] = []
         if below >= 0:
             top = self._tops[str(below)]
-            inherited = Step(language.Arg(line=stage.start.line, text="", pairs=()), "")
-            top = Vertex(inherited, parent=top, label=stage.start.text)
+            inherited = Step(language.Arg(line=start.line, text="", pairs=()), "")
+            top = Vertex(inherited, parent=top, label=start.text, stage=called, line=start.line)
         else:
-            state = await self._base(name, stage.start, values)
+            state = await self._base(name, start, values)
             triggers = state.document.config.on_build
             if triggers:
+                steps = [language.parse_trigger(each) for each in triggers]
                 config = replace(state.document.config, on_build=())
                 state = replace(state, document=replace(state.document, config=config))
-            base = Base(name, state, stage.start.text, self._platform, values)
-            top = Vertex(base, label=stage.start.text)
-        steps = [language.parse_trigger(each) for each in triggers]
+            base = Base(name, state, start.text, self._platform, values)
+            top = Vertex(base, label=start.text, stage=called, line=start.line)
+            if self._is_files(name):
+                steps.insert(0, _everything(name, start.line))
         steps += stage.steps
         if is_target and self._labels:
             steps.append(_labels(self._labels))
         for step in steps:
-            top = await self._step(step, top, index)
+            top = await self._step(step, top, index, called)
         return top
+
+    def _is_files(self, name: str) -> bool:
+        """Whether a name is that of a context with files."""
+        return not isinstance(self._contexts.get(name.lower(), ""), str)
 
     async def _base(
         self, name: str, start: language.From, values: Mapping[str, str]
     ) -> BuildState:
-        if name == "scratch":
+        if name == "scratch" or self._is_files(name):
             return self._scratch
         try:
             platform = language.Scope(values, self._file.escape).word(start.platform)
         except ValueError as error:
             raise DockerfileRefused(start.line, str(error)) from None
-        return await self._find_image(name, platform)
+        return await self._image(name, platform)
 
     async def _step(
-        self, step: language.Instruction, parent: Vertex[PlannedStep], index: int
+        self, step: language.Instruction, parent: Vertex[PlannedStep], index: int, stage: str
     ) -> Vertex[PlannedStep]:
         sources: tuple[Vertex[PlannedStep], ...] = ()
+        context = ""
         if isinstance(step, language.Copy) and step.origin:
-            below = self._index(step.origin.lower(), index)
-            if below >= 0:
-                sources = (self._tops[str(below)],)
+            if self._is_files(step.origin):
+                context = step.origin.lower()
             else:
-                state = await self._find_image(step.origin, "")
-                base = Base(step.origin, state, "", {}, {})
-                sources = (Vertex(base),)
+                sources = (await self._origin(step.origin, index),)
         if isinstance(step, language.Arg):
             self.used |= {name for name, _default in step.pairs}
         _refuse_unbuilt(step)
-        return Vertex(Step(step, step.text), parent=parent, sources=sources, label=step.text)
+        planned = Step(step, step.text, context, is_uncached=stage in self._uncached)
+        return Vertex(
+            planned,
+            parent=parent,
+            sources=sources,
+            label=step.text,
+            stage=stage,
+            line=step.line,
+            is_metadata=not isinstance(step, FILE_STEPS),
+        )
+
+    async def _origin(self, name: str, index: int) -> Vertex[PlannedStep]:
+        """Where `--from` leads, if not to a context: a stage, or an image."""
+        below = self._index(name.lower(), index)
+        if below >= 0:
+            return self._tops[str(below)]
+        return Vertex(Base(name, await self._image(name, ""), "", {}, {}))
+
+    async def _image(self, name: str, platform: str) -> BuildState:
+        """An image by its name, or by that of a context that stands for one."""
+        context = self._contexts.get(name.lower(), name)
+        assert isinstance(context, str)
+        return await self._find_image(context, platform)
 
     def _global_arguments(self) -> dict[str, str]:
         """What FROM sees: ARG before the first FROM, and the platforms."""
@@ -188,6 +228,14 @@ class Planner:
                 elif default is not None:
                     values[name] = value
         return values
+
+
+def _everything(context: str, line: int) -> language.Copy:
+    """The instruction that a stage on a context with files begins with."""
+    return language.Copy(
+        line=line, text=f"COPY --from={context} / /", sources=("",), inlines=(), target="/",
+        origin=context,
+    )  # fmt: skip
 
 
 def _labels(labels: Mapping[str, str]) -> language.Label:

@@ -2,33 +2,39 @@
 
 import asyncio
 import contextlib
-import os
-import posixpath
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.build import dockerfile as language
 from wherry.build.cache_table import BuildCache
-from wherry.build.executing import Built, StepContainers, StepExecutor
+from wherry.build.commands import Commands, StepContainers
+from wherry.build.contexts import Views, received
+from wherry.build.executing import StepExecutor
+from wherry.build.filling import Filling
 from wherry.build.planning import PROXIES, PlannedStep, Planner
+from wherry.build.ports import BuildPorts
 from wherry.build.solver import Solver, Vertex, needed
-from wherry.build.trees import Tree
+from wherry.build.stage_files import StageFiles
+from wherry.build.states import Built, Words
 from wherry.images import BuildImages, BuildState, ImageStore, parse
-from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack, own_task
+from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
-from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
-from wherry.kit.random_ids import new_id, short_id
-from wherry.linux.files import open_in_root, remove_tree
-from wherry.model.builds import BuildRequest
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.builds import (
+    BasePulled,
+    BuildDone,
+    BuildEvent,
+    BuildRequest,
+    BuildWarned,
+    DockerfileRead,
+)
+from wherry.model.errors import FeatureMissing
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress
 from wherry.oci.image_spec import ExecutionDefaults, ImageDocument
-from wherry.snapshots import Snapshots, TarReader, UnpackRules, decompressed, unpack_tar
+from wherry.snapshots import Snapshots
 from wherry.tasks import Tasks
 
-_LARGEST_IGNORE = 4 << 20
 _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -36,7 +42,7 @@ class BaseImages(Protocol):
     """Finds what builds begin with; the engine's part."""
 
     async def find(
-        self, reference: str, platform: str, told: "asyncio.Queue[Progress]", *, pulls: bool
+        self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
     ) -> Image:
         """The image, pulled where it is missing or where a pull is wanted."""
         ...
@@ -65,93 +71,59 @@ class BuildService:
         self._containers = containers
         self._running = KeyedLock()
 
-    async def build(
+    async def build_tar(
         self, request: BuildRequest, context: AsyncIterator[bytes], bases: BaseImages
-    ) -> AsyncIterator[Progress]:
-        """Build an image; the last messages say its id and names.
+    ) -> AsyncIterator[BuildEvent]:
+        """Build with a context that comes as one tar, before anything begins.
+
+        Raises (while iterating): ArchiveRefused; as `build`.
+        """
+        ground = self._ground
+        async with UndoStack() as opened:
+            files = await received(context, ground.staging, ground.offload, opened)
+            async for event in self.build(request, BuildPorts(context=files), bases):
+                yield event
+
+    async def build(
+        self, request: BuildRequest, ports: BuildPorts, bases: BaseImages
+    ) -> AsyncIterator[BuildEvent]:
+        """Build; the last event says what was made.
 
         Raises (while iterating): DockerfileRefused, StepEndedBadly, ImageNotFound,
         InvalidReference, InvalidValue, FeatureMissing, ArchiveRefused, StepFailed.
         """
         names = tuple(parse(name).with_default_tag().familiar for name in request.names)
-        self._check_platform(request.platform)
+        self._check_platforms(request.platforms)
         async with UndoStack() as opened:
-            root = await self._unpacked(context, opened)
-            file, ignore = await self._ground.offload(_read, root, request.dockerfile)
-            lease = opened_lease = self._ground.store.lease()
-            images = BuildImages(
-                self._ground.store, self._ground.snapshots, opened_lease.__enter__()
-            )
+            text = await ports.context.dockerfile(request.dockerfile)
+            file = await self._ground.offload(language.parse, text.content)
+            lease = self._ground.store.lease()
+            images = BuildImages(self._ground.store, self._ground.snapshots, lease.__enter__())
             opened.push(_leave, lease)
-            build = _Build(self._ground, self._containers, self._running, request, images, bases)
-            async for progress in build.run(file, Tree(root, ignore), names):
-                yield progress
+            build = _Build(
+                ground=self._ground,
+                containers=self._containers,
+                running=self._running,
+                request=request,
+                ports=ports,
+                images=images,
+                bases=bases,
+            )
+            arguments = tuple(each.text for each in file.arguments)
+            yield DockerfileRead(name=request.dockerfile, arguments=arguments)
+            async for event in build.run(file, Views(ports, text.ignore), names):
+                yield event
 
-    def _check_platform(self, platform: str) -> None:
-        system, _slash, rest = platform.partition("/")
-        if not platform or (
-            system == "linux" and rest.split("/")[0] in ("", self._ground.architecture)
-        ):
-            return
-        raise FeatureMissing(f"building for the platform {platform}")
-
-    async def _unpacked(self, context: AsyncIterator[bytes], opened: UndoStack) -> int:
-        """The context as a directory of ours; gone with the build."""
-        name = f"context-{new_id()}"
-        os.makedirs(self._ground.staging, mode=0o710, exist_ok=True)
-        staging = os.open(self._ground.staging, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        opened.push(self._ground.offload, os.close, staging)
-        opened.push(self._ground.offload, remove_tree, staging, name)
-        os.mkdir(name, 0o700, dir_fd=staging)
-        root = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=staging)
-        opened.push(self._ground.offload, os.close, root)
-        reader = BlockingReader(context, asyncio.get_running_loop())
-        try:
-            await self._ground.offload(_unpack, root, reader)
-        finally:
-            reader.abandon()
-        return root
+    def _check_platforms(self, platforms: tuple[str, ...]) -> None:
+        for platform in platforms:
+            system, _slash, rest = platform.partition("/")
+            is_ours = rest.split("/")[0] in ("", self._ground.architecture)
+            if len(platforms) > 1 or system != "linux" or not is_ours:
+                raise FeatureMissing(f"building for the platform {','.join(platforms)}")
 
 
 async def _leave(lease: "contextlib.AbstractContextManager[object]") -> None:
     lease.__exit__(None, None, None)
-
-
-def _unpack(root: int, reader: BlockingReader) -> None:
-    # Files of a context belong to nobody in particular: whoever sends them is not on this host.
-    rules = UnpackRules(owner=(0, 0))
-    unpack_tar(TarReader(decompressed(reader)[1]), root, b"/", rules)
-    while reader.read(1 << 20):
-        pass
-
-
-def _read(root: int, path: str) -> tuple[language.Dockerfile, Ignore]:
-    """The Dockerfile and the patterns beside it. Raises: InvalidValue, DockerfileRefused."""
-    clean = posixpath.normpath("/" + path).lstrip("/")
-    content = _content(root, clean)
-    if content is None:
-        raise InvalidValue(f"Cannot locate specified Dockerfile: {path}")
-    if not content.strip():
-        raise InvalidValue(f"the Dockerfile ({path}) cannot be empty")
-    patterns = _content(root, f"{clean}.dockerignore")
-    if patterns is None:
-        patterns = _content(root, ".dockerignore")
-    try:
-        return language.parse(content), Ignore(read_ignore(patterns or b""))
-    except BadPattern as problem:
-        raise InvalidValue(str(problem)) from None
-
-
-def _content(root: int, path: str) -> bytes | None:
-    try:
-        file = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with open(file, "rb") as opened:
-        try:
-            return opened.read(language.LARGEST_FILE + 1)
-        except OSError:
-            return None
 
 
 class _Build:
@@ -159,10 +131,12 @@ class _Build:
 
     def __init__(
         self,
+        *,
         ground: BuildGround,
         containers: StepContainers,
         running: KeyedLock,
         request: BuildRequest,
+        ports: BuildPorts,
         images: BuildImages,
         bases: BaseImages,
     ) -> None:
@@ -170,15 +144,42 @@ class _Build:
         self._containers = containers
         self._running = running
         self._request = request
+        self._ports = ports
         self._images = images
         self._bases = bases
-        self._pulled: asyncio.Queue[Progress] = asyncio.Queue()
+        self._told: asyncio.Queue[BuildEvent | None] = asyncio.Queue()
         self._found: dict[tuple[str, str], BuildState] = {}
 
     async def run(
-        self, file: language.Dockerfile, context: Tree, names: tuple[str, ...]
-    ) -> AsyncIterator[Progress]:
-        """Plan, solve, record."""
+        self, file: language.Dockerfile, views: Views, names: tuple[str, ...]
+    ) -> AsyncIterator[BuildEvent]:
+        """Plan, solve, record; told while it is done."""
+        making = own_task(self._make(file, views, names))
+        making.add_done_callback(lambda done: self._told.put_nowait(None))
+        try:
+            while (event := await self._told.get()) is not None:
+                yield event
+            yield await making
+        finally:
+            if not making.done():
+                making.cancel()
+                await asyncio.wait([making])
+
+    async def _make(
+        self, file: language.Dockerfile, views: Views, names: tuple[str, ...]
+    ) -> BuildDone:
+        order = await self._planned(file)
+        solver = Solver[PlannedStep, Built](
+            self._executor(file, views), self._running, self._told.put_nowait
+        )
+        await solver.solve(order)
+        if solver.failure is not None:
+            raise solver.failure
+        state = solver.result(order[-1]).state
+        image_id = await self._ground.offload(self._images.record, state, names)
+        return BuildDone(image_id=image_id, names=names)
+
+    async def _planned(self, file: language.Dockerfile) -> list[Vertex[PlannedStep]]:
         planner = Planner(
             file,
             arguments=self._request.arguments,
@@ -186,62 +187,57 @@ class _Build:
             labels=self._request.labels,
             find_image=self._find_image,
             scratch=self._scratch(),
+            contexts=self._ports.contexts,
+            uncached_stages=self._request.uncached_stages,
         )
         order = needed(await planner.target(self._request.target))
-        while not self._pulled.empty():
-            progress = self._pulled.get_nowait()
-            if not self._request.is_quiet:
-                yield progress
-        solver = Solver[PlannedStep, Built](self._executor(file, context), self._running)
-        said: list[str] = []
-        async for text in _transcript(solver, order, file):
-            if self._request.is_quiet:
-                said.append(text)
-            else:
-                yield Progress(stream=text)
-        if solver.failure is not None:
-            for text in said:
-                yield Progress(stream=text)
-            raise solver.failure
-        state = solver.result(order[-1]).state
-        image_id = await self._ground.offload(self._images.record, state, names)
-        if self._request.is_quiet:
-            yield Progress(built=image_id)
-            yield Progress(stream=f"{image_id}\n")
-            return
-        yield Progress(built=image_id)
         unused = sorted(self._request.arguments.keys() - planner.used - PROXIES)
         if unused:
-            yield Progress(
-                stream=f"[Warning] One or more build-args {_listed(unused)} were not consumed\n"
+            listed = " ".join(unused)
+            self._told.put_nowait(
+                BuildWarned(text=f"One or more build-args [{listed}] were not consumed")
             )
-        yield Progress(stream=f"Successfully built {short_id(image_id.removeprefix('sha256:'))}\n")
-        for name in names:
-            yield Progress(stream=f"Successfully tagged {name}\n")
+        return order
 
-    def _executor(self, file: language.Dockerfile, context: Tree) -> StepExecutor:
+    def _executor(self, file: language.Dockerfile, views: Views) -> StepExecutor:
+        ground, images = self._ground, self._images
+        words = Words(file.escape, self._request.arguments)
         return StepExecutor(
             request=self._request,
-            escape=file.escape,
-            context=context,
-            images=self._images,
-            cache=self._ground.cache,
-            containers=self._containers,
-            tasks=self._ground.tasks,
-            offload=self._ground.offload,
-            clock=self._ground.clock,
+            words=words,
+            commands=Commands(
+                request=self._request,
+                images=images,
+                containers=self._containers,
+                offload=ground.offload,
+            ),
+            filling=Filling(
+                words=words,
+                views=views,
+                files=StageFiles(images, ground.tasks, ground.offload),
+                images=images,
+                offload=ground.offload,
+                clock=ground.clock,
+            ),
+            images=images,
+            cache=ground.cache,
+            offload=ground.offload,
+            clock=ground.clock,
         )
 
     async def _find_image(self, reference: str, platform: str) -> BuildState:
-        wanted = platform or self._request.platform
+        wanted = platform or "".join(self._request.platforms[:1])
         found = self._found.get((reference, wanted))
         if found is None:
             image = await self._bases.find(
-                reference, wanted, self._pulled, pulls=self._request.pulls_always
+                reference, wanted, self._tell_pull, pulls=self._request.pulls_always
             )
             found = await self._ground.offload(self._images.base, image)
             self._found[reference, wanted] = found
         return found
+
+    def _tell_pull(self, progress: Progress) -> None:
+        self._told.put_nowait(BasePulled(progress=progress))
 
     def _scratch(self) -> BuildState:
         return BuildState(
@@ -260,34 +256,3 @@ class _Build:
             values[f"{kind}ARCH"] = self._ground.architecture
             values[f"{kind}VARIANT"] = ""
         return values
-
-
-async def _transcript(
-    solver: Solver[PlannedStep, Built],
-    order: list[Vertex[PlannedStep]],
-    file: language.Dockerfile,
-) -> AsyncIterator[str]:
-    """What is said, in the order of the steps, though they may run in another."""
-    shown = [each for each in order if each.label]
-    total = len(shown) + len(file.arguments)
-    for number, argument in enumerate(file.arguments, 1):
-        yield f"Step {number}/{total} : {argument.text}\n"
-    solving = own_task(solver.solve(order))
-    try:
-        for number, vertex in enumerate(shown, len(file.arguments) + 1):
-            if solver.failed is not None and solver.failed is not vertex and not vertex.is_told:
-                continue
-            yield f"Step {number}/{total} : {vertex.label}\n"
-            while (text := await vertex.told.get()) is not None:
-                yield text
-            if vertex is solver.failed:
-                break
-        await asyncio.wait([solving])
-    finally:
-        if not solving.done():
-            solving.cancel()
-            await asyncio.wait([solving])
-
-
-def _listed(names: list[str]) -> str:
-    return "[" + " ".join(names) + "]"

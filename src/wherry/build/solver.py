@@ -9,17 +9,20 @@ the same key never runs twice at once, whoever builds: who comes second waits, a
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from wherry.kit.aio import KeyedLock
+from wherry.model.builds import StepEnded, StepPlanned, StepSaid, StepStarted
 
 R = TypeVar("R")
 S = TypeVar("S")
 Step = TypeVar("Step", contravariant=True)
+StepEvent = StepPlanned | StepStarted | StepSaid | StepEnded
 
-Tell = Callable[[str], None]
-"""Takes what a step says while it runs."""
+Tell = Callable[[str, bool], None]
+"""Takes what a step says while it runs, and whether those are its command's own words."""
+TellEvent = Callable[[StepEvent], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -30,10 +33,9 @@ class Vertex(Generic[S]):
     parent: "Vertex[S] | None" = None
     sources: tuple["Vertex[S]", ...] = ()
     label: str = ""
-    told: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
-    """What it says; None at its end."""
-    is_told: bool = False
-    """Whether it came to its end, good or bad."""
+    stage: str = ""
+    line: int = 0
+    is_metadata: bool = False
 
 
 class Executor(Protocol[Step, R]):
@@ -53,18 +55,26 @@ class Executor(Protocol[Step, R]):
         """Do it."""
         ...
 
-    def told(self, result: R) -> str:
-        """The last thing that is said of a step."""
+    def name(self, result: R) -> str:
+        """What a result is called, where it has a name."""
         ...
 
 
 class Solver(Generic[S, R]):
     """Solves one target."""
 
-    def __init__(self, executor: Executor[S, R], running: KeyedLock, *, at_once: int = 4) -> None:
+    def __init__(
+        self,
+        executor: Executor[S, R],
+        running: KeyedLock,
+        tell: TellEvent = lambda event: None,
+        *,
+        at_once: int = 4,
+    ) -> None:
         """`running` is shared by all builds."""
         self._executor = executor
         self._running = running
+        self._tell = tell
         self._slots = asyncio.Semaphore(at_once)
         self._results: dict[Vertex[S], asyncio.Task[R]] = {}
         self.failed: Vertex[S] | None = None
@@ -76,43 +86,61 @@ class Solver(Generic[S, R]):
 
         What the first step that failed raised is `failure`; the others are cancelled then.
         """
+        numbers = {vertex: number for number, vertex in enumerate(order)}
+        for vertex, number in numbers.items():
+            below = (*((vertex.parent,) if vertex.parent is not None else ()), *vertex.sources)
+            self._tell(
+                StepPlanned(
+                    number=number,
+                    label=vertex.label,
+                    stage=vertex.stage,
+                    line=vertex.line,
+                    is_metadata=vertex.is_metadata,
+                    needs=tuple(numbers[each] for each in below),
+                )
+            )
         with contextlib.suppress(ExceptionGroup):
             async with asyncio.TaskGroup() as group:
-                for vertex in order:
-                    self._results[vertex] = group.create_task(self._solved(vertex))
+                for vertex, number in numbers.items():
+                    self._results[vertex] = group.create_task(self._solved(vertex, number))
 
     def result(self, vertex: Vertex[S]) -> R:
         """What a solved vertex gave."""
         return self._results[vertex].result()
 
-    async def _solved(self, vertex: Vertex[S]) -> R:
+    async def _solved(self, vertex: Vertex[S], number: int) -> R:
+        parent = None if vertex.parent is None else await self._results[vertex.parent]
+        sources = [await self._results[each] for each in vertex.sources]
+        self._tell(StepStarted(number=number))
         try:
-            parent = None if vertex.parent is None else await self._results[vertex.parent]
-            sources = [await self._results[each] for each in vertex.sources]
             key = await self._executor.key(vertex.step, parent, sources)
             async with self._running.held(key or vertex):
-                result = await self._result(vertex, key, parent, sources)
-            vertex.told.put_nowait(self._executor.told(result))
-            return result
+                found = await self._executor.cached(key, vertex.step, parent) if key else None
+                result = found
+                if result is None:
+                    result = await self._run(vertex, number, key, parent, sources)
         except Exception as error:
             if self.failed is None:
                 self.failed, self.failure = vertex, error
+            self._tell(StepEnded(number=number, error=error))
             raise
-        finally:
-            vertex.is_told = True
-            vertex.told.put_nowait(None)
-
-    async def _result(
-        self, vertex: Vertex[S], key: str, parent: R | None, sources: Sequence[R]
-    ) -> R:
-        found = await self._executor.cached(key, vertex.step, parent) if key else None
-        if found is not None:
-            vertex.told.put_nowait(" ---> Using cache\n")
-            return found
-        async with self._slots:
-            return await self._executor.run(
-                key, vertex.step, parent, sources, vertex.told.put_nowait
+        self._tell(
+            StepEnded(
+                number=number,
+                was_cached=found is not None,
+                image_id=self._executor.name(result),
             )
+        )
+        return result
+
+    async def _run(
+        self, vertex: Vertex[S], number: int, key: str, parent: R | None, sources: Sequence[R]
+    ) -> R:
+        def tell(text: str, is_output: bool) -> None:
+            self._tell(StepSaid(number=number, text=text, is_output=is_output))
+
+        async with self._slots:
+            return await self._executor.run(key, vertex.step, parent, sources, tell)
 
 
 def needed(target: Vertex[S]) -> list[Vertex[S]]:

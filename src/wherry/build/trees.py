@@ -1,190 +1,209 @@
-"""Files that COPY and ADD take: found below a descriptor, named by content, written as a tar."""
+"""Files that COPY and ADD take: found by name, told apart by content, read as an archive.
+
+A *tree* is where they are: a directory that is open (`directory_trees`), or a tar that was never
+unpacked (`tar_trees`). Links lead where they would lead if the tree's root were all there is. A
+*view* is a tree seen through patterns: what `.dockerignore` leaves out is not there.
+"""
 
 import hashlib
-import os
 import posixpath
 import re
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from wherry.kit.path_patterns import BadPattern, Ignore, matches_path, segment_pattern
-from wherry.linux.files import open_in_root
 from wherry.model.errors import InvalidValue
-from wherry.snapshots import TarEntry, TarReader
+from wherry.snapshots import HARD_LINK, SYMLINK, Archive, TarEntry
 
-_CHUNK = 1 << 20
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WILDCARDS = frozenset("*?[")
+_NOTHING = Ignore(())
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """Where files come from: a root that is open, and what is not seen of it."""
+class Place:
+    """What a path leads to."""
 
-    root: int
-    ignore: Ignore
-
-
-def found(tree: Tree, source: str) -> list[str]:
-    """The paths that a source stands for, relative to the root. Raises: InvalidValue."""
-    clean = posixpath.normpath("/" + source).lstrip("/")
-    if not _WILDCARDS & set(clean):
-        paths = [clean] if _is_there(tree, clean) else []
-    else:
-        paths = sorted(_matching(tree, clean.split("/")))
-    if not paths:
-        raise InvalidValue(
-            "COPY failed: file not found in build context or excluded by .dockerignore: "
-            f"stat {clean}: file does not exist"
-        )
-    return paths
+    path: str
+    """Where it really is, through no link; empty for the root."""
+    is_directory: bool
 
 
-def _is_there(tree: Tree, path: str) -> bool:
-    if path and tree.ignore.excludes(path) and not _is_directory(tree, path):
-        return False
-    try:
-        os.close(open_in_root(tree.root, path or ".", os.O_PATH))
-    except OSError:
-        return False
-    return True
+class Tree(Protocol):
+    """Files below a root; every method may block, and be called from any thread."""
+
+    def lookup(self, path: str) -> Place | None:
+        """What a path leads to, links followed as if the root were `/`; None for nothing."""
+        ...
+
+    def names(self, place: Place) -> Sequence[str]:
+        """What a directory has."""
+        ...
+
+    def entries(self, place: Place) -> Archive:
+        """What is at a place: itself as `.`, then all that is in it; owners as they are."""
+        ...
 
 
-def _is_directory(tree: Tree, path: str) -> bool:
-    try:
-        os.close(open_in_root(tree.root, path, os.O_PATH | os.O_DIRECTORY))
-    except OSError:
-        return False
-    return True
+class View:
+    """A tree without what patterns leave out."""
+
+    def __init__(self, tree: Tree, ignore: Ignore = _NOTHING) -> None:
+        self._tree = tree
+        self._ignore = ignore
+
+    def found(self, source: str) -> list[str]:
+        """The paths that a source stands for, relative to the root. Raises: InvalidValue."""
+        clean = posixpath.normpath("/" + source).lstrip("/")
+        if not _WILDCARDS & set(clean):
+            paths = [clean] if self._shows(clean) else []
+        else:
+            paths = sorted(self._matching(clean.split("/")))
+        if not paths:
+            raise InvalidValue(
+                "COPY failed: file not found in build context or excluded by .dockerignore: "
+                f"stat {clean}: file does not exist"
+            )
+        return paths
+
+    def place(self, path: str) -> Place:
+        """What a path leads to that `found` gave. Raises: InvalidValue, when it went away."""
+        place = self._tree.lookup(path)
+        if place is None:
+            raise InvalidValue(f"{path}: no such file or directory")
+        return place
+
+    def entries(self, place: Place, excluded: Sequence[str] = ()) -> Archive:
+        """What is at a place and is seen, and not left out by `--exclude` either."""
+        if not place.is_directory or not (self._ignore or excluded):
+            return self._tree.entries(place)
+        return _Selection(self._tree, place, self._ignore, excluded)
+
+    def digest(self, path: str, excluded: Sequence[str] = ()) -> str:
+        """A name for what is at a path: names, kinds, permissions, owners, content; no times.
+
+        Raises: OSError, InvalidValue.
+        """
+        archive = self.entries(self.place(path), excluded)
+        digest = hashlib.sha256()
+        for entry in archive:
+            said = (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.link)
+            digest.update(repr((*said, sorted(entry.xattrs.items()), entry.size)).encode())
+            while archive.remaining:
+                digest.update(archive.read_content())
+        return digest.hexdigest()
+
+    def _shows(self, path: str) -> bool:
+        place = self._tree.lookup(path)
+        if place is None:
+            return False
+        # A directory that is left out may have something in it that is not.
+        return place.is_directory or not path or not self._ignore.excludes(path)
+
+    def _matching(self, segments: list[str]) -> list[str]:
+        paths = [""]
+        for index, segment in enumerate(segments):
+            try:
+                pattern = segment_pattern(segment)
+            except BadPattern as problem:
+                raise InvalidValue(str(problem)) from None
+            is_last = index == len(segments) - 1
+            paths = [
+                full
+                for path in paths
+                for full in self._below(path, segment, pattern)
+                if is_last or self._is_directory(full)
+            ]
+        return [path for path in paths if not self._ignore.excludes(path)]
+
+    def _below(self, path: str, segment: str, pattern: "re.Pattern[str] | str") -> list[str]:
+        prefix = f"{path}/" if path else ""
+        if isinstance(pattern, str):
+            return [prefix + segment] if self._shows(prefix + segment) else []
+        place = self._tree.lookup(path)
+        names = self._tree.names(place) if place is not None and place.is_directory else ()
+        return [prefix + name for name in names if pattern.fullmatch(name)]
+
+    def _is_directory(self, path: str) -> bool:
+        place = self._tree.lookup(path)
+        return place is not None and place.is_directory
 
 
-def _matching(tree: Tree, segments: list[str]) -> list[str]:
-    paths = [""]
-    for index, segment in enumerate(segments):
+class _Selection:
+    """The entries of a directory that patterns leave in."""
+
+    def __init__(self, tree: Tree, place: Place, ignore: Ignore, excluded: Sequence[str]) -> None:
+        self._tree = tree
+        self._place = place
+        self._ignore = ignore
+        self._excluded = excluded
+        self._whole = tree.entries(place)
+        self._present = self._whole
+
+    def __iter__(self) -> Iterator[TarEntry]:
+        taken: set[bytes] = set()
+        for entry in self._whole:
+            if self._is_left_out(entry.path):
+                continue
+            taken.add(entry.path)
+            if entry.kind == HARD_LINK and entry.link not in taken:
+                yield from self._apart(entry.path)
+            else:
+                yield entry
+
+    def _apart(self, path: bytes) -> Iterator[TarEntry]:
+        """A file whose first name is left out."""
+        full = posixpath.join(self._place.path, path.decode(errors="surrogateescape"))
+        self._present = self._tree.entries(Place(full, is_directory=False))
+        for entry in self._present:
+            entry.path = path
+            yield entry
+        self._present = self._whole
+
+    def read_content(self, most: int = 1 << 20) -> "memoryview | bytes":
+        """The next bytes of the present entry's content."""
+        return self._present.read_content(most)
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes of the present entry's content were not read yet."""
+        return self._present.remaining
+
+    def _is_left_out(self, path: bytes) -> bool:
+        if path == b".":
+            return False
+        shown = path.decode(errors="surrogateescape")
         try:
-            pattern = segment_pattern(segment)
+            return self._ignore.excludes(posixpath.join(self._place.path, shown)) or any(
+                matches_path(pattern, shown) or matches_path(pattern, posixpath.basename(shown))
+                for pattern in self._excluded
+            )
         except BadPattern as problem:
             raise InvalidValue(str(problem)) from None
-        is_last = index == len(segments) - 1
-        following = []
-        for path in paths:
-            for name in _names(tree, path, segment, pattern):
-                full = f"{path}/{name}" if path else name
-                if is_last or _is_directory(tree, full):
-                    following.append(full)
-        paths = following
-    return [path for path in paths if not tree.ignore.excludes(path)]
 
 
-def _names(tree: Tree, path: str, segment: str, pattern: "re.Pattern[str] | str") -> list[str]:
-    if isinstance(pattern, str):
-        return [segment] if _is_there(tree, f"{path}/{segment}" if path else segment) else []
-    directory = open_in_root(tree.root, path or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        return [name for name in os.listdir(directory) if pattern.fullmatch(name)]
-    finally:
-        os.close(directory)
+class Renamed:
+    """Entries on their way to a target: under another name, with other permissions."""
 
-
-def content_digest(tree: Tree, path: str, excluded: tuple[str, ...]) -> str:
-    """A name for what is under a path: names, kinds, permissions, owners and content; no times.
-
-    Raises: OSError, InvalidValue.
-    """
-    digest = hashlib.sha256()
-    top = open_in_root(tree.root, path or ".", os.O_PATH)
-    try:
-        real = os.readlink(f"/proc/self/fd/{top}")
-        base = os.readlink(f"/proc/self/fd/{tree.root}")
-        state = os.fstat(top)
-    finally:
-        os.close(top)
-    inside = posixpath.relpath(real, base) if real.startswith(base) else path
-    waiting = [(inside if inside != "." else "", "")]
-    if not stat.S_ISDIR(state.st_mode):
-        _add_file(digest, tree, path, "", state)
-        return digest.hexdigest()
-    while waiting:
-        place, name = waiting.pop()
-        directory = open_in_root(tree.root, place or ".", _DIRECTORY)
-        try:
-            state = os.fstat(directory)
-            digest.update(f"d {name!r} {state.st_mode} {state.st_uid} {state.st_gid}\n".encode())
-            for each in sorted(os.listdir(directory), reverse=True):
-                full = f"{place}/{each}" if place else each
-                shown = f"{name}/{each}" if name else each
-                entry = os.stat(each, dir_fd=directory, follow_symlinks=False)
-                if stat.S_ISDIR(entry.st_mode):
-                    waiting.append((full, shown))
-                elif not is_left_out(tree, full, shown, excluded):
-                    _add_file(digest, tree, full, shown, entry)
-        finally:
-            os.close(directory)
-    return digest.hexdigest()
-
-
-def is_left_out(tree: Tree, path: str, shown: str, excluded: tuple[str, ...]) -> bool:
-    """Whether `.dockerignore` or `--exclude` leaves a path out. Raises: InvalidValue."""
-    try:
-        return tree.ignore.excludes(path) or any(
-            matches_path(pattern, shown) or matches_path(pattern, posixpath.basename(shown))
-            for pattern in excluded
-        )
-    except BadPattern as problem:
-        raise InvalidValue(str(problem)) from None
-
-
-def _add_file(
-    digest: "hashlib._Hash", tree: Tree, path: str, shown: str, state: os.stat_result
-) -> None:
-    digest.update(f"f {shown!r} {state.st_mode} {state.st_uid} {state.st_gid}\n".encode())
-    if stat.S_ISLNK(state.st_mode):
-        parent = open_in_root(tree.root, posixpath.dirname(path) or ".", os.O_PATH)
-        try:
-            digest.update(os.fsencode(os.readlink(posixpath.basename(path), dir_fd=parent)))
-        finally:
-            os.close(parent)
-    elif stat.S_ISREG(state.st_mode):
-        file = open_in_root(tree.root, path, os.O_RDONLY)
-        with open(file, "rb", buffering=0) as content:
-            while piece := content.read(_CHUNK):
-                digest.update(piece)
-
-
-class CopiedTar(TarReader):
-    """A tar whose entries are changed on their way: left out, or given other permissions."""
-
-    def __init__(
-        self,
-        source: "object",
-        *,
-        tree: Tree,
-        origin: str,
-        prefix: str,
-        excluded: tuple[str, ...] = (),
-        mode: int | None = None,
-    ) -> None:
-        """`origin`: where the tar's root is in the tree; `prefix`: what names begin with."""
-        super().__init__(source)  # type: ignore[arg-type]
-        self._tree = tree
-        self._origin = origin
-        self._prefix = prefix
-        self._excluded = excluded
+    def __init__(self, archive: Archive, *, name: str = "", mode: int | None = None) -> None:
+        """`name` is that of a single file; empty for a directory, whose parts keep theirs."""
+        self._archive = archive
+        self._name = name.encode(errors="surrogateescape")
         self._mode = mode
 
     def __iter__(self) -> Iterator[TarEntry]:
-        for entry in super().__iter__():
-            name = os.fsdecode(entry.path).strip("/")
-            shown = name.removeprefix(self._prefix).strip("/") if self._prefix else name
-            full = posixpath.join(self._origin, shown) if shown not in ("", ".") else self._origin
-            if shown not in ("", ".") and self._is_hidden(full, shown):
-                continue
-            if self._mode is not None and entry.kind != b"2":
+        for entry in self._archive:
+            if self._name:
+                entry.path = self._name
+            if self._mode is not None and entry.kind != SYMLINK:
                 entry.mode = self._mode
             yield entry
 
-    def _is_hidden(self, full: str, shown: str) -> bool:
-        if not self._tree.ignore and not self._excluded:
-            return False
-        return is_left_out(self._tree, full, shown, self._excluded)
+    def read_content(self, most: int = 1 << 20) -> "memoryview | bytes":
+        """The next bytes of the present entry's content."""
+        return self._archive.read_content(most)
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes of the present entry's content were not read yet."""
+        return self._archive.remaining

@@ -3,11 +3,10 @@
 The room `build` is imported when somebody builds for the first time.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
-from wherry.build import BuildCache
+from wherry.build import BuildCache, BuildPorts
 from wherry.engine.containers.create import CreateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.events import EventLog
@@ -17,7 +16,7 @@ from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.kit.durations import read_duration
 from wherry.kit.streams import Unframer
-from wherry.model.builds import BuildRequest, CacheRecord
+from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CacheRecord
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import FeatureMissing, ImageNotFound, InvalidValue
 from wherry.model.ids import ContainerId
@@ -37,16 +36,38 @@ class Bases(Protocol):
     """Finds what builds begin with."""
 
     async def find(
-        self, reference: str, platform: str, told: "asyncio.Queue[Progress]", *, pulls: bool
+        self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
     ) -> Image: ...
 
 
 class ImageBuilder(Protocol):
     """The room `build`, once it is wanted."""
 
-    def build(
+    def build_tar(
         self, request: BuildRequest, context: AsyncIterator[bytes], bases: Bases
-    ) -> AsyncIterator[Progress]: ...
+    ) -> AsyncIterator[BuildEvent]: ...
+    def build(
+        self, request: BuildRequest, ports: BuildPorts, bases: Bases
+    ) -> AsyncIterator[BuildEvent]: ...
+
+
+class CredentialSource(Protocol):
+    """Credentials for registries, asked for when they are needed."""
+
+    async def of(self, domain: str) -> Credentials:
+        """Those for a registry's domain (`docker.io` for Docker Hub); ANONYMOUS for none."""
+        ...
+
+
+class GivenCredentials:
+    """Credentials that came with the request, by the names that clients keep them under."""
+
+    def __init__(self, given: Mapping[str, Credentials]) -> None:
+        self._given = given
+
+    async def of(self, domain: str) -> Credentials:
+        """Those for a registry's domain."""
+        return self._given.get(_HUB if domain == "docker.io" else domain, ANONYMOUS)
 
 
 class Builds:
@@ -72,23 +93,36 @@ class Builds:
         self._offload = offload
         self._clock = clock
 
-    async def build(
+    def build(
         self,
         request: BuildRequest,
         context: AsyncIterator[bytes],
         credentials: Mapping[str, Credentials],
-    ) -> AsyncIterator[Progress]:
-        """Build an image. Raises (while iterating): see `BuildService.build`."""
+    ) -> AsyncIterator[BuildEvent]:
+        """Build from a tar. Raises (while iterating): see `BuildService.build_tar`."""
+        bases = _Bases(self._store, self._registries, GivenCredentials(credentials))
+        return self._published(self._made_builder().build_tar(request, context, bases))
+
+    def solve(
+        self, request: BuildRequest, ports: BuildPorts, credentials: CredentialSource
+    ) -> AsyncIterator[BuildEvent]:
+        """Build from what a session offers. Raises (while iterating): see `BuildService.build`."""
+        bases = _Bases(self._store, self._registries, credentials)
+        return self._published(self._made_builder().build(request, ports, bases))
+
+    def _made_builder(self) -> ImageBuilder:
         if self._builder is None:
             self._builder = self._make_builder()
-        bases = _Bases(self._store, self._registries, credentials)
-        async for progress in self._builder.build(request, context, bases):
-            if progress.built:
-                image = self._store.resolve(progress.built)
-                for name in request.names:
-                    familiar = parse(name).with_default_tag().familiar
-                    self._events.image("tag", image.id, familiar, image)
-            yield progress
+        return self._builder
+
+    async def _published(self, events: AsyncIterator[BuildEvent]) -> AsyncIterator[BuildEvent]:
+        """Events of a build; what it named is an event of the engine's too."""
+        async for event in events:
+            if isinstance(event, BuildDone) and event.image_id:
+                image = self._store.resolve(event.image_id)
+                for name in event.names:
+                    self._events.image("tag", image.id, name, image)
+            yield event
 
     async def cache(self) -> Sequence[CacheRecord]:
         """What later builds may use again."""
@@ -124,14 +158,14 @@ class _Bases:
         self,
         store: ImageStore,
         registries: RegistryVerbs,
-        credentials: Mapping[str, Credentials],
+        credentials: CredentialSource,
     ) -> None:
         self._store = store
         self._registries = registries
         self._credentials = credentials
 
     async def find(
-        self, reference: str, platform: str, told: "asyncio.Queue[Progress]", *, pulls: bool
+        self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
     ) -> Image:
         """An image that is here, or that is pulled. Raises: as a pull."""
         name = parse(reference)
@@ -146,14 +180,13 @@ class _Bases:
                     image.architecture,
                 ]:
                     return image
-        domain = _HUB if name.domain == "docker.io" else name.domain
         async for progress in self._registries.pull(
             name.with_default_tag().familiar,
             platform=platform,
-            credentials=self._credentials.get(domain, ANONYMOUS),
+            credentials=await self._credentials.of(name.domain),
             pulls_all_tags=False,
         ):
-            told.put_nowait(progress)
+            tell(progress)
         return self._store.resolve(reference)
 
 
@@ -168,7 +201,7 @@ class StepContainers:
         """A container of an image that need not be recorded."""
         return (await self._creating(spec, image=image)).container_id
 
-    async def run(self, container_id: ContainerId, tell: Callable[[str], None]) -> int:
+    async def run(self, container_id: ContainerId, tell: Callable[[str, bool], None]) -> int:
         """Start it and pass on what it writes; its exit code."""
         stream = await self._verbs.attach(
             container_id, AttachRequest(wants_stdout=True, wants_stderr=True)
@@ -179,7 +212,7 @@ class StepContainers:
             unframer = Unframer()
             while data := await stream.read():
                 for _stream, payload in unframer.feed(data):
-                    tell(payload.decode(errors="replace"))
+                    tell(payload.decode(errors="replace"), True)
             return (await ended).exit_code
         finally:
             await stream.close()

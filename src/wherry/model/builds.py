@@ -1,15 +1,47 @@
-"""Builds: what is asked for, whichever door it came by."""
+"""Builds: what is asked for, whichever door it came by, and what is told while it is done."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from wherry.model.limits import Limits
 from wherry.model.networks import NetworkMode
+from wherry.model.outcomes import Progress
+
+
+class OutputKind(Enum):
+    """What becomes of a result. The values are BuildKit's words."""
+
+    IMAGE = "image"
+    """It is kept here, under its names, and pushed where `push` is said."""
+    LOCAL = "local"
+    TAR = "tar"
+    OCI = "oci"
+    DOCKER = "docker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOutput:
+    """One `--output`."""
+
+    kind: OutputKind
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """As BuildKit has them: `name`, `push`, `compression`, `tar`, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheStore:
+    """One `--cache-from` or `--cache-to`."""
+
+    kind: str
+    """`inline`, `registry` or `local`."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """`ref` of a registry; `src` or `dest` of a directory; `mode` of an export."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
-    """A build of one target for one platform; its context comes beside it, as a tar."""
+    """A build of one target. Where its files and secrets come from stands beside it (`ports`)."""
 
     dockerfile: str = "Dockerfile"
     """Where it is in the context."""
@@ -20,17 +52,121 @@ class BuildRequest:
     arguments: Mapping[str, str | None] = field(default_factory=dict)
     """None: mentioned without a value."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    platform: str = ""
+    platforms: tuple[str, ...] = ()
+    """None: the engine's own."""
     uses_cache: bool = True
+    uncached_stages: tuple[str, ...] = ()
+    """Stages that are built anew (`--no-cache-filter`)."""
     pulls_always: bool = False
     is_quiet: bool = False
     keeps_containers: bool = False
     """Leave the containers of RUN steps behind (`--rm=false`)."""
+    squashes: bool = False
+    """One layer for all that the build adds to its base (`--squash`)."""
+    entitlements: frozenset[str] = frozenset()
+    """What RUN may be granted: `network.host`, `security.insecure`."""
+    outputs: tuple[BuildOutput, ...] = (BuildOutput(kind=OutputKind.IMAGE),)
+    cache_imports: tuple[CacheStore, ...] = ()
+    cache_exports: tuple[CacheStore, ...] = ()
     network: NetworkMode = field(default_factory=NetworkMode)
     extra_hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     shm_bytes: int = 0
     cgroup_parent: str = ""
+
+
+# -- what is told ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerfileRead:
+    """The first event: the file is there and understood."""
+
+    name: str
+    arguments: tuple[str, ...]
+    """ARG before the first FROM, as written: they are no steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPlanned:
+    """A step of the graph; told for all of them before the first one begins."""
+
+    number: int
+    """From zero, in an order that has each step behind what it needs."""
+    label: str
+    """The instruction as it was written; empty for a step that nobody wrote."""
+    stage: str
+    """The stage's name, or its number; empty for what belongs to none."""
+    line: int
+    """In the Dockerfile; zero for what is not in it."""
+    is_metadata: bool
+    """It changes what the image says, and no file."""
+    needs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """A step that looks whether it was done before, and runs if it was not."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSaid:
+    """What a step's command wrote, or what is told of it."""
+
+    number: int
+    text: str
+    is_output: bool = True
+    """The command's own words; False for what the classic builder says of its containers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnded:
+    """A step came to its end."""
+
+    number: int
+    was_cached: bool = False
+    error: Exception | None = None
+    image_id: str = ""
+    """What is there after it; empty where it failed or made nothing that has a name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildWarned:
+    """Something that a build does all the same."""
+
+    text: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasePulled:
+    """A base image on its way here."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildDone:
+    """The last event of a build that succeeded."""
+
+    image_id: str
+    """The configuration's digest; empty where no image was made."""
+    names: tuple[str, ...] = ()
+    """As people write them, with their tags."""
+
+
+BuildEvent = (
+    DockerfileRead
+    | StepPlanned
+    | StepStarted
+    | StepSaid
+    | StepEnded
+    | BuildWarned
+    | BasePulled
+    | BuildDone
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from wherry.snapshots.tar_reader import (
     HARD_LINK,
     REGULAR,
     SYMLINK,
+    Archive,
     Readable,
     TarEntry,
     TarReader,
@@ -29,6 +30,7 @@ from wherry.snapshots.tar_reader import (
 from wherry.snapshots.tar_writer import END as TAR_END
 from wherry.snapshots.tar_writer import header as tar_header
 from wherry.snapshots.tar_writer import padding as tar_padding
+from wherry.snapshots.tree_reader import TreeReader
 from wherry.snapshots.unpack import UnpackRules, unpack_tar
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "REGULAR",
     "SYMLINK",
     "TAR_END",
+    "Archive",
     "CommittedLayer",
     "Compression",
     "LayerCounts",
@@ -47,6 +50,7 @@ __all__ = [
     "StagedLayer",
     "TarEntry",
     "TarReader",
+    "TreeReader",
     "UnpackRules",
     "Writable",
     "chain_id",

@@ -36,8 +36,8 @@ from wherry.snapshots.tar_reader import (
     HARD_LINK,
     REGULAR,
     SYMLINK,
+    Archive,
     TarEntry,
-    TarReader,
     check_sparse,
 )
 
@@ -60,7 +60,7 @@ class LayerCounts:
 
 
 def apply_tar(
-    archive: TarReader,
+    archive: Archive,
     root: int,
     *,
     lowers: Sequence[int] = (),
@@ -155,7 +155,7 @@ class TreeWriter:
         """Let go of the tree's descriptors."""
         self._tree.close()
 
-    def add(self, entry: TarEntry, archive: TarReader) -> None:
+    def add(self, entry: TarEntry, archive: Archive) -> None:
         """Make what one entry says."""
         self.counts.entries += 1
         self._tree.begin_entry()
@@ -195,7 +195,7 @@ class TreeWriter:
 
     # -- one entry ---------------------------------------------------------------------------
 
-    def _add_file(self, parent: int, name: bytes, entry: TarEntry, archive: TarReader) -> None:
+    def _add_file(self, parent: int, name: bytes, entry: TarEntry, archive: Archive) -> None:
         mode = entry.mode
         try:
             file = os.open(name, _NEW_FILE, mode & 0o777, dir_fd=parent)
@@ -344,13 +344,13 @@ class TreeWriter:
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
 
 
-def _write_all(file: int, chunk: memoryview) -> None:
+def _write_all(file: int, chunk: memoryview | bytes) -> None:
     written = os.write(file, chunk)
     while written < len(chunk):
         written += os.write(file, chunk[written:])
 
 
-def _write_sparse(file: int, entry: TarEntry, archive: TarReader) -> None:
+def _write_sparse(file: int, entry: TarEntry, archive: Archive) -> None:
     check_sparse(entry)
     for offset, length in entry.sparse or ():
         os.lseek(file, offset, os.SEEK_SET)

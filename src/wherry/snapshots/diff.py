@@ -29,7 +29,7 @@ from wherry.snapshots.tar_reader import (
 from wherry.snapshots.tar_writer import END, header, padding, sparse_map
 
 _CHUNK = 1 << 20
-_KINDS = {
+KINDS = {
     stat.S_IFREG: REGULAR,
     stat.S_IFDIR: DIRECTORY,
     stat.S_IFLNK: SYMLINK,
@@ -180,10 +180,10 @@ class _Packer:
         if any(each in attributes for each in _REDIRECTS):
             raise StepFailed(f"pack directory {shown(path)}", "overlayfs moved it by reference")
         named = self._named(path)
-        entry = _entry(
+        entry = entry_of(
             DIRECTORY, named.rstrip(b"/") + b"/" if named else b"./", os.fstat(directory)
         )
-        entry.xattrs = _kept(attributes, lambda name: xattrs.get(directory, name))
+        entry.xattrs = kept_attributes(attributes, lambda name: xattrs.get(directory, name))
         self._write(entry)
         self.counts.directories += 1
         if xattrs.OVERLAY_OPAQUE in attributes and (
@@ -192,14 +192,14 @@ class _Packer:
             self._whiteout(path + b"/" + OPAQUE_MARKER if path else OPAQUE_MARKER)
 
     def _add(self, directory: int, name: bytes, path: bytes, state: os.stat_result) -> None:
-        kind = _KINDS.get(stat.S_IFMT(state.st_mode))
+        kind = KINDS.get(stat.S_IFMT(state.st_mode))
         if kind is None:
             return  # a socket: no archive can hold one, and nobody listens on it
         if kind == CHARACTER_DEVICE and state.st_rdev == 0:
             parent, slash, _ = path.rpartition(b"/")
             self._whiteout(parent + slash + WHITEOUT_PREFIX + name)
             return
-        entry = _entry(kind, path, state)
+        entry = entry_of(kind, path, state)
         first = self._first_names.get((state.st_dev, state.st_ino))
         if first is not None:
             entry.kind, entry.link, entry.size = HARD_LINK, first, 0
@@ -211,7 +211,9 @@ class _Packer:
         attributes = xattrs.list_at(directory, name)
         if any(each in attributes for each in _REDIRECTS):
             raise StepFailed(f"pack {shown(path)}", "overlayfs holds its data by reference")
-        entry.xattrs = _kept(attributes, lambda each: xattrs.get_at(directory, name, each))
+        entry.xattrs = kept_attributes(
+            attributes, lambda each: xattrs.get_at(directory, name, each)
+        )
         if kind == REGULAR:
             self._add_file(directory, name, entry)
             return
@@ -233,7 +235,7 @@ class _Packer:
             entry.size = state.st_size
             pieces: tuple[tuple[int, int], ...] = ((0, state.st_size),)
             if state.st_blocks * 512 < state.st_size:
-                pieces = tuple(_data_in(file, state.st_size))
+                pieces = tuple(data_in(file, state.st_size))
             if sum(length for _offset, length in pieces) < state.st_size:
                 # GNU tar takes an empty map for an empty file.
                 entry.sparse = pieces or ((state.st_size, 0),)
@@ -293,7 +295,8 @@ def is_empty(directory: int, name: bytes, state: os.stat_result) -> bool:
         os.close(opened)
 
 
-def _entry(kind: bytes, path: bytes, state: os.stat_result) -> TarEntry:
+def entry_of(kind: bytes, path: bytes, state: os.stat_result) -> TarEntry:
+    """An entry that says what stat(2) says."""
     is_device = kind in (CHARACTER_DEVICE, BLOCK_DEVICE)
     return TarEntry(
         kind,
@@ -313,7 +316,7 @@ class _Getter(Protocol):
     def __call__(self, name: str, /) -> bytes | None: ...
 
 
-def _kept(attributes: list[str], get: _Getter) -> dict[str, bytes]:
+def kept_attributes(attributes: list[str], get: _Getter) -> dict[str, bytes]:
     """The attributes that a layer carries: capabilities, ACLs and users' own."""
     kept = {}
     for name in attributes:
@@ -325,7 +328,7 @@ def _kept(attributes: list[str], get: _Getter) -> dict[str, bytes]:
     return kept
 
 
-def _data_in(file: int, size: int) -> Iterator[tuple[int, int]]:
+def data_in(file: int, size: int) -> Iterator[tuple[int, int]]:
     """Offset and length of each piece that is not a hole (lseek(2), SEEK_DATA)."""
     end = 0
     while end < size:

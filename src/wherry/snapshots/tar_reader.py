@@ -62,13 +62,32 @@ class TarEntry:
     """With `sparse`: how long the file is, holes included."""
 
 
+class Archive(Protocol):
+    """Entries in order; the content of one is there until the next is asked for."""
+
+    def __iter__(self) -> Iterator[TarEntry]:
+        """Raises: ArchiveRefused; OSError."""
+        ...
+
+    def read_content(self, most: int = _CHUNK) -> "memoryview | bytes":
+        """The next bytes of the present entry's content; empty at its end."""
+        ...
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes of the present entry's content were not read yet."""
+        ...
+
+
 class TarReader:
-    """Entries of an archive, in order; the content of one is there until the next is asked for."""
+    """An archive that is a tar."""
 
     def __init__(self, source: Readable) -> None:
         self._source = source
         self._buffer = b""
         self._position = 0
+        self._taken = 0
+        """Bytes that the source has given."""
         self._remaining = 0
         """Bytes of the present entry's content that were not read yet."""
         self._padding = 0
@@ -98,6 +117,11 @@ class TarReader:
     def remaining(self) -> int:
         """How many bytes of the present entry's content were not read yet."""
         return self._remaining
+
+    @property
+    def offset(self) -> int:
+        """Where in the source's bytes the next byte of content is."""
+        return self._taken - len(self._buffer) + self._position
 
     # -- entries -----------------------------------------------------------------------------
 
@@ -233,12 +257,14 @@ class TarReader:
                 raise ArchiveRefused("tar archive is cut off")
             self._buffer = self._buffer[self._position :] + more
             self._position = 0
+            self._taken += len(more)
         self._position += BLOCK
         return self._buffer[self._position - BLOCK : self._position]
 
     def _refill(self) -> None:
         self._buffer = self._source.read(_CHUNK)
         self._position = 0
+        self._taken += len(self._buffer)
         if not self._buffer:
             raise ArchiveRefused("tar archive is cut off")
 

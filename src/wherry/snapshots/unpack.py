@@ -21,7 +21,7 @@ from wherry.operations import targets
 from wherry.snapshots.apply import LayerCounts, TreeWriter, refusal
 from wherry.snapshots.layer_names import clean, shown
 from wherry.snapshots.layer_tree import OPEN_DIRECTORY, state_of
-from wherry.snapshots.tar_reader import DIRECTORY, SYMLINK, TarEntry, TarReader
+from wherry.snapshots.tar_reader import DIRECTORY, SYMLINK, Archive, TarEntry
 
 _MOST_ATTEMPTS = 16
 
@@ -36,7 +36,7 @@ class UnpackRules:
     """A directory is never replaced by something else, nor the other way round."""
 
 
-def unpack_tar(archive: TarReader, root: int, place: bytes, rules: UnpackRules) -> LayerCounts:
+def unpack_tar(archive: Archive, root: int, place: bytes, rules: UnpackRules) -> LayerCounts:
     """Unpack an archive into a directory of a tree whose root is open.
 
     Raises: ArchiveRefused, InvalidValue; OSError.
@@ -143,7 +143,7 @@ class _LiveWriter(TreeWriter):
         super().__init__(tree)
         self._rules = rules
 
-    def add(self, entry: TarEntry, archive: TarReader) -> None:
+    def add(self, entry: TarEntry, archive: Archive) -> None:
         """Make what one entry says."""
         if self._rules.owner is not None:
             entry.uid, entry.gid = self._rules.owner

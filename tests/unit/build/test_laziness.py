@@ -5,10 +5,10 @@ import sys
 
 
 def test_the_builder_is_imported_at_the_first_build() -> None:
-    """The daemon's wiring brings the cache's table and nothing else of the room."""
+    """The daemon's wiring brings the cache's table and the protocols, nothing else of the room."""
     code = (
         "import sys, wherry.programs.wiring;"
         "print(*sorted(name for name in sys.modules if name.startswith('wherry.build.')))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["wherry.build.cache_table"]
+    assert ran.stdout.split() == ["wherry.build.cache_table", "wherry.build.ports"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from wherry.build.solver import Solver, Tell, Vertex, needed
+from wherry.build.solver import Solver, StepEvent, Tell, Vertex, needed
 from wherry.kit.aio import KeyedLock
+from wherry.model.builds import StepEnded, StepPlanned
 
 
 class StepBroke(Exception):
@@ -37,7 +38,7 @@ class FakeExecutor:
     ) -> str:
         """Wait where a test wants it."""
         self.ran.append(step)
-        tell(f"running {step}\n")
+        tell(f"running {step}\n", True)
         if step in self.begun:
             self.begun[step].set()
         if step in self.gates:
@@ -47,9 +48,9 @@ class FakeExecutor:
         self.kept[key] = key
         return key
 
-    def told(self, result: str) -> str:
+    def name(self, result: str) -> str:
         """The result."""
-        return f"made {result}\n"
+        return f"made {result}"
 
 
 def diamond() -> tuple[Vertex[str], Vertex[str], Vertex[str], Vertex[str]]:
@@ -79,12 +80,16 @@ async def test_each_vertex_runs_once_and_then_is_kept() -> None:
     """A diamond's bottom is shared; a second build runs nothing."""
     executor = FakeExecutor()
     for _build in range(2):
+        events: list[StepEvent] = []
         order = needed(diamond()[3])
-        solver = Solver[str, str](executor, KeyedLock())
+        solver = Solver[str, str](executor, KeyedLock(), events.append)
         await solver.solve(order)
         assert solver.result(order[-1]).endswith(">top")
     assert sorted(executor.ran) == ["bottom", "left", "right", "top"]
-    assert order[0].told.get_nowait() == " ---> Using cache\n"
+    assert [each.number for each in events[:4]] == [0, 1, 2, 3]
+    assert isinstance(events[3], StepPlanned)
+    assert events[3].needs == (1, 2)
+    assert all(each.was_cached for each in events if isinstance(each, StepEnded))
 
 
 async def test_what_is_independent_runs_at_the_same_time() -> None:
@@ -121,12 +126,14 @@ async def test_a_failure_stops_the_rest_and_is_told() -> None:
     """What needs the step that failed never runs, and what runs beside it is cancelled."""
     executor = FakeExecutor(breaks=frozenset({"right"}), gates={"left": asyncio.Event()})
     order = needed(diamond()[3])
-    solver = Solver[str, str](executor, KeyedLock())
+    events: list[StepEvent] = []
+    solver = Solver[str, str](executor, KeyedLock(), events.append)
     async with asyncio.timeout(20):
         await solver.solve(order)
     assert isinstance(solver.failure, StepBroke)
     assert solver.failed is order[2]
     assert "top" not in executor.ran
-    assert all(vertex.is_told for vertex in order[:3])
+    ended = [each for each in events if isinstance(each, StepEnded)]
+    assert [each.number for each in ended if each.error is not None] == [2]
     with pytest.raises(asyncio.CancelledError):
         solver.result(order[3])

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.routes.image_streams import stream_progress
+from wherry.api.translate.build_transcript import transcript
 from wherry.api.translate.builds import to_build_credentials, to_build_request
 
 
@@ -14,9 +15,8 @@ async def build(call: Call) -> web.StreamResponse:
     request = to_build_request(call)
     credentials = to_build_credentials(call.request.headers.get("X-Registry-Config", ""))
     with call.ended_by_farewell():
-        return await stream_progress(
-            call, call.services.builds.build(request, call.body_stream(), credentials)
-        )
+        events = call.services.builds.build(request, call.body_stream(), credentials)
+        return await stream_progress(call, transcript(events, is_quiet=request.is_quiet))
 
 
 ROUTES: Mapping[tuple[str, str], Handler] = {("POST", "/build"): build}

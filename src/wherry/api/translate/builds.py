@@ -33,7 +33,7 @@ def to_build_request(call: Call) -> BuildRequest:
         target=call.text("target"),
         arguments=_json(call, "buildargs", "error reading build args", _ARGUMENTS) or {},
         labels=_json(call, "labels", "error reading labels", _LABELS) or {},
-        platform=call.text("platform"),
+        platforms=tuple(each for each in call.text("platform").split(",") if each),
         uses_cache=not call.flag("nocache"),
         pulls_always=call.flag("pull"),
         is_quiet=call.flag("q"),
