@@ -121,7 +121,7 @@ def test_a_context_of_tls(configured: Engine, certificates: Certificates, tmp_pa
         (["-H", "fd://"], "no sockets found via socket activation"),
         (["--group", "nobody-s"], "group nobody-s not found"),
         (["--config-file", "/nowhere"], "No such file"),
-        (["--icc=false"], "--icc false is not there yet"),
+        (["--selinux-enabled"], "--selinux-enabled true is not there yet"),
     ],
 )
 def test_refused_starts(flags: list[str], sentence: str, tmp_path: Path) -> None:

@@ -115,7 +115,10 @@ def run_ruleset(commands: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """One entry of a map of a table of the inet family; key and value are as the kernel's."""
+    """One entry of a map of a table of the inet family; key and value are as the kernel's.
+
+    An entry of a set has no value.
+    """
 
     map_name: str
     key: bytes
@@ -130,6 +133,16 @@ def pack_port(port: int) -> bytes:
 def pack_address_port(address: IPv4Address | IPv6Address, port: int) -> bytes:
     """`ipv4_addr . inet_service`, or the same with an `ipv6_addr`."""
     return address.packed + port.to_bytes(2, "big") + bytes(2)
+
+
+def pack_address_protocol_port(
+    address: IPv4Address | IPv6Address, protocol: int, port: int
+) -> bytes:
+    """`ipv4_addr . inet_proto . inet_service`, or the same with an `ipv6_addr`.
+
+    Each part of a key is padded to four bytes.
+    """
+    return address.packed + bytes((protocol, 0, 0, 0)) + port.to_bytes(2, "big") + bytes(2)
 
 
 def unpack_port(data: bytes) -> int:

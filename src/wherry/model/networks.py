@@ -47,6 +47,7 @@ class PublishedPort:
     host_address: str
     """`0.0.0.0`, `::`, or one address."""
     host_port: int
+    """Zero: none; other hosts reach the port at the container's own address."""
 
 
 class NetworkModeKind(Enum):
@@ -108,6 +109,11 @@ class AddressRange:
         """Whether it is an IPv6 subnet."""
         return ":" in self.subnet
 
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if self.is_ipv6 else 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRequest:
@@ -119,8 +125,9 @@ class NetworkRequest:
     """Subnets that were named; a family without one gets one from the pools."""
     options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    has_ipv4: bool = True
-    has_ipv6: bool = False
+    has_ipv4: bool | None = None
+    """None: nothing was said."""
+    has_ipv6: bool | None = None
     is_internal: bool = False
     is_attachable: bool = False
     is_configuration: bool = False

@@ -17,6 +17,7 @@ from wherry.networks.network_table import MIGRATIONS, NetworkTable
 from wherry.networks.port_keeper import NetdKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.service import Networks
+from wherry.networks.settings import NetworkSettings
 
 __all__ = [
     "HOST_GATEWAY",
@@ -24,6 +25,7 @@ __all__ = [
     "AttachRequest",
     "NamespaceJobs",
     "NetdKeeper",
+    "NetworkSettings",
     "NetworkTable",
     "Networks",
     "PortKeeper",

@@ -335,10 +335,12 @@ class Attachments:
         way_out = attached.way_out
         if way_out is None:
             return
+        settings = self._made(way_out).settings
         wishes = published_ports.wishes_of(
             request.network,
             has_ipv6=host_bridge.has_ipv6(),
-            defaults=self._made(way_out).settings.host_addresses,
+            defaults=settings.host_addresses,
+            unled=settings.unled,
         )
         ports = await self._ports.reserve(
             request.container_id,
@@ -346,7 +348,10 @@ class Attachments:
             target=way_out.address or way_out.ipv6_address,
             wishes=wishes,
         )
-        published = published_ports.published_of(wishes, ports)
+        published = (
+            *published_ports.published_of(wishes, ports),
+            *published_ports.direct_of(request.network, settings.direct),
+        )
         attached.endpoints = [
             replace(each, published=published) if each is way_out else each
             for each in attached.endpoints
@@ -396,8 +401,11 @@ class Attachments:
         ways_out = [each.way_out for each in self._attached.values()]
         await self._offload(
             connections.publish_missing_ports,
-            self._bridges.table,
-            [each for each in ways_out if each is not None and each.published],
+            [
+                connections.publication(self._made(each).settings, each)
+                for each in ways_out
+                if each is not None and each.published
+            ],
             packet_filter=self._bridges.packet_filter,
         )
 

@@ -1,6 +1,5 @@
 """One bridge network with its addresses: what an endpoint on it gets and gives back."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
@@ -10,14 +9,10 @@ from wherry.model.ids import EndpointId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network
 from wherry.networks import connections
 from wherry.networks.address_pools import Address, AddressPool, mac_address_for
-from wherry.networks.definitions import BRIDGE_PREFIX, MTU, flag, number
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings, EndpointPlan
 from wherry.networks.mac_addresses import parse_mac_address
 from wherry.operations.plan import Plan
-
-BRIDGE_NAME_LENGTH = 12
-"""Digits of the network's id in `br-ID`, as Docker names its bridges."""
 
 
 class BridgeNetwork:
@@ -121,11 +116,7 @@ class BridgeNetwork:
         ]
 
     def _gateway(self, pool: AddressPool) -> str:
-        if self.settings.is_internal:
-            return ""
-        return next(
-            (str(each.ip) for each in self.settings.gateways if each.ip in pool.subnet), ""
-        )
+        return next((str(each) for each in self.settings.ways_out if each in pool.subnet), "")
 
 
 def addresses_of(endpoint: EndpointStatus) -> tuple[IPv4Interface | IPv6Interface, ...]:
@@ -135,49 +126,6 @@ def addresses_of(endpoint: EndpointStatus) -> tuple[IPv4Interface | IPv6Interfac
         (endpoint.ipv6_address, endpoint.ipv6_prefix_length),
     )
     return tuple(ip_interface(f"{address}/{length}") for address, length in pairs if address)
-
-
-def settings_of(network: Network, *, table: str, alias: str) -> BridgeSettings:
-    """The bridge of a user's network, by its options. Raises: InvalidValue."""
-    options = network.options
-    name = options.get(f"{BRIDGE_PREFIX}.name") or f"br-{network.id[:BRIDGE_NAME_LENGTH]}"
-    if not bridge.is_valid_name(name):
-        raise InvalidValue(f"invalid bridge name: {name!r}")
-    modes = {
-        version: options.get(f"{BRIDGE_PREFIX}.gateway_mode_ipv{version}") or "nat"
-        for version in (4, 6)
-    }
-    is_nat = flag(options, f"{BRIDGE_PREFIX}.enable_ip_masquerade", default=True)
-    return BridgeSettings(
-        name=name,
-        ranges=network.ranges,
-        alias=alias,
-        table=table,
-        mtu=number(options, MTU, default=0),
-        may_meet=flag(options, f"{BRIDGE_PREFIX}.enable_icc", default=True),
-        masqueraded=frozenset(
-            version for version, mode in modes.items() if is_nat and mode.startswith("nat")
-        ),
-        is_internal=network.is_internal,
-        open=frozenset(each for each, mode in modes.items() if mode == "nat-unprotected"),
-        interface_prefix=options.get("com.docker.network.container_iface_prefix") or "eth",
-        host_addresses=tuple(filter(None, (_host_binding(options, each) for each in (4, 6)))),
-        why_made=f"docker network create {network.name}",
-    )
-
-
-def _host_binding(options: Mapping[str, str], version: int) -> str:
-    """Where ports without an address are published; empty: everywhere. Raises: InvalidValue."""
-    text = options.get(f"{BRIDGE_PREFIX}.host_binding_ipv{version}", "")
-    try:
-        address = ip_address(text) if text else None
-    except ValueError as error:
-        raise InvalidValue(f"invalid host binding address: {text}") from error
-    if address is None or address.is_unspecified:
-        return ""
-    if address.version != version:
-        raise InvalidValue(f"invalid host binding address: {text} is not IPv{version}")
-    return text
 
 
 def _parsed(text: str, version: int) -> Address:

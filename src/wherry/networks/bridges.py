@@ -9,19 +9,21 @@ from wherry.linux import nftables
 from wherry.model.errors import ConnectionRefused
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
-from wherry.networks import host_bridge
+from wherry.networks import default_bridge, host_bridge
 from wherry.networks.address_pools import Subnet
-from wherry.networks.bridge_network import BridgeNetwork, settings_of
+from wherry.networks.bridge_network import BridgeNetwork
+from wherry.networks.bridge_options import settings_of
 from wherry.networks.definitions import Occupied
 from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.settings import NetworkSettings
 from wherry.networks.uninterrupted import to_its_end
 
 
 class Bridges:
     """The bridges that are there; open it first."""
 
-    def __init__(self, *, engine_id: str, offload: OffloadPool) -> None:
-        self._offload = offload
+    def __init__(self, *, engine_id: str, wanted: NetworkSettings, offload: OffloadPool) -> None:
+        self._offload, self._wanted = offload, wanted
         self._alias = f"wherry {engine_id}"
         self._bridges: dict[NetworkId, BridgeNetwork] = {}
         self._default: BridgeSettings | None = None
@@ -48,27 +50,18 @@ class Bridges:
 
     # -- lifecycle ---------------------------------------------------------------------------
 
-    async def find_default(
-        self, *, name: str, bip: str, pools: Sequence[tuple[Subnet, int]]
-    ) -> BridgeSettings:
+    async def find_default(self, pools: Sequence[tuple[Subnet, int]]) -> BridgeSettings:
         """Decide where the default network is. Raises: InvalidField; AddressPoolExhausted."""
-        found = await self._offload(
-            host_bridge.find_default, name=name, bip=bip, alias=self._alias, pools=pools
+        self._default = await self._offload(
+            default_bridge.find, self._wanted, alias=self._alias, pools=pools
         )
-        self.table = f"wherry-{found.name}"
-        self._default = BridgeSettings(
-            name=found.name,
-            ranges=(host_bridge.default_range(found.address),),
-            alias=self._alias,
-            table=self.table,
-            why_made="containers of the default network are ports of a bridge",
-        )
+        self.table = self._default.table
         return self._default
 
-    async def open(self, networks: Sequence[Network], *, replaces_addresses: bool) -> None:
+    async def open(self, networks: Sequence[Network]) -> None:
         """Bring up or repair the bridges of these networks. Raises: InvalidField, StepFailed.
 
-        With `replaces_addresses` the default bridge loses addresses that it had before.
+        Where the operator named its subnet, the default bridge loses addresses of before.
         """
         if self.packet_filter < 0:
             self.packet_filter = nftables.open_filter_socket()
@@ -77,7 +70,7 @@ class Bridges:
             for network in networks
             if network.driver == "bridge" and not network.is_configuration
         }
-        await self.bring_up(replaces_addresses=replaces_addresses)
+        await self.bring_up(replaces_addresses=bool(self._wanted.bip or self._wanted.fixed_cidr))
 
     def close(self) -> None:
         """Let go; the bridges stay."""
@@ -91,7 +84,12 @@ class Bridges:
         Raises: InvalidField, StepFailed.
         """
         settings = [each.settings for each in self]
-        await self._offload(host_bridge.install_table, self.table, settings)
+        await self._offload(
+            host_bridge.install_table,
+            self.table,
+            settings,
+            allows_direct_routing=self._wanted.allows_direct_routing,
+        )
         for each in settings:
             await self._offload(
                 host_bridge.bring_up,
@@ -140,7 +138,13 @@ class Bridges:
     def _settings(self, network: Network) -> BridgeSettings:
         if network.is_builtin and self._default is not None:
             return self._default
-        return settings_of(network, table=self.table, alias=self._alias)
+        return settings_of(
+            network,
+            table=self.table,
+            alias=self._alias,
+            forwards=self._wanted.forwards,
+            allows_direct_routing=self._wanted.allows_direct_routing,
+        )
 
     def _require_free_name(self, name: str) -> None:
         for each in self:

@@ -3,14 +3,14 @@
 import errno
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from itertools import chain
 
 from wherry.linux import netlink
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import StepFailed
 from wherry.model.networks import EndpointStatus
-from wherry.networks.drivers.bridge import publish
-from wherry.networks.published_ports import filter_entries
+from wherry.networks.drivers.bridge import BridgeSettings, publish
+from wherry.networks.published_ports import direct_entries, filter_entries
 from wherry.operations.links import (
     CONTAINER_NETLINK,
     HOST_NETLINK,
@@ -18,7 +18,12 @@ from wherry.operations.links import (
     CreateVethPair,
     PinNetworkNamespace,
 )
-from wherry.operations.packet_filter import PACKET_FILTER, PublishPorts, RemoveStrayPorts
+from wherry.operations.packet_filter import (
+    PACKET_FILTER,
+    OpenPorts,
+    PublishPorts,
+    RemoveStrayPorts,
+)
 from wherry.operations.plan import (
     Entry,
     Hands,
@@ -32,6 +37,9 @@ from wherry.operations.plan import (
 )
 
 _LEFT = "the container has ended"
+
+Publication = tuple[PublishPorts | OpenPorts, ...]
+"""What leads to the ports of one endpoint."""
 
 
 def host_interface_name(endpoint_id: str) -> str:
@@ -71,7 +79,7 @@ def undo_inside(done: Iterable[Operation], *, container_netlink: int) -> list[st
 
 def disconnect(
     namespace_path: str,
-    published: PublishPorts | None = None,
+    publication: Plan = (),
     *,
     packet_filter: int | None = None,
 ) -> list[str]:
@@ -84,8 +92,8 @@ def disconnect(
     if namespace_path:
         operations.append(PinNetworkNamespace(why=_LEFT, path=namespace_path))
     hands = Hands()
-    if published is not None and published.ports and packet_filter is not None:
-        operations.append(published)
+    if publication and packet_filter is not None:
+        operations += publication
         hands.hold(PACKET_FILTER, os.dup(packet_filter))
     try:
         return undo(as_done(operations), hands)
@@ -107,14 +115,23 @@ def delete_lingering(interface: str) -> bool:
         hands.close()
 
 
-def publish_again(table: str, endpoint: EndpointStatus) -> PublishPorts:
-    """The operation that published an endpoint's ports."""
-    return publish(
-        table,
-        target=endpoint.address,
-        target6=endpoint.ipv6_address,
-        ports=filter_entries(endpoint),
-    )
+def publication(settings: BridgeSettings, endpoint: EndpointStatus) -> Publication:
+    """What leads to an endpoint's ports: from ports of the host, and at its own addresses."""
+    plan: list[PublishPorts | OpenPorts] = []
+    led = filter_entries(endpoint)
+    if led:
+        plan.append(
+            publish(
+                settings.table,
+                target=endpoint.address,
+                target6=endpoint.ipv6_address,
+                ports=led,
+            )
+        )
+    direct = direct_entries(endpoint) if settings.why_open else ()
+    if direct:
+        plan.append(OpenPorts(why=settings.why_open, table=settings.table, ports=direct))
+    return tuple(plan)
 
 
 def remove_stray_ports(table: str, living: Iterable[str], *, packet_filter: int) -> None:
@@ -132,33 +149,31 @@ def remove_stray_ports(table: str, living: Iterable[str], *, packet_filter: int)
         hands.close()
 
 
-def publish_missing_ports(
-    table: str, endpoints: Iterable[EndpointStatus], *, packet_filter: int
-) -> None:
+def publish_missing_ports(publications: Iterable[Publication], *, packet_filter: int) -> None:
     """Publish what endpoints have and the packet filter has lost. Raises: StepFailed."""
     hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
     try:
-        for endpoint in endpoints:
-            _publish_missing(publish_again(table, endpoint), hands)
+        for operation in chain.from_iterable(publications):
+            for single in operation.singly():
+                _do_if_missing(single, hands)
     except OperationFailed as failed:
         raise as_step_failed(failed) from failed
     finally:
         hands.close()
 
 
-def _publish_missing(operation: PublishPorts, hands: Hands) -> None:
-    for port in operation.ports:
-        try:
-            execute((replace(operation, ports=(port,)),), hands, [])
-        except OperationFailed as failed:
-            if not _is_there_already(failed.cause):
-                raise
+def _do_if_missing(operation: Operation, hands: Hands) -> None:
+    try:
+        execute((operation,), hands, [])
+    except OperationFailed as failed:
+        if not _is_there_already(failed.cause):
+            raise
 
 
 def is_table_missing(failed: OperationFailed) -> bool:
     """Whether a plan failed because somebody removed our table."""
     return (
-        isinstance(failed.entry.operation, PublishPorts | RemoveStrayPorts)
+        isinstance(failed.entry.operation, PublishPorts | OpenPorts | RemoveStrayPorts)
         and isinstance(failed.cause, KernelError)
         and failed.cause.errno == errno.ENOENT
     )

@@ -4,10 +4,11 @@ import hashlib
 
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
+from wherry.networks import bridge_options
 from wherry.networks.drivers.bridge import BridgeSettings
 
 BRIDGE, HOST, NONE = "bridge", "host", "none"
-_MTU = "1500"
+_MTU, _ANY = 1500, "0.0.0.0"
 
 
 def default_networks(
@@ -33,7 +34,8 @@ def default_networks(
                 driver="bridge",
                 created_at_ns=created_at_ns,
                 ranges=settings.ranges,
-                options=_bridge_options(settings.name),
+                has_ipv6=settings.has_ipv6,
+                options=_bridge_options(settings),
                 is_builtin=True,
             ),
         )
@@ -44,14 +46,13 @@ def _network_id(engine_id: str, name: str) -> NetworkId:
     return NetworkId(hashlib.sha256(f"{engine_id} network {name}".encode()).hexdigest())
 
 
-def _bridge_options(name: str) -> dict[str, str]:
+def _bridge_options(settings: BridgeSettings) -> dict[str, str]:
     """The labels under which Docker's clients look for a bridge's settings."""
-    prefix = "com.docker.network.bridge"
     return {
-        f"{prefix}.default_bridge": "true",
-        f"{prefix}.enable_icc": "true",
-        f"{prefix}.enable_ip_masquerade": "true",
-        f"{prefix}.host_binding_ipv4": "0.0.0.0",
-        f"{prefix}.name": name,
-        "com.docker.network.driver.mtu": _MTU,
+        f"{bridge_options.BRIDGE}.default_bridge": "true",
+        f"{bridge_options.BRIDGE}.enable_icc": str(settings.may_meet).lower(),
+        f"{bridge_options.BRIDGE}.enable_ip_masquerade": str(bool(settings.masqueraded)).lower(),
+        f"{bridge_options.BRIDGE}.host_binding_ipv4": "".join(settings.host_addresses) or _ANY,
+        f"{bridge_options.BRIDGE}.name": settings.name,
+        bridge_options.MTU: str(settings.mtu or _MTU),
     }

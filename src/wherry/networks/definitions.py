@@ -1,7 +1,7 @@
 """From what a user asks of a network to its record: subnets, gateways, options, refusals."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
@@ -10,16 +10,11 @@ from wherry.model.errors import InvalidValue, NetworkIsBuiltin, SubnetTaken
 from wherry.model.ids import NetworkId
 from wherry.model.networks import AddressRange, EndpointWish, Network, NetworkRequest
 from wherry.networks.address_pools import Subnet, choose_subnet
+from wherry.networks.bridge_options import is_isolated
 from wherry.networks.endpoint_options import interface_of, sysctls_of
 
 BUILTIN_NAMES = frozenset({"bridge", "host", "none", "default", "container"})
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-
-BRIDGE_PREFIX = "com.docker.network.bridge"
-MTU = "com.docker.network.driver.mtu"
-GATEWAY_MODES = frozenset({"", "nat", "nat-unprotected", "routed", "isolated"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +64,8 @@ def defined(
         ranges=ranges,
         options=request.options,
         labels=request.labels,
-        has_ipv4=request.has_ipv4,
-        has_ipv6=request.has_ipv6,
+        has_ipv4=bool(request.has_ipv4),
+        has_ipv6=bool(request.has_ipv6),
         is_internal=request.is_internal,
         is_attachable=request.is_attachable,
         is_configuration=request.is_configuration,
@@ -79,24 +74,6 @@ def defined(
         ipam_driver=request.ipam_driver,
         ipam_options=request.ipam_options,
     )
-
-
-def flag(options: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """A boolean option as Go reads it. Raises: InvalidValue."""
-    text = options.get(name)
-    if text is None or text in (_TRUE | _FALSE):
-        return default if text is None else text in _TRUE
-    raise InvalidValue(f'strconv.ParseBool: parsing "{text}": invalid syntax')
-
-
-def number(options: Mapping[str, str], name: str, *, default: int) -> int:
-    """A number option. Raises: InvalidValue."""
-    text = options.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise InvalidValue(f"invalid value for option {name}: {text!r}")
-    return int(text)
 
 
 def _checked(given: AddressRange, request: NetworkRequest) -> AddressRange:
@@ -188,9 +165,7 @@ def _with_gateway(given: AddressRange, request: NetworkRequest) -> AddressRange:
     """The first address that is free becomes the gateway where none was named."""
     if given.gateway:
         return given
-    family = "ipv6" if given.is_ipv6 else "ipv4"
-    mode = request.options.get(f"{BRIDGE_PREFIX}.gateway_mode_{family}", "")
-    if mode == "isolated" and request.is_internal:
+    if request.driver == "bridge" and is_isolated(request.options, given.version):
         return given
     part = ip_network(given.allocated_from or given.subnet)
     subnet = ip_network(given.subnet)

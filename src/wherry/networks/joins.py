@@ -189,15 +189,15 @@ class Joins:
         if not attached.namespace_path:
             return
         way_out = attached.way_out
-        published = (
-            connections.publish_again(self._bridges.table, way_out)
+        publication = (
+            connections.publication(self._made(way_out).settings, way_out)
             if way_out is not None and way_out.published
-            else None
+            else ()
         )
         problems = await self._offload(
             connections.disconnect,
             attached.namespace_path,
-            published,
+            publication,
             packet_filter=self._bridges.packet_filter,
         )
         for problem in problems:
@@ -231,9 +231,8 @@ class Joins:
             await self._offload(connections.delete_lingering, interface)
 
     def _way_out_plan(self, path: str, way_out: EndpointStatus) -> Plan:
-        routes = self._made(way_out).way_out(path)
-        published = connections.publish_again(self._bridges.table, way_out)
-        return (*routes, published) if published.ports else routes
+        made = self._made(way_out)
+        return (*made.way_out(path), *connections.publication(made.settings, way_out))
 
     async def _perform(self, path: str, container_netlink: int, plan: Plan) -> Journal:
         """Do a plan; once more when our table had been removed."""

@@ -12,15 +12,18 @@ thousand. Every change is one transaction: nothing is ever open in between.
     published               the maps: host port -> container . port, on every or on one address
     forward      (filter)   the user's own rules; within a network: yes; from or to an internal
                             one: no; into a bridge of ours -> inward; the rest is not our business
-    inward                  answers, published ports, networks that are open; else nothing
-    postrouting  (srcnat)   subnets leaving our bridges are masqueraded; so is what comes back to
-                            a bridge with a source that the container could not answer through
-                            the host: loopback, or its own subnet (hairpin)
+    inward                  answers, published ports, networks that are open or routed, links of
+                            the host that a network trusts; else nothing
+    reachable               ports that may be reached at a container's own address
+    postrouting  (srcnat)   subnets leaving our bridges are masqueraded, or have the source that
+                            their network names; so is what comes back to a bridge with a source
+                            that the container could not answer through the host: loopback, or
+                            its own subnet (hairpin)
     user                    made once, never touched again: rules of the operator live here
 """
 
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.operations.packet_filter import MAPS, AdmitNetwork
@@ -37,7 +40,20 @@ _SETS = {
     "masqueraded6": "type ipv6_addr ; flags interval",
     "open4": "type ipv4_addr ; flags interval",
     "open6": "type ipv6_addr ; flags interval",
+    "routed4": "type ipv4_addr ; flags interval",
+    "routed6": "type ipv6_addr ; flags interval",
+    "trusted": "type ifname . ifname",
 }
+_SOURCES = {
+    "sources4": "type ipv4_addr : ipv4_addr ; flags interval",
+    "sources6": "type ipv6_addr : ipv6_addr ; flags interval",
+}
+"""What a subnet's packets have as source when they leave."""
+_REACHABLE = {
+    "reachable4": "type ipv4_addr . inet_proto . inet_service",
+    "reachable6": "type ipv6_addr . inet_proto . inet_service",
+}
+"""Filled by what containers publish, as the maps are."""
 
 _HOOKS = {
     "martians": "filter hook prerouting priority raw",
@@ -67,7 +83,15 @@ _RULES = {
         "ct status dnat accept",
         "ip daddr @open4 accept",
         "ip6 daddr @open6 accept",
+        "ip daddr @routed4 jump routed",
+        "ip6 daddr @routed6 jump routed",
+        "iifname . oifname @trusted jump reachable",
         "drop",
+    ),
+    "routed": ("meta l4proto { icmp, ipv6-icmp } accept", "jump reachable"),
+    "reachable": (
+        "ip daddr . meta l4proto . th dport @reachable4 accept",
+        "ip6 daddr . meta l4proto . th dport @reachable6 accept",
     ),
     "forward": (
         f"jump {USER_CHAIN}",
@@ -77,6 +101,8 @@ _RULES = {
         "oifname @bridges jump inward",
     ),
     "postrouting": (
+        "oifname != @bridges snat ip to ip saddr map @sources4",
+        "oifname != @bridges snat ip6 to ip6 saddr map @sources6",
         "ip saddr @masqueraded4 oifname != @bridges masquerade",
         "ip6 saddr @masqueraded6 oifname != @bridges masquerade",
         "oifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade",
@@ -86,28 +112,35 @@ _RULES = {
 }
 
 
-def table_commands(table: str, networks: Iterable[BridgeSettings]) -> str:
+def table_commands(
+    table: str, networks: Iterable[BridgeSettings], *, allows_direct_routing: bool = False
+) -> str:
     """nft commands that make the table or replace its chains and sets.
 
-    Ports that are published stay, and so does the user's chain.
+    Ports that are published stay, and so does the user's chain. With `allows_direct_routing`
+    every published port is reached at its container's address too.
     """
     lines = [f"add table inet {table}"]
     for name in MAPS:
         address = "ipv6_addr" if "6-" in name else "ipv4_addr"
         key = "inet_service" if name.endswith("-anywhere") else f"{address} . inet_service"
         lines.append(f"add map inet {table} {name} {{ type {key} : {address} . inet_service ; }}")
-    for name, declared in _SETS.items():
+    for name, declared in _REACHABLE.items():
         lines.append(f"add set inet {table} {name} {{ {declared} ; }}")
-        lines.append(f"flush set inet {table} {name}")
+    for kind, declarations in (("set", _SETS), ("map", _SOURCES)):
+        for name, declared in declarations.items():
+            lines.append(f"add {kind} inet {table} {name} {{ {declared} ; }}")
+            lines.append(f"flush {kind} inet {table} {name}")
     lines.append(f"add chain inet {table} {USER_CHAIN}")
     for chain in _RULES:
         hook = _HOOKS.get(chain)
         declared = f" {{ type {hook} ; policy accept ; }}" if hook else ""
         lines.append(f"add chain inet {table} {chain}{declared}")
         lines.append(f"flush chain inet {table} {chain}")
-    lines += [
-        f"add rule inet {table} {chain} {rule}" for chain in _RULES for rule in _RULES[chain]
-    ]
+    rules = {**_RULES}
+    if allows_direct_routing:
+        rules["inward"] = (*rules["inward"][:-1], "jump reachable", rules["inward"][-1])
+    lines += [f"add rule inet {table} {chain} {rule}" for chain in rules for rule in rules[chain]]
     lines += [
         f"add element inet {table} {name} {{ {element} }}"
         for settings in networks
@@ -133,11 +166,17 @@ def elements(settings: BridgeSettings) -> Iterable[tuple[str, str]]:
         yield "within", f"{name} . {name}"
     if settings.is_internal:
         yield "internal", name
+    for link in settings.trusted:
+        yield "trusted", f'"{link}" . {name}'
+    sources = {ip_address(each).version: each for each in settings.sources}
     for each in settings.ranges:
-        family = 6 if each.is_ipv6 else 4
-        subnet = ip_network(each.subnet)
-        yield f"own{family}", f"{name} . {subnet}"
-        if family in settings.masqueraded and not settings.is_internal:
-            yield f"masqueraded{family}", str(subnet)
-        if family in settings.open:
-            yield f"open{family}", str(subnet)
+        version, subnet = each.version, ip_network(each.subnet)
+        yield f"own{version}", f"{name} . {subnet}"
+        if version in settings.masqueraded and not settings.is_internal:
+            yield f"masqueraded{version}", str(subnet)
+            if version in sources:
+                yield f"sources{version}", f"{subnet} : {sources[version]}"
+        if version in settings.open:
+            yield f"open{version}", str(subnet)
+        if version in settings.routed:
+            yield f"routed{version}", str(subnet)

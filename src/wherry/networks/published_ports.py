@@ -1,7 +1,8 @@
 """From what was asked (`-p`, `-P`) to what netd holds and the packet filter leads."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import FeatureMissing, InvalidField
@@ -13,19 +14,46 @@ _PROTOCOLS = ("tcp", "udp")
 
 
 def wishes_of(
-    spec: NetworkSpec, *, has_ipv6: bool, defaults: Sequence[str] = ()
+    spec: NetworkSpec,
+    *,
+    has_ipv6: bool,
+    defaults: Sequence[str] = (),
+    unled: Set[int] = frozenset(),
 ) -> tuple[Wish, ...]:
     """The host ports that a container wants.
 
-    `defaults` are the network's addresses for ports without one (`host_binding_ipv4`, `_ipv6`).
+    `defaults` are the network's addresses for ports without one (`host_binding_ipv4`, `_ipv6`);
+    `unled` the versions of IP in which no host port leads to it.
 
     Raises: InvalidField for an address that is none; FeatureMissing.
     """
-    bindings = list(spec.bindings)
-    if spec.publishes_all:
-        bound = {binding.port for binding in bindings}
-        bindings += [PortBinding(port=port) for port in spec.exposed if port not in bound]
-    return tuple(_wish(binding, defaults, has_ipv6=has_ipv6) for binding in bindings)
+    wishes = (_wish(each, defaults, has_ipv6=has_ipv6) for each in _bindings(spec))
+    led = (
+        replace(wish, addresses=tuple(x for x in wish.addresses if _version(x) not in unled))
+        for wish in wishes
+    )
+    return tuple(each for each in led if each.addresses)
+
+
+def direct_of(spec: NetworkSpec, direct: Set[int]) -> tuple[PublishedPort, ...]:
+    """What a container publishes at its own addresses alone: no host port leads there."""
+    ports = dict.fromkeys(binding.port for binding in _bindings(spec))
+    places = [address for address in (ANY_V4, ANY_V6) if _version(address) in direct]
+    return tuple(
+        PublishedPort(port=port, host_address=address, host_port=0)
+        for port in ports
+        for address in places
+    )
+
+
+def _bindings(spec: NetworkSpec) -> Sequence[PortBinding]:
+    if not spec.publishes_all:
+        return spec.bindings
+    bound = {binding.port for binding in spec.bindings}
+    return [
+        *spec.bindings,
+        *(PortBinding(port=port) for port in spec.exposed if port not in bound),
+    ]
 
 
 def published_of(wishes: Sequence[Wish], ports: Sequence[int]) -> tuple[PublishedPort, ...]:
@@ -43,6 +71,8 @@ def wishes_again(published: Sequence[PublishedPort]) -> tuple[Wish, ...]:
     """The wishes that led to published ports, to hold exactly these again."""
     addresses: dict[tuple[Port, int], list[str]] = {}
     for each in published:
+        if not each.host_port:
+            continue  # reached at the container's own address
         addresses.setdefault((each.port, each.host_port), []).append(each.host_address)
     return tuple(
         Wish(
@@ -82,7 +112,20 @@ def filter_entries(endpoint: EndpointStatus) -> tuple[tuple[str, str, int, int],
     )
 
 
+def direct_entries(endpoint: EndpointStatus) -> tuple[tuple[str, str, int], ...]:
+    """Published ports at the container's own addresses: address, protocol, port."""
+    ports = dict.fromkeys(each.port for each in endpoint.published)
+    addresses = tuple(filter(None, (endpoint.address, endpoint.ipv6_address)))
+    return tuple((where, port.protocol, port.number) for port in ports for where in addresses)
+
+
+def _version(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
 def _is_filtered(published: PublishedPort, endpoint: EndpointStatus) -> bool:
+    if not published.host_port:
+        return False
     if ":" in published.host_address:
         return bool(endpoint.ipv6_address) and published.host_address != LOOPBACK_V6
     return bool(endpoint.address)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkRequest
 from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
 from wherry.networks.attachments import Attachments
+from wherry.networks.bridge_options import ENABLE, flag
 from wherry.networks.bridges import Bridges
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.default_networks import default_networks
@@ -24,6 +25,7 @@ from wherry.networks.host_ports import HostPorts
 from wherry.networks.network_table import NetworkTable
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
+from wherry.networks.settings import NetworkSettings
 
 NO_BRIDGE = "none"
 _NAMESPACES = "netns"
@@ -45,30 +47,23 @@ class Networks:
         self,
         *,
         exec_root: str,
-        bridge: str,
-        bip: str,
+        settings: NetworkSettings,
         jobs: NamespaceJobs,
         keeper: Keeper,
         table: NetworkTable,
         offload: OffloadPool,
         clock: Clock,
         engine_id: str,
-        pools: Sequence[tuple[Subnet, int]] = (),
     ) -> None:
-        """`bridge` empty: docker0, or wherry0 where that name is taken; `none`: no bridge.
-
-        `bip` is the bridge's address with its prefix length; empty: 172.17.0.1/16, or the next
-        of the pools that the host has no route into. Empty `pools`: Docker's.
-        """
         self._namespaces = os.path.join(exec_root, _NAMESPACES)
         self._offload, self._clock = offload, clock
         self._table, self._engine_id = table, engine_id
-        self._default_name, self._bip = bridge, bip
+        self._settings = settings
         self._pools: tuple[tuple[Subnet, int], ...] = (
-            *(pools or DEFAULT_POOLS),
+            *(settings.pools or DEFAULT_POOLS),
             unique_local_pool(engine_id),
         )
-        self._bridges = Bridges(engine_id=engine_id, offload=offload)
+        self._bridges = Bridges(engine_id=engine_id, wanted=settings, offload=offload)
         self._changing = asyncio.Lock()
         self._attachments = Attachments(
             namespaces=self._namespaces,
@@ -91,15 +86,13 @@ class Networks:
         """
         os.makedirs(self._namespaces, mode=0o711, exist_ok=True)
         default = None
-        if self._default_name != NO_BRIDGE:
-            default = await self._bridges.find_default(
-                name=self._default_name, bip=self._bip, pools=self._pools
-            )
+        if self._settings.bridge != NO_BRIDGE:
+            default = await self._bridges.find_default(self._pools)
         builtin = default_networks(
             default, engine_id=self._engine_id, created_at_ns=self._clock.now_ns()
         )
         await self._offload(self._table.load, builtin)
-        await self._bridges.open(self._table.all(), replaces_addresses=bool(self._bip))
+        await self._bridges.open(self._table.all())
         await self._attachments.open(
             host_gateway=str(default.gateways[0].ip) if default is not None else ""
         )
@@ -162,7 +155,7 @@ class Networks:
     def _completed(self, request: NetworkRequest) -> NetworkRequest:
         """The request, completed by the template that it names (`--config-from`)."""
         if not request.configured_by:
-            return request
+            return self._with_defaults(request)
         template = self._table.find(request.configured_by)
         if not template.is_configuration:
             raise ConnectionRefused(f"{template.name} is not a configuration-only network")
@@ -170,9 +163,20 @@ class Networks:
             request,
             ranges=template.ranges,
             options=template.options,
+            has_ipv4=template.has_ipv4,
             has_ipv6=template.has_ipv6,
             is_internal=template.is_internal,
         )
+
+    def _with_defaults(self, request: NetworkRequest) -> NetworkRequest:
+        """The request with what networks of its driver have unless they say otherwise."""
+        options = {**self._settings.driver_options.get(request.driver, {}), **request.options}
+        has_ipv4, has_ipv6 = request.has_ipv4, request.has_ipv6
+        if has_ipv4 is None:
+            has_ipv4 = flag(options, f"{ENABLE}4", default=True)
+        if has_ipv6 is None:
+            has_ipv6 = flag(options, f"{ENABLE}6", default=False)
+        return replace(request, options=options, has_ipv4=has_ipv4, has_ipv6=has_ipv6)
 
     # -- containers --------------------------------------------------------------------------
 

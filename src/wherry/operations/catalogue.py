@@ -94,6 +94,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     packet_filter.AdmitNetwork,
     packet_filter.InstallTable,
     packet_filter.PublishPorts,
+    packet_filter.OpenPorts,
     packet_filter.RemoveStrayPorts,
     terminals.AttachStdio,
     terminals.AttachTerminal,

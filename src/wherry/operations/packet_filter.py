@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import ClassVar
 
-from wherry.kit.values import dataclass
+from wherry.kit.values import dataclass, replace
 from wherry.linux import conntrack, nftables
 from wherry.linux.syscall import KernelError
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict
@@ -26,8 +26,11 @@ MAPS = tuple(
     for scope in (ANYWHERE, ADDRESSED)
 )
 """Names of the maps that every table has: by port alone, or by address and port; IPv6 apart."""
+REACHABLE = ("reachable4", "reachable6")
+"""Names of the sets of addresses and ports of containers that other hosts reach directly."""
 ANY_V6 = "::"
 
+_PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 _FAMILY = "inet"
 
 
@@ -196,6 +199,10 @@ class PublishPorts(Operation):
             for protocol, address, port, inner in self.ports
         )
 
+    def singly(self) -> tuple["PublishPorts", ...]:
+        """The same, one port at a time."""
+        return tuple(replace(self, ports=(each,)) for each in self.ports)
+
     def _target(self, host_address: str) -> str:
         return self.target6 if ":" in host_address else self.target
 
@@ -204,6 +211,74 @@ class PublishPorts(Operation):
         udp = {port for protocol, _address, port, _inner in self.ports if protocol == "udp"}
         if udp:
             conntrack.forget_udp_flows(descriptor, udp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPorts(Operation):
+    """Let other hosts reach ports of a container at its own addresses."""
+
+    kind: ClassVar[str] = "open-ports"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    table: str
+    ports: tuple[tuple[str, str, int], ...]
+    """The container's address, protocol, port."""
+
+    def do(self, hands: Hands) -> Evidence:
+        with _filter(hands) as descriptor:
+            nftables.add_elements(descriptor, self.table, self._elements())
+        return {"elements": len(self.ports)}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        with _filter(hands) as descriptor:
+            _delete(descriptor, self.table, self._elements())
+
+    def check(self, evidence: Evidence) -> Finding:
+        wanted = {each.key for each in self._elements()}
+        try:
+            with _filter(Hands()) as descriptor:
+                seen = {
+                    each.key
+                    for name in REACHABLE
+                    for each in nftables.list_elements(descriptor, self.table, name)
+                }
+        except KernelError as error:
+            if nftables.is_missing(error):
+                return Finding(Verdict.GONE, f"no table {_FAMILY} {self.table}")
+            raise
+        verdict = Verdict.STILL_TRUE if wanted <= seen else Verdict.GONE
+        found = len(wanted & seen)
+        return Finding(verdict, f"{found} of {len(wanted)} in {_FAMILY} {self.table}")
+
+    def describe(self) -> str:
+        shown = ", ".join(
+            f"{_bracketed(address)}:{port}/{protocol}" for address, protocol, port in self.ports
+        )
+        return f"open {shown} to other hosts"
+
+    def shell(self) -> str:
+        commands = "; ".join(
+            f"add element {_FAMILY} {self.table} {_reachable(address)} "
+            f"{{ {address} . {protocol} . {port} }}"
+            for address, protocol, port in self.ports
+        )
+        return f"nft {shlex.quote(commands)}"
+
+    def singly(self) -> tuple["OpenPorts", ...]:
+        """The same, one port at a time."""
+        return tuple(replace(self, ports=(each,)) for each in self.ports)
+
+    def _elements(self) -> tuple[nftables.Element, ...]:
+        return tuple(
+            nftables.Element(
+                map_name=_reachable(address),
+                key=nftables.pack_address_protocol_port(
+                    ip_address(address), _PROTOCOL_NUMBERS[protocol], port
+                ),
+                value=b"",
+            )
+            for address, protocol, port in self.ports
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +300,12 @@ class RemoveStrayPorts(Operation):
                 for name in MAPS
                 for each in nftables.list_elements(descriptor, self.table, name)
                 if nftables.unpack_address_port(each.value)[0] not in living
+            ]
+            stray += [
+                each
+                for name in REACHABLE
+                for each in nftables.list_elements(descriptor, self.table, name)
+                if ip_address(each.key[:-8]) not in living
             ]
             _delete(descriptor, self.table, stray)
         return {"removed": len(stray)}
@@ -256,6 +337,10 @@ def _map_name(protocol: str, host_address: str) -> str:
     family = "6" if ":" in host_address else ""
     scope = ANYWHERE if host_address in ("", ANY_V6) else ADDRESSED
     return f"{protocol}{family}-{scope}"
+
+
+def _reachable(address: str) -> str:
+    return REACHABLE[":" in address]
 
 
 def _bracketed(address: str) -> str:

@@ -123,6 +123,45 @@ def read_addresses(key: str, value: object) -> tuple[str, ...]:
     return tuple(_address(key, each) for each in read_texts(key, value))
 
 
+def read_ipv4_address(key: str, value: object) -> str:
+    """An IPv4 address; "any" is none."""
+    return _of_version(key, read_address(key, value), 4)
+
+
+def read_ipv6_address(key: str, value: object) -> str:
+    """An IPv6 address; "any" is none."""
+    return _of_version(key, read_address(key, value), 6)
+
+
+def _of_version(key: str, text: str, version: int) -> str:
+    address = ipaddress.ip_address(text)
+    if address.version != version:
+        raise ValueError(f"{key}: {text} is not an IPv{version} address")
+    return "" if address.is_unspecified else text
+
+
+def read_mtu(key: str, value: object) -> int:
+    """A size of packets; zero: the kernel's."""
+    mtu = read_number(key, value)
+    if mtu and not 68 <= mtu <= 65535:
+        raise ValueError(f"{key}: {mtu} is not between 68 and 65535")
+    return mtu
+
+
+def read_network_options(key: str, value: object) -> dict[str, dict[str, str]]:
+    """`bridge=name=value` of the flag, or an object of objects in the file: by driver."""
+    if isinstance(value, dict):
+        return {driver: _pairs(f"{key}.{driver}", pairs) for driver, pairs in value.items()}
+    found: dict[str, dict[str, str]] = {}
+    for each in read_texts(key, value):
+        driver, _, pair = each.partition("=")
+        name, equals, content = pair.partition("=")
+        if not (driver and name and equals):
+            raise ValueError(f"{key}: {each!r} is not driver=option=value")
+        found.setdefault(driver, {})[name] = content
+    return found
+
+
 def _address(key: str, text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip()))

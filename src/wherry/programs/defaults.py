@@ -1,5 +1,7 @@
 """What the operator's settings mean to each of the engine's services."""
 
+from ipaddress import ip_network
+
 from wherry.engine.containers.assembly import (
     StartDefaults,
 )
@@ -8,6 +10,7 @@ from wherry.engine.runtimes import RuntimeTable
 from wherry.engine.system import EngineIdentity
 from wherry.model.containers import LogSpec
 from wherry.model.limits import Ulimit
+from wherry.networks import NetworkSettings
 from wherry.programs.daemon_values import DEFAULT_LOG_OPTIONS
 from wherry.programs.ground import Ground
 from wherry.programs.settings import Settings, seccomp_profile_text
@@ -76,6 +79,27 @@ def engine_identity(ground: Ground, settings: Settings) -> EngineIdentity:
         default_runtime=settings.default_runtime,
         runtimes=runtime_table(settings).commands,
         components=(),
+    )
+
+
+def network_settings(settings: Settings) -> NetworkSettings:
+    return NetworkSettings(
+        bridge=settings.bridge,
+        bip=settings.bip,
+        bip6=settings.bip6,
+        fixed_cidr=settings.fixed_cidr,
+        fixed_cidr_v6=settings.fixed_cidr_v6,
+        default_gateway=settings.default_gateway,
+        default_gateway_v6=settings.default_gateway_v6,
+        has_ipv6=settings.has_ipv6,
+        may_meet=settings.may_meet,
+        is_masqueraded=settings.is_masqueraded,
+        host_address=settings.host_address,
+        mtu=settings.mtu,
+        pools=tuple((ip_network(base), size) for base, size in settings.address_pools),
+        forwards=settings.forwards,
+        allows_direct_routing=settings.allows_direct_routing,
+        driver_options=settings.network_options,
     )
 
 

@@ -60,6 +60,20 @@ class Settings:
     tls_key: str = ""
     bridge: str = ""
     bip: str = ""
+    bip6: str = ""
+    fixed_cidr: str = ""
+    fixed_cidr_v6: str = ""
+    default_gateway: str = ""
+    default_gateway_v6: str = ""
+    has_ipv6: bool = False
+    may_meet: bool = True
+    host_address: str = ""
+    is_masqueraded: bool = True
+    forwards: bool = True
+    mtu: int = 0
+    allows_direct_routing: bool = False
+    network_options: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Options of new networks, by driver."""
     address_pools: tuple[PoolValue, ...] = ()
     """Where networks without a subnet are; empty: Docker's pools."""
     dns: tuple[str, ...] = ()

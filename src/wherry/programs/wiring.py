@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from wherry.api.services import Services
 from wherry.engine.building import Builds, ImageBuilder, StepContainers
@@ -29,7 +28,7 @@ from wherry.networks import NetdKeeper, Networks, NetworkTable
 from wherry.oci.image_spec import Platform
 from wherry.programs import netd as netd_program
 from wherry.programs.container_parts import container_parts
-from wherry.programs.defaults import create_defaults, engine_identity
+from wherry.programs.defaults import create_defaults, engine_identity, network_settings
 from wherry.programs.ground import Ground, lay_ground
 from wherry.programs.reloading import reload_attributes
 from wherry.programs.settings import Settings
@@ -225,9 +224,7 @@ def _networks(ground: Ground, tasks: Tasks) -> Networks:
     settings = ground.settings
     return Networks(
         exec_root=settings.exec_root,
-        bridge=settings.bridge,
-        bip=settings.bip,
-        pools=tuple((ip_network(base), size) for base, size in settings.address_pools),
+        settings=network_settings(settings),
         jobs=tasks,
         table=NetworkTable(ground.database),
         keeper=NetdKeeper(

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -33,6 +33,7 @@ from wherry.networks import (
     AttachRequest,
     NetdKeeper,
     Networks,
+    NetworkSettings,
     NetworkTable,
     Sandbox,
 )
@@ -203,12 +204,13 @@ class PrivateHost:
         assert said == b"ready", said.decode()
         return pid
 
-    def networks(self, *, bridge: str = "", bip: str = "", engine_id: str = "E1") -> Networks:
+    def networks(
+        self, *, bridge: str = "", bip: str = "", engine_id: str = "E1", **settings: Any
+    ) -> Networks:
         """An engine's networks, with a netd of its own; not open yet."""
         return Networks(
             exec_root=self.exec_root,
-            bridge=bridge,
-            bip=bip,
+            settings=NetworkSettings(bridge=bridge, bip=bip, **settings),
             jobs=ForkedJobs(),
             keeper=self.keeper(),
             table=NetworkTable(Database(f"{self.directory}/networks.db", MIGRATIONS)),

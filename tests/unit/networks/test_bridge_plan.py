@@ -20,6 +20,7 @@ from wherry.networks.drivers.bridge import (
 )
 from wherry.networks.packet_table import USER_CHAIN, admission, elements, table_commands
 from wherry.operations.catalogue import CATALOGUE
+from wherry.operations.packet_filter import REACHABLE
 from wherry.operations.plan import Plan
 
 V4 = AddressRange(subnet="172.17.0.0/16", gateway="172.17.0.1")
@@ -94,8 +95,9 @@ def test_the_table_replaces_chains_and_sets_and_keeps_ports() -> None:
     for kind in ("chain", "set"):
         made = {line.split()[4] for line in commands if line.startswith(f"add {kind} ")}
         flushed = {line.split()[4] for line in commands if line.startswith(f"flush {kind} ")}
-        assert made - flushed == ({USER_CHAIN} if kind == "chain" else set())
-    assert not [line for line in commands if line.startswith(("flush map", "delete"))]
+        assert made - flushed == ({USER_CHAIN} if kind == "chain" else set(REACHABLE))
+    flushed = [line for line in commands if line.startswith(("flush map", "delete"))]
+    assert {line.split()[-1] for line in flushed} == {"sources4", "sources6"}
     assert 'add element inet t own6 { "br-0123456789ab" . fd00:1::/64 }' in commands
 
 

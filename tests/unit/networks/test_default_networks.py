@@ -4,9 +4,9 @@ import pytest
 
 from wherry.model.errors import InvalidField
 from wherry.model.networks import AddressRange
+from wherry.networks.default_bridge import parse_bip
 from wherry.networks.default_networks import default_networks
 from wherry.networks.drivers.bridge import BridgeSettings
-from wherry.networks.host_bridge import parse_bip
 from wherry.networks.mac_addresses import parse_mac_address
 
 SETTINGS = BridgeSettings(
@@ -56,7 +56,7 @@ def test_mac_addresses_that_are_none(text: str) -> None:
 
 def test_bip() -> None:
     """An address of a host, with a prefix length that leaves room."""
-    assert str(parse_bip("10.9.0.1/24")) == "10.9.0.1/24"
+    assert str(parse_bip("bip", "10.9.0.1/24", version=4)) == "10.9.0.1/24"
 
 
 @pytest.mark.parametrize(
@@ -66,5 +66,5 @@ def test_bip() -> None:
 def test_bip_that_is_none(text: str) -> None:
     """Refused with the field's name."""
     with pytest.raises(InvalidField) as caught:
-        parse_bip(text)
+        parse_bip("bip", text, version=4)
     assert caught.value.field == "bip"

@@ -110,6 +110,7 @@ def published_texts(
     shown: dict[str, list[HostPort] | None] = {str(port): None for port in exposed}
     for each in published:
         places = shown.get(str(each.port)) or []
-        places.append(HostPort(HostIp=each.host_address, HostPort=str(each.host_port)))
+        host_port = str(each.host_port) if each.host_port else ""
+        places.append(HostPort(HostIp=each.host_address, HostPort=host_port))
         shown[str(each.port)] = places
     return shown

@@ -9,9 +9,16 @@ each is an isolated port: the kernel passes frames between it and the bridge alo
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv6Address,
+    IPv6Interface,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 
 from wherry.model.networks import AddressRange
 from wherry.operations.links import (
@@ -30,6 +37,8 @@ from wherry.operations.sysctls import SetSysctl
 INTERFACE = "eth0"
 """What a container's first interface is called inside."""
 
+_IPV6_LEAST_MTU = 1280
+"""A link with less has no IPv6 at all, nor sysctls of it (RFC 8200, addrconf_notify)."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 """IFNAMSIZ is 16 with its zero byte; these letters also mean nothing to nft."""
 
@@ -55,11 +64,27 @@ class BridgeSettings:
     open: frozenset[int] = frozenset()
     """The versions in which other hosts may reach any port of its containers (gateway mode
     nat-unprotected)."""
+    routed: frozenset[int] = frozenset()
+    """The versions in which other hosts reach published ports at the containers' own addresses
+    and no host port leads there (gateway mode routed)."""
+    sources: tuple[str, ...] = ()
+    """Addresses of the host that what leaves has, instead of those of the link that it leaves
+    by (`com.docker.network.host_ipv4`)."""
+    trusted: tuple[str, ...] = ()
+    """Links of the host by which published ports are reached at containers' own addresses
+    (`trusted_host_interfaces`)."""
+    unaddressed: frozenset[int] = frozenset()
+    """The versions in which the gateway's address is not the bridge's (`inhibit_ipv4`)."""
+    outward: tuple[str, ...] = ()
+    """Where containers' default routes lead, one for a version; without: to the gateway."""
     interface_prefix: str = "eth"
     host_addresses: tuple[str, ...] = ()
     """Where ports without an address are published; a version without one: everywhere."""
+    allows_direct_routing: bool = False
+    """Whether other hosts reach published ports at containers' own addresses."""
+    forwards: bool = True
+    """Whether the host is told to forward packets."""
     why_made: str = "containers of a network are ports of a bridge"
-    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gateways(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
@@ -67,8 +92,41 @@ class BridgeSettings:
         return tuple(
             ip_interface(f"{each.gateway}/{ip_network(each.subnet).prefixlen}")
             for each in self.ranges
+            if each.gateway and each.version not in self.unaddressed
+        )
+
+    @property
+    def ways_out(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """Where containers' default routes lead; nowhere from an internal network."""
+        if self.is_internal:
+            return ()
+        named = {":" in each: each for each in self.outward}
+        return tuple(
+            ip_address(named.get(each.is_ipv6, each.gateway))
+            for each in self.ranges
             if each.gateway
         )
+
+    @property
+    def direct(self) -> frozenset[int]:
+        """The versions in which published ports are at its containers' own addresses alone."""
+        return self.routed & {each.version for each in self.ranges}
+
+    @property
+    def unled(self) -> frozenset[int]:
+        """The versions in which no port of the host leads to its containers."""
+        # What arrives by IPv6 is relayed to the IPv4 address of a container that has no other.
+        is_relayed = 4 in self.routed and not self.has_ipv6
+        return self.routed | ({6} if is_relayed else set())
+
+    @property
+    def why_open(self) -> str:
+        """Why ports are reached at containers' own addresses; empty: they are not."""
+        if self.routed:
+            return "com.docker.network.bridge.gateway_mode_ipv4 or _ipv6=routed"
+        if self.trusted:
+            return "com.docker.network.bridge.trusted_host_interfaces"
+        return "--allow-direct-routing" if self.allows_direct_routing else ""
 
     @property
     def has_ipv6(self) -> bool:
@@ -116,7 +174,7 @@ def bridge_plan(
                 mtu=settings.mtu,
             )
         )
-    if has_ipv6:
+    if has_ipv6 and not 0 < settings.mtu < _IPV6_LEAST_MTU:
         plan += (
             SetSysctl(
                 why="a container must not change the host's routes by router advertisements",
@@ -135,20 +193,15 @@ def bridge_plan(
         )
         for each in missing
     )
-    plan.append(
-        SetSysctl(
-            why="the host forwards between containers and the world",
-            name="net/ipv4/ip_forward",
-            value="1",
-        )
-    )
+    switches = ["net/ipv4/ip_forward"]
     if settings.has_ipv6:
-        plan.append(
+        switches.append("net/ipv6/conf/all/forwarding")
+    if settings.forwards:
+        plan += (
             SetSysctl(
-                why="the host forwards between containers and the world",
-                name="net/ipv6/conf/all/forwarding",
-                value="1",
+                why="the host forwards between containers and the world", name=each, value="1"
             )
+            for each in switches
         )
     plan.append(
         SetSysctl(
@@ -207,15 +260,14 @@ def address_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
 
 def way_out_plan(settings: BridgeSettings, namespace_path: str) -> Plan:
     """Default routes through the bridge, for the families that it has; none if it is internal."""
-    if settings.is_internal:
-        return ()
+    first = {each.version: each for each in reversed(settings.ways_out)}
     return tuple(
         AddDefaultRoute(
             why="the world beyond the subnet is reached through the bridge",
-            gateway=str(each.ip),
+            gateway=str(first[version]),
             namespace=namespace_path,
         )
-        for each in settings.gateways
+        for version in sorted(first)
     )
 
 
