@@ -42,6 +42,7 @@ from wherry.model.errors import (
     PathNotFound,
     UpdateRefused,
     VolumeNotFound,
+    VolumeSnapshotNotFound,
     WherryError,
 )
 from wherry.model.events import Event
@@ -101,8 +102,17 @@ from wherry.model.reasons import Cause, Certainty, Reason
 from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges, changed_limits
-from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
+from wherry.model.volumes import (
+    Consistency,
+    SnapshotMethod,
+    Volume,
+    VolumePrune,
+    VolumeSnapshot,
+    VolumeSpec,
+    VolumeUsage,
+)
 from wherry.registry import Credentials
+from wherry.snapshots import Compression
 
 SECOND = 1_000_000_000
 BRIDGE_ID = NetworkId("b" * 64)
@@ -211,7 +221,8 @@ class FakeEngine:
             networks=FakeNetworks(self),
             files=FakeFiles(self),
             commits=FakeCommits(self),
-            volumes=FakeVolumes(),
+            volumes=(volumes := FakeVolumes()),
+            volume_history=FakeVolumeHistory(volumes),
             system=FakeSystem(self),
             events=FakeEvents(self),
             explanations=FakeExplanations(self),
@@ -768,6 +779,58 @@ class FakeVolumes:
 
     async def usage(self) -> Sequence[VolumeUsage]:
         return [VolumeUsage(volume=each, size_bytes=0, users=()) for each in self.volumes.values()]
+
+
+class FakeVolumeHistory:
+    """A history in which nothing ever happened."""
+
+    def __init__(self, volumes: FakeVolumes) -> None:
+        self._volumes = volumes
+
+    async def list(self, name: str) -> Sequence[VolumeSnapshot]:
+        await self._volumes.get(name)
+        return []
+
+    async def take(self, name: str, label: str, consistency: Consistency) -> VolumeSnapshot:
+        await self._volumes.get(name)
+        return VolumeSnapshot(
+            volume=name, name=label or "now", created_at_ns=1_700_000_000 * SECOND,
+            method=SnapshotMethod.COPY, consistency=consistency,
+        )  # fmt: skip
+
+    async def forget(self, name: str, label: str) -> None:
+        raise VolumeSnapshotNotFound(name, label)
+
+    async def roll_back(self, name: str, label: str, *, restarts: bool) -> VolumeSnapshot:
+        raise VolumeSnapshotNotFound(name, label)
+
+    async def clone(self, name: str, label: str, new_name: str) -> Volume:
+        await self._volumes.get(name)
+        return await self._volumes.create(VolumeSpec(name=new_name))
+
+    async def rename(self, name: str, new_name: str) -> Volume:
+        await self._volumes.remove(name)
+        return await self._volumes.create(VolumeSpec(name=new_name))
+
+    async def changes(self, name: str, older: str, newer: str) -> Sequence[Change]:
+        await self._volumes.get(name)
+        return []
+
+    async def export(
+        self, name: str, label: str, compression: Compression
+    ) -> AsyncGenerator[bytes, None]:
+        await self._volumes.get(name)
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        yield b""
+
+    async def import_archive(
+        self, name: str, archive: AsyncIterator[bytes], *, replaces: bool, takes_devices: bool
+    ) -> Volume:
+        async for _piece in archive:
+            pass
+        return await self._volumes.create(VolumeSpec(name=name))
 
 
 @dataclass

@@ -280,6 +280,23 @@ RULES: Mapping[type[WherryError], Rule] = {
             f'plugin "{e.driver}" not found'
         ),
     ),
+    kinds.VolumeExists: Rule(409, lambda e: f"there is a volume {e.name} already"),
+    kinds.VolumeMounted: Rule(
+        409,
+        lambda e: (
+            f"volume {e.name} is mounted by {', '.join(map(short_id, e.holders))}: stop what uses "
+            "it, or ask for a restart"
+        ),
+    ),
+    kinds.VolumeHasNoHistory: Rule(
+        501, lambda e: f"volume {e.name} can have no snapshots: {e.reason}"
+    ),
+    kinds.VolumeSnapshotNotFound: Rule(
+        404, lambda e: f"volume {e.volume} has no snapshot {e.snapshot}"
+    ),
+    kinds.VolumeSnapshotExists: Rule(
+        409, lambda e: f"volume {e.volume} has a snapshot {e.snapshot} already"
+    ),
     kinds.PluginNotFound: Rule(404, lambda e: f'plugin "{e.name}" not found'),
     kinds.PluginFailed: Rule(
         500, lambda e: f"error while calling plugin {e.name}: {e.method}: {e.complaint}"

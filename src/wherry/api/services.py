@@ -50,8 +50,16 @@ from wherry.model.reasons import Reason
 from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
 from wherry.model.updates import ContainerChanges
-from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
+from wherry.model.volumes import (
+    Consistency,
+    Volume,
+    VolumePrune,
+    VolumeSnapshot,
+    VolumeSpec,
+    VolumeUsage,
+)
 from wherry.registry import Credentials
+from wherry.snapshots import Compression
 
 __all__ = [
     "AttachRequest",
@@ -80,6 +88,7 @@ __all__ = [
     "StartOutcome",
     "StopOutcome",
     "System",
+    "VolumeHistory",
     "Volumes",
     "WaitCondition",
 ]
@@ -305,6 +314,27 @@ class Volumes(Protocol):
     async def usage(self) -> Sequence[VolumeUsage]: ...
 
 
+class VolumeHistory(Protocol):
+    """What volumes were, and copies of them."""
+
+    async def list(self, name: str) -> Sequence[VolumeSnapshot]: ...
+    async def take(self, name: str, label: str, consistency: Consistency) -> VolumeSnapshot: ...
+    async def forget(self, name: str, label: str) -> None: ...
+    async def roll_back(self, name: str, label: str, *, restarts: bool) -> VolumeSnapshot:
+        """What the volume was until now, which is kept."""
+        ...
+
+    async def clone(self, name: str, label: str, new_name: str) -> Volume: ...
+    async def rename(self, name: str, new_name: str) -> Volume: ...
+    async def changes(self, name: str, older: str, newer: str) -> Sequence[Change]: ...
+    async def export(
+        self, name: str, label: str, compression: Compression
+    ) -> AsyncGenerator[bytes, None]: ...
+    async def import_archive(
+        self, name: str, archive: ByteSource, *, replaces: bool, takes_devices: bool
+    ) -> Volume: ...
+
+
 class System(Protocol):
     """The engine as a whole."""
 
@@ -351,6 +381,7 @@ class Services:
     registries: Registries
     networks: Networks
     volumes: Volumes
+    volume_history: VolumeHistory
     system: System
     events: Events
     explanations: Explanations

@@ -135,6 +135,14 @@ ENTRIES: dict[str, Entry] = {
     "volume prune": Entry("volumes", "PRUNE", "Remove unused volumes"),
     "volume rm": Entry("volumes", "REMOVE", "Remove one or more volumes that no container has"),
     "volume update": Entry("volumes", "UPDATE", "Update a volume (cluster volumes only)"),
+    "volume clone": Entry("volume_history", "CLONE", "Make a volume like another one"),
+    "volume diff": Entry("volume_history", "DIFF", "Show what changed since a snapshot"),
+    "volume export": Entry("volume_history", "EXPORT", "Write a volume's files as a tar archive"),
+    "volume import": Entry("volume_history", "IMPORT", "Make a volume of a tar archive"),
+    "volume rename": Entry("volume_history", "RENAME", "Give a volume another name"),
+    "volume rollback": Entry("volume_history", "ROLLBACK", "Let a volume be as it was"),
+    "volume snapshot": Entry("volume_history", "SNAPSHOT", "Keep how a volume is now"),
+    "volume snapshots": Entry("volume_history", "SNAPSHOTS", "List the snapshots of a volume"),
     "explain": Entry("explaining", "EXPLAIN", "Say what was done to the kernel for a container"),
 }
 

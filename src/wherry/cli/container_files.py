@@ -10,7 +10,7 @@ from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
 from wherry.client.documents import number, text
 
-_KINDS = {0: "C", 1: "A", 2: "D"}
+KINDS = {0: "C", 1: "A", 2: "D"}
 
 
 def diff(session: Session, parsed: Parsed) -> int:
@@ -19,7 +19,7 @@ def diff(session: Session, parsed: Parsed) -> int:
     if not name:
         raise CommandFailed("Container name cannot be empty")
     for change in session.client.containers.changes(name):
-        session.say(f"{_KINDS.get(number(change, 'Kind'), '?')} {text(change, 'Path')}")
+        session.say(f"{KINDS.get(number(change, 'Kind'), '?')} {text(change, 'Path')}")
     return 0
 
 

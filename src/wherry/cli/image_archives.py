@@ -20,9 +20,9 @@ def load(session: Session, parsed: Parsed) -> int:
     path = parsed.text("input")
     if not path and sys.stdin.isatty():
         raise CommandFailed("requested load from stdin, but stdin is empty")
-    with _opened(path) as archive:
+    with opened_archive(path) as archive:
         messages = session.client.images.load(
-            _pieces(archive), is_quiet=parsed.is_on("quiet") or not session.out.isatty()
+            pieces_of(archive), is_quiet=parsed.is_on("quiet") or not session.out.isatty()
         )
         show_progress(messages, session.out)
     return 0
@@ -62,13 +62,14 @@ def import_(session: Session, parsed: Parsed) -> int:
     if is_remote:
         show_progress(session.client.images.create(query), session.out)
         return 0
-    with _opened("" if source == "-" else source) as archive:
-        messages = session.client.images.create(query, _pieces(archive))
+    with opened_archive("" if source == "-" else source) as archive:
+        messages = session.client.images.create(query, pieces_of(archive))
         show_progress(messages, session.out)
     return 0
 
 
-def _opened(path: str) -> BinaryIO:
+def opened_archive(path: str) -> BinaryIO:
+    """A file, or without a path the standard input. Raises: CommandFailed."""
     if not path:
         return os.fdopen(os.dup(0), "rb")
     try:
@@ -78,7 +79,8 @@ def _opened(path: str) -> BinaryIO:
         raise CommandFailed(f"open {path}: {reason}") from None
 
 
-def _pieces(archive: BinaryIO) -> Iterator[bytes]:
+def pieces_of(archive: BinaryIO) -> Iterator[bytes]:
+    """A file's bytes."""
     while piece := archive.read(_PIECE_BYTES):
         yield piece
 

@@ -7,12 +7,17 @@ the directory were the root, in the kernel, without a window for a race.
 
 import ctypes
 import errno
+import fcntl
 import os
 
 from wherry.linux.syscall import KernelError, number, syscall
 
 SYS_OPENAT2 = 437
 SYS_SYNCFS = number(306, 267)
+SYS_RENAMEAT2 = number(316, 276)
+
+FICLONE = 0x40049409
+RENAME_NOREPLACE = 0x01
 
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -22,6 +27,7 @@ RESOLVE_IN_ROOT = 0x10
 
 O_PATH = os.O_PATH
 _EAGAIN_TRIES = 128
+_AT_FDCWD = -100
 
 
 class _OpenHow(ctypes.Structure):
@@ -73,6 +79,44 @@ def open_beneath(directory: int, path: str | bytes, flags: int, mode: int = 0) -
     Raises: KernelError.
     """
     return openat2(directory, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+
+
+def open_without_links(directory: int, path: str | bytes, flags: int) -> int:
+    """Open a path below a directory that has no link anywhere in it (ELOOP if it has).
+
+    For trees that a container may be changing: what was a directory a moment ago may be a link
+    to anywhere now.
+
+    Raises: KernelError.
+    """
+    return openat2(
+        directory, path, flags | os.O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+    )
+
+
+def clone_content(source: int, target: int) -> bool:
+    """Let an empty file share all blocks of another until either is written to (ioctl_ficlone(2)).
+
+    False where the file system can't: nothing was done then. Raises: OSError.
+    """
+    try:
+        fcntl.ioctl(target, FICLONE, source)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL):
+            return False
+        raise
+    return True
+
+
+def rename_to_free(source: str, target: str) -> None:
+    """Rename to a name that nobody has: renameat2(2) with RENAME_NOREPLACE.
+
+    Raises: KernelError (EEXIST).
+    """
+    syscall(
+        SYS_RENAMEAT2, _AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target),
+        RENAME_NOREPLACE, name="renameat2", operands=(source, target),
+    )  # fmt: skip
 
 
 def syncfs(descriptor: int) -> None:

@@ -327,6 +327,45 @@ class VolumeNameTaken(Conflict):
 
 
 @dataclass(eq=False)
+class VolumeExists(AlreadyExists):
+    """A volume was to get a name that another one has."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class VolumeMounted(Conflict):
+    """Containers that run have the volume mounted, so nothing may take its place."""
+
+    name: str
+    holders: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class VolumeHasNoHistory(NotSupported):
+    """A volume whose files are not in a directory of ours."""
+
+    name: str
+    reason: str
+
+
+@dataclass(eq=False)
+class VolumeSnapshotNotFound(NotFound):
+    """A volume has no snapshot of this name."""
+
+    volume: str
+    snapshot: str
+
+
+@dataclass(eq=False)
+class VolumeSnapshotExists(AlreadyExists):
+    """A volume has a snapshot of this name."""
+
+    volume: str
+    snapshot: str
+
+
+@dataclass(eq=False)
 class PluginNotFound(NotFound):
     """No plugin of this name, or none that does what is wanted."""
 

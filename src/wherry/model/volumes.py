@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from wherry.model.ids import ContainerId
 
@@ -57,3 +58,43 @@ class VolumePrune:
 
     deleted: tuple[str, ...] = ()
     reclaimed_bytes: int = 0
+
+
+class SnapshotMethod(Enum):
+    """How a volume's snapshot was taken; the value is what people read."""
+
+    BTRFS = "btrfs snapshot"
+    """At one moment, whoever writes; its blocks are shared."""
+    REFLINK = "reflink copy"
+    """File by file; the blocks are shared."""
+    COPY = "copy"
+    """File by file, byte by byte."""
+    MOVED = "put aside"
+    """The very files that the volume had, when something else took their place."""
+
+
+class Consistency(Enum):
+    """What is done with the containers that run with a volume while it is copied."""
+
+    NONE = "none"
+    """They go on."""
+    PAUSE = "pause"
+    """They are frozen meanwhile: what they hold in memory is not in it."""
+    STOP = "stop"
+    """They are stopped before, so that they can write down what they have, and started again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSnapshot:
+    """How a volume was once."""
+
+    volume: str
+    name: str
+    created_at_ns: int
+    method: SnapshotMethod
+    consistency: Consistency
+    writers: tuple[str, ...] = ()
+    """Names of the containers that went on writing while it was taken."""
+    files: int = -1
+    """-1 where nobody counted: a snapshot of btrfs looks at no file."""
+    size_bytes: int = -1

@@ -25,6 +25,7 @@ from wherry.operations import (
     terminals,
     user_namespaces,
     views,
+    volume_history,
     volumes,
 )
 from wherry.operations.plan import Catalogue, Operation
@@ -126,6 +127,9 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     views.DetachTree,
     views.MakeMountPoint,
     views.UnmountRoot,
+    volume_history.CopyVolume,
+    volume_history.MoveVolume,
+    volume_history.RemoveVolumeTree,
     volumes.MakeVolume,
     volumes.MountVolume,
     volumes.PopulateVolume,

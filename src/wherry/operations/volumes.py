@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from wherry.kit.values import dataclass, field
-from wherry.linux import mountinfo
+from wherry.linux import btrfs, mountinfo
 from wherry.linux import mounts as kernel
 from wherry.linux.files import remove_tree
 from wherry.operations.plan import (
@@ -76,7 +76,7 @@ class MakeVolume(Operation):
         os.makedirs(self.directory, mode=0o701, exist_ok=True)
         data = f"{self.directory}/_data"
         try:
-            os.mkdir(data)
+            make_volume_tree(data)
         except FileExistsError:
             return {"made": False, "inode": os.stat(data).st_ino}
         # Not by mkdir, which leaves out the bits of our umask.
@@ -85,7 +85,8 @@ class MakeVolume(Operation):
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if evidence.get("made"):
-            _remove_directory(self.directory)
+            remove_volume_tree(f"{self.directory}/_data")
+            remove_volume_tree(self.directory)
 
     def check(self, evidence: Evidence) -> Finding:
         try:
@@ -114,7 +115,10 @@ class RemoveVolume(Operation):
     directory: str
 
     def do(self, hands: Hands) -> Evidence:
-        return {"removed": _remove_directory(self.directory)}
+        # Subvolumes of btrfs, at once whatever their size; what is none goes file by file.
+        inside = [f"{self.directory}/_data", *_entries(f"{self.directory}/snapshots")]
+        removed = sum(remove_volume_tree(each) for each in inside if os.path.lexists(each))
+        return {"removed": removed + remove_volume_tree(self.directory)}
 
     def check(self, evidence: Evidence) -> Finding:
         if os.path.lexists(self.directory):
@@ -225,9 +229,33 @@ class PopulateVolume(Operation):
         return shlex.join(("cp", "-a", f"rootfs{self.source}/.", self.directory))
 
 
-def _remove_directory(path: str) -> int:
+def _entries(directory: str) -> list[str]:
+    try:
+        return [f"{directory}/{name}" for name in os.listdir(directory)]
+    except FileNotFoundError:
+        return []
+
+
+def make_volume_tree(path: str) -> None:
+    """An empty directory; on btrfs a subvolume, of which a snapshot is made at once.
+
+    Raises: OSError.
+    """
     parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return remove_tree(parent, os.path.basename(path))
+        if btrfs.is_btrfs(parent):
+            btrfs.create_subvolume(parent, os.path.basename(path))
+        else:
+            os.mkdir(path)
+    finally:
+        os.close(parent)
+
+
+def remove_volume_tree(path: str) -> int:
+    """Remove a tree, a subvolume of btrfs at once; how many files went. Raises: OSError."""
+    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        name = os.path.basename(path)
+        return int(btrfs.destroy_subvolume(parent, name)) or remove_tree(parent, name)
     finally:
         os.close(parent)

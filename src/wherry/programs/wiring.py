@@ -23,6 +23,7 @@ from wherry.engine.networks import NetworkVerbs
 from wherry.engine.prune import Prunes
 from wherry.engine.registries import RegistryVerbs
 from wherry.engine.system import SystemQueries
+from wherry.engine.volume_history import VolumeHistory
 from wherry.engine.volumes import VolumeVerbs
 from wherry.networks import NetdKeeper, Networks, NetworkTable
 from wherry.oci.image_spec import Platform
@@ -175,6 +176,17 @@ async def engine_on(
             volumes=VolumeVerbs(
                 volumes=stores.volumes,
                 users=stores.users,
+                events=stores.events,
+                offload=ground.offload,
+            ),
+            volume_history=VolumeHistory(
+                volumes=stores.volumes,
+                users=stores.users,
+                records=stores.records,
+                container_locks=stores.locks,
+                starting=containers.verbs.starting,
+                stopping=containers.verbs.stopping,
+                pausing=containers.verbs.pausing,
                 events=stores.events,
                 offload=ground.offload,
             ),

@@ -10,7 +10,13 @@ Called by: images (layers), engine (snapshots of containers), build.
 """
 
 from wherry.snapshots.apply import LayerCounts
-from wherry.snapshots.compression import Compression, compression_of, decompressed, gzipped
+from wherry.snapshots.compression import (
+    Compression,
+    PackedWriter,
+    compression_of,
+    decompressed,
+    gzipped,
+)
 from wherry.snapshots.diff import Writable, diff_tar, directory_tar, entry_tar, tree_tar
 from wherry.snapshots.driver import open_snapshots, refuse_driver
 from wherry.snapshots.host_trees import file_sizes
@@ -45,6 +51,7 @@ __all__ = [
     "Compression",
     "LayerCounts",
     "LayerStore",
+    "PackedWriter",
     "Readable",
     "Snapshots",
     "StagedLayer",

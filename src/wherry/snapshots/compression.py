@@ -14,6 +14,7 @@ import zstandard
 from isal import igzip_lib, isal_zlib
 
 from wherry.model.errors import ArchiveRefused
+from wherry.snapshots.diff import Writable
 from wherry.snapshots.tar_reader import Readable
 
 LARGEST_WINDOW = 1 << 26
@@ -71,6 +72,13 @@ class _Unpacker(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
+class _Packer(Protocol):
+    """What isal's and zstandard's objects have in common."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
 def decompressed(source: Readable) -> tuple[Compression, Readable]:
     """Tell how a stream is compressed, and give its plain bytes.
 
@@ -103,6 +111,31 @@ def gzipped(source: Readable) -> Iterator[bytes]:
     while chunk := source.read(_PACKED_AT_ONCE):
         yield packer.compress(chunk)
     yield packer.flush()
+
+
+class PackedWriter:
+    """Compresses what is written to it and passes it on; `close` writes the end."""
+
+    def __init__(self, out: Writable, compression: Compression) -> None:
+        """Raises: ValueError for a compression that we only read."""
+        self._out = out
+        match compression:
+            case Compression.GZIP:
+                self._packer: _Packer = isal_zlib.compressobj(
+                    _GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW
+                )
+            case Compression.ZSTD:
+                self._packer = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+            case _:
+                raise ValueError(f"{compression.value or 'plain'} is not written")
+
+    def write(self, data: bytes, /) -> None:
+        """Take all of it."""
+        self._out.write(self._packer.compress(data))
+
+    def close(self) -> None:
+        """Nothing follows."""
+        self._out.write(self._packer.flush())
 
 
 def compression_of(start: bytes) -> Compression:

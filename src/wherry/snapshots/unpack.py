@@ -21,7 +21,14 @@ from wherry.operations import targets
 from wherry.snapshots.apply import LayerCounts, TreeWriter, refusal
 from wherry.snapshots.layer_names import clean, shown
 from wherry.snapshots.layer_tree import OPEN_DIRECTORY, state_of
-from wherry.snapshots.tar_reader import DIRECTORY, SYMLINK, Archive, TarEntry
+from wherry.snapshots.tar_reader import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    DIRECTORY,
+    SYMLINK,
+    Archive,
+    TarEntry,
+)
 
 _MOST_ATTEMPTS = 16
 
@@ -34,6 +41,10 @@ class UnpackRules:
     """Who gets everything; None: whom the archive says."""
     keeps_kinds: bool = False
     """A directory is never replaced by something else, nor the other way round."""
+    is_whole_tree: bool = False
+    """The archive is all that the tree will be: its root looks as the archive says, and a name
+    that leads out of it, by `..` or from the root, is refused."""
+    takes_devices: bool = True
 
 
 def unpack_tar(archive: Archive, root: int, place: bytes, rules: UnpackRules) -> LayerCounts:
@@ -149,6 +160,12 @@ class _LiveWriter(TreeWriter):
             entry.uid, entry.gid = self._rules.owner
         if self._rules.keeps_kinds:
             self._refuse_another_kind(entry)
+        if self._rules.is_whole_tree and (
+            entry.path.startswith(b"/") or b".." in entry.path.split(b"/")
+        ):
+            raise ArchiveRefused(f"name leads out of the archive: {shown(entry.path)}")
+        if not self._rules.takes_devices and entry.kind in (CHARACTER_DEVICE, BLOCK_DEVICE):
+            raise ArchiveRefused(f"device file: {shown(entry.path)}")
         for attempt in range(_MOST_ATTEMPTS):
             try:
                 super().add(entry, archive)
@@ -183,8 +200,10 @@ class _LiveWriter(TreeWriter):
             )
 
     def _set_root(self, entry: TarEntry) -> None:
-        """The directory itself stays as it looks."""
-        if entry.kind != DIRECTORY:
+        """The directory itself stays as it looks, unless it was made for the archive."""
+        if self._rules.is_whole_tree:
+            super()._set_root(entry)
+        elif entry.kind != DIRECTORY:
             raise ArchiveRefused("the root of an archive must be a directory")
 
     def _is_whiteout(self, parent_path: bytes, name: bytes) -> bool:

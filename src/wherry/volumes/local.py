@@ -14,7 +14,7 @@ from wherry.kit.byte_sizes import parse_size
 from wherry.linux import mountinfo
 from wherry.model.errors import HostLacks, InvalidValue, StepFailed
 from wherry.model.volumes import LOCAL, Volume
-from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, execute
+from wherry.operations.plan import Journal
 from wherry.operations.volumes import (
     MakeVolume,
     MountVolume,
@@ -22,6 +22,7 @@ from wherry.operations.volumes import (
     UnmountVolume,
     flags_and_data,
 )
+from wherry.volumes.performing import perform
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _LONGEST_NAME = 255
@@ -83,13 +84,13 @@ class LocalDriver:
     def make(self, name: str, options: Mapping[str, str]) -> str:
         """Make the directory; returns where the files will be. Raises: StepFailed."""
         directory = f"{self._directory}/{name}"
-        _perform(MakeVolume(why=f"volume {name}", directory=directory))
+        perform(MakeVolume(why=f"volume {name}", directory=directory))
         return f"{directory}/_data"
 
     def remove(self, volume: Volume) -> None:
         """Remove the directory; what is mounted there is let go of first. Raises: StepFailed."""
         self.unmount(volume)
-        _perform(
+        perform(
             RemoveVolume(
                 why=f"volume {volume.name} is removed",
                 directory=f"{self._directory}/{volume.name}",
@@ -111,7 +112,7 @@ class LocalDriver:
             target=volume.mount_point,
         )
         try:
-            return _perform(mounting)
+            return perform(mounting)
         except StepFailed as failed:
             flags, data = flags_and_data(mounting.options)
             raise StepFailed(
@@ -128,7 +129,7 @@ class LocalDriver:
     def unmount(self, volume: Volume) -> None:
         """Unmount what `mount` mounted. Raises: StepFailed."""
         if volume.options.get("type") and _is_mounted(volume.mount_point):
-            _perform(
+            perform(
                 UnmountVolume(
                     why=f"no container uses volume {volume.name}", target=volume.mount_point
                 )
@@ -153,13 +154,3 @@ def _with_address(options: str) -> str:
         else:
             words.append(word)
     return ",".join(words)
-
-
-def _perform(operation: Operation) -> Journal:
-    """Do one operation. Raises: StepFailed."""
-    journal: Journal = []
-    try:
-        execute((operation,), Hands(), journal)
-    except OperationFailed as failed:
-        raise StepFailed(operation.describe(), failed.entry.error) from failed
-    return journal

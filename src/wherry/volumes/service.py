@@ -6,6 +6,8 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
@@ -17,19 +19,24 @@ from wherry.model.errors import (
     PluginNotFound,
     StepFailed,
     VolumeDriverNotFound,
+    VolumeExists,
+    VolumeMounted,
     VolumeNameTaken,
-    VolumeNotFound,
 )
-from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSpec
-from wherry.operations.plan import Hands, Journal, OperationFailed, execute
+from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSnapshot, VolumeSpec
+from wherry.operations.plan import Journal
 from wherry.operations.volumes import PopulateVolume
 from wherry.plugins import PluginHost
 from wherry.snapshots import file_sizes
 from wherry.store import Database
 from wherry.volumes.driver import VolumeDriver
 from wherry.volumes.local import LocalDriver
+from wherry.volumes.performing import perform
 from wherry.volumes.plugin import PluginDriver
 from wherry.volumes.volume_table import VolumeTable
+
+if TYPE_CHECKING:
+    from wherry.volumes.history import VolumeHistory
 
 _KIND = "VolumeDriver"
 _log = logging.getLogger(__name__)
@@ -48,6 +55,7 @@ class Volumes:
         """Take over `volumes` of the data root, which is made if missing."""
         directory = f"{data_root}/volumes"
         os.makedirs(directory, mode=0o701, exist_ok=True)
+        self._directory = directory
         self._clock = clock
         self._table = VolumeTable(database)
         self._local = LocalDriver(directory)
@@ -63,10 +71,7 @@ class Volumes:
 
     def get(self, name: str) -> Volume:
         """One volume. Raises: VolumeNotFound."""
-        volume = self._table.get(name)
-        if volume is None:
-            raise VolumeNotFound(name)
-        return volume
+        return self._table.require(name)
 
     def drivers(self) -> Sequence[str]:
         """The names of the drivers that are here."""
@@ -132,6 +137,67 @@ class Volumes:
                 self._table.add(volume)  # it is there still, and may be removed again
                 raise
             return volume
+
+    # -- history -----------------------------------------------------------------------------
+
+    @cached_property
+    def history(self) -> "VolumeHistory":
+        """What volumes were, and copies of them."""
+        from wherry.volumes.history import VolumeHistory  # seldom wanted: not in memory before
+
+        return VolumeHistory(self._directory, self._table, self._clock)
+
+    def check_new_name(self, name: str) -> None:
+        """Refuse a name for a new volume of ours. Raises: InvalidValue, VolumeExists."""
+        self._local.check(name, {})
+        if self._table.get(name) is not None:
+            raise VolumeExists(name)
+
+    def refuse_mounted(self, name: str) -> None:
+        """Raises: VolumeMounted when somebody holds it."""
+        if holders := self._holders.get(name):
+            raise VolumeMounted(name, tuple(sorted(holders)))
+
+    def put_in_place(self, aside: VolumeSnapshot) -> None:
+        """Let what was prepared become a volume's present. Raises: VolumeMounted, StepFailed."""
+        with self._changing:
+            self.refuse_mounted(aside.volume)
+            self.history.put_in_place(aside)
+
+    def rename(self, name: str, new_name: str) -> Volume:
+        """Give a volume another name; whoever has it mounted keeps it.
+
+        Those who name it are the engine's: `end_rename` when they are told.
+        Raises: InvalidValue, VolumeExists, StepFailed.
+        """
+        with self._changing:
+            self.history.plain(name)
+            self.check_new_name(new_name)
+            self._table.begin_rename(name, new_name)
+            try:
+                renamed = self.history.rename(name, new_name)
+            except StepFailed:
+                self._table.end_rename(name)
+                raise
+            if name in self._holders:
+                self._holders[new_name] = self._holders.pop(name)
+            return renamed
+
+    def end_rename(self, name: str) -> None:
+        """Everybody knows the new name."""
+        self._table.end_rename(name)
+
+    def heal(self) -> Mapping[str, Volume]:
+        """At boot: settle what was in the middle of something.
+
+        Returns volumes that have another name now, by the old ones; `end_rename` follows.
+        Raises: StepFailed.
+        """
+        with self._changing:
+            if self._table.unsettled_trees():
+                self.history.heal()
+            renames = self._table.renames().items()
+            return {old: self.history.rename(old, new) for old, new in renames}
 
     # -- use ---------------------------------------------------------------------------------
 
@@ -211,7 +277,7 @@ class Volumes:
             os.close(source)
 
     def _populate(self, volume: Volume, source: int, path: str) -> Journal:
-        from wherry.volumes.copy_up import copy_directory
+        from wherry.volumes.tree_copy import copy_directory
 
         place = self.get(volume.name).mount_point
         target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -221,14 +287,10 @@ class Volumes:
             source=path,
             work=lambda: copy_directory(source, target),
         )
-        journal: Journal = []
         try:
-            execute((copying,), Hands(), journal)
-        except OperationFailed as failed:
-            raise StepFailed(copying.describe(), failed.entry.error) from failed
+            return perform(copying)
         finally:
             os.close(target)
-        return journal
 
     def _driver(self, volume: str, name: str) -> VolumeDriver:
         if name == LOCAL:

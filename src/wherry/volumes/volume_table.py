@@ -1,16 +1,25 @@
-"""Which volumes there are: rows, and all of them in memory.
+"""Which volumes and snapshots there are: rows, and all volumes in memory.
 
-A row is written when the volume's directory is there, and removed before the directory is; so
+A volume's row is written when its directory is there, and removed before the directory is; so
 after a power cut a directory may be nobody's, and a row is never without its directory.
+
+What takes several steps is noted before the first one and forgotten with the last: a tree that
+is being made (`volume_trees`), a rename (`volume_renames`). Boot takes the one back and
+finishes the other.
 """
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import msgspec
 
-from wherry.model.errors import StateUnreadable
-from wherry.model.volumes import Volume
+from wherry.model.errors import StateUnreadable, VolumeNotFound
+from wherry.model.volumes import Volume, VolumeSnapshot
 from wherry.store import Database, Migration
+
+_Record = TypeVar("_Record")
 
 ROW_VERSION = 1
 MIGRATIONS = (
@@ -23,6 +32,22 @@ MIGRATIONS = (
             version INTEGER NOT NULL,
             record BLOB NOT NULL
         ) STRICT;
+        """,
+    ),
+    Migration(
+        room="volumes",
+        number=2,
+        sql="""
+        CREATE TABLE volume_snapshots (
+            volume TEXT NOT NULL REFERENCES volumes (name) ON UPDATE CASCADE ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            is_pending INTEGER NOT NULL,
+            record BLOB NOT NULL,
+            PRIMARY KEY (volume, name)
+        ) STRICT;
+        CREATE TABLE volume_trees (path TEXT PRIMARY KEY) STRICT;
+        CREATE TABLE volume_renames (old TEXT PRIMARY KEY, new TEXT NOT NULL UNIQUE) STRICT;
         """,
     ),
 )
@@ -38,12 +63,9 @@ class VolumeTable:
         with database.reading() as rows:
             found = rows.execute("SELECT name, version, record FROM volumes").fetchall()
         for name, version, record in found:
-            if version > ROW_VERSION:
-                raise StateUnreadable(f"volume {name}", f"row version {version}")
-            try:
-                self._volumes[name] = msgspec.json.decode(record, type=Volume)
-            except msgspec.MsgspecError as error:
-                raise StateUnreadable(f"volume {name}", str(error)) from error
+            self._volumes[name] = _decoded(f"volume {name}", version, record, Volume)
+
+    # -- volumes -----------------------------------------------------------------------------
 
     def all(self) -> Mapping[str, Volume]:
         """Every volume; a copy."""
@@ -53,18 +75,125 @@ class VolumeTable:
         """The volume of a name."""
         return self._volumes.get(name)
 
-    def add(self, volume: Volume) -> None:
-        """Record a volume."""
+    def require(self, name: str) -> Volume:
+        """The volume of a name. Raises: VolumeNotFound."""
+        volume = self._volumes.get(name)
+        if volume is None:
+            raise VolumeNotFound(name)
+        return volume
+
+    def add(self, volume: Volume, *, tree: str = "") -> None:
+        """Record a volume; `tree` is where its files were made, which is settled with it."""
         with self._database.transaction() as rows:
             rows.execute(
                 "INSERT INTO volumes VALUES (?, ?, ?) ON CONFLICT (name)"
                 " DO UPDATE SET version = excluded.version, record = excluded.record",
                 (volume.name, ROW_VERSION, msgspec.json.encode(volume)),
             )
+            _settle_tree(rows, tree)
         self._volumes[volume.name] = volume
 
     def remove(self, name: str) -> None:
-        """Forget a volume."""
+        """Forget a volume, and its snapshots with it."""
         with self._database.transaction() as rows:
             rows.execute("DELETE FROM volumes WHERE name = ?", (name,))
         del self._volumes[name]
+
+    # -- snapshots ---------------------------------------------------------------------------
+
+    def snapshots(self, volume: str, *, pending: bool = False) -> Sequence[VolumeSnapshot]:
+        """A volume's snapshots, oldest first; the pending ones are those of a broken rollback.
+
+        Raises: StateUnreadable.
+        """
+        with self._database.reading() as rows:
+            found = rows.execute(
+                "SELECT name, version, record FROM volume_snapshots"
+                " WHERE volume = ? AND is_pending = ?",
+                (volume, pending),
+            ).fetchall()
+        decoded = [
+            # The record keeps the name that the volume had when it was written.
+            replace(
+                _decoded(f"snapshot {name} of volume {volume}", version, record, VolumeSnapshot),
+                volume=volume,
+            )
+            for name, version, record in found
+        ]
+        return sorted(decoded, key=lambda each: each.created_at_ns)
+
+    def add_snapshot(
+        self, snapshot: VolumeSnapshot, *, pending: bool = False, tree: str = ""
+    ) -> None:
+        """Record a snapshot; `tree` is what was made for it, which is settled with it."""
+        row = (
+            snapshot.volume, snapshot.name, ROW_VERSION, pending, msgspec.json.encode(snapshot),
+        )  # fmt: skip
+        with self._database.transaction() as rows:
+            rows.execute("INSERT OR REPLACE INTO volume_snapshots VALUES (?, ?, ?, ?, ?)", row)
+            _settle_tree(rows, tree)
+
+    def remove_snapshot(self, snapshot: VolumeSnapshot, *, tree: str) -> None:
+        """Forget a snapshot; its tree is nobody's from here on."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "DELETE FROM volume_snapshots WHERE volume = ? AND name = ?",
+                (snapshot.volume, snapshot.name),
+            )
+            rows.execute("INSERT OR IGNORE INTO volume_trees VALUES (?)", (tree,))
+
+    # -- what takes several steps ------------------------------------------------------------
+
+    def note_tree(self, path: str) -> None:
+        """A tree is going to be made, that is nobody's until a row says otherwise."""
+        with self._database.transaction() as rows:
+            rows.execute("INSERT OR IGNORE INTO volume_trees VALUES (?)", (path,))
+
+    def settle_tree(self, path: str) -> None:
+        """It is gone, or in its place."""
+        with self._database.transaction() as rows:
+            _settle_tree(rows, path)
+
+    def unsettled_trees(self) -> Sequence[str]:
+        """Trees that were being made or removed when the engine ended."""
+        with self._database.reading() as rows:
+            return [path for (path,) in rows.execute("SELECT path FROM volume_trees").fetchall()]
+
+    def begin_rename(self, old: str, new: str) -> None:
+        """From here on a boot finishes the rename."""
+        with self._database.transaction() as rows:
+            rows.execute("INSERT INTO volume_renames VALUES (?, ?)", (old, new))
+
+    def rename(self, volume: Volume, old: str) -> None:
+        """The volume has its new name, and so have its snapshots."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "UPDATE volumes SET name = ?, version = ?, record = ? WHERE name = ?",
+                (volume.name, ROW_VERSION, msgspec.json.encode(volume), old),
+            )
+        del self._volumes[old]
+        self._volumes[volume.name] = volume
+
+    def end_rename(self, old: str) -> None:
+        """All who refer to it know the new name, or the rename was given up."""
+        with self._database.transaction() as rows:
+            rows.execute("DELETE FROM volume_renames WHERE old = ?", (old,))
+
+    def renames(self) -> Mapping[str, str]:
+        """The renames that are not ended, old names to new ones."""
+        with self._database.reading() as rows:
+            return dict(rows.execute("SELECT old, new FROM volume_renames").fetchall())
+
+
+def _settle_tree(rows: sqlite3.Connection, path: str) -> None:
+    if path:
+        rows.execute("DELETE FROM volume_trees WHERE path = ?", (path,))
+
+
+def _decoded(what: str, version: int, record: bytes, kind: type[_Record]) -> _Record:
+    if version > ROW_VERSION:
+        raise StateUnreadable(what, f"row version {version}")
+    try:
+        return msgspec.json.decode(record, type=kind)
+    except msgspec.MsgspecError as error:
+        raise StateUnreadable(what, str(error)) from error

@@ -45,3 +45,16 @@ class VolumesPruneAnswer(Struct):
 
     VolumesDeleted: list[str] | None
     SpaceReclaimed: int
+
+
+class VolumeSnapshotAnswer(Struct, kw_only=True):
+    """How a volume was once: of Wherry's own endpoints."""
+
+    Volume: str
+    Name: str
+    CreatedAt: str
+    Method: str
+    Consistency: str
+    Writers: list[str]
+    Files: int
+    Size: int

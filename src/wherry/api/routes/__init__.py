@@ -24,6 +24,7 @@ from wherry.api.routes import (
     swarm,
     system,
     updates,
+    volume_history,
     volumes,
     wherry,
 )
@@ -45,6 +46,7 @@ _SERVED: Mapping[Endpoint, Handler] = {
     **stats.ROUTES,
     **updates.ROUTES,
     **volumes.ROUTES,
+    **volume_history.ROUTES,
     **swarm.ROUTES,
     **wherry.ROUTES,
 }

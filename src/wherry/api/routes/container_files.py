@@ -30,7 +30,7 @@ async def stat(call: Call) -> web.StreamResponse:
 async def archive(call: Call) -> web.StreamResponse:
     """`GET /containers/{id}/archive`."""
     state, content = await call.services.files.archive(call.parameter, _path(call))
-    return await _send(call, content, {STAT_HEADER: to_stat_header(state)}, TAR)
+    return await send_archive(call, content, {STAT_HEADER: to_stat_header(state)}, TAR)
 
 
 async def unpack(call: Call) -> web.StreamResponse:
@@ -45,7 +45,7 @@ async def unpack(call: Call) -> web.StreamResponse:
 async def export(call: Call) -> web.StreamResponse:
     """`GET /containers/{id}/export`."""
     content = await call.services.files.export(call.parameter)
-    return await _send(call, content, {}, "application/octet-stream")
+    return await send_archive(call, content, {}, "application/octet-stream")
 
 
 async def changes(call: Call) -> web.StreamResponse:
@@ -77,10 +77,10 @@ def _path(call: Call) -> str:
     return path
 
 
-async def _send(
+async def send_archive(
     call: Call, content: AsyncGenerator[bytes, None], headers: Mapping[str, str], content_type: str
 ) -> web.StreamResponse:
-    """The first piece decides whether this is an archive or a failure."""
+    """A tar as it is made; the first piece decides whether it is one or a failure."""
     first = await anext(content, b"")
     try:
         answer = await call.stream_answer(content_type, headers)

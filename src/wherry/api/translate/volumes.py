@@ -1,9 +1,14 @@
 """Volumes, both ways."""
 
 from wherry.kit.timestamps import NANOSECONDS, rfc3339_nano
-from wherry.model.errors import FeatureMissing
-from wherry.model.volumes import Volume, VolumeSpec, VolumeUsage
-from wherry.wire.volumes import UsageData, VolumeAnswer, VolumeCreateRequest
+from wherry.model.errors import FeatureMissing, HostLacks, InvalidField
+from wherry.model.volumes import Consistency, Volume, VolumeSnapshot, VolumeSpec, VolumeUsage
+from wherry.wire.volumes import (
+    UsageData,
+    VolumeAnswer,
+    VolumeCreateRequest,
+    VolumeSnapshotAnswer,
+)
 
 
 def to_volume_spec(request: VolumeCreateRequest) -> VolumeSpec:
@@ -35,3 +40,31 @@ def to_usage_answer(usage: VolumeUsage) -> VolumeAnswer:
     answer = to_volume_answer(usage.volume)
     answer.UsageData = UsageData(RefCount=len(usage.users), Size=usage.size_bytes)
     return answer
+
+
+def to_consistency(word: str) -> Consistency:
+    """How a snapshot is to be taken. Raises: InvalidField, HostLacks."""
+    if word == "freeze":
+        raise HostLacks(
+            "consistency freeze",
+            "a file system for each volume: frozen, this one could not take the copy "
+            "(pause and stop hold the containers instead)",
+        )
+    try:
+        return Consistency(word)
+    except ValueError:
+        raise InvalidField("consistent", word, "must be none, freeze, pause or stop") from None
+
+
+def to_snapshot_answer(snapshot: VolumeSnapshot) -> VolumeSnapshotAnswer:
+    """A snapshot as it is shown."""
+    return VolumeSnapshotAnswer(
+        Volume=snapshot.volume,
+        Name=snapshot.name,
+        CreatedAt=rfc3339_nano(snapshot.created_at_ns),
+        Method=snapshot.method.value,
+        Consistency=snapshot.consistency.value,
+        Writers=list(snapshot.writers),
+        Files=snapshot.files,
+        Size=snapshot.size_bytes,
+    )

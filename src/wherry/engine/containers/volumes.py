@@ -10,6 +10,7 @@ import os
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import msgspec
@@ -80,6 +81,35 @@ class ContainerVolumes:
         volume = await self._offload(self._volumes.remove, name)
         self._events.publish("volume", "destroy", name, {"driver": volume.driver})
         return volume
+
+    @contextmanager
+    def kept(self, name: str) -> Iterator[None]:
+        """Nobody removes a volume meanwhile."""
+        self._being_given[name] += 1
+        try:
+            yield
+        finally:
+            self._no_longer_given(name)
+
+    async def rename(self, name: str, new_name: str) -> Volume:
+        """Give a volume another name, and tell every container that has it, running or not.
+
+        Preconditions: the locks of those containers.
+        Raises: as `Volumes.rename`; VolumeInUse by one that is just being created.
+        """
+        if self._being_given[name]:
+            raise VolumeInUse(name, ("a container that is being created",))
+        volume = await self._offload(self._volumes.rename, name, new_name)
+        await self._tell_new_name(name, volume)
+        return volume
+
+    async def _tell_new_name(self, old: str, volume: Volume) -> None:
+        for container in list(self._records.all()):
+            if old in volume_names(container.spec.mounts):
+                mounts = tuple(_renamed(each, old, volume) for each in container.spec.mounts)
+                spec = replace(container.spec, mounts=mounts)
+                await self._records.replace(replace(container, spec=spec))
+        await self._offload(self._volumes.end_rename, old)
 
     async def make(self, spec: VolumeSpec) -> Volume:
         """The volume of a name, made if need be. Raises: as `Volumes.make`."""
@@ -293,7 +323,12 @@ class ContainerVolumes:
                     continue
 
     async def take_over(self) -> None:
-        """At boot: containers that run hold their volumes, and nobody else does."""
+        """At boot: containers that run hold their volumes, and nobody else does.
+
+        A rename that the last engine had begun is finished before.
+        """
+        for old, volume in (await self._offload(self._volumes.heal)).items():
+            await self._tell_new_name(old, volume)
         held: dict[str, set[str]] = {}
         for container in self._records.all():
             if container.is_alive:
@@ -305,6 +340,18 @@ class ContainerVolumes:
 def volume_names(mounts: Iterable[MountSpec]) -> set[str]:
     """The volumes among mounts."""
     return {each.name for each in mounts if isinstance(each, VolumeMount)}
+
+
+def _renamed(mount: MountSpec, old: str, volume: Volume) -> MountSpec:
+    """A mount of a volume that has another name now; a `-v` as it would be written today."""
+    if not isinstance(mount, VolumeMount) or mount.name != old:
+        return mount
+    written = mount.written_as
+    if written is not None and written.startswith(f"{old}:"):
+        written = volume.name + written.removeprefix(old)
+    return msgspec.structs.replace(
+        mount, name=volume.name, source=volume.mount_point, written_as=written
+    )
 
 
 def mount_is_read_only(mount: MountSpec) -> bool:
