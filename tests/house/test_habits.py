@@ -11,7 +11,7 @@ import pytest
 from support.source_tree import REPOSITORY, modules
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "core", "manager"}
-UNTYPED_ROOMS = ("wire", "api", "client", "cli", "compose", "programs")
+UNTYPED_ROOMS = ("wire", "api", "client", "cli", "compose", "pods", "programs")
 """Rooms that may hold JSON as it came; everywhere else it has been parsed into values."""
 
 DECODERS = {

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed, UsageProblem
 from wherry.cli.flags import Parsed
+from wherry.cli.missing_images import pull
 from wherry.cli.options.container_config import create_request
 from wherry.cli.options.container_flags import CONTAINER_FLAGS
-from wherry.cli.progress import show_progress
 from wherry.cli.references import parse_reference, with_default_tag
 from wherry.cli.session import Session
 from wherry.client.documents import Document, text, texts
@@ -55,8 +55,12 @@ def create(session: Session, parsed: Parsed, request: Document) -> Created:
     """
     policy = parsed.text("pull", "missing")
     cid_path = _checked_cid_path(parsed.text("cidfile"))
+    if parsed.text("pod"):
+        from wherry.cli.pods import in_pod
+
+        in_pod(session, request, parsed.text("pod"))
     if policy == "always":
-        _pull(session, parsed)
+        _pull_wanted(session, parsed)
     answer = _create_or_pull(session, parsed, request, may_pull=policy == "missing")
     for warning in texts(answer, "Warnings"):
         session.complain(f"WARNING: {warning}")
@@ -83,22 +87,12 @@ def _create_or_pull(
     if not parsed.is_on("quiet"):
         shown = with_default_tag(parsed.arguments[0])
         session.complain(f"Unable to find image '{shown}' locally")
-    _pull(session, parsed)
+    _pull_wanted(session, parsed)
     return containers.create(request, name=name, platform=platform)
 
 
-def _pull(session: Session, parsed: Parsed) -> None:
-    reference = parse_reference(parsed.arguments[0])
-    from wherry.cli.registry_access import login_for
-
-    messages = session.client.images.pull(
-        reference.familiar_name,
-        reference.digest or reference.tag or "latest",
-        platform=parsed.text("platform"),
-        login=login_for(session, reference.domain),
-    )
-    session.out.flush()
-    show_progress(messages, session.err, is_quiet=parsed.is_on("quiet"))
+def _pull_wanted(session: Session, parsed: Parsed) -> None:
+    pull(session, parsed.arguments[0], parsed.text("platform"), is_quiet=parsed.is_on("quiet"))
 
 
 def _checked_cid_path(path: str) -> str:

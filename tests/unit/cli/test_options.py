@@ -15,7 +15,7 @@ from wherry.cli.options.mounts import parse_mount
 from wherry.cli.options.ports import parse_publish
 from wherry.client.documents import Document, child
 
-HANDLED_BY_CREATE = {"cidfile", "name", "platform", "pull", "quiet"}
+HANDLED_BY_CREATE = {"pod", "cidfile", "name", "platform", "pull", "quiet"}
 """Flags that create reads itself: they are no part of the container's configuration."""
 
 

@@ -118,6 +118,7 @@ CONTAINER_FLAGS = (
     Flag("oom-score-adj", INT, "Preference of the OOM killer (-1000 to 1000)"),
     Flag("pid", STRING, "PID namespace to use"),
     Flag("pids-limit", INT, "Most processes; -1 for any number"),
+    Flag("pod", STRING, "Pod to be in (wherry pod create)"),
     Flag("platform", STRING, "Platform of the image"),
     Flag("privileged", SWITCH, "Give all privileges to the container"),
     Flag("publish", LIST, "Publish ports of the container on the host", short="p"),

@@ -7,7 +7,7 @@ Called by: images.store.
 """
 
 from wherry.images import references
-from wherry.images.bootstrap import busybox, debian, hello
+from wherry.images.bootstrap import busybox, debian, hello, pause
 from wherry.images.bootstrap.recipe import BaseImage
 from wherry.model.errors import InvalidValue
 
@@ -15,6 +15,7 @@ _RECIPES = {
     "docker.io/library/busybox": {"latest": busybox.recipe},
     "docker.io/library/hello": {"latest": hello.recipe},
     "docker.io/library/debian": {"bookworm": debian.recipe},
+    "docker.io/wherry/pause": {"latest": pause.recipe},
 }
 
 
