@@ -58,6 +58,7 @@ from wherry.model.ids import (
 )
 from wherry.model.images import (
     CommitRequest,
+    DescribedImage,
     DistributionImage,
     FoundRepository,
     HistoryEntry,
@@ -546,11 +547,14 @@ class FakeImages:
         self.engine.note("images", dict(filters), wants_all)
         return list(self.engine.images.values())
 
-    async def get(self, reference: str) -> Image:
+    async def get(self, reference: str, *, platform: str = "") -> Image:
         for name, image in self.engine.images.items():
             if reference in (name, name.partition(":")[0], image.id):
                 return image
         raise ImageNotFound(reference)
+
+    async def siblings(self, references: Sequence[str]) -> Sequence[DescribedImage]:
+        return ()
 
     async def graph_data(self, image: Image) -> tuple[str, Mapping[str, str]]:
         return "overlay2", {"UpperDir": "/data/layer"}
@@ -561,7 +565,12 @@ class FakeImages:
         self.engine.images[f"{repository}:{tag or 'latest'}"] = image
 
     async def remove(
-        self, reference: str, *, is_forced: bool = False, prunes_parents: bool = True
+        self,
+        reference: str,
+        *,
+        is_forced: bool = False,
+        prunes_parents: bool = True,
+        platforms: Sequence[str] = (),
     ) -> Sequence[Removal]:
         await self.get(reference)
         self.engine.note("image remove", reference, is_forced, prunes_parents)
@@ -571,12 +580,16 @@ class FakeImages:
         async for piece in archive:
             self.engine.uploaded += piece
 
-    async def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[Progress]:
+    async def load(
+        self, archive: AsyncIterator[bytes], *, platforms: Sequence[str] = ()
+    ) -> AsyncIterator[Progress]:
         await self._receive(archive)
         async for message in self._messages("load"):
             yield message
 
-    async def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+    async def save(
+        self, references: Sequence[str], *, platforms: Sequence[str] = ()
+    ) -> AsyncIterator[bytes]:
         for reference in references:
             await self.get(reference)
         yield b"tar of "

@@ -47,6 +47,34 @@ def with_manifest(manifest: object, files: Mapping[str, bytes], *more: bytes) ->
     return archive(*members, *more, member("manifest.json", json.dumps(manifest).encode()))
 
 
+def many_platforms(layers: Mapping[str, bytes], name: str) -> bytes:
+    """An OCI layout whose one name leads to an index: from each platform to its one layer."""
+    blobs: dict[str, bytes] = {}
+
+    def put(content: bytes, media_type: str, **more: object) -> dict[str, object]:
+        blobs[digest(content)] = content
+        kind = f"application/vnd.oci.image.{media_type}"
+        return {"mediaType": kind, "digest": digest(content), "size": len(content), **more}
+
+    manifests = []
+    for platform, content in layers.items():
+        where = dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False))
+        document = {
+            "schemaVersion": 2,
+            "config": put(config(content, **where), "config.v1+json"),
+            "layers": [put(content, "layer.v1.tar")],
+        }
+        manifest = json.dumps(document).encode()
+        manifests.append(put(manifest, "manifest.v1+json", platform=where))
+    index = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+    top = put(index, "index.v1+json", annotations={"io.containerd.image.name": name})
+    return archive(
+        *(member(f"blobs/{key.replace(':', '/')}", content) for key, content in blobs.items()),
+        member("index.json", json.dumps({"schemaVersion": 2, "manifests": [top]}).encode()),
+        member("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
+    )
+
+
 def oci_layout(packed: Mapping[bytes, bytes], name: str, **descriptor: object) -> bytes:
     """An OCI layout without manifest.json; from each layer to the bytes that stand for it."""
     document = config(*packed)

@@ -16,6 +16,7 @@ from wherry.model.files import Change, CopyRules, PathState
 from wherry.model.ids import ExecId, ImageId
 from wherry.model.images import (
     CommitRequest,
+    DescribedImage,
     DistributionImage,
     FoundRepository,
     Image,
@@ -216,17 +217,27 @@ class Images(Protocol):
     """The local image store."""
 
     async def list(self, filters: Filters, *, wants_all: bool = False) -> Sequence[Image]: ...
-    async def get(self, reference: str) -> Image: ...
+    async def get(self, reference: str, *, platform: str = "") -> Image: ...
+    async def siblings(self, references: Sequence[str]) -> Sequence[DescribedImage]: ...
     async def graph_data(self, image: Image) -> tuple[str, Mapping[str, str]]:
         """Driver name and GraphDriver.Data."""
         ...
 
     async def tag(self, reference: str, *, repository: str, tag: str) -> None: ...
     async def remove(
-        self, reference: str, *, is_forced: bool = False, prunes_parents: bool = True
+        self,
+        reference: str,
+        *,
+        is_forced: bool = False,
+        prunes_parents: bool = True,
+        platforms: Sequence[str] = (),
     ) -> Sequence[Removal]: ...
-    def load(self, archive: ByteSource) -> AsyncIterator[Progress]: ...
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]: ...
+    def load(
+        self, archive: ByteSource, *, platforms: Sequence[str] = ()
+    ) -> AsyncIterator[Progress]: ...
+    def save(
+        self, references: Sequence[str], *, platforms: Sequence[str] = ()
+    ) -> AsyncIterator[bytes]: ...
     def import_archive(
         self,
         archive: ByteSource,

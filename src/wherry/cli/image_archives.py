@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from wherry.cli.command import NONE, ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed, absent_flag
+from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
 from wherry.cli.progress import show_progress
 from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
@@ -22,7 +22,9 @@ def load(session: Session, parsed: Parsed) -> int:
         raise CommandFailed("requested load from stdin, but stdin is empty")
     with opened_archive(path) as archive:
         messages = session.client.images.load(
-            pieces_of(archive), is_quiet=parsed.is_on("quiet") or not session.out.isatty()
+            pieces_of(archive),
+            is_quiet=parsed.is_on("quiet") or not session.out.isatty(),
+            platforms=parsed.texts("platform"),
         )
         show_progress(messages, session.out)
     return 0
@@ -33,7 +35,7 @@ def save(session: Session, parsed: Parsed) -> int:
     path = parsed.text("output")
     if not path and sys.stdout.isatty():
         raise CommandFailed("cowardly refusing to save to a terminal. Use the -o flag or redirect")
-    pieces = session.client.images.save(parsed.arguments)
+    pieces = session.client.images.save(parsed.arguments, platforms=parsed.texts("platform"))
     if not path:
         sys.stdout.flush()
         for piece in pieces:
@@ -117,7 +119,7 @@ LOAD = Command(
     run=load,
     flags=(
         Flag("input", STRING, "Read from a file, not from STDIN", short="i"),
-        absent_flag("platform", "one platform of several (an image has one here)", label="list"),
+        Flag("platform", LIST, "Only the images for this platform"),
         Flag("quiet", SWITCH, "Don't show progress", short="q"),
     ),
 )
@@ -128,7 +130,7 @@ SAVE = Command(
     run=save,
     flags=(
         Flag("output", STRING, "Write to a file, not to STDOUT", short="o"),
-        absent_flag("platform", "one platform of several (an image has one here)", label="list"),
+        Flag("platform", LIST, "Only the images for this platform"),
     ),
 )
 IMPORT = Command(

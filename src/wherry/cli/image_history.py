@@ -3,7 +3,7 @@
 from wherry.cli import rows
 from wherry.cli.command import ONE, Command
 from wherry.cli.durations import ago
-from wherry.cli.flags import STRING, SWITCH, Flag, Parsed, absent_flag
+from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.cli.texts import ellipsis, short_id
 from wherry.client.documents import Document, number, text
@@ -17,7 +17,7 @@ _NAMES = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
 
 def run(session: Session, parsed: Parsed) -> int:
     """Print the steps of an image, newest first."""
-    steps = session.client.images.history(parsed.arguments[0])
+    steps = session.client.images.history(parsed.arguments[0], platform=parsed.text("platform"))
     columns = _columns(
         truncates=not parsed.is_on("no-trunc"), is_human=parsed.is_on("human", default=True)
     )
@@ -75,7 +75,7 @@ HISTORY = Command(
         Flag("format", STRING, "How to print: table, table TEMPLATE, json, or TEMPLATE"),
         Flag("human", SWITCH, "Sizes and dates for people", short="H", default="true"),
         Flag("no-trunc", SWITCH, "Show ids and steps in full"),
-        absent_flag("platform", "one platform of several (an image has one here)", label="string"),
+        Flag("platform", STRING, "Of the image for this platform"),
         Flag("quiet", SWITCH, "Show ids only", short="q"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from wherry.cli.command import ONE_OR_MORE, TWO, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import SWITCH, Flag, Parsed, absent_flag
+from wherry.cli.flags import LIST, SWITCH, Flag, Parsed
 from wherry.cli.references import DEFAULT_TAG, parse_reference
 from wherry.cli.session import Session, explain
 from wherry.client.documents import text
@@ -35,7 +35,10 @@ def remove(session: Session, parsed: Parsed) -> int:
     for image in parsed.arguments:
         try:
             removed = session.client.images.remove(
-                image, is_forced=is_forced, keeps_parents=parsed.is_on("no-prune")
+                image,
+                is_forced=is_forced,
+                keeps_parents=parsed.is_on("no-prune"),
+                platforms=parsed.texts("platform"),
             )
         except ApiError as problem:
             session.complain(explain(problem))
@@ -58,6 +61,6 @@ REMOVE = Command(
     (
         Flag("force", SWITCH, "Remove an image that has more than one name", short="f"),
         Flag("no-prune", SWITCH, "Keep untagged parents"),
-        absent_flag("platform", "one platform of several (an image has one here)", label="list"),
+        Flag("platform", LIST, "Only the image for this platform, of several"),
     ),
 )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import STRING, SWITCH, Flag, Parsed, absent_flag
+from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session, explain
 from wherry.cli.templates.docker_types import type_named
 from wherry.cli.templates.executor import TemplateExecutionError, execute
@@ -83,7 +83,12 @@ def _show_run_lines(session: Session, names: Sequence[str]) -> int:
 
 def run_images(session: Session, parsed: Parsed) -> int:
     """Print images."""
-    return _inspect(session, parsed, _fetchers(session, with_size=False)["image"])
+    images, platform = session.client.images, parsed.text("platform")
+    return _inspect(
+        session,
+        parsed,
+        lambda name: Found(images.inspect_raw(name, platform=platform), "image.InspectResponse"),
+    )
 
 
 def run_networks(session: Session, parsed: Parsed) -> int:
@@ -246,7 +251,7 @@ IMAGE = Command(
     run=run_images,
     flags=(
         _FORMAT,
-        absent_flag("platform", "one platform of several (an image has one here)", label="string"),
+        Flag("platform", STRING, "Of the image for this platform"),
     ),
 )
 NETWORK = Command(

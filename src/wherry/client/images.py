@@ -25,13 +25,15 @@ class Images:
         """Everything about one image."""
         return document(self._client.fetch("GET", f"/images/{segment(image)}/json"))
 
-    def inspect_raw(self, image: str) -> bytes:
-        """As `inspect`, the bytes as the engine wrote them."""
-        return self._client.request("GET", f"/images/{segment(image)}/json").read()
+    def inspect_raw(self, image: str, *, platform: str = "") -> bytes:
+        """As `inspect`, the bytes as the engine wrote them; of a name, that for a platform."""
+        path = f"/images/{segment(image)}/json"
+        return self._client.request("GET", path, query=_for_platform(platform)).read()
 
-    def history(self, image: str) -> Summaries:
+    def history(self, image: str, *, platform: str = "") -> Summaries:
         """The steps that made it, newest first."""
-        return documents(self._client.fetch("GET", f"/images/{segment(image)}/history"))
+        path = f"/images/{segment(image)}/history"
+        return documents(self._client.fetch("GET", path, query=_for_platform(platform)))
 
     def tag(self, image: str, *, repository: str, tag: str) -> None:
         """Give it another name."""
@@ -39,26 +41,34 @@ class Images:
         self._client.request("POST", f"/images/{segment(image)}/tag", query=query).read()
 
     def remove(
-        self, image: str, *, is_forced: bool = False, keeps_parents: bool = False
+        self,
+        image: str,
+        *,
+        is_forced: bool = False,
+        keeps_parents: bool = False,
+        platforms: Sequence[str] = (),
     ) -> Summaries:
         """Remove a name, and what nothing refers to any more; a list of Untagged and Deleted."""
         query = switch_query(force=is_forced, noprune=keeps_parents)
+        query += [("platforms", platform_json(each)) for each in platforms]
         return documents(self._client.fetch("DELETE", f"/images/{segment(image)}", query=query))
 
-    def load(self, archive: Iterable[bytes], *, is_quiet: bool) -> Iterator[Document]:
+    def load(
+        self, archive: Iterable[bytes], *, is_quiet: bool, platforms: Sequence[str] = ()
+    ) -> Iterator[Document]:
         """Add the images of an archive; a stream of progress messages."""
         response = self._client.request(
             "POST",
             "/images/load",
-            query=[("quiet", "1" if is_quiet else "0")],
+            query=[("quiet", "1" if is_quiet else "0"), *_for_platform(*platforms)],
             upload=archive,
             content_type="application/x-tar",
         )
         return stream(response.chunks())
 
-    def save(self, images: Sequence[str]) -> Iterator[bytes]:
+    def save(self, images: Sequence[str], *, platforms: Sequence[str] = ()) -> Iterator[bytes]:
         """An archive of images."""
-        query = [("names", image) for image in images]
+        query = [("names", image) for image in images] + _for_platform(*platforms)
         return self._client.request("GET", "/images/get", query=query).chunks()
 
     def pull(
@@ -129,6 +139,19 @@ class Images:
             content_type="application/x-tar",
         )
         return stream(response.chunks())
+
+
+def platform_json(text: str) -> str:
+    """A platform as OCI's JSON; an architecture alone is Linux's."""
+    words = text.split("/")
+    if len(words) == 1:
+        words.insert(0, "linux")
+    members = zip(("os", "architecture", "variant"), words, strict=False)
+    return encode(dict(members)).decode()
+
+
+def _for_platform(*platforms: str) -> "list[tuple[str, str]]":
+    return [("platform", platform_json(each)) for each in platforms if each]
 
 
 def _shown(login: Login | None) -> dict[str, str]:

@@ -11,14 +11,14 @@ from wherry.engine.containers.create import CreateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.events import EventLog
 from wherry.engine.registries import RegistryVerbs
-from wherry.images import ImageStore, parse
+from wherry.images import ImageStore, parse, platform_from
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.kit.durations import read_duration
 from wherry.kit.streams import Unframer
 from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CacheRecord
 from wherry.model.containers import ContainerSpec
-from wherry.model.errors import FeatureMissing, ImageNotFound, InvalidValue
+from wherry.model.errors import FeatureMissing, ImageNotFound, InvalidValue, OtherPlatform
 from wherry.model.ids import ContainerId
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, WaitCondition
@@ -169,17 +169,12 @@ class _Bases:
     ) -> Image:
         """An image that is here, or that is pulled. Raises: as a pull."""
         name = parse(reference)
+        wanted = platform_from(platform, self._store.host) if platform else None
         if not pulls:
             try:
-                image = self._store.resolve(reference)
-            except ImageNotFound:
+                return self._store.resolve(reference, platform=wanted)
+            except (ImageNotFound, OtherPlatform):
                 pass
-            else:
-                if not platform or platform.split("/")[:2] == [
-                    image.operating_system,
-                    image.architecture,
-                ]:
-                    return image
         async for progress in self._registries.pull(
             name.with_default_tag().familiar,
             platform=platform,
@@ -187,7 +182,7 @@ class _Bases:
             pulls_all_tags=False,
         ):
             tell(progress)
-        return self._store.resolve(reference)
+        return self._store.resolve(reference, platform=wanted)
 
 
 class StepContainers:

@@ -18,6 +18,7 @@ def matching_images(
 ) -> Sequence[Image]:
     """Images that match, newest first, each with the names that match.
 
+    A name that leads to images of several platforms is listed once, with the one it means here.
     Images without a name that others were made from are left out unless all are wanted.
 
     Raises: InvalidValue for a key or a value; ImageNotFound for `before` and `since`.
@@ -43,6 +44,10 @@ def matching_images(
             return None
         if image.references and is_dangling:
             return None
+        leading = store.leading_names(image)
+        if image.references and not leading:
+            return None
+        image = replace(image, references=tuple(sorted(leading)))
         return image if not patterns else _narrowed(image, patterns)
 
     found = [each for image in store.list() if (each := shown(image)) is not None]

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from wherry.engine.events import EventLog
 from wherry.engine.image_matching import matching_images
 from wherry.engine.records import ContainerRecords
-from wherry.images import ImageStore
+from wherry.images import ImageStore, platform_from
 from wherry.images import Progress as StoreProgress
 from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
 from wherry.kit.clock import Clock
-from wherry.model.images import Image
+from wherry.model.ids import Digest
+from wherry.model.images import DescribedImage, Image
 from wherry.model.outcomes import Removal
 from wherry.model.queries import Filters
+from wherry.oci.image_spec import Platform
 from wherry.snapshots import Snapshots
 
 
@@ -41,9 +43,31 @@ class ImageVerbs:
         now_ns = self._clock.now_ns()
         return matching_images(self._store, filters, now_ns=now_ns, wants_all=wants_all)
 
-    async def get(self, reference: str) -> Image:
-        """One image. Raises: ImageNotFound, InvalidReference, AmbiguousReference."""
-        return self._store.resolve(reference)
+    async def get(self, reference: str, *, platform: str = "") -> Image:
+        """One image; of a name that leads to several, the host's or that for a platform.
+
+        Raises: ImageNotFound, InvalidReference, AmbiguousReference, OtherPlatform, InvalidField.
+        """
+        wanted = platform_from(platform, self._store.host) if platform else None
+        return self._store.resolve(reference, platform=wanted)
+
+    async def siblings(self, references: Sequence[str]) -> Sequence[DescribedImage]:
+        """Every image that one of these leads to. Raises: as `get`."""
+        images = {each.id: each for name in references for each in self._store.all_of(name)}
+        return await self._offload(lambda: [*map(self._described, images.values())])
+
+    def _described(self, image: Image) -> DescribedImage:
+        blobs = self._store.blobs_of(image)
+        content, manifest = self._store.manifest_for(image, blobs)
+        config_bytes = self._store.content.size(Digest(image.id))
+        return DescribedImage(
+            image=image,
+            manifest_digest=manifest.digest,
+            media_type=manifest.media_type,
+            manifest_bytes=len(content),
+            content_bytes=len(content) + config_bytes + sum(each.blob_bytes for each in blobs),
+            containers=tuple(e.id for e in self._records.all() if e.image_id == image.id),
+        )
 
     async def graph_data(self, image: Image) -> tuple[str, Mapping[str, str]]:
         """The storage driver and where it keeps the image's layers."""
@@ -54,19 +78,28 @@ class ImageVerbs:
         """Give an image another name. Raises: ImageNotFound, InvalidReference."""
         image = self._store.resolve(reference)
         name = f"{repository}:{tag}" if tag else repository
-        await self._offload(self._store.tag, image.id, name)
+        await self._offload(self._store.tag, reference, name)
         self._events.image("tag", image.id, name, image)
 
     async def remove(
-        self, reference: str, *, is_forced: bool = False, prunes_parents: bool = True
+        self,
+        reference: str,
+        *,
+        is_forced: bool = False,
+        prunes_parents: bool = True,
+        platforms: Sequence[str] = (),
     ) -> Sequence[Removal]:
         """Untag, and delete what no tag and no container needs.
 
-        Raises: ImageNotFound, ImageInUse, ImageHasTags.
+        Raises: ImageNotFound, ImageInUse, ImageHasTags, OtherPlatform, InvalidField.
         """
         image = self._store.resolve(reference)
         removals = await self._offload(
-            self._store.remove, reference, is_forced=is_forced, users=self._users_of
+            self._store.remove,
+            reference,
+            is_forced=is_forced,
+            users=self._users_of,
+            platforms=self._platforms(platforms),
         )
         for removal in removals:
             if removal.untagged:
@@ -75,16 +108,31 @@ class ImageVerbs:
                 self._events.image("delete", image.id, image.id, image)
         return removals
 
-    def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[StoreProgress]:
-        """Read an image archive. Raises (while iterating): ArchiveRefused, DigestMismatch."""
-        return self._receiving(archive, self._store.load, "load")
+    def load(
+        self, archive: AsyncIterator[bytes], *, platforms: Sequence[str] = ()
+    ) -> AsyncIterator[StoreProgress]:
+        """Read an image archive, whole or only what is for some platforms.
 
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
-        """An archive of images. Raises (before the first byte): ImageNotFound."""
+        Raises: InvalidField; while iterating ArchiveRefused, DigestMismatch, OtherPlatform.
+        """
+        wanted = self._platforms(platforms)
+
+        def loading(reader: BlockingReader) -> Iterator[StoreProgress]:
+            return self._store.load(reader, platforms=wanted)
+
+        return self._receiving(archive, loading, "load")
+
+    def save(
+        self, references: Sequence[str], *, platforms: Sequence[str] = ()
+    ) -> AsyncIterator[bytes]:
+        """An archive of images. Raises (before the first byte): ImageNotFound, OtherPlatform."""
+        wanted = self._platforms(platforms)
         for reference in references:
             image = self._store.resolve(reference)
             self._events.image("save", image.id, reference, image)
-        return in_thread(self._offload, lambda: iter(self._store.save(references)))
+        return in_thread(
+            self._offload, lambda: iter(self._store.save(references, platforms=wanted))
+        )
 
     def import_archive(
         self,
@@ -130,6 +178,9 @@ class ImageVerbs:
         for image in self._store.list():
             if image.id not in before:
                 self._events.image(action, image.id, image.id, image)
+
+    def _platforms(self, texts: Sequence[str]) -> Sequence[Platform]:
+        return [platform_from(each, self._store.host) for each in texts]
 
     def _users_of(self, image_id: str) -> Sequence[tuple[str, bool]]:
         """Containers that need an image, and whether they run."""

@@ -19,20 +19,18 @@ from wherry.images import (
     Reference,
     Tell,
     parse,
+    platform_from,
 )
 from wherry.model.errors import (
-    InvalidField,
     InvalidValue,
     LoginNeeded,
-    OtherPlatform,
     RegistryUnauthorized,
     SystemUnusable,
 )
-from wherry.model.images import DistributionImage, FoundRepository, Image, RegistryLogin
+from wherry.model.images import DistributionImage, FoundRepository, RegistryLogin
 from wherry.model.outcomes import Progress
 from wherry.oci.image_json import decode_image
 from wherry.oci.image_spec import Index, Platform
-from wherry.oci.platforms import formatted, parse_platform, rank
 from wherry.registry import Credentials, RegistryClient, Repository
 
 _MOST_UNREAD = 1000
@@ -67,14 +65,12 @@ class RegistryVerbs:
         pulls: ImagePulls,
         pushes: ImagePushes,
         events: EventLog,
-        host: Platform,
     ) -> None:
         self._store = store
         self._client = client
         self._pulls = pulls
         self._pushes = pushes
         self._events = events
-        self._host = host
         self._watched: dict[PullRequest, _Watched] = {}
 
     # -- pulling -----------------------------------------------------------------------------
@@ -88,7 +84,7 @@ class RegistryVerbs:
         first message where that is possible.
         """
         name = parse(reference)
-        wanted = self._platform(platform)
+        wanted = platform_from(platform, self._store.host)
         if wanted.os != "linux":
             raise SystemUnusable(wanted.os)
         if not pulls_all_tags:
@@ -151,7 +147,7 @@ class RegistryVerbs:
 
         Raises: InvalidReference, RepositoryDenied, RegistryRefused.
         """
-        wanted = self._platform(platform) if platform else None
+        wanted = platform_from(platform, self._store.host) if platform else None
         name = parse(f"{reference}:{tag}" if tag else reference)
         if name.digest is not None:
             raise InvalidValue("cannot push a digest reference")
@@ -159,9 +155,7 @@ class RegistryVerbs:
         async def push_all(tell: Tell) -> None:
             tell(Progress(status=f"The push refers to repository [{name.repository}]"))
             for each in self._tags_to_push(name):
-                image = self._store.resolve(each.familiar)
-                if wanted is not None and rank(wanted, platform_of(image)) is None:
-                    raise OtherPlatform(each.familiar, formatted(wanted))
+                image = self._store.resolve(each.familiar, platform=wanted)
                 request = PushRequest(image=image, name=each, credentials=credentials)
                 with _no_login():
                     await self._pushes.push(request, tell)
@@ -237,21 +231,6 @@ class RegistryVerbs:
             size_bytes=len(found.content),
             platforms=tuple((each.os, each.architecture, each.variant) for each in platforms),
         )
-
-    def _platform(self, text: str) -> Platform:
-        if not text:
-            return self._host
-        try:
-            return parse_platform(text, host=self._host)
-        except ValueError as error:
-            raise InvalidField("platform", text, str(error)) from error
-
-
-def platform_of(image: Image) -> Platform:
-    """What an image runs on."""
-    return Platform(
-        os=image.operating_system, architecture=image.architecture, variant=image.variant
-    )
 
 
 async def told(work: Callable[[Tell], Awaitable[object]]) -> AsyncIterator[Progress]:

@@ -15,6 +15,7 @@ from wherry.images.image_table import MIGRATIONS, DamagedImage, LayerBlob
 from wherry.images.pulling import ImagePulls, PullRequest, Tell
 from wherry.images.pushing import ImagePushes, PushRequest
 from wherry.images.references import Reference, parse
+from wherry.images.siblings import platform_from
 from wherry.images.store import ImageStore
 from wherry.model.outcomes import Progress, Removal
 
@@ -37,4 +38,5 @@ __all__ = [
     "parse",
     "parse_exposed",
     "plain_layer",
+    "platform_from",
 ]

@@ -7,8 +7,8 @@ name with `..` in it, or a link that leads out, only ever leads nowhere.
 
 import contextlib
 import posixpath
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from wherry.content import ContentStore, StagedBlob
 from wherry.images.documents import LARGEST_DOCUMENT
@@ -16,10 +16,11 @@ from wherry.images.intake import ImagePlan
 from wherry.images.references import Reference, parse
 from wherry.kit.random_ids import short_id
 from wherry.model.errors import ArchiveRefused, DigestMismatch, InvalidReference
+from wherry.model.ids import Digest
 from wherry.model.outcomes import Progress
 from wherry.oci import json_fields
 from wherry.oci.image_json import decode_index, decode_manifest
-from wherry.oci.image_spec import INDEXES, Descriptor
+from wherry.oci.image_spec import INDEXES, Descriptor, Index
 from wherry.oci.json_fields import Fields
 from wherry.snapshots import (
     DIRECTORY,
@@ -97,14 +98,23 @@ class ImageArchive:
     def plans(self) -> tuple[ImagePlan, ...]:
         """The images that the archive describes. Raises: ArchiveRefused; DigestMismatch."""
         try:
-            if "manifest.json" in self._members:
-                return tuple(self._docker_plans())
-            if "index.json" in self._members:
-                index = decode_index(self._document("index.json"))
-                return tuple(self._oci_plan(descriptor, depth=0) for descriptor in index.manifests)
+            return _merged(self._plans())
         except (ValueError, InvalidReference) as error:
             raise ArchiveRefused(str(error)) from error
-        raise ArchiveRefused("neither manifest.json nor index.json is in it")
+
+    def _plans(self) -> Iterator[ImagePlan]:
+        """By `manifest.json`, unless the index knows of several platforms, which that can't."""
+        index = Index(manifests=())
+        if "index.json" in self._members:
+            index = decode_index(self._document("index.json"))
+        elif "manifest.json" not in self._members:
+            raise ArchiveRefused("neither manifest.json nor index.json is in it")
+        has_platforms = any(each.media_type in INDEXES for each in index.manifests)
+        if "manifest.json" in self._members and not has_platforms:
+            yield from self._docker_plans()
+            return
+        for descriptor in index.manifests:
+            yield from self._oci_plans(descriptor)
 
     # -- the two forms -----------------------------------------------------------------------
 
@@ -119,26 +129,30 @@ class ImageArchive:
                 names=names,
             )
 
-    def _oci_plan(self, descriptor: Descriptor, *, depth: int) -> ImagePlan:
-        """`index.json`: manifests by digest; an index in an index is one for platforms."""
-        content = self._content_of(descriptor)
-        if descriptor.media_type in INDEXES:
-            inner = [
-                each
-                for each in decode_index(content).manifests
-                if each.platform is None or each.platform.os == "linux"
-            ]
-            if depth or not inner:
-                raise ArchiveRefused("index without a manifest for linux")
-            plan = self._oci_plan(inner[0], depth=1)
-            return ImagePlan(
-                config=plan.config, layers=plan.layers, names=_annotated(descriptor) or plan.names
-            )
-        manifest = decode_manifest(content)
+    def _oci_plans(self, descriptor: Descriptor) -> Iterator[ImagePlan]:
+        """`index.json`: manifests by digest; an index in it has one for each platform."""
+        names = _annotated(descriptor)
+        if descriptor.media_type not in INDEXES:
+            yield self._oci_plan(descriptor, names)
+            return
+        found = False
+        for inner in decode_index(self._content_of(descriptor)).manifests:
+            is_linux = inner.platform is None or inner.platform.os == "linux"
+            # Whoever has pulled one platform may save the index of all.
+            if is_linux and _blob_path(inner) in self._members:
+                if inner.media_type in INDEXES:
+                    raise ArchiveRefused(f"index {descriptor.digest} has an index in it")
+                yield self._oci_plan(inner, names or _annotated(inner))
+                found = True
+        if not found:
+            raise ArchiveRefused("index without a manifest for linux")
+
+    def _oci_plan(self, descriptor: Descriptor, names: tuple[Reference, ...]) -> ImagePlan:
+        manifest = decode_manifest(self._content_of(descriptor))
         return ImagePlan(
             config=self._described(manifest.config),
             layers=tuple(self._described(each) for each in manifest.layers),
-            names=_annotated(descriptor),
+            names=names,
         )
 
     # -- members -----------------------------------------------------------------------------
@@ -161,7 +175,7 @@ class ImageArchive:
         return found
 
     def _described(self, descriptor: Descriptor) -> StagedBlob:
-        blob = self._blob("blobs/" + descriptor.digest.replace(":", "/", 1))
+        blob = self._blob(_blob_path(descriptor))
         if blob.digest != descriptor.digest:
             raise DigestMismatch(descriptor.digest, blob.digest)
         return blob
@@ -171,6 +185,20 @@ class ImageArchive:
 
     def _document(self, name: str) -> bytes:
         return _read(self._blob(name), name)
+
+
+def _merged(plans: Iterable[ImagePlan]) -> tuple[ImagePlan, ...]:
+    """One plan for each image: an index names one as often as it has names."""
+    merged: dict[Digest, ImagePlan] = {}
+    for plan in plans:
+        known = merged.get(plan.config.digest)
+        names = (*known.names, *plan.names) if known is not None else plan.names
+        merged[plan.config.digest] = replace(plan, names=tuple(dict.fromkeys(names)))
+    return tuple(merged.values())
+
+
+def _blob_path(descriptor: Descriptor) -> str:
+    return "blobs/" + descriptor.digest.replace(":", "/", 1)
 
 
 def _document_list(content: bytes) -> Iterator[Fields]:

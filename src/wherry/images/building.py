@@ -56,7 +56,7 @@ class BuildImages:
     def base(self, image: Image) -> BuildState:
         """An image that is here, to build on. Raises: StateUnreadable."""
         content = self._store.content.read(Digest(image.id), limit_bytes=LARGEST_DOCUMENT)
-        layers, _manifest = self._store.parts_of(image)
+        layers = self._store.blobs_of(image)
         state = BuildState(read_document(content), layers)
         for layer in layers:
             self._lease.hold_blob(layer.blob)

@@ -3,7 +3,7 @@
 import re
 
 from wherry.kit.timestamps import parse_rfc3339
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors import ArchiveRefused, SystemUnusable
 from wherry.model.health import HealthCheck
 from wherry.model.images import HistoryEntry, ImageConfig
 from wherry.model.networks import Port
@@ -19,7 +19,7 @@ _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGN
 def read_document(content: bytes) -> ImageDocument:
     """An image's configuration, fit for this engine.
 
-    Raises: ArchiveRefused.
+    Raises: ArchiveRefused; SystemUnusable for an image of another operating system.
     """
     try:
         document = decode_image(content)
@@ -27,7 +27,7 @@ def read_document(content: bytes) -> ImageDocument:
     except ValueError as error:
         raise ArchiveRefused(f"image configuration: {error}") from error
     if document.os not in ("", "linux"):
-        raise ArchiveRefused(f"cannot load {document.os} image on linux")
+        raise SystemUnusable(document.os)
     return document
 
 

@@ -5,7 +5,8 @@ at boot. Resolving a reference is part of each `create`, so it never touches the
 """
 
 import bisect
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wherry.content import ContentStore
@@ -16,7 +17,9 @@ from wherry.images.documents import (
     moment,
     read_document,
 )
-from wherry.images.references import Reference, from_full, with_digest
+from wherry.images.image_names import ImageNames
+from wherry.images.references import Reference
+from wherry.images.siblings import without_doubles
 from wherry.model.errors import StateUnreadable, WherryError
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
 from wherry.model.images import Image, Layer
@@ -65,6 +68,30 @@ CREATE TABLE image_manifests (
     digest     TEXT NOT NULL,
     media_type TEXT NOT NULL
 ) STRICT;
+""",
+    ),
+    Migration(
+        room="images",
+        number=3,
+        breaks_older=True,  # they would take the first image of a name for the only one
+        sql="""
+CREATE TABLE image_names (
+    repository   TEXT NOT NULL,
+    tag          TEXT NOT NULL,
+    image_id     TEXT NOT NULL REFERENCES images (id) ON DELETE RESTRICT,
+    tagged_at_ns INTEGER NOT NULL,
+    PRIMARY KEY (repository, tag, image_id)
+) STRICT;
+INSERT INTO image_names SELECT repository, tag, image_id, tagged_at_ns FROM image_tags;
+DROP TABLE image_tags;
+CREATE TABLE known_digests (
+    repository TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    image_id   TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    PRIMARY KEY (repository, digest, image_id)
+) STRICT;
+INSERT INTO known_digests SELECT repository, digest, image_id FROM image_digests;
+DROP TABLE image_digests;
 """,
     ),
 )
@@ -119,8 +146,7 @@ class ImageTable:
         self._images: dict[ImageId, Image] = {}
         self._ids: list[ImageId] = []
         self._blobs: dict[ImageId, tuple[LayerBlob, ...]] = {}
-        self._tags: dict[tuple[str, str], ImageId] = {}
-        self._digests: dict[tuple[str, Digest], ImageId] = {}
+        self._names = ImageNames()
         self._manifests: dict[ImageId, ManifestBlob] = {}
         self.damaged: list[DamagedImage] = []
         """Found at boot: listed for the operator, otherwise as if they weren't there."""
@@ -136,15 +162,13 @@ class ImageTable:
         """The image of a full id."""
         return self._images.get(image_id)
 
-    def tagged(self, repository: str, tag: str) -> Image | None:
-        """The image of a full name and tag."""
-        image_id = self._tags.get((repository, tag))
-        return None if image_id is None else self._images[image_id]
-
-    def known_as(self, repository: str, digest: Digest) -> Image | None:
-        """The image that a registry knows by a full name and a digest."""
-        image_id = self._digests.get((repository, digest))
-        return None if image_id is None else self._images[image_id]
+    def named(self, name: Reference) -> tuple[Image, ...]:
+        """The images of a full name with a tag or a digest, one for each platform."""
+        if name.digest is not None:
+            ids = self._names.known_as(name.repository, name.digest)
+        else:
+            ids = self._names.tagged(name.repository, name.tag)
+        return tuple(self._images[each] for each in ids)
 
     def manifest_of(self, image_id: ImageId) -> ManifestBlob | None:
         """The manifest that an image came with or was pushed with."""
@@ -152,11 +176,7 @@ class ImageTable:
 
     def digests_of(self, image_id: ImageId) -> tuple[Reference, ...]:
         """What registries call an image."""
-        return tuple(
-            with_digest(*name)
-            for name in sorted(self._digests)
-            if self._digests.get(name) == image_id
-        )
+        return self._names.digests_of(image_id)
 
     def with_prefix(self, digits: str) -> list[ImageId]:
         """At most two ids that begin with these hexadecimal digits."""
@@ -167,13 +187,11 @@ class ImageTable:
 
     def tags_of(self, repository: str) -> tuple[Reference, ...]:
         """Every tag of a full name."""
-        return tuple(from_full(*each) for each in sorted(self._tags) if each[0] == repository)
+        return self._names.tags_of(repository)
 
     def names_of(self, image_id: ImageId) -> tuple[Reference, ...]:
         """Every name of an image."""
-        return tuple(
-            from_full(*name) for name in sorted(self._tags) if self._tags.get(name) == image_id
-        )
+        return self._names.names_of(image_id)
 
     def blobs_of(self, image_id: ImageId) -> tuple[LayerBlob, ...]:
         """The layers' bytes, from the bottom up."""
@@ -191,49 +209,35 @@ class ImageTable:
     # -- changes -----------------------------------------------------------------------------
 
     def add(self, images: Iterable[NewImage], *, now_ns: int) -> None:
-        """Record images and their names, in one transaction."""
-        added = tuple(images)
+        """Record images and their names, in one transaction.
+
+        Those of one call that have a name in common stand side by side under it, together with
+        what is there of the same index.
+        """
+        added = {image.id: image for image in images}
+        made = {
+            each: self._images.get(each)
+            or _image(each, image.config, image.layers, self._snapshots)
+            for each, image in added.items()
+        }
+        names = dict.fromkeys(name for image in added.values() for name in image.names)
+        led_to = {name: self._side_by_side(name, added, made) for name in names}
         with self._database.transaction() as rows:
-            for image in added:
-                rows.execute(
-                    "INSERT INTO images VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
-                    (image.id, now_ns),
-                )
-                rows.executemany(
-                    "INSERT INTO image_layers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    [
-                        (image.id, position, each.diff_id, each.blob, each.blob_bytes,
-                         each.media_type)
-                        for position, each in enumerate(image.layers)
-                    ],
-                )  # fmt: skip
-                rows.executemany(
-                    "INSERT INTO image_tags VALUES (?, ?, ?, ?) ON CONFLICT (repository, tag) "
-                    "DO UPDATE SET image_id = excluded.image_id, "
-                    "tagged_at_ns = excluded.tagged_at_ns",
-                    [(name.repository, name.tag, image.id, now_ns) for name in image.names],
-                )
-                rows.executemany(
-                    "INSERT INTO image_digests VALUES (?, ?, ?) ON CONFLICT (repository, digest) "
-                    "DO UPDATE SET image_id = excluded.image_id",
-                    [(name.repository, name.digest, image.id) for name in image.digests],
-                )
-                if image.manifest is not None:
-                    rows.execute(
-                        "INSERT INTO image_manifests VALUES (?, ?, ?) ON CONFLICT (image_id) "
-                        "DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type",
-                        (image.id, image.manifest.digest, image.manifest.media_type),
-                    )
-        for image in added:
-            self.damaged = [each for each in self.damaged if each.id != image.id]
-            if image.id not in self._images:
-                self._remember(image.id, image.config, image.layers)
+            for image in added.values():
+                _write_image(rows, image, now_ns)
+                self._names.write_digests(rows, image.digests, image.id)
+            for name, ids in led_to.items():
+                self._names.write_tag(rows, name, ids, now_ns)
+        self.damaged = [each for each in self.damaged if each.id not in added]
+        for image in added.values():
+            self._remember(made[image.id], image.layers)
             if image.manifest is not None:
                 self._manifests[image.id] = image.manifest
-            for name in image.names:
-                self._point(name, image.id, now_ns)
             for name in image.digests:
-                self._know(name, image.id)
+                self._names.know(name, image.id)
+            self._refresh_names(image.id)
+        for name, ids in led_to.items():
+            self._point(name, ids, now_ns)
 
     def pushed(
         self,
@@ -244,16 +248,8 @@ class ImageTable:
     ) -> None:
         """Record what a registry calls an image now, and the layers as they went there."""
         with self._database.transaction() as rows:
-            rows.execute(
-                "INSERT INTO image_digests VALUES (?, ?, ?) ON CONFLICT (repository, digest) "
-                "DO UPDATE SET image_id = excluded.image_id",
-                (name.repository, name.digest, image_id),
-            )
-            rows.execute(
-                "INSERT INTO image_manifests VALUES (?, ?, ?) ON CONFLICT (image_id) "
-                "DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type",
-                (image_id, manifest.digest, manifest.media_type),
-            )
+            self._names.write_digests(rows, (name,), image_id)
+            _write_manifest(rows, image_id, manifest)
             rows.executemany(
                 "UPDATE image_layers SET blob = ?, blob_bytes = ?, media_type = ? "
                 "WHERE image_id = ? AND position = ?",
@@ -264,48 +260,30 @@ class ImageTable:
             )
         self._blobs[image_id] = layers
         self._manifests[image_id] = manifest
-        self._know(name, image_id)
+        self._names.know(name, image_id)
+        self._refresh_names(image_id)
 
     def forget_digests(self, repository: str, image_id: ImageId) -> tuple[Reference, ...]:
         """Forget what the registry of a name calls an image; returns what was forgotten."""
         gone = tuple(each for each in self.digests_of(image_id) if each.repository == repository)
         with self._database.transaction() as rows:
-            rows.executemany(
-                "DELETE FROM image_digests WHERE repository = ? AND digest = ?",
-                [(each.repository, each.digest) for each in gone],
-            )
-        for each in gone:
-            assert each.digest is not None
-            del self._digests[each.repository, each.digest]
+            self._names.write_forgotten(rows, gone, image_id)
+        self._names.forget(image_id, gone)
         self._refresh_names(image_id)
         return gone
 
-    def tag(self, name: Reference, image_id: ImageId, *, now_ns: int) -> None:
-        """Let a name lead to an image."""
+    def tag(self, name: Reference, led_to: Sequence[ImageId], *, now_ns: int) -> None:
+        """Let a name lead to these images and to no others; to none: nowhere."""
         with self._database.transaction() as rows:
-            rows.execute(
-                "INSERT INTO image_tags VALUES (?, ?, ?, ?) ON CONFLICT (repository, tag) "
-                "DO UPDATE SET image_id = excluded.image_id, tagged_at_ns = excluded.tagged_at_ns",
-                (name.repository, name.tag, image_id, now_ns),
-            )
-        self._point(name, image_id, now_ns)
-
-    def untag(self, name: Reference) -> None:
-        """Let a name lead nowhere."""
-        with self._database.transaction() as rows:
-            rows.execute(
-                "DELETE FROM image_tags WHERE repository = ? AND tag = ?",
-                (name.repository, name.tag),
-            )
-        self._refresh_names(self._tags.pop((name.repository, name.tag)))
+            self._names.write_tag(rows, name, led_to, now_ns)
+        self._point(name, led_to, now_ns)
 
     def remove(self, image_id: ImageId) -> None:
         """Forget an image and its names."""
         with self._database.transaction() as rows:
-            rows.execute("DELETE FROM image_tags WHERE image_id = ?", (image_id,))
+            rows.execute("DELETE FROM image_names WHERE image_id = ?", (image_id,))
             rows.execute("DELETE FROM images WHERE id = ?", (image_id,))
-        self._tags = {name: each for name, each in self._tags.items() if each != image_id}
-        self._digests = {name: each for name, each in self._digests.items() if each != image_id}
+        self._names.forget(image_id)
         self._manifests.pop(image_id, None)
         self._ids = [each for each in self._ids if each != image_id]
         del self._images[image_id], self._blobs[image_id]
@@ -323,52 +301,48 @@ class ImageTable:
                     diff_id=DiffId(diff), blob=Digest(blob), blob_bytes=size, media_type=media_type
                 )
                 blobs.setdefault(image_id, []).append(layer)
-            ids = [ImageId(each) for (each,) in rows.execute("SELECT id FROM images")]
-            tags = rows.execute(
-                "SELECT repository, tag, image_id, tagged_at_ns FROM image_tags"
-            ).fetchall()
-            digests = rows.execute(
-                "SELECT repository, digest, image_id FROM image_digests"
-            ).fetchall()
-            manifests = rows.execute(
+            for (image_id,) in rows.execute("SELECT id FROM images"):
+                self._load_image(ImageId(image_id), tuple(blobs.get(image_id, ())))
+            for image_id, digest, media_type in rows.execute(
                 "SELECT image_id, digest, media_type FROM image_manifests"
-            ).fetchall()
-        for image_id in ids:
-            try:
-                config = self._content.read(Digest(image_id), limit_bytes=LARGEST_DOCUMENT)
-                self._remember(image_id, config, tuple(blobs.get(image_id, ())))
-            except (WherryError, OSError) as error:
-                self.damaged.append(DamagedImage(id=image_id, problem=str(error)))
-        for repository, tag, image_id, tagged_at_ns in tags:
-            if image_id in self._images:
-                self._point(from_full(repository, tag), image_id, tagged_at_ns)
-        for repository, digest, image_id in digests:
-            if image_id in self._images:
-                self._know(with_digest(repository, digest), image_id)
-        for image_id, digest, media_type in manifests:
-            if image_id in self._images:
-                self._manifests[image_id] = ManifestBlob(digest=digest, media_type=media_type)
+            ):
+                if image_id in self._images:
+                    self._manifests[image_id] = ManifestBlob(digest=digest, media_type=media_type)
+            tagged_at_ns = self._names.load(rows, self._images)
+        for image_id in self._images:
+            self._refresh_names(image_id, tagged_at_ns=tagged_at_ns.get(image_id))
 
-    def _remember(self, image_id: ImageId, config: bytes, blobs: tuple[LayerBlob, ...]) -> None:
-        self._images[image_id] = _image(image_id, config, blobs, self._snapshots)
-        self._blobs[image_id] = blobs
+    def _load_image(self, image_id: ImageId, blobs: tuple[LayerBlob, ...]) -> None:
+        try:
+            config = self._content.read(Digest(image_id), limit_bytes=LARGEST_DOCUMENT)
+            self._remember(_image(image_id, config, blobs, self._snapshots), blobs)
+        except (WherryError, OSError) as error:
+            self.damaged.append(DamagedImage(id=image_id, problem=str(error)))
+
+    def _side_by_side(
+        self, name: Reference, added: Mapping[ImageId, NewImage], made: Mapping[ImageId, Image]
+    ) -> list[ImageId]:
+        """What a name is to lead to: to what is there of the same index, and to what is added."""
+        new = [each for each in added if name in added[each].names]
+        indexes = {digest for each in new for digest in added[each].digests}
+        kept = [
+            each for each in self.named(name) if indexes.intersection(self.digests_of(each.id))
+        ]
+        newest_first = [*(made[each] for each in reversed(new)), *kept]
+        standing = {each.id for each in without_doubles(newest_first)}
+        return [each for each in dict.fromkeys((*(k.id for k in kept), *new)) if each in standing]
+
+    def _remember(self, image: Image, blobs: tuple[LayerBlob, ...]) -> None:
+        if image.id in self._images:
+            return
+        self._images[image.id] = image
+        self._blobs[image.id] = blobs
         # A new list each time: another thread may be searching the old one.
-        self._ids = sorted((*self._ids, image_id))
+        self._ids = sorted((*self._ids, image.id))
 
-    def _point(self, name: Reference, image_id: ImageId, now_ns: int) -> None:
-        before = self._tags.get((name.repository, name.tag))
-        self._tags[name.repository, name.tag] = image_id
-        if before is not None and before != image_id:
-            self._refresh_names(before)
-        self._refresh_names(image_id, tagged_at_ns=now_ns)
-
-    def _know(self, name: Reference, image_id: ImageId) -> None:
-        assert name.digest is not None
-        before = self._digests.get((name.repository, name.digest))
-        self._digests[name.repository, name.digest] = image_id
-        for each in {before, image_id} - {None}:
-            assert each is not None
-            self._refresh_names(each)
+    def _point(self, name: Reference, led_to: Sequence[ImageId], now_ns: int) -> None:
+        for each in self._names.point(name, led_to):
+            self._refresh_names(each, tagged_at_ns=now_ns if each in led_to else None)
 
     def _refresh_names(self, image_id: ImageId, *, tagged_at_ns: int | None = None) -> None:
         image = self._images[image_id]
@@ -382,6 +356,29 @@ class ImageTable:
             manifest_digest=None if manifest is None else manifest.digest,
             tagged_at_ns=latest,
         )
+
+
+def _write_image(rows: sqlite3.Connection, image: NewImage, now_ns: int) -> None:
+    rows.execute(
+        "INSERT INTO images VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (image.id, now_ns)
+    )
+    rows.executemany(
+        "INSERT INTO image_layers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [
+            (image.id, position, each.diff_id, each.blob, each.blob_bytes, each.media_type)
+            for position, each in enumerate(image.layers)
+        ],
+    )
+    if image.manifest is not None:
+        _write_manifest(rows, image.id, image.manifest)
+
+
+def _write_manifest(rows: sqlite3.Connection, image_id: ImageId, manifest: ManifestBlob) -> None:
+    rows.execute(
+        "INSERT INTO image_manifests VALUES (?, ?, ?) ON CONFLICT (image_id) "
+        "DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type",
+        (image_id, manifest.digest, manifest.media_type),
+    )
 
 
 def _image(

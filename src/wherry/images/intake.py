@@ -14,9 +14,10 @@ from wherry.images.documents import LARGEST_DOCUMENT, read_document
 from wherry.images.image_table import ImageTable, LayerBlob, NewImage
 from wherry.images.references import Reference
 from wherry.kit.clock import Clock
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors import ArchiveRefused, OtherPlatform, SystemUnusable
 from wherry.model.ids import ChainId, DiffId, ImageId
-from wherry.oci.image_spec import LAYER
+from wherry.oci.image_spec import LAYER, ImageDocument, Platform
+from wherry.oci.platforms import formatted, rank
 from wherry.snapshots import Compression, Snapshots, StagedLayer, chain_id, compression_of
 
 
@@ -64,8 +65,7 @@ class Intake:
         return tuple(image.id for image in added)
 
     def _unpack(self, plan: ImagePlan, staged: list[StagedLayer]) -> NewImage:
-        config = _read_bounded(plan.config)
-        document = read_document(config)
+        config, document = _configuration(plan)
         blobs = list(self._table.blobs_of(plan.base)) if plan.base is not None else []
         chain: ChainId | None = None
         for below in blobs:
@@ -95,6 +95,39 @@ class Intake:
         return NewImage(
             id=ImageId(plan.config.digest), config=config, layers=tuple(blobs), names=plan.names
         )
+
+
+def only_for(wanted: Sequence[Platform], plans: Sequence[ImagePlan]) -> Sequence[ImagePlan]:
+    """The planned images for some platforms; without any, all of them.
+
+    Raises: ArchiveRefused; OtherPlatform where none is for one of them.
+    """
+    if not wanted:
+        return plans
+    offered = [(plan, _platform(plan)) for plan in plans]
+    kept = []
+    for platform in wanted:
+        suiting = [plan for plan, offer in offered if rank(platform, offer) is not None]
+        if not suiting:
+            names = [name.familiar for plan in plans for name in plan.names]
+            raise OtherPlatform(names[0] if names else "archive", formatted(platform))
+        kept += suiting
+    return list(dict.fromkeys(kept))
+
+
+def _platform(plan: ImagePlan) -> Platform:
+    _content, document = _configuration(plan)
+    return Platform(
+        os=document.os or "linux", architecture=document.architecture, variant=document.variant
+    )
+
+
+def _configuration(plan: ImagePlan) -> tuple[bytes, ImageDocument]:
+    content = _read_bounded(plan.config)
+    try:
+        return content, read_document(content)
+    except SystemUnusable as error:
+        raise ArchiveRefused(f"cannot load {error.system} image on linux") from error
 
 
 def media_type(compression: Compression) -> str:

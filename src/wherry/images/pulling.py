@@ -27,8 +27,8 @@ from wherry.kit.random_ids import short_id
 from wherry.model.errors import (
     ImageNotFound,
     ManifestRefused,
+    OtherPlatform,
     PlatformMissing,
-    SystemUnusable,
     WherryError,
 )
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
@@ -124,12 +124,9 @@ class ImagePulls:
         fetched = await self._of_platform(repository, top, request)
         manifest = fetched.document
         assert isinstance(manifest, Manifest)
-        before = self._current(name)
+        before = self._current(request)
         with self._store.lease() as lease:
             config = await self._config(repository, manifest, request)
-            system = read_document(config).os or "linux"
-            if system != "linux":
-                raise SystemUnusable(system)
             image_id = ImageId(manifest.config.digest)
             layers = _layers(config, manifest)
             work = _Pull(self, repository, request.credentials, lease, tell)
@@ -182,10 +179,10 @@ class ImagePulls:
                 )
         return await self._client.document(repository, descriptor, request.credentials)
 
-    def _current(self, name: Reference) -> ImageId | None:
+    def _current(self, request: PullRequest) -> ImageId | None:
         try:
-            return self._store.resolve(name.familiar).id
-        except ImageNotFound:
+            return self._store.resolve(request.name.familiar, platform=request.platform).id
+        except (ImageNotFound, OtherPlatform):
             return None
 
     def _record(

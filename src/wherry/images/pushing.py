@@ -19,15 +19,11 @@ from wherry.kit.random_ids import short_id
 from wherry.model.ids import Digest
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, PushedTag
-from wherry.oci.image_json import encode_manifest
-from wherry.oci.image_spec import CONFIG, MANIFEST, Descriptor, Manifest
 from wherry.registry import (
-    LARGEST_MANIFEST,
     Asker,
     Credentials,
     RegistryClient,
     Repository,
-    digest_of,
     pushing,
 )
 from wherry.snapshots import Compression, gzipped
@@ -77,7 +73,7 @@ class ImagePushes:
         image, name = request.image, request.name
         repository = Repository(name.domain, name.path)
         asker = self._client.writer(repository, pushing(name.path), request.credentials)
-        layers, manifest = self._store.parts_of(image)
+        layers = self._store.blobs_of(image)
         with self._store.lease() as lease:
             for layer in layers:
                 lease.hold_blob(layer.blob)
@@ -85,7 +81,7 @@ class ImagePushes:
             work = _Push(self, repository, asker, request.credentials, lease, tell)
             sent = await work.layers(layers)
             await work.blob(Digest(image.id), self._store.content.size(Digest(image.id)))
-            content, known = await self._offload(self._manifest, image, sent, layers, manifest)
+            content, known = await self._offload(self._store.manifest_for, image, sent)
             await self._client.uploads.put_manifest(
                 asker, name.path, name.tag, media_type=known.media_type, content=content
             )
@@ -95,27 +91,6 @@ class ImagePushes:
         tell(Progress(status=f"{name.tag}: digest: {pushed.digest} size: {pushed.size_bytes}"))
         tell(Progress(pushed=pushed))
         return pushed
-
-    def _manifest(
-        self,
-        image: Image,
-        sent: tuple[LayerBlob, ...],
-        before: tuple[LayerBlob, ...],
-        known: ManifestBlob | None,
-    ) -> tuple[bytes, ManifestBlob]:
-        """The manifest that the image came with, or one for the layers as they were sent."""
-        content = self._store.content
-        if known is not None and sent == before and content.has(known.digest):
-            return content.read(known.digest, limit_bytes=LARGEST_MANIFEST), known
-        config = Descriptor(
-            media_type=CONFIG, digest=image.id, size=content.size(Digest(image.id))
-        )
-        layers = tuple(
-            Descriptor(media_type=each.media_type, digest=each.blob, size=each.blob_bytes)
-            for each in sent
-        )
-        made = encode_manifest(Manifest(config=config, layers=layers))
-        return made, ManifestBlob(digest=digest_of(made), media_type=MANIFEST)
 
     def _record(
         self,
@@ -156,7 +131,7 @@ class ImagePushes:
         """Other repositories of the same registry that should hold a blob."""
         found = []
         for image in self._store.list():
-            if any(each.blob == blob for each in self._store.parts_of(image)[0]):
+            if any(each.blob == blob for each in self._store.blobs_of(image)):
                 found += [
                     each.path
                     for each in self._store.known_names(image)

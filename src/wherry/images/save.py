@@ -4,17 +4,17 @@ Newer tools read `index.json`, older ones `manifest.json` and `repositories`; bo
 same blobs, given out byte for byte as they came. The same images make the same archive.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wherry.content import ContentStore
-from wherry.images.image_table import LayerBlob
+from wherry.images.image_table import LayerBlob, ManifestBlob
 from wherry.images.references import Reference
 from wherry.model.ids import Digest
 from wherry.model.images import Image
-from wherry.oci.image_json import Json, canonical, encode_index, encode_manifest
-from wherry.oci.image_spec import CONFIG, MANIFEST, Descriptor, Index, Manifest, Platform
+from wherry.oci.image_json import Json, canonical, encode_index
+from wherry.oci.image_spec import INDEX, Descriptor, Index, Platform
+from wherry.registry import digest_of
 from wherry.snapshots import DIRECTORY, REGULAR, TAR_END, TarEntry, tar_header, tar_padding
 
 _CHUNK = 1 << 20
@@ -22,97 +22,109 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedImage:
-    """An image and the names under which it is saved."""
+    """An image, its layers, and the manifest that leads to them."""
 
     image: Image
     blobs: tuple[LayerBlob, ...]
+    content: bytes
+    manifest: ManifestBlob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedImages:
+    """What is saved under some names: one image, or one for each of several platforms."""
+
+    siblings: tuple[SavedImage, ...]
     names: tuple[Reference, ...]
 
 
-def archive(content: ContentStore, images: Sequence[SavedImage]) -> Iterator[bytes]:
+def archive(content: ContentStore, saved: Sequence[SavedImages]) -> Iterator[bytes]:
     """The bytes of an archive. Raises (while iterating): StateUnreadable for a missing blob."""
     yield _directory(b"blobs/")
     yield _directory(b"blobs/sha256/")
     sizes: dict[Digest, int] = {}
     documents: dict[Digest, bytes] = {}
     descriptors: list[Descriptor] = []
-    for saved in images:
-        config = Digest(saved.image.id)
-        sizes[config] = content.size(config)
-        sizes |= {layer.blob: layer.blob_bytes for layer in saved.blobs}
-        manifest = _manifest(saved, sizes)
-        digest = Digest("sha256:" + hashlib.sha256(manifest).hexdigest())
-        documents[digest] = manifest
-        descriptors += _descriptors(saved, digest, len(manifest))
+    for each in saved:
+        for sibling in each.siblings:
+            config = Digest(sibling.image.id)
+            sizes[config] = content.size(config)
+            sizes |= {layer.blob: layer.blob_bytes for layer in sibling.blobs}
+            documents[sibling.manifest.digest] = sibling.content
+        top = _top(each, documents)
+        descriptors += [replace(top, annotations=names) for names in _annotations(each.names)]
     for digest in sorted(sizes | dict.fromkeys(documents, 0)):
         if digest in documents:
             yield from _file(_blob_name(digest), documents[digest])
         else:
             yield from _blob(content, digest, sizes[digest])
     yield from _file("index.json", encode_index(Index(manifests=tuple(descriptors))))
-    yield from _file("manifest.json", _docker_manifest(images))
+    yield from _file("manifest.json", _docker_manifest(saved))
     yield from _file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    repositories = _repositories(images)
+    repositories = _repositories(saved)
     if repositories:
         yield from _file("repositories", canonical(repositories))
     yield TAR_END
 
 
-def _manifest(saved: SavedImage, sizes: dict[Digest, int]) -> bytes:
-    return encode_manifest(
-        Manifest(
-            config=Descriptor(
-                media_type=CONFIG, digest=saved.image.id, size=sizes[Digest(saved.image.id)]
-            ),
-            layers=tuple(
-                Descriptor(media_type=each.media_type, digest=each.blob, size=each.blob_bytes)
-                for each in saved.blobs
-            ),
-        )
+def _top(saved: SavedImages, documents: dict[Digest, bytes]) -> Descriptor:
+    """What a name leads to: a manifest or, for several platforms, an index of manifests."""
+    manifests = tuple(_described(each) for each in saved.siblings)
+    if len(manifests) == 1:
+        return manifests[0]
+    index = encode_index(Index(manifests=manifests))
+    digest = digest_of(index)
+    documents[digest] = index
+    return Descriptor(media_type=INDEX, digest=digest, size=len(index))
+
+
+def _described(sibling: SavedImage) -> Descriptor:
+    image = sibling.image
+    return Descriptor(
+        media_type=sibling.manifest.media_type,
+        digest=sibling.manifest.digest,
+        size=len(sibling.content),
+        platform=Platform(
+            architecture=image.architecture, os=image.operating_system, variant=image.variant
+        ),
     )
 
 
-def _descriptors(saved: SavedImage, digest: Digest, size: int) -> Iterator[Descriptor]:
+def _annotations(names: Sequence[Reference]) -> list[dict[str, str]]:
     """One for each name; an image without a name has one too."""
-    platform = Platform(
-        architecture=saved.image.architecture,
-        os=saved.image.operating_system,
-        variant=saved.image.variant,
-    )
-    annotations: list[dict[str, str]] = [
+    return [
         {
             "io.containerd.image.name": f"{name.repository}:{name.tag}",
             "org.opencontainers.image.ref.name": name.tag,
         }
-        for name in saved.names
-    ]
-    for each in annotations or [{}]:
-        yield Descriptor(
-            media_type=MANIFEST, digest=digest, size=size, annotations=each, platform=platform
-        )
+        for name in names
+    ] or [{}]
 
 
-def _docker_manifest(images: Sequence[SavedImage]) -> bytes:
+def _docker_manifest(saved: Sequence[SavedImages]) -> bytes:
+    """The older list: of several platforms the last one is who has the name after a load."""
     # As a member of an object: `canonical` writes objects, and an array is what is wanted.
     entries: list[Json] = [
         {
-            "Config": _blob_name(Digest(saved.image.id)),
-            "RepoTags": [name.familiar for name in saved.names],
-            "Layers": [_blob_name(layer.blob) for layer in saved.blobs],
+            "Config": _blob_name(Digest(sibling.image.id)),
+            "RepoTags": [name.familiar for name in each.names],
+            "Layers": [_blob_name(layer.blob) for layer in sibling.blobs],
         }
-        for saved in images
+        for each in saved
+        for sibling in reversed(each.siblings)
     ]
     return canonical({"images": entries})[len(b'{"images":') : -1]
 
 
-def _repositories(images: Sequence[SavedImage]) -> dict[str, Json]:
+def _repositories(saved: Sequence[SavedImages]) -> dict[str, Json]:
     """The oldest index of all: name, tag, and the topmost layer."""
     found: dict[str, Json] = {}
-    for saved in images:
-        for name in saved.names:
+    for each in saved:
+        layers = each.siblings[0].blobs
+        for name in each.names:
             tags = found.setdefault(name.familiar_repository, {})
             assert isinstance(tags, dict)
-            tags[name.tag] = saved.blobs[-1].blob.removeprefix("sha256:") if saved.blobs else ""
+            tags[name.tag] = layers[-1].blob.removeprefix("sha256:") if layers else ""
     return found
 
 

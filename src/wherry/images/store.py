@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from wherry.images.archive import ImageArchive
 from wherry.images.bootstrap import BaseImage, base_image
 from wherry.images.changes import apply_changes, completed_by
 from wherry.images.documents import LARGEST_DOCUMENT, execution_defaults, read_document
+from wherry.images.finding import ImageFinder
 from wherry.images.image_table import (
     MIGRATIONS,
     DamagedImage,
@@ -22,40 +22,42 @@ from wherry.images.image_table import (
     ManifestBlob,
     NewImage,
 )
-from wherry.images.intake import ImagePlan, Intake
+from wherry.images.intake import ImagePlan, Intake, only_for
 from wherry.images.leases import Lease, Leases
 from wherry.images.references import Reference
-from wherry.images.save import SavedImage, archive
+from wherry.images.removing import Removals, Users
+from wherry.images.save import SavedImage, SavedImages, archive
+from wherry.images.siblings import host_platform, meant, platform_from
 from wherry.kit.aio import BlockingWriter
 from wherry.kit.clock import Clock, SystemClock
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.linux.files import remove_tree
 from wherry.model.errors import (
-    AmbiguousReference,
-    ImageHasTags,
-    ImageInUse,
-    ImageNotFound,
     InvalidField,
     InvalidReference,
 )
 from wherry.model.ids import ChainId, Digest, ImageId, SnapshotKey
 from wherry.model.images import CommitPlan, Image
 from wherry.model.outcomes import Progress, Removal
-from wherry.oci.image_json import encode_image
-from wherry.oci.image_spec import ExecutionDefaults, History, ImageDocument
+from wherry.oci.image_json import decode_manifest, encode_image, encode_manifest
+from wherry.oci.image_spec import (
+    CONFIG,
+    MANIFEST,
+    Descriptor,
+    ExecutionDefaults,
+    History,
+    ImageDocument,
+    Manifest,
+    Platform,
+)
+from wherry.registry import digest_of
 from wherry.snapshots import LayerStore, Readable, Snapshots, StagedLayer, decompressed
 from wherry.store import Database
-
-Users = Callable[[ImageId], Sequence[tuple[str, bool]]]
-"""The containers made from an image: id, and whether they run."""
 
 Roots = Callable[[], tuple[set[Digest], set[ChainId]]]
 """The blobs and stacks that somebody needs."""
 
-_ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
-_FULL_ID = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _CHUNK = 1 << 20
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class ImageStore:
@@ -76,6 +78,7 @@ class ImageStore:
     ) -> None:
         """Take over `content` and `tmp` of the data root, and the rows of images."""
         self._clock = clock or SystemClock()
+        self.host = host_platform()
         self._staging = os.path.join(data_root, "tmp")
         os.makedirs(self._staging, mode=0o710, exist_ok=True)
         self._content = ContentStore(os.path.join(data_root, "content"))
@@ -84,38 +87,27 @@ class ImageStore:
         self._intake = Intake(
             content=self._content, snapshots=snapshots, table=self._table, clock=self._clock
         )
+        self._finder = ImageFinder(self._table, self.host)
         self._leases = Leases()
         self._other_roots: list[Roots] = []
         self._changing = threading.RLock()
 
     # -- finding -----------------------------------------------------------------------------
 
-    def resolve(self, reference: str) -> Image:
+    def resolve(self, reference: str, *, platform: Platform | None = None) -> Image:
         """The image of a name, a name with tag, an id, or the beginning of one.
 
-        Raises: InvalidReference, ImageNotFound, AmbiguousReference.
+        Raises: InvalidReference, ImageNotFound, AmbiguousReference, OtherPlatform.
         """
-        match = _FULL_ID.fullmatch(reference)
-        if match is not None:
-            image = self._table.get(ImageId(f"sha256:{match.group(1)}"))
-            if image is None:
-                raise ImageNotFound(f"sha256:{match.group(1)}")
-            return image
-        prefix = _ID.fullmatch(reference)
-        if prefix is not None and reference.startswith("sha256:"):
-            return self._by_prefix(prefix.group(1), reference)
-        name = references.parse(reference).with_default_tag()
-        if name.digest is not None:
-            image = self._table.known_as(name.repository, name.digest)
-            if image is None:
-                raise ImageNotFound(name.familiar)
-            return image
-        image = self._table.tagged(name.repository, name.tag)
-        if image is not None:
-            return image
-        if prefix is None:
-            raise ImageNotFound(name.familiar)
-        return self._by_prefix(prefix.group(1), name.familiar)
+        return self._finder.resolve(reference, platform)
+
+    def all_of(self, reference: str) -> Sequence[Image]:
+        """Every image that a name leads to, or the one of an id. Raises: as `resolve`."""
+        return self._finder.all_of(reference)
+
+    def leading_names(self, image: Image) -> Sequence[str]:
+        """Those of its names that mean this image where no platform is asked for."""
+        return self._finder.leading_names(image)
 
     def list(self) -> Sequence[Image]:
         """Every image."""
@@ -125,15 +117,6 @@ class ImageStore:
     def damaged(self) -> Sequence[DamagedImage]:
         """Images that have a row and can't be read: another load of them heals it."""
         return self._table.damaged
-
-    def _by_prefix(self, digits: str, shown: str) -> Image:
-        found = self._table.with_prefix(digits)
-        if len(found) > 1:
-            raise AmbiguousReference("image", digits)
-        image = self._table.get(found[0]) if found else None
-        if image is None:
-            raise ImageNotFound(shown)
-        return image
 
     # -- for what comes from registries and goes there ------------------------------------------
 
@@ -151,9 +134,32 @@ class ImageStore:
         """Keep what is named in it from the collector, for the length of a block."""
         return self._leases.lease()
 
-    def parts_of(self, image: Image) -> tuple[tuple[LayerBlob, ...], ManifestBlob | None]:
-        """The layers' bytes from the bottom up, and the manifest that the image came with."""
-        return self._table.blobs_of(image.id), self._table.manifest_of(image.id)
+    def blobs_of(self, image: Image) -> tuple[LayerBlob, ...]:
+        """The layers' bytes from the bottom up."""
+        return self._table.blobs_of(image.id)
+
+    def manifest_for(
+        self, image: Image, layers: tuple[LayerBlob, ...]
+    ) -> tuple[bytes, ManifestBlob]:
+        """The manifest that an image came with, or one for its layers as they are now."""
+        known = self._table.manifest_of(image.id)
+        if known is not None and self._content.has(known.digest):
+            content = self._content.read(known.digest, limit_bytes=LARGEST_DOCUMENT)
+            described = decode_manifest(content).layers
+            if [each.digest for each in described] == [each.blob for each in layers]:
+                return content, known
+        made = encode_manifest(
+            Manifest(
+                config=Descriptor(
+                    media_type=CONFIG, digest=image.id, size=self._content.size(Digest(image.id))
+                ),
+                layers=tuple(
+                    Descriptor(media_type=each.media_type, digest=each.blob, size=each.blob_bytes)
+                    for each in layers
+                ),
+            )
+        )
+        return made, ManifestBlob(digest=digest_of(made), media_type=MANIFEST)
 
     def known_names(self, image: Image) -> Sequence[Reference]:
         """What registries call an image."""
@@ -192,7 +198,9 @@ class ImageStore:
     # -- names -------------------------------------------------------------------------------
 
     def tag(self, reference: str, name: str) -> None:
-        """Give an image another name; one that another image had is taken from it.
+        """Give an image another name, or all that one name leads to.
+
+        What the new name led to before has it no more.
 
         Raises: InvalidReference, ImageNotFound, AmbiguousReference.
         """
@@ -200,37 +208,30 @@ class ImageStore:
         if new.digest is not None:
             raise InvalidReference(name, "refusing to create a tag with a digest reference")
         with self._changing:
-            image = self.resolve(reference)
-            self._table.tag(new.with_default_tag(), image.id, now_ns=self._clock.now_ns())
+            ids = [each.id for each in self._finder.all_of(reference)]
+            self._table.tag(new.with_default_tag(), ids, now_ns=self._clock.now_ns())
 
     def remove(
-        self, reference: str, *, is_forced: bool = False, users: Users = lambda _image: ()
+        self,
+        reference: str,
+        *,
+        is_forced: bool = False,
+        users: Users = lambda _image: (),
+        platforms: Sequence[Platform] = (),
     ) -> Sequence[Removal]:
         """Untag; delete the image with its last name; delete layers that nothing needs.
 
-        By name, one name goes, and the image only with the last one. By id, all names go, if
-        they are of one repository or it is forced. A running container is never ignored.
+        By name, one name goes, and what it led to only with the last one; with `platforms`, only
+        the images for them. By id, all names go, if they are of one repository or it is forced.
+        A running container is never ignored.
 
-        Raises: ImageNotFound, InvalidReference, ImageInUse, ImageHasTags.
+        Raises: ImageNotFound, InvalidReference, ImageInUse, ImageHasTags, OtherPlatform.
         """
         with self._changing:
-            image = self.resolve(reference)
-            names = self._table.names_of(image.id)
-            containers = users(image.id)
-            if self._is_by_id(reference, image):
-                return self._remove_by_id(image, names, containers, is_forced=is_forced)
-            name = references.parse(reference).with_default_tag()
-            if name.digest is not None:
-                names = (*names, name)
-            is_last = len(names) == 1
-            if is_last and containers and not is_forced:
-                # In Docker's words it can be forced, whether the container runs or not.
-                raise ImageInUse(reference, containers[0][0], False, image.id)
-            removals = [*self._untag(name, image)]
-            # Docker leaves an image that a container needs without a name, and says nothing.
-            if is_last and not any(is_running for _holder, is_running in containers):
-                removals += self._delete(image)
-            return removals
+            removals = Removals(self._table, self._finder, users, now_ns=self._clock.now_ns())
+            going = removals.untag(reference, platforms, is_forced=is_forced)
+            deleted = [each for image in going for each in self._delete(image)]
+            return [*removals.told, *deleted]
 
     def keep_also(self, roots: "Roots") -> None:
         """Blobs and stacks that somebody else needs, asked for whenever the collector runs."""
@@ -256,46 +257,6 @@ class ImageStore:
                 remove_tree(staging, name)
         self.collect()
 
-    def _is_by_id(self, reference: str, image: Image) -> bool:
-        """Whether the text is the beginning of the id, and not a name that looks like it."""
-        match = _ID.fullmatch(reference)
-        if match is None or not image.id.startswith(f"sha256:{match.group(1)}"):
-            return False
-        if reference.startswith("sha256:") or len(reference) == 64:
-            return True
-        name = references.parse(reference).with_default_tag()
-        return self._table.tagged(name.repository, name.tag) is None
-
-    def _remove_by_id(
-        self,
-        image: Image,
-        names: Sequence[Reference],
-        containers: Sequence[tuple[str, bool]],
-        *,
-        is_forced: bool,
-    ) -> Sequence[Removal]:
-        running = next((holder for holder, is_running in containers if is_running), None)
-        if running is not None:
-            raise ImageInUse(image.id, running, True, image.id)
-        if not is_forced and len({name.repository for name in names}) > 1:
-            raise ImageHasTags(image.id)
-        if not is_forced and containers:
-            raise ImageInUse(image.id, containers[0][0], False, image.id)
-        known = (*names, *self._table.digests_of(image.id))
-        untagged = [Removal(untagged=name.familiar) for name in known]
-        return (*untagged, *self._delete(image))
-
-    def _untag(self, name: Reference, image: Image) -> tuple[Removal, ...]:
-        """Take a name away; with the last tag of a repository go its digests."""
-        gone: tuple[Reference, ...] = ()
-        if name.digest is None:
-            self._table.untag(name)
-            gone = (name,)
-        left = {each.repository for each in self._table.names_of(image.id)}
-        if name.digest is not None or name.repository not in left:
-            gone += self._table.forget_digests(name.repository, image.id)
-        return tuple(Removal(untagged=each.familiar) for each in gone)
-
     def _delete(self, image: Image) -> Sequence[Removal]:
         before = {layer.chain_id for layer in self._snapshots.layers.all()}
         self._table.remove(image.id)
@@ -306,14 +267,14 @@ class ImageStore:
 
     # -- archives ----------------------------------------------------------------------------
 
-    def load(self, source: Readable) -> Iterator[Progress]:
-        """Take in every image of an archive, or none.
+    def load(self, source: Readable, *, platforms: Sequence[Platform] = ()) -> Iterator[Progress]:
+        """Take in every image of an archive, or none; with `platforms`, every one for those.
 
-        Raises (while iterating): ArchiveRefused, DigestMismatch, StepFailed.
+        Raises (while iterating): ArchiveRefused, DigestMismatch, StepFailed, OtherPlatform.
         """
         with ImageArchive(self._content) as received:
             yield from received.receive(source)
-            plans = received.plans()
+            plans = only_for(platforms, received.plans())
             with self._changing:
                 replaced = self._renamed_by(plans)
                 ids = self._intake.take_in(plans, collect=self.collect)
@@ -324,27 +285,31 @@ class ImageStore:
             if not plan.names:
                 yield Progress(stream=f"Loaded image ID: {image_id}\n")
 
-    def save(self, wanted: Sequence[str]) -> Iterator[bytes]:
+    def save(
+        self, wanted: Sequence[str], *, platforms: Sequence[Platform] = ()
+    ) -> Iterator[bytes]:
         """An archive of images; a name without a tag stands for all of its tags.
 
-        Raises: before the first byte ImageNotFound, InvalidReference, AmbiguousReference; while
-        iterating StateUnreadable.
+        With `platforms`, only the images for them; otherwise all that the names lead to.
+
+        Raises: before the first byte ImageNotFound, InvalidReference, AmbiguousReference,
+        OtherPlatform; while iterating StateUnreadable.
         """
-        images: dict[ImageId, Image] = {}
-        names: dict[ImageId, list[Reference]] = {}
+        saved: dict[tuple[ImageId, ...], list[Reference]] = {}
         for reference in wanted:
-            for image, name in self._saved_as(reference):
-                images[image.id] = image
-                kept = names.setdefault(image.id, [])
+            for name, found in self._saved_as(reference):
+                shown = name.familiar if name is not None else reference
+                chosen = [meant(shown, found, self.host, each) for each in platforms] or found
+                kept = saved.setdefault(tuple(each.id for each in chosen), [])
                 if name is not None and name not in kept:
                     kept.append(name)
-        saved = [
-            SavedImage(
-                image=image, blobs=self._table.blobs_of(image.id), names=tuple(names[image.id])
-            )
-            for image in images.values()
-        ]
-        return archive(self._content, saved)
+        return archive(
+            self._content,
+            [
+                SavedImages(siblings=tuple(self._saved(each) for each in ids), names=tuple(names))
+                for ids, names in saved.items()
+            ],
+        )
 
     def import_archive(
         self,
@@ -362,8 +327,12 @@ class ImageStore:
         names = (_new_name(reference),) if reference else ()
         created = rfc3339_nano(self._clock.now_ns())
         comment = message or "Imported from -"
+        target = platform_from(platform, self.host)
+        if target.os != "linux":
+            raise InvalidField("platform", platform, "must be one of linux")
         document = ImageDocument(
-            architecture=_architecture(platform),
+            architecture=target.architecture,
+            variant=target.variant,
             os="linux",
             created=created,
             comment=comment,
@@ -434,7 +403,7 @@ class ImageStore:
             layer = writer.finish()
         created = rfc3339_nano(recipe.created_at_ns(self._clock.now_ns()))
         document = ImageDocument(
-            architecture=_architecture(""),
+            architecture=self.host.architecture,
             os="linux",
             created=created,
             config=recipe.config,
@@ -465,35 +434,39 @@ class ImageStore:
 
     def _renamed_by(self, plans: Sequence[ImagePlan]) -> Sequence[Progress]:
         """What Docker says where a name is taken from another image."""
+        coming = {ImageId(plan.config.digest) for plan in plans}
         told = []
         for plan in plans:
             for name in plan.names:
-                old = self._table.tagged(name.repository, name.tag)
-                if old is not None and old.id != ImageId(plan.config.digest):
-                    told.append(
-                        Progress(
-                            stream=f"The image {name.familiar} already exists, renaming the old "
-                            f"one with ID {old.id} to empty string\n"
-                        )
+                told += [
+                    Progress(
+                        stream=f"The image {name.familiar} already exists, renaming the old "
+                        f"one with ID {old.id} to empty string\n"
                     )
+                    for old in self._table.named(name)
+                    if old.id not in coming
+                ]
         return told
 
-    def _saved_as(self, reference: str) -> Iterator[tuple[Image, Reference | None]]:
-        image = None
-        if not _FULL_ID.fullmatch(reference) and not reference.startswith("sha256:"):
-            name = references.parse(reference)
-            if not name.tag and name.digest is None:
-                for each in self._table.tags_of(name.repository):
-                    image = self._table.tagged(each.repository, each.tag)
-                    if image is not None:
-                        yield image, each
-                if image is not None:
-                    return
-            image = self.resolve(reference)
-            tagged = self._table.tagged(name.repository, name.tag)
-            yield image, name if tagged is not None else None
+    def _saved_as(self, reference: str) -> Iterator[tuple[Reference | None, Sequence[Image]]]:
+        """The names that are saved, and what each leads to; an id is saved without a name."""
+        name = self._finder.name_in(reference)
+        if name is None:
+            yield None, (self.resolve(reference),)
             return
-        yield self.resolve(reference), None
+        stands_for_all = not references.parse(reference).tag and name.digest is None
+        tags = self._table.tags_of(name.repository) if stands_for_all else ()
+        if tags:
+            yield from ((each, self._table.named(each)) for each in tags)
+        else:
+            yield (None if name.digest else name), self._finder.all_of(reference)
+
+    def _saved(self, image_id: ImageId) -> SavedImage:
+        image = self._table.get(image_id)
+        assert image is not None
+        blobs = self._table.blobs_of(image_id)
+        content, known = self.manifest_for(image, blobs)
+        return SavedImage(image=image, blobs=blobs, content=content, manifest=known)
 
     @contextlib.contextmanager
     def _workspace(self) -> Iterator[str]:
@@ -522,12 +495,3 @@ def _new_name(text: str) -> Reference:
     if name.digest is not None:
         raise InvalidReference(text, "cannot import digest reference")
     return name.with_default_tag()
-
-
-def _architecture(platform: str) -> str:
-    """The architecture of `linux/arm64`, or this host's. Raises: InvalidField."""
-    system, _, rest = platform.partition("/")
-    if system not in ("", "linux"):
-        raise InvalidField("platform", platform, "must be one of linux")
-    machine = os.uname().machine
-    return rest.split("/")[0] or _ARCHITECTURES.get(machine, machine)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wherry.model.health import HealthCheck
-from wherry.model.ids import ChainId, DiffId, Digest, ImageId
+from wherry.model.ids import ChainId, ContainerId, DiffId, Digest, ImageId
 from wherry.model.networks import Port
 
 
@@ -72,6 +72,19 @@ class Image:
     def chain_id(self) -> ChainId | None:
         """The stack of all layers; None for an image without any."""
         return self.layers[-1].chain_id if self.layers else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribedImage:
+    """One of the images that a name leads to, and the manifest that registries know it by."""
+
+    image: Image
+    manifest_digest: Digest
+    media_type: str
+    manifest_bytes: int
+    content_bytes: int
+    """As it is stored and transferred: manifest, configuration, and layers as they came."""
+    containers: tuple[ContainerId, ...]
 
 
 # -- what registries say ---------------------------------------------------------------------

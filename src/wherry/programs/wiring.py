@@ -26,7 +26,6 @@ from wherry.engine.system import SystemQueries
 from wherry.engine.volume_history import VolumeHistory
 from wherry.engine.volumes import VolumeVerbs
 from wherry.networks import NetdKeeper, Networks, NetworkTable
-from wherry.oci.image_spec import Platform
 from wherry.programs import netd as netd_program
 from wherry.programs.container_parts import container_parts
 from wherry.programs.defaults import create_defaults, engine_identity, network_settings
@@ -143,7 +142,6 @@ async def engine_on(
         pulls=transfers.pulls,
         pushes=transfers.pushes,
         events=stores.events,
-        host=Platform(os="linux", architecture=ground.host.architecture),
     )
     try:
         services = Services(

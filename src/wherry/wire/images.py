@@ -4,6 +4,39 @@ from msgspec import UNSET, Struct, UnsetType
 
 from wherry.wire.container_config import Empty, HealthConfig
 from wherry.wire.containers import GraphDriver
+from wherry.wire.registries import OciDescriptor, OciPlatform
+
+
+class ManifestSize(Struct):
+    """Bytes of one image of an index: as it is transferred, and all in all."""
+
+    Content: int
+    Total: int
+
+
+class UnpackedSize(Struct):
+    """Bytes of its files."""
+
+    Unpacked: int
+
+
+class ManifestImage(Struct):
+    """What a manifest leads to, when that is an image."""
+
+    Platform: OciPlatform
+    Containers: list[str]
+    Size: UnpackedSize
+
+
+class ManifestSummary(Struct, kw_only=True):
+    """One of the manifests that a name leads to."""
+
+    ID: str
+    Descriptor: OciDescriptor
+    Available: bool = True
+    Size: ManifestSize
+    Kind: str = "image"
+    ImageData: ManifestImage
 
 
 class ImageSummary(Struct, kw_only=True):
@@ -18,6 +51,7 @@ class ImageSummary(Struct, kw_only=True):
     SharedSize: int
     Labels: dict[str, str] | None
     Containers: int
+    Manifests: list[ManifestSummary] | UnsetType = UNSET
 
 
 class ImageConfig(Struct, kw_only=True, omit_defaults=True):
@@ -69,6 +103,7 @@ class ImageInspectAnswer(Struct, kw_only=True):
     GraphDriver: GraphDriver
     RootFS: RootFS
     Metadata: Metadata
+    Manifests: list[ManifestSummary] | UnsetType = UNSET
 
 
 class HistoryItem(Struct, kw_only=True):

@@ -41,12 +41,13 @@ class OciPlatform(Struct, omit_defaults=True):
     variant: str = ""
 
 
-class OciDescriptor(Struct):
+class OciDescriptor(Struct, omit_defaults=True):
     """A descriptor as OCI writes it."""
 
     mediaType: str
     digest: str
     size: int
+    platform: OciPlatform | None = None
 
 
 class DistributionAnswer(Struct):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from wherry.images.documents import image_config, moment, parse_exposed, read_document
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors import ArchiveRefused, SystemUnusable
 from wherry.model.networks import Port
 
 DIFF_ID = "sha256:" + "a" * 64
@@ -72,7 +72,6 @@ def test_dockers_configuration_is_understood() -> None:
         (document(config={"ExposedPorts": {"x": {}}}), "'x' is not a port"),
         (document(rootfs={"diff_ids": ["sha256:../../x"]}), "rootfs.diff_ids"),
         (document(rootfs={"type": "squash"}), "rootfs.type"),
-        (document(os="windows"), "windows"),
     ],
 )
 def test_hostile_ones_are_refused(content: bytes, word: str) -> None:
@@ -80,6 +79,13 @@ def test_hostile_ones_are_refused(content: bytes, word: str) -> None:
     with pytest.raises(ArchiveRefused) as caught:
         read_document(content)
     assert word in caught.value.problem
+
+
+def test_of_another_system() -> None:
+    """An image for another operating system is told apart from one that is damaged."""
+    with pytest.raises(SystemUnusable) as caught:
+        read_document(document(os="windows"))
+    assert caught.value.system == "windows"
 
 
 def test_ports_and_times() -> None:

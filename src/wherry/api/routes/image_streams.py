@@ -8,6 +8,7 @@ from aiohttp import web
 from wherry.api.call import Call, Handler
 from wherry.api.errors import message_of
 from wherry.api.translate.images import to_message
+from wherry.api.translate.platforms import platform_text
 from wherry.api.translate.registries import from_header
 from wherry.model.errors import FeatureMissing, InvalidValue, StepEndedBadly, WherryError
 from wherry.model.outcomes import Progress
@@ -20,7 +21,7 @@ TAR = "application/x-tar"
 
 async def load(call: Call) -> web.StreamResponse:
     """`POST /images/load`."""
-    messages = call.services.images.load(call.body_stream())
+    messages = call.services.images.load(call.body_stream(), platforms=_platforms(call))
     if call.flag("quiet"):
         messages = _results_only(messages)
     return await stream_progress(call, messages)
@@ -92,13 +93,17 @@ async def save_several(call: Call) -> web.StreamResponse:
 
 async def _save(call: Call, references: list[str]) -> web.StreamResponse:
     """The first piece decides whether this is an archive or a failure."""
-    pieces = call.services.images.save(references)
+    pieces = call.services.images.save(references, platforms=_platforms(call))
     first = await anext(pieces, b"")
     answer = await call.stream_answer(TAR)
     await answer.write(first)
     async for piece in pieces:
         await answer.write(piece)
     return answer
+
+
+def _platforms(call: Call) -> list[str]:
+    return [platform_text(each) for each in call.texts("platform")]
 
 
 async def stream_progress(call: Call, messages: AsyncIterator[Progress]) -> web.StreamResponse:

@@ -13,8 +13,11 @@ from wherry.api.translate.images import (
     to_history,
     to_image_answer,
     to_image_summary,
+    to_manifest,
 )
+from wherry.api.translate.platforms import platform_text
 from wherry.model.errors import InvalidValue
+from wherry.wire.images import ManifestSummary
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -27,19 +30,37 @@ async def list_images(call: Call) -> web.StreamResponse:
     images = await call.services.images.list(filters, wants_all=call.flag("all"))
     sizes = await call.services.disk_usage.of_images() if call.flag("shared-size") else {}
     shared = {image: replace(each, containers=NOT_COUNTED) for image, each in sizes.items()}
-    return call.json_answer([to_image_summary(each, shared.get(each.id)) for each in images])
+    summaries = [to_image_summary(each, shared.get(each.id)) for each in images]
+    if call.flag("manifests"):
+        for image, summary in zip(images, summaries, strict=True):
+            summary.Manifests = await _manifests(call, *(image.references or (image.id,)))
+    return call.json_answer(summaries)
+
+
+async def _manifests(call: Call, *references: str) -> list[ManifestSummary]:
+    return [to_manifest(each) for each in await call.services.images.siblings(references)]
 
 
 async def inspect(call: Call) -> web.StreamResponse:
     """`GET /images/{name}/json`."""
-    image = await call.services.images.get(call.parameter)
+    platform = platform_text(call.text("platform"))
+    if platform and call.flag("manifests"):
+        raise InvalidValue(
+            "conflicting options: manifests and platform options cannot both be set"
+        )
+    image = await call.services.images.get(call.parameter, platform=platform)
     driver, graph_data = await call.services.images.graph_data(image)
-    return call.json_answer(to_image_answer(image, driver, graph_data))
+    answer = to_image_answer(image, driver, graph_data)
+    if call.flag("manifests"):
+        answer.Manifests = await _manifests(call, call.parameter)
+    return call.json_answer(answer)
 
 
 async def history(call: Call) -> web.StreamResponse:
     """`GET /images/{name}/history`."""
-    return call.json_answer(to_history(await call.services.images.get(call.parameter)))
+    platform = platform_text(call.text("platform"))
+    image = await call.services.images.get(call.parameter, platform=platform)
+    return call.json_answer(to_history(image))
 
 
 async def tag(call: Call) -> web.StreamResponse:
@@ -55,7 +76,10 @@ async def tag(call: Call) -> web.StreamResponse:
 async def remove(call: Call) -> web.StreamResponse:
     """`DELETE /images/{name}`."""
     steps = await call.services.images.remove(
-        call.parameter, is_forced=call.flag("force"), prunes_parents=not call.flag("noprune")
+        call.parameter,
+        is_forced=call.flag("force"),
+        prunes_parents=not call.flag("noprune"),
+        platforms=[platform_text(each) for each in call.texts("platforms")],
     )
     return call.json_answer(to_deletions(steps))
 

@@ -7,12 +7,13 @@ from msgspec import UNSET
 from wherry.api.translate.health import to_health_config
 from wherry.api.translate.ports import exposed_texts
 from wherry.kit.timestamps import NANOSECONDS, rfc3339_nano
-from wherry.model.images import Image, ImageConfig
+from wherry.model.images import DescribedImage, Image, ImageConfig
 from wherry.model.outcomes import Progress, Removal
 from wherry.model.queries import ImageSizes
 from wherry.wire import images as shapes
 from wherry.wire.container_config import Empty
 from wherry.wire.containers import GraphDriver
+from wherry.wire.registries import OciDescriptor, OciPlatform
 
 MISSING_LAYER_ID = "<missing>"
 """The id of history entries that have no image of their own."""
@@ -34,6 +35,31 @@ def to_image_summary(image: Image, sizes: ImageSizes | None) -> shapes.ImageSumm
         SharedSize=NOT_COUNTED if sizes is None else sizes.shared_bytes,
         Labels=dict(image.config.labels) or None,
         Containers=NOT_COUNTED if sizes is None else sizes.containers,
+    )
+
+
+def to_manifest(described: DescribedImage) -> shapes.ManifestSummary:
+    """One of the images that a name leads to."""
+    image = described.image
+    platform = OciPlatform(
+        architecture=image.architecture, os=image.operating_system, variant=image.variant
+    )
+    return shapes.ManifestSummary(
+        ID=described.manifest_digest,
+        Descriptor=OciDescriptor(
+            mediaType=described.media_type,
+            digest=described.manifest_digest,
+            size=described.manifest_bytes,
+            platform=platform,
+        ),
+        Size=shapes.ManifestSize(
+            Content=described.content_bytes, Total=described.content_bytes + image.size_bytes
+        ),
+        ImageData=shapes.ManifestImage(
+            Platform=platform,
+            Containers=list(described.containers),
+            Size=shapes.UnpackedSize(Unpacked=image.size_bytes),
+        ),
     )
 
 

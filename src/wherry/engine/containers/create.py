@@ -14,7 +14,7 @@ from wherry.engine.names import pick_name
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.engine.runtimes import RuntimeTable
-from wherry.images import ImageStore
+from wherry.images import ImageStore, platform_from
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id, short_id
@@ -31,7 +31,6 @@ from wherry.model.containers import (
 )
 from wherry.model.errors import (
     BindSourceMissing,
-    ImageNotFound,
     InvalidContainerName,
     InvalidValue,
     NetworkNotFound,
@@ -169,10 +168,8 @@ class CreateContainer:
     def _image_of(self, spec: ContainerSpec, platform: str) -> Image:
         if not spec.image:
             raise InvalidValue("invalid reference format")
-        image = self._images.resolve(spec.image)
-        if platform and platform.split("/")[:2] != [image.operating_system, image.architecture]:
-            raise ImageNotFound(spec.image)
-        return image
+        wanted = platform_from(platform, self._images.host) if platform else None
+        return self._images.resolve(spec.image, platform=wanted)
 
     def _name_for(self, wish: str) -> str:
         if not wish:
