@@ -99,6 +99,7 @@ from wherry.model.queries import (
     LogQuery,
     ProcessTable,
 )
+from wherry.model.reaching import Hop, Reach, ReachQuestion, ReachVerdict
 from wherry.model.reasons import Cause, Certainty, Reason
 from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
@@ -228,6 +229,7 @@ class FakeEngine:
             events=FakeEvents(self),
             explanations=FakeExplanations(self),
             reasons=FakeReasons(self),
+            sights=FakeSights(self),
             prunes=FakePrunes(self),
             disk_usage=FakeDiskUsage(self),
         )
@@ -923,6 +925,33 @@ class FakeReasons:
             certainty=Certainty.FACT,
             sentence="Its program finished without an error.",
         )
+
+
+@dataclass
+class FakeSights:
+    """Everything is reachable, and nothing passes."""
+
+    engine: FakeEngine
+
+    async def reach(self, question: ReachQuestion) -> Reach:
+        target = self.engine.find(question.target)
+        return Reach(
+            question=question,
+            source=question.source,
+            target=target.name,
+            address="172.17.0.2",
+            verdict=ReachVerdict.REACHES,
+            hops=(Hop(place="network", sentence="both are on bridge"),),
+        )
+
+    async def capture(self, reference: str, *, count: int) -> AsyncGenerator[bytes, None]:
+        self.engine.find(reference)
+
+        async def nothing() -> AsyncGenerator[bytes, None]:
+            return
+            yield b""
+
+        return nothing()
 
 
 @dataclass

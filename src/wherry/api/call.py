@@ -2,7 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -214,6 +222,23 @@ class Call:
         headers.update(more_headers or {})
         answer = web.StreamResponse(headers=headers)
         await answer.prepare(self.request)
+        return answer
+
+    async def pieces_answer(
+        self,
+        content: AsyncGenerator[bytes, None],
+        more_headers: Mapping[str, str],
+        content_type: str,
+    ) -> web.StreamResponse:
+        """A stream whose first piece decides whether this is an answer or a failure."""
+        first = await anext(content, b"")
+        try:
+            answer = await self.stream_answer(content_type, more_headers)
+            await answer.write(first)
+            async for piece in content:
+                await answer.write(piece)
+        finally:
+            await content.aclose()
         return answer
 
     @contextmanager

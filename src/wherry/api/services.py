@@ -47,6 +47,7 @@ from wherry.model.queries import (
     ProcessTable,
     RemovedLines,
 )
+from wherry.model.reaching import Reach, ReachQuestion
 from wherry.model.reasons import Reason
 from wherry.model.stats import UsageSample
 from wherry.model.tasks import ExitRecord
@@ -379,6 +380,15 @@ class Reasons(Protocol):
     async def __call__(self, reference: str) -> Reason: ...
 
 
+class Sights(Protocol):
+    """Looking at networks."""
+
+    async def reach(self, question: ReachQuestion) -> Reach: ...
+    async def capture(self, reference: str, *, count: int) -> AsyncGenerator[bytes, None]:
+        """Blocks of a pcapng stream; a count of zero: until the container ends."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The engine as the API sees it."""
@@ -397,5 +407,6 @@ class Services:
     events: Events
     explanations: Explanations
     reasons: Reasons
+    sights: Sights
     prunes: Prunes
     disk_usage: DiskUsage

@@ -28,6 +28,19 @@ class Wherry:
         path = f"/wherry/containers/{segment(container)}/why"
         return document(self._client.fetch("GET", path))
 
+    def reach(self, question: Document) -> Document:
+        """Whether a packet arrives: Verdict, Hops, Fixes."""
+        return document(self._client.fetch("POST", "/wherry/reach", body=question))
+
+    def map(self) -> Document:
+        """Networks and Containers, and who is where."""
+        return document(self._client.fetch("GET", "/wherry/map"))
+
+    def capture(self, container: str, *, count: int = 0) -> Iterator[bytes]:
+        """A container's packets from now on, as pcapng; zero: until it ends."""
+        path = f"/wherry/containers/{segment(container)}/capture"
+        return self._client.request("GET", path, query=[("count", str(count))]).chunks()
+
     def removed_logs(self, container: str, query: Pairs) -> Response:
         """What a container wrote that was removed in the last days; headers name it."""
         path = f"/wherry/containers/{segment(container)}/removed-logs"

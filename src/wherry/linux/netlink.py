@@ -22,6 +22,7 @@ from ipaddress import (
     IPv6Address,
     IPv6Interface,
     IPv6Network,
+    ip_address,
     ip_interface,
     ip_network,
 )
@@ -216,6 +217,8 @@ class Link:
     """Index of the bridge it is a port of; zero: none."""
     mac_address: str
     alias: str
+    is_isolated: bool = False
+    """Whether, as a port of a bridge, it passes nothing to other isolated ports."""
 
 
 def links(route: NetlinkSocket) -> list[Link]:
@@ -248,7 +251,9 @@ def link_index(route: NetlinkSocket, name: str) -> int:
 def _link(body: bytes) -> Link:
     _family, _type, index, flags, _change = IFINFOMSG.unpack_from(body)
     found = attributes(body[IFINFOMSG.size :])
-    kind = attributes(found.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND, b"")
+    info = attributes(found.get(IFLA_LINKINFO, b""))
+    port = attributes(info.get(IFLA_INFO_SLAVE_DATA, b""))
+    kind = info.get(IFLA_INFO_KIND, b"")
     return Link(
         index=index,
         name=_text(found.get(IFLA_IFNAME, b"")),
@@ -257,6 +262,7 @@ def _link(body: bytes) -> Link:
         master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
         mac_address=found.get(IFLA_ADDRESS, b"").hex(":"),
         alias=_text(found.get(IFLA_IFALIAS, b"")),
+        is_isolated=port.get(IFLA_BRPORT_ISOLATED) == b"\1",
     )
 
 
@@ -479,6 +485,28 @@ def routes(route: NetlinkSocket, *, version: int = 4) -> list[Route]:
         index = _U32.unpack(parts[RTA_OIF])[0] if RTA_OIF in parts else 0
         found.append(Route(destination=destination, link_index=index))
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The route that the kernel takes to one address."""
+
+    link_index: int
+    gateway: Gateway | None
+    """None: the address is on the link itself."""
+
+
+def way_to(route: NetlinkSocket, address: Gateway) -> Way:
+    """`ip route get ADDRESS`. Raises: KernelError (ENETUNREACH, EHOSTUNREACH, EACCES)."""
+    payload = RTMSG.pack(
+        _FAMILIES[address.version], address.max_prefixlen, 0, 0, 0, 0, 0, 0, 0
+    ) + attribute(RTA_DST, address.packed)
+    body = route.ask(RTM_GETROUTE, payload, name="RTM_GETROUTE", operands=(str(address),))
+    parts = attributes(body[RTMSG.size :])
+    return Way(
+        link_index=_U32.unpack(parts[RTA_OIF])[0] if RTA_OIF in parts else 0,
+        gateway=ip_address(parts[RTA_GATEWAY]) if RTA_GATEWAY in parts else None,
+    )
 
 
 def _mtu(mtu: int) -> bytes:

@@ -25,10 +25,15 @@ _REMOVALS = frozenset(
 
 def open_monitor_socket() -> int:
     """A socket that is told of every change of nftables, and never blocks. Raises: OSError."""
+    return open_group_socket(NFNLGRP_NFTABLES)
+
+
+def open_group_socket(group: int) -> int:
+    """A netfilter socket that hears one multicast group, and never blocks. Raises: OSError."""
     descriptor = open_socket(_NETLINK_NETFILTER)
     try:
         with socket.socket(fileno=os.dup(descriptor)) as opened:
-            opened.bind((0, 1 << (NFNLGRP_NFTABLES - 1)))
+            opened.bind((0, 1 << (group - 1)))
             opened.setblocking(False)
     except OSError:
         os.close(descriptor)

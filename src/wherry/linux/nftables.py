@@ -59,6 +59,8 @@ NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS = 
 NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_DATA, NFTA_DATA_VALUE = 1, 1, 2, 1
 
 NFPROTO_INET = 1
+_OUTPUT_HANDLE, _OUTPUT_JSON = 1 << 3, 1 << 4
+"""NFT_CTX_OUTPUT_HANDLE and NFT_CTX_OUTPUT_JSON (nftables/libnftables.h)."""
 _NFGENMSG = struct.Struct("=BB2s")
 _BATCH = _NFGENMSG.pack(socket.AF_UNSPEC, 0, NFNL_SUBSYS_NFTABLES.to_bytes(2, "big"))
 _GENERAL = _NFGENMSG.pack(NFPROTO_INET, 0, bytes(2))
@@ -89,6 +91,10 @@ def _library() -> ctypes.CDLL:
     library.nft_ctx_buffer_output.argtypes = (ctypes.c_void_p,)
     library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
     library.nft_ctx_get_error_buffer.argtypes = (ctypes.c_void_p,)
+    library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+    library.nft_ctx_get_output_buffer.argtypes = (ctypes.c_void_p,)
+    library.nft_ctx_output_set_flags.restype = None
+    library.nft_ctx_output_set_flags.argtypes = (ctypes.c_void_p, ctypes.c_uint)
     library.nft_run_cmd_from_buffer.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
     return library
 
@@ -98,14 +104,29 @@ def run_ruleset(commands: str) -> None:
 
     Raises: RulesetRefused; OSError when the library is not there.
     """
+    _run(commands)
+
+
+def listed(command: str, *, is_json: bool = False) -> str:
+    """What a `list` command of nft prints, with the handles of rules, or as JSON.
+
+    Raises: RulesetRefused; OSError when the library is not there.
+    """
+    return _run(command, flags=_OUTPUT_JSON if is_json else _OUTPUT_HANDLE)
+
+
+def _run(commands: str, *, flags: int = 0) -> str:
     library = _library()
     context = library.nft_ctx_new(0)
     try:
         library.nft_ctx_buffer_error(context)
         library.nft_ctx_buffer_output(context)
+        library.nft_ctx_output_set_flags(context, flags)
         if library.nft_run_cmd_from_buffer(context, commands.encode()) != 0:
             said: bytes = library.nft_ctx_get_error_buffer(context) or b""
             raise RulesetRefused(said.decode(errors="replace").strip())
+        printed: bytes = library.nft_ctx_get_output_buffer(context) or b""
+        return printed.decode(errors="replace")
     finally:
         library.nft_ctx_free(context)
 

@@ -22,6 +22,7 @@ _SMALLEST_UDP, _LARGEST_UDP = 512, 4096
 _LONGEST_NAME = 255
 _TTL_S = 600
 """How long an answer of ours may be kept, in seconds: Docker's number."""
+_POINTER = 0xC0
 _POINTER_TO_QUESTION = b"\xc0\x0c"
 
 
@@ -124,6 +125,40 @@ def reverse_address(name: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         pass
     return None
+
+
+def asking(name: str, identifier: bytes) -> tuple[bytes, bytes]:
+    """Questions for the addresses of a name, of IPv4 and of IPv6."""
+    header = _HEADER.pack(int.from_bytes(identifier, "big"), _WANTS_RECURSION, 1, 0, 0, 0)
+    written = header + _written(name)
+    return written + struct.pack("!HH", A, CLASS_IN), written + struct.pack("!HH", AAAA, CLASS_IN)
+
+
+def addresses_told(packet: bytes) -> list[IPv4Address | IPv6Address]:
+    """The addresses in an answer to one question. Raises: MalformedMessage."""
+    found: list[IPv4Address | IPv6Address] = []
+    try:
+        count = _HEADER.unpack_from(packet)[3]
+        position = _read_name(packet, _HEADER.size)[1] + 4
+        for _ in range(count):
+            position = _after_name(packet, position)
+            kind, _in_class, _ttl_s, length = struct.unpack_from("!HHIH", packet, position)
+            data = packet[position + 10 : position + 10 + length]
+            position += 10 + length
+            if kind in (A, AAAA):
+                found.append(IPv4Address(data) if kind == A else IPv6Address(data))
+    except (struct.error, ValueError) as error:
+        raise MalformedMessage from error
+    return found
+
+
+def _after_name(packet: bytes, position: int) -> int:
+    """Where a name of an answer ends: at a pointer, or as it is written."""
+    while position < len(packet) and packet[position] < _POINTER:
+        if packet[position] == 0:
+            return position + 1
+        position += 1 + packet[position]
+    return position + 2
 
 
 def _answer(

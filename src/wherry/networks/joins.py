@@ -163,6 +163,9 @@ class Joins:
             return
         path = attached.namespace_path
         published = before.published if before is not None else ()
+        after[:] = [
+            replace(each, published=published if each.is_way_out else ()) for each in after
+        ]
         if before is not None:
             problems = await self._offload(
                 connections.undo_inside,
@@ -172,8 +175,7 @@ class Joins:
             for problem in problems:
                 _log.warning("networks.way_out_left container=%s %s", container_id, problem)
         if now is not None:
-            moved = replace(now, published=published)
-            after[after.index(now)] = moved
+            moved = next(each for each in after if each.is_way_out)
             if published:
                 await self._ports.hold_at(
                     container_id,

@@ -2,38 +2,31 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-_TABLES = {"tcp": ("tcp", "tcp6"), "udp": ("udp", "udp6")}
-_LOCAL, _STATE, _INODE = 1, 3, 9
-_TIME_WAIT = "06"
+from wherry.linux.socket_tables import TIME_WAIT, bound_sockets
 
 
 def describe_port_owner(protocol: str, port: int) -> str:
     """`process nginx (pid 4711)`, or what else can be said of who has a local port."""
-    inodes = set(_inodes(protocol, port))
+    inodes = [
+        each.inode
+        for each in bound_sockets(protocol)
+        if each.port == port and each.state != TIME_WAIT
+    ]
     if not inodes:
         return "another program"
+    found = program_of(inodes)
+    return f"process {found}" if found else "a program in another pid namespace"
+
+
+def program_of(inodes: Iterable[str]) -> str:
+    """`nginx (pid 4711)`, the first process that has one of these sockets; empty: none seen."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for process in os.listdir("/proc"):
         if process.isdigit() and _has_any(process, wanted):
-            return f"process {_name(process)} (pid {process})"
-    return "a program in another pid namespace"
-
-
-def _inodes(protocol: str, port: int) -> Iterator[str]:
-    """Inodes of sockets that are bound to a port (proc_net(5))."""
-    for table in _TABLES[protocol]:
-        try:
-            with open(f"/proc/net/{table}", encoding="ascii") as file:
-                rows = file.read().splitlines()[1:]
-        except OSError:
-            continue
-        for row in rows:
-            words = row.split()
-            local_port = int(words[_LOCAL].rpartition(":")[2], 16)
-            if local_port == port and words[_STATE] != _TIME_WAIT:
-                yield words[_INODE]
+            return f"{_name(process)} (pid {process})"
+    return ""
 
 
 def _has_any(process: str, wanted: set[str]) -> bool:

@@ -28,6 +28,10 @@ class NamespaceJobs(Protocol):
         """A NETLINK_ROUTE socket inside an existing namespace; the caller closes it."""
         ...
 
+    async def open_socket(self, path: str, *, family: int, kind: int, protocol: int = 0) -> int:
+        """A socket (socket(2)) inside an existing namespace; the caller closes it."""
+        ...
+
     async def open_resolver_sockets(
         self, path: str
     ) -> tuple[tuple[int, ...], list[journals.Line]]:

@@ -5,7 +5,8 @@ import contextlib
 import os
 from collections.abc import Set
 from dataclasses import replace
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
@@ -26,6 +27,9 @@ from wherry.networks.network_table import NetworkTable
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from wherry.networks.sight import Sight
 
 NO_BRIDGE = "none"
 _NAMESPACES = "netns"
@@ -76,6 +80,7 @@ class Networks:
             changing=self._changing,
         )
         self._guard = FilterGuard(self._attachments.repair)
+        self._jobs = jobs
 
     # -- lifecycle ---------------------------------------------------------------------------
 
@@ -113,6 +118,13 @@ class Networks:
         await self._bridges.remove_everything()
         with contextlib.suppress(OSError):
             os.rmdir(self._namespaces)
+
+    @cached_property
+    def sight(self) -> "Sight":
+        """What the kernel says of a packet's way; loaded when somebody asks."""
+        from wherry.networks.sight import Sight
+
+        return Sight(bridges=self._bridges, jobs=self._jobs, offload=self._offload)
 
     # -- networks ----------------------------------------------------------------------------
 

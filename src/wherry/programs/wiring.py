@@ -22,6 +22,7 @@ from wherry.engine.images import ImageVerbs
 from wherry.engine.networks import NetworkVerbs
 from wherry.engine.prune import Prunes
 from wherry.engine.registries import RegistryVerbs
+from wherry.engine.sights import Sights
 from wherry.engine.system import SystemQueries
 from wherry.engine.volume_history import VolumeHistory
 from wherry.engine.volumes import VolumeVerbs
@@ -204,6 +205,13 @@ async def engine_on(
                 lambda container: containers.seccomp.path_of(
                     container_seccomp(container.spec.security, ground.host)
                 ),
+            ),
+            sights=Sights(
+                records=stores.records,
+                live=containers.live,
+                networks=networks,
+                paths=ground.paths,
+                offload=ground.offload,
             ),
             prunes=Prunes(
                 records=stores.records,

@@ -7,6 +7,7 @@ and another takes its place.
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 
 from wherry.kit.messages import Message
 from wherry.linux.netlink import open_socket
@@ -90,6 +91,21 @@ def open_netlink(message: Message) -> Done:
     return {}, (_socket_inside((enter,))[1],)
 
 
+def open_plain_socket(message: Message) -> Done:
+    """A socket of any family and type inside the namespace of a path. Raises: OSError."""
+    enter = JoinNamespace(
+        why="a socket belongs to the namespace that it was opened in",
+        namespace="net",
+        path=message["path"],
+    )
+
+    def opened() -> int:
+        kind = message["type"] | socket.SOCK_CLOEXEC
+        return socket.socket(message["family"], kind, message["protocol"]).detach()
+
+    return {}, (_socket_inside((enter,), opened)[1],)
+
+
 def set_sysctl(message: Message) -> Done:
     """Set a sysctl of the network namespace of a path; answer the journal. Raises: OSError.
 
@@ -142,13 +158,16 @@ def resolver_sockets(message: Message) -> Done:
     return {"entries": journals.to_json(journal)}, (udp.detach(), tcp.detach())
 
 
-def _socket_inside(entering: Plan) -> tuple[Journal, int]:
-    """Enter, open a netlink socket, and come back. Raises: OSError."""
+def _socket_inside(entering: Plan, opened: Callable[[], int] = open_socket) -> tuple[Journal, int]:
+    """Enter, open a socket (for netlink, unless another is wanted), and come back.
+
+    Raises: OSError.
+    """
     journal: Journal = []
     hands = Hands()
     try:
         execute(entering, hands, journal)
-        inside = open_socket()
+        inside = opened()
         execute(way_back(), hands, journal)
     except OperationFailed as failed:
         raise OSError(str(failed)) from failed
@@ -160,6 +179,7 @@ def _socket_inside(entering: Plan) -> tuple[Journal, int]:
 JOBS = {
     "network_namespace": make_network_namespace,
     "netlink": open_netlink,
+    "socket": open_plain_socket,
     "sysctl": set_sysctl,
     "resolver_sockets": resolver_sockets,
     "view": open_view,

@@ -198,6 +198,16 @@ class Tasks:
         answer = await self._spawner.ask("netlink", path=path)
         return answer.descriptors[0]
 
+    async def open_socket(self, path: str, *, family: int, kind: int, protocol: int = 0) -> int:
+        """A socket inside the namespace of a path, which the caller closes.
+
+        Raises: StartFailed.
+        """
+        answer = await self._spawner.ask(
+            "socket", path=path, family=family, type=kind, protocol=protocol
+        )
+        return answer.descriptors[0]
+
     async def open_resolver_sockets(
         self, path: str
     ) -> tuple[tuple[int, ...], list[journals.Line]]:

@@ -1,6 +1,6 @@
 """Files of containers: `cp` both ways, `export`, `diff`, `commit`."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -30,7 +30,7 @@ async def stat(call: Call) -> web.StreamResponse:
 async def archive(call: Call) -> web.StreamResponse:
     """`GET /containers/{id}/archive`."""
     state, content = await call.services.files.archive(call.parameter, _path(call))
-    return await send_archive(call, content, {STAT_HEADER: to_stat_header(state)}, TAR)
+    return await call.pieces_answer(content, {STAT_HEADER: to_stat_header(state)}, TAR)
 
 
 async def unpack(call: Call) -> web.StreamResponse:
@@ -45,7 +45,7 @@ async def unpack(call: Call) -> web.StreamResponse:
 async def export(call: Call) -> web.StreamResponse:
     """`GET /containers/{id}/export`."""
     content = await call.services.files.export(call.parameter)
-    return await send_archive(call, content, {}, "application/octet-stream")
+    return await call.pieces_answer(content, {}, "application/octet-stream")
 
 
 async def changes(call: Call) -> web.StreamResponse:
@@ -75,21 +75,6 @@ def _path(call: Call) -> str:
     if not path:
         raise InvalidValue("bad parameter: path cannot be empty")
     return path
-
-
-async def send_archive(
-    call: Call, content: AsyncGenerator[bytes, None], headers: Mapping[str, str], content_type: str
-) -> web.StreamResponse:
-    """A tar as it is made; the first piece decides whether it is one or a failure."""
-    first = await anext(content, b"")
-    try:
-        answer = await call.stream_answer(content_type, headers)
-        await answer.write(first)
-        async for piece in content:
-            await answer.write(piece)
-    finally:
-        await content.aclose()
-    return answer
 
 
 ROUTES: Mapping[tuple[str, str], Handler] = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.routes.container_files import TAR, send_archive
+from wherry.api.routes.container_files import TAR
 from wherry.api.translate.volumes import to_consistency, to_snapshot_answer, to_volume_answer
 from wherry.model.errors import InvalidField
 from wherry.snapshots import Compression
@@ -73,7 +73,7 @@ async def export(call: Call) -> web.StreamResponse:
     content = await call.services.volume_history.export(
         call.parameter, call.text("snapshot"), packed
     )
-    return await send_archive(call, content, {}, TAR)
+    return await call.pieces_answer(content, {}, TAR)
 
 
 async def import_archive(call: Call) -> web.StreamResponse:

@@ -1,0 +1,170 @@
+"""What the kernel says of a packet's way: routes, links, addresses, sockets, filters. Reads only.
+
+The host's namespace is looked at from here, a container's through a socket that was opened
+inside; what is bound there stands below /proc of any process of it.
+"""
+
+import os
+import socket
+from ipaddress import ip_address
+
+from wherry.kit.aio import OffloadPool
+from wherry.linux import netlink, nft_listing
+from wherry.linux.socket_tables import listening_sockets
+from wherry.linux.syscall import KernelError
+from wherry.model.networks import EndpointStatus, Network
+from wherry.model.reaching import LinkSeen, ListenerSeen, NameSeen, ProbeSeen, WaySeen
+from wherry.networks.bridge_network import BridgeNetwork
+from wherry.networks.bridges import Bridges
+from wherry.networks.connections import host_interface_name, publish_again
+from wherry.networks.name_probe import asked
+from wherry.networks.port_owner import program_of
+from wherry.networks.probing import Probing
+from wherry.networks.sandboxes import NamespaceJobs
+from wherry.operations.plan import Verdict
+
+_EVERY_PROTOCOL = 3
+"""ETH_P_ALL (linux/if_ether.h)."""
+
+
+class Sight:
+    """Looks, and sends a packet if asked to."""
+
+    def __init__(self, *, bridges: Bridges, jobs: NamespaceJobs, offload: OffloadPool) -> None:
+        self._bridges, self._jobs, self._offload = bridges, jobs, offload
+        self._probing = Probing(bridges=bridges, jobs=jobs, offload=offload)
+
+    async def way(self, namespace_path: str, address: str) -> WaySeen:
+        """The route that the kernel takes from a namespace; an empty path: the host's."""
+        descriptor = await self._netlink(namespace_path)
+        try:
+            return await self._offload(_way, descriptor, address)
+        finally:
+            os.close(descriptor)
+
+    async def has_address(self, namespace_path: str, address: str) -> bool:
+        """Whether some link of a namespace has an address."""
+        descriptor = await self._netlink(namespace_path)
+        try:
+            return await self._offload(_has_address, descriptor, address)
+        finally:
+            os.close(descriptor)
+
+    async def link(self, endpoint: EndpointStatus) -> LinkSeen | None:
+        """The host's end of an endpoint's veth pair; None where the network has no bridge."""
+        made = self._bridges.find(endpoint.network_id)
+        return await self._offload(_link, endpoint, made.settings.name) if made else None
+
+    async def listeners(self, pid: int, protocol: str) -> tuple[ListenerSeen, ...]:
+        """Which sockets take connections in the network namespace of a process."""
+        return await self._offload(_listeners, pid, protocol)
+
+    async def barriers(self) -> tuple[str, ...]:
+        """Chains of others in the forward hook that drop whatever they do not allow."""
+        return await self._offload(_barriers, self._bridges.table)
+
+    async def publishes(self, endpoint: EndpointStatus) -> bool:
+        """Whether the packet filter leads an endpoint's host ports to it now."""
+        operation = publish_again(self._bridges.table, endpoint)
+        finding = await self._offload(operation.check, {})
+        return finding.verdict is Verdict.STILL_TRUE
+
+    async def name(self, namespace_path: str, name: str) -> NameSeen:
+        """What the resolver inside a namespace answers."""
+        return await asked(self._jobs, namespace_path, name)
+
+    async def probe(
+        self, namespace_path: str, address: str, port: int, protocol: str
+    ) -> ProbeSeen:
+        """Send one packet and see what becomes of it; it takes up to a second and a half."""
+        return await self._probing.send(namespace_path, address, port, protocol)
+
+    async def open_packet_socket(self, namespace_path: str) -> int:
+        """A socket that sees all packets of a namespace; the caller closes it."""
+        family, kind, all_kinds = socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL)
+        if not namespace_path:
+            return socket.socket(family, kind, all_kinds).detach()
+        return await self._jobs.open_socket(
+            namespace_path, family=family, kind=kind, protocol=all_kinds
+        )
+
+    def may_meet(self, network: Network) -> bool:
+        """Whether containers of a network may talk to each other."""
+        made = self._made(network)
+        return made is None or made.settings.may_meet
+
+    def is_open(self, network: Network) -> bool:
+        """Whether other machines may reach every port of its containers."""
+        made = self._made(network)
+        return made is not None and 4 in made.settings.open
+
+    def _made(self, network: Network) -> BridgeNetwork | None:
+        return self._bridges.find(network.id)
+
+    async def _netlink(self, namespace_path: str) -> int:
+        if namespace_path:
+            return await self._jobs.open_netlink(namespace_path)
+        return netlink.open_socket()
+
+
+def _way(descriptor: int, address: str) -> WaySeen:
+    route = netlink.NetlinkSocket(descriptor)
+    try:
+        way = netlink.way_to(route, ip_address(address))
+    except KernelError as error:
+        return WaySeen(problem=(error.strerror or str(error)).lower())
+    named = {each.index: each.name for each in netlink.links(route)}
+    gateway = str(way.gateway) if way.gateway is not None else ""
+    return WaySeen(interface=named.get(way.link_index, ""), gateway=gateway)
+
+
+def _has_address(descriptor: int, address: str) -> bool:
+    route = netlink.NetlinkSocket(descriptor)
+    wanted = ip_address(address)
+    return any(
+        each.ip == wanted
+        for link in netlink.links(route)
+        for each in netlink.addresses(route, link.index, version=wanted.version)
+    )
+
+
+def _link(endpoint: EndpointStatus, bridge: str) -> LinkSeen:
+    name = host_interface_name(endpoint.endpoint_id)
+    descriptor = netlink.open_socket()
+    try:
+        route = netlink.NetlinkSocket(descriptor)
+        link, over = netlink.find_link(route, name), netlink.find_link(route, bridge)
+    finally:
+        os.close(descriptor)
+    problem = ""
+    if over is None:
+        problem = f"the bridge {bridge} is gone"
+    elif not over.is_up:
+        problem = f"the bridge {bridge} is down"
+    elif link is None:
+        problem = f"the host's end of its cable, {name}, is gone"
+    elif not link.is_up:
+        problem = f"the host's end of its cable, {name}, is down"
+    elif link.master != over.index:
+        problem = f"the host's end of its cable, {name}, is not plugged into the bridge {bridge}"
+    return LinkSeen(
+        name=name,
+        bridge=bridge,
+        problem=problem,
+        is_isolated=link is not None and link.is_isolated,
+    )
+
+
+def _listeners(pid: int, protocol: str) -> tuple[ListenerSeen, ...]:
+    return tuple(
+        ListenerSeen(address=str(each.address), port=each.port, program=program_of((each.inode,)))
+        for each in listening_sockets(protocol, f"/proc/{pid}/net")
+    )
+
+
+def _barriers(own_table: str) -> tuple[str, ...]:
+    return tuple(
+        str(each)
+        for each in nft_listing.base_chains()
+        if each.hook == "forward" and each.drops and each.table != own_table
+    )

@@ -1,0 +1,485 @@
+"""`wherry reach`: the answer is what a packet would find, and the fix makes it arrive."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from support.daemon import Engine
+from support.waiting import wait_until
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.stock_differs]
+
+SERVE = "httpd -f -p 80"
+SLEEP = "sleep 1000"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_after(engine: Engine) -> Iterator[None]:
+    yield
+    for family in ("inet", "bridge"):
+        engine.machine.run("nft", f"add table {family} fw; delete table {family} fw")
+    engine.remove_all_containers()
+    engine.docker("network", "prune", "-f")
+
+
+def box(engine: Engine, name: str, *flags: str, does: str = SLEEP) -> None:
+    """A container that runs."""
+    engine.docker_ok("run", "-d", "--name", name, *flags, "busybox", *does.split())
+
+
+def server(engine: Engine, name: str, *flags: str, at: str = "80") -> None:
+    """A container whose program listens by the time that this returns."""
+    box(engine, name, *flags, does=f"httpd -f -p {at}")
+    wait_until(
+        "it listens", lambda: ":80 " in engine.docker("exec", name, "netstat", "-ltn").stdout
+    )
+
+
+def reach(engine: Engine, *words: str) -> Any:
+    """The answer for programs."""
+    ran = engine.wherry("reach", "--format", "json", *words)
+    assert ran.stdout, ran.stderr
+    answer = json.loads(ran.stdout)
+    expected = {"reachable": 0, "by-address-only": 0, "blocked": 1, "unknown": 2}
+    assert ran.returncode == expected[answer["Verdict"]]
+    return answer
+
+
+def arrives(engine: Engine, source: str, address: str, port: str) -> bool:
+    """Whether a real connection from a container is made."""
+    words = ("exec", source, "timeout", "3", "sh", "-c", f"echo | nc -w 1 {address} {port}")
+    return engine.docker(*words).returncode == 0
+
+
+class Case(NamedTuple):
+    """A scene, what is asked, and what the answer must say."""
+
+    scene: Callable[[Engine], object]
+    question: tuple[str, ...]
+    verdict: str
+    place: str
+    """Of the last hop."""
+    sentence: str
+    """In it."""
+    fix: str = ""
+
+
+def network(engine: Engine, name: str, *flags: str) -> None:
+    """A network of a user's."""
+    engine.docker_ok("network", "create", *flags, name)
+
+
+def two_on(engine: Engine, name: str, *flags: str) -> None:
+    """Both on one network."""
+    network(engine, name, *flags)
+    box(engine, "asker", "--network", name)
+    server(engine, "store1", "--network", name, "--network-alias", "store")
+
+
+def apart(engine: Engine, *flags: str) -> None:
+    """Each on a network of its own."""
+    network(engine, "red")
+    network(engine, "blue", *flags)
+    box(engine, "asker", "--network", "red")
+    server(engine, "store1", "--network", "blue")
+
+
+def in_machine(engine: Engine, *words: str) -> None:
+    """A command of the host's root."""
+    ran = engine.machine.run(*words)
+    assert ran.returncode == 0, ran.stderr
+
+
+def behind_foreign_rule(engine: Engine, *rules: str) -> None:
+    """Both on a network, and somebody else's table in the way of what is bridged or routed."""
+    two_on(engine, "red")
+    for rule in rules:
+        in_machine(engine, "nft", rule)
+
+
+def on_the_host_behind_a_firewall(engine: Engine) -> None:
+    """A service of the host, and a firewall that lets nobody in."""
+    on_the_host(engine)
+    in_machine(
+        engine,
+        "nft",
+        "add table inet fw; add chain inet fw inwards { type filter hook input"
+        " priority 0; policy accept; }; add rule inet fw inwards ip protocol tcp drop",
+    )
+
+
+def on_the_host(engine: Engine) -> None:
+    """A service of the host."""
+    network(engine, "red")
+    box(engine, "asker", "--network", "red")
+    server(engine, "store1", "--network", "host")
+
+
+def sharing(engine: Engine) -> None:
+    """Two containers in one network namespace."""
+    network(engine, "red")
+    server(engine, "store1", "--network", "red", at="127.0.0.1:80")
+    box(engine, "asker", "--network", "container:store1")
+
+
+def lonely(engine: Engine) -> None:
+    """A container that has loopback alone."""
+    network(engine, "red")
+    box(engine, "asker", "--network", "none")
+    server(engine, "store1", "--network", "red")
+
+
+def silent_inside(engine: Engine) -> None:
+    """The target's own administrator drops what comes."""
+    network(engine, "red")
+    box(engine, "asker", "--network", "red")
+    server(engine, "store1", "--network", "red", "--cap-add", "NET_ADMIN")
+    pid = engine.container_pid("store1")
+    in_machine_of(
+        pid,
+        "nft",
+        "add table ip x; add chain ip x i { type filter hook input priority 0; };"
+        " add rule ip x i tcp dport 80 drop",
+    )
+
+
+def in_machine_of(pid: int, *words: str) -> None:
+    """A command in a container's network namespace, with the host's programs."""
+    subprocess.run(["nsenter", "-t", str(pid), "-n", *words], check=True, capture_output=True)
+
+
+def without_route(engine: Engine) -> None:
+    """The source's administrator took its routes away."""
+    two_on(engine, "red")
+    in_machine_of(engine.container_pid("asker"), "ip", "route", "flush", "table", "main")
+
+
+def unplugged(engine: Engine) -> None:
+    """Somebody pulled the cable out of the bridge."""
+    two_on(engine, "red")
+    endpoint = engine.inspect("store1")["NetworkSettings"]["Networks"]["red"]["EndpointID"]
+    in_machine(engine, "ip", "link", "set", f"veth{endpoint[:7]}", "nomaster")
+
+
+def stopped(engine: Engine) -> None:
+    """The target has ended."""
+    two_on(engine, "red")
+    engine.docker_ok("stop", "-t", "0", "store1")
+
+
+def paused(engine: Engine) -> None:
+    """The target is frozen."""
+    two_on(engine, "red")
+    engine.docker_ok("pause", "store1")
+
+
+def published(engine: Engine, *ports: str) -> None:
+    """A server with ports on the host."""
+    server(engine, "store1", *(word for port in ports for word in ("-p", port)))
+
+
+def emptied_map(engine: Engine) -> None:
+    """A published port whose entry somebody takes away, an element at a time: no loss to mend."""
+    published(engine, "18080:80")
+    table = engine.machine.run("nft", "list", "tables").stdout
+    ours = next(line.split()[2] for line in table.splitlines() if "wherry-" in line)
+    in_machine(engine, "nft", "delete", "element", "inet", ours, "tcp-anywhere", "{ 18080 }")
+
+
+def default_bridge(engine: Engine) -> None:
+    """Both on the default bridge."""
+    box(engine, "asker")
+    server(engine, "store1")
+
+
+CASES = {
+    "one network": Case(
+        lambda e: two_on(e, "red"),
+        ("asker", "store1:80"),
+        "reachable",
+        "packet",
+        "a connection was made",
+    ),
+    "an alias": Case(
+        lambda e: two_on(e, "red"),
+        ("asker", "store:80"),
+        "reachable",
+        "packet",
+        "a connection was made",
+    ),
+    "an internal network of both": Case(
+        lambda e: two_on(e, "red", "--internal"),
+        ("asker", "store1:80"),
+        "reachable",
+        "packet",
+        "a connection was made",
+    ),
+    "no common network": Case(
+        apart,
+        ("asker", "store1:80"),
+        "blocked",
+        "network",
+        "asker is on red, store1 is on blue",
+        "wherry network connect blue asker",
+    ),
+    "an internal one of the target": Case(
+        lambda e: apart(e, "--internal"),
+        ("asker", "store1:80"),
+        "blocked",
+        "network",
+        "asker is on red, store1 is on blue",
+        "wherry network connect blue asker",
+    ),
+    "icc is off": Case(
+        lambda e: two_on(e, "red", "-o", "com.docker.network.bridge.enable_icc=false"),
+        ("asker", "store1:80"),
+        "blocked",
+        "network",
+        "enable_icc=false",
+        "wherry network create app",
+    ),
+    "nothing listens": Case(
+        lambda e: two_on(e, "red"),
+        ("asker", "store1:5432"),
+        "blocked",
+        "store1",
+        "nothing listens on 5432/tcp; it has 80",
+        "wherry logs store1",
+    ),
+    "udp where tcp listens": Case(
+        lambda e: two_on(e, "red"),
+        ("asker", "store1:80/udp"),
+        "blocked",
+        "store1",
+        "nothing listens on 80/udp",
+    ),
+    "the default bridge": Case(
+        default_bridge,
+        ("asker", "store1:80"),
+        "by-address-only",
+        "packet",
+        "a connection was made",
+        "wherry network create app",
+    ),
+    "stopped": Case(
+        stopped,
+        ("asker", "store1:80"),
+        "blocked",
+        "store1",
+        "does not run: it is exited",
+        "wherry start store1",
+    ),
+    "paused": Case(
+        paused, ("asker", "store1:80"), "blocked", "store1", "is paused", "wherry unpause store1"
+    ),
+    "a rule inside the target": Case(
+        silent_inside, ("asker", "store1:80"), "blocked", "packet", "no answer came"
+    ),
+    "a firewall between bridge ports": Case(
+        lambda e: behind_foreign_rule(
+            e,
+            "add table bridge fw",
+            "add chain bridge fw across { type filter hook forward priority 0 ; }",
+            "add rule bridge fw across ip protocol tcp tcp dport 80 drop",
+        ),
+        ("asker", "store1:80"),
+        "blocked",
+        "packet filter",
+        "tcp dport 80 drop` of the chain bridge fw across drops it",
+        "allow it there",
+    ),
+    "a policy between bridge ports": Case(
+        lambda e: behind_foreign_rule(
+            e,
+            "add table bridge fw",
+            "add chain bridge fw across { type filter hook forward priority 0 ; policy drop ; }",
+            "add rule bridge fw across ether type arp accept",
+        ),
+        ("asker", "store1:80"),
+        "blocked",
+        "packet filter",
+        "the policy of the chain bridge fw across drops it",
+    ),
+    "the host's firewall": Case(
+        on_the_host_behind_a_firewall,
+        ("asker", "store1:80"),
+        "blocked",
+        "packet filter",
+        "of the chain inet fw inwards drops it",
+    ),
+    "the host's service": Case(
+        on_the_host, ("asker", "store1:80"), "reachable", "packet", "a connection was made"
+    ),
+    "one namespace": Case(
+        sharing, ("asker", "store1:80"), "reachable", "packet", "a connection was made"
+    ),
+    "no network at all": Case(
+        lonely,
+        ("asker", "store1:80"),
+        "blocked",
+        "network",
+        "asker has no network",
+        "wherry network disconnect none asker",
+    ),
+    "listens on loopback only": Case(
+        lambda e: (
+            network(e, "red"),
+            box(e, "asker", "--network", "red"),
+            server(e, "store1", "--network", "red", at="127.0.0.1:80"),
+        ),
+        ("asker", "store1:80"),
+        "blocked",
+        "store1",
+        "listens on 127.0.0.1 only",
+        "listen on 0.0.0.0",
+    ),
+    "the address was taken away": Case(
+        lambda e: (
+            two_on(e, "red"),
+            in_machine_of(e.container_pid("store1"), "ip", "address", "flush", "dev", "eth0"),
+        ),
+        ("asker", "store1:80"),
+        "blocked",
+        "store1",
+        "has lost its address",
+    ),
+    "two networks, one in common": Case(
+        lambda e: (apart(e), e.docker_ok("network", "connect", "blue", "asker")),
+        ("asker", "store1:80"),
+        "reachable",
+        "packet",
+        "a connection was made",
+    ),
+    "no route": Case(
+        without_route,
+        ("asker", "store1:80"),
+        "blocked",
+        "route",
+        "network is unreachable",
+        "wherry restart asker",
+    ),
+    "unplugged": Case(
+        unplugged,
+        ("asker", "store1:80"),
+        "blocked",
+        "bridge",
+        "is not plugged into",
+        "wherry restart store1",
+    ),
+    "looked at only": Case(
+        lambda e: two_on(e, "red"),
+        ("--static", "asker", "store1:80"),
+        "unknown",
+        "packet",
+        "no packet was sent",
+    ),
+    "from the host": Case(
+        lambda e: published(e, "18080:80"),
+        ("--from-host", "store1:80"),
+        "reachable",
+        "packet",
+        "a connection was made",
+    ),
+    "from outside": Case(
+        lambda e: published(e, "18080:80"),
+        ("--from-lan", "store1:80"),
+        "reachable",
+        "store1",
+        "listens on",
+    ),
+    "from outside, not published": Case(
+        lambda e: published(e),
+        ("--from-lan", "store1:80"),
+        "blocked",
+        "host",
+        "is not published",
+        "wherry update --publish-add 80:80 store1",
+    ),
+    "published on loopback only": Case(
+        lambda e: published(e, "127.0.0.1:18080:80"),
+        ("--from-lan", "store1:80"),
+        "blocked",
+        "host",
+        "for this host alone",
+        "wherry update --publish-rm 127.0.0.1:18080:80 --publish-add 18080:80 store1",
+    ),
+    "the packet filter has lost it": Case(
+        emptied_map,
+        ("--from-lan", "store1:80"),
+        "blocked",
+        "packet filter",
+        "leads to store1 any more",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_true_in_every_case(engine: Engine, name: str) -> None:
+    """Verdict, the hop where it ends, and what helps."""
+    case = CASES[name]
+    case.scene(engine)
+    answer = reach(engine, *case.question)
+    last = answer["Hops"][-1]
+    assert answer["Verdict"] == case.verdict, answer
+    assert last["Place"] == case.place, answer
+    assert case.sentence in last["Sentence"], answer
+    assert case.fix in "\n".join(answer["Fixes"]), answer
+    if case.question[0] == "asker" and answer["Address"] and answer["Protocol"] == "tcp":
+        is_made = arrives(engine, "asker", answer["Address"], str(answer["Port"]))
+        assert is_made is (case.verdict != "blocked"), answer
+
+
+def test_the_fix_makes_it_arrive(engine: Engine) -> None:
+    """What is said to help is a command line, and does."""
+    apart(engine)
+    (fix,) = reach(engine, "asker", "store1:80")["Fixes"]
+    program, *words = fix.split()
+    assert program == "wherry"
+    assert engine.wherry(*words).returncode == 0
+    assert reach(engine, "asker", "store1:80")["Verdict"] == "reachable"
+
+
+def test_for_people(engine: Engine) -> None:
+    """A line for each hop, the verdict, and what helps."""
+    apart(engine)
+    ran = engine.wherry("reach", "asker", "store1:80")
+    first, *hops = ran.stdout.splitlines()
+    assert first == "asker -> store1:80/tcp"
+    assert hops[0].split() == ["ok", "asker", "is", "running"]
+    assert "It does not arrive." in hops
+    assert hops[-1] == "  wherry network connect blue asker"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("asker", "store1"), "invalid target: store1: must be CONTAINER:PORT"),
+        (("asker", "store1:0"), "invalid port 0"),
+        (("asker", "store1:99999"), "invalid port 99999"),
+        (("asker", "nobody:80"), "No such container: nobody"),
+        (("nobody", "asker:80"), "No such container: nobody"),
+        (("asker", "asker:80/sctp"), "invalid protocol 'sctp': must be tcp or udp"),
+        (("asker:80",), "reach needs a source and a target"),
+        (("--from-host", "asker", "asker:80"), "reach needs a source and a target"),
+    ],
+)
+def test_bad_questions(engine: Engine, words: tuple[str, ...], complaint: str) -> None:
+    """One sentence that names what is wrong."""
+    box(engine, "asker")
+    ran = engine.wherry("reach", *words)
+    assert ran.returncode != 0
+    assert complaint in ran.stderr
+    assert not ran.stdout
+
+
+def test_a_probe_leaves_nothing(engine: Engine) -> None:
+    """No table, and no socket in either namespace; the engine's own table is not mended for it."""
+    two_on(engine, "red")
+    before = engine.machine.run("nft", "list", "ruleset").stdout
+    reach(engine, "asker", "store1:80")
+    assert engine.machine.run("nft", "list", "ruleset").stdout == before
+    sockets = engine.docker_ok("exec", "asker", "netstat", "-tan")
+    assert not [line for line in sockets.splitlines() if ":80 " in line]
