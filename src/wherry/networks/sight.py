@@ -16,7 +16,7 @@ from wherry.model.networks import EndpointStatus, Network
 from wherry.model.reaching import LinkSeen, ListenerSeen, NameSeen, ProbeSeen, WaySeen
 from wherry.networks.bridge_network import BridgeNetwork
 from wherry.networks.bridges import Bridges
-from wherry.networks.connections import host_interface_name, publish_again
+from wherry.networks.connections import host_interface_name, publication
 from wherry.networks.name_probe import asked
 from wherry.networks.port_owner import program_of
 from wherry.networks.probing import Probing
@@ -65,9 +65,13 @@ class Sight:
 
     async def publishes(self, endpoint: EndpointStatus) -> bool:
         """Whether the packet filter leads an endpoint's host ports to it now."""
-        operation = publish_again(self._bridges.table, endpoint)
-        finding = await self._offload(operation.check, {})
-        return finding.verdict is Verdict.STILL_TRUE
+        made = self._bridges.find(endpoint.network_id)
+        if made is None:
+            return False
+        findings = [
+            await self._offload(each.check, {}) for each in publication(made.settings, endpoint)
+        ]
+        return all(each.verdict is Verdict.STILL_TRUE for each in findings)
 
     async def name(self, namespace_path: str, name: str) -> NameSeen:
         """What the resolver inside a namespace answers."""

@@ -127,7 +127,7 @@ def _apart(facts: ReachFacts) -> str:
         f"{source.name} is on {ours}, {target.name} is on {theirs}: packets from one network to"
         " another are dropped"
     )
-    outside = [each for each in facts.published if not _is_loopback(each)]
+    outside = [x for x in facts.published if x.host_port and not _is_loopback(x)]
     if outside:
         sentence += f" (its port is published on the host, as {_shown(outside[0])})"
     return sentence
@@ -248,6 +248,9 @@ def _published(facts: ReachFacts) -> Finding:
     if not facts.published:
         hop = _fails("host", f"{port} of {name} is not published")
         return Finding(hop, (f"wherry update {adding} {name}",))
+    if any(not each.host_port for each in facts.published):
+        sentence = f"{port} is published at {facts.address} itself (gateway mode routed)"
+        return Finding(Hop(place="network", sentence=sentence))
     outside = [each for each in facts.published if not _is_loopback(each)]
     if not outside:
         only = facts.published[0]
