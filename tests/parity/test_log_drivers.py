@@ -266,6 +266,11 @@ def _place(engine: Engine, name: str = "says") -> dict[str, Any]:
     return dict(json.loads(file.read_text())) if file.exists() else {"dropped": 0}
 
 
+def _delivery(engine: Engine, name: str = "says") -> dict[str, Any]:
+    """The same, as people see it."""
+    return dict(engine.inspect(name)["LogDelivery"])
+
+
 @pytest.mark.parametrize(
     ("driver", "options"),
     [
@@ -279,8 +284,15 @@ def test_fluentd_gives_up(engine: Engine, driver: str, options: dict[str, str]) 
     """After so many tries, and with so many events waiting, what is said is lost and counted."""
     run(engine, driver, options, "busybox", "sh", "-c", "echo a; echo b; sleep 1000",
         flags=("-d",))  # fmt: skip
-    wait_until("lines are dropped", lambda: _place(engine)["dropped"] > 0)
+    wait_until("lines are dropped", lambda: _delivery(engine)["Dropped"] > 0)
     assert engine.docker_ok("logs", "says") == "a\nb"
+    refused = "dial tcp 127.0.0.1:24227: connect: connection refused"
+    assert _delivery(engine)["Problem"] == refused
+    told = f"{_delivery(engine)['Dropped']}, which takes nothing now: {refused}"
+    assert f"not delivered to fluentd: {told}" in engine.wherry("why", "says").stdout
+    read = engine.wherry("logs", "says")
+    assert read.stdout == "a\nb\n"
+    assert read.stderr == f"(lines that were not delivered to the log driver's receiver: {told})\n"
 
 
 def test_fluentd_discards_at_the_end(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.cli.streaming import OutputWriter
 from wherry.client.containers import Pairs
-from wherry.client.documents import child, flag
+from wherry.client.documents import Document, child, flag, number, text
 from wherry.client.errors import ApiError
 from wherry.client.transport import switch_query
 
@@ -19,13 +19,25 @@ def run(session: Session, parsed: Parsed) -> int:
     """Print a container's log; its stdout to ours, its stderr to ours."""
     name, query = parsed.arguments[0], _query(parsed)
     try:
-        config = child(session.client.containers.inspect(name), "Config")
+        inspected = session.client.containers.inspect(name)
     except ApiError as problem:
         if problem.status != _NOT_FOUND:
             raise
         return _print_removed(session, name, query, problem)
+    _tell_dropped(child(inspected, "LogDelivery"))
     chunks = session.client.containers.logs(name, query)
-    return _print(chunks, is_framed=not flag(config, "Tty"))
+    return _print(chunks, is_framed=not flag(child(inspected, "Config"), "Tty"))
+
+
+def _tell_dropped(delivery: Document) -> None:
+    """What the driver's receiver never got is in the log that is printed here."""
+    if dropped := number(delivery, "Dropped"):
+        now = (
+            f", which takes nothing now: {problem}"
+            if (problem := text(delivery, "Problem"))
+            else ""
+        )
+        _say_aside(f"lines that were not delivered to the log driver's receiver: {dropped}{now}")
 
 
 def _print_removed(session: Session, name: str, query: Pairs, missing: ApiError) -> int:
@@ -36,10 +48,14 @@ def _print_removed(session: Session, name: str, query: Pairs, missing: ApiError)
         raise missing from None
     at = answer.headers.get("x-wherry-removed-at", "")
     found = answer.headers.get("x-wherry-container", name)
-    print(f"(container {found} was removed at {at}; this is what is kept of its log)",
-          file=sys.stderr, flush=True)  # fmt: skip
+    _say_aside(f"container {found} was removed at {at}; this is what is kept of its log")
     is_framed = "multiplexed" in answer.headers.get("content-type", "")
     return _print(answer.chunks(), is_framed=is_framed)
+
+
+def _say_aside(sentence: str) -> None:
+    """Something of our own, which is not the container's."""
+    print(f"({sentence})", file=sys.stderr, flush=True)
 
 
 def _print(chunks: Iterator[bytes], *, is_framed: bool) -> int:

@@ -78,6 +78,17 @@ class ProcessTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogDelivery:
+    """What became of a container's log on its way to a receiver elsewhere, in lines."""
+
+    sent: int
+    dropped: int
+    """These the receiver will never get; `logs` has them all the same."""
+    problem: str
+    """Why the receiver takes nothing now; empty when it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerDetails:
     """A container with what inspect adds to its record."""
 
@@ -100,6 +111,8 @@ class ContainerDetails:
     """As inspection shows them: `/db:/web/store`."""
     joined_network_container: ContainerId | None = None
     """The container whose network this one shares."""
+    log_delivery: LogDelivery | None = None
+    """None when the log has no receiver but the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,7 @@ async def engine_on(
                 records=stores.records,
                 journal=stores.journal,
                 logs=containers.logs,
+                paths=ground.paths,
                 offload=ground.offload,
             ),
             explanations=Explanations(

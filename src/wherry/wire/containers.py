@@ -89,6 +89,14 @@ class NetworkSettings(Struct, kw_only=True):
     Networks: dict[str, EndpointSettings] = field(default_factory=dict)
 
 
+class Delivery(Struct):
+    """Not Docker's: lines that the receiver of a log got, and those that it never will."""
+
+    Sent: int
+    Dropped: int
+    Problem: str
+
+
 class InspectAnswer(Struct, kw_only=True):
     """Everything about one container."""
 
@@ -117,6 +125,8 @@ class InspectAnswer(Struct, kw_only=True):
     Mounts: list[MountPoint]
     Config: Config
     NetworkSettings: NetworkSettings
+    LogDelivery: Delivery | UnsetType = UNSET
+    """Of containers whose log driver has a receiver elsewhere."""
 
 
 # -- lists -----------------------------------------------------------------------------------

@@ -16,7 +16,13 @@ from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import ContainerDetails
 from wherry.specgen import MASKED_PATHS, READ_ONLY_PATHS
 from wherry.wire import container_config as shapes
-from wherry.wire.containers import GraphDriver, InspectAnswer, NetworkSettings, State
+from wherry.wire.containers import (
+    Delivery,
+    GraphDriver,
+    InspectAnswer,
+    NetworkSettings,
+    State,
+)
 
 DEFAULT_RUNTIME = "wherry"
 
@@ -49,6 +55,9 @@ def to_inspect_answer(details: ContainerDetails) -> InspectAnswer:
         Mounts=mount_points(container.spec.mounts),
         Config=to_config(container.spec),
         NetworkSettings=to_network_settings(details),
+        LogDelivery=UNSET
+        if (delivery := details.log_delivery) is None
+        else Delivery(delivery.sent, delivery.dropped, delivery.problem),
     )
 
 

@@ -7,12 +7,14 @@ import os
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.logs.feeding import read_place
 from wherry.logs.options import REMOTE_DRIVERS, extra_attributes
 from wherry.logs.receivers.messages import LogSource
 from wherry.logs.tags import DEFAULT_TAG, TagFields, render_tag
 from wherry.model.containers import Container
 from wherry.model.errors import ReceiverUnreachable, WherryError
 from wherry.model.ids import ContainerId
+from wherry.model.queries import LogDelivery
 from wherry.tasks import LogFeeder, LogOrder, LogTarget, Tasks
 
 _AGAIN_AFTER_S = 1.0
@@ -32,6 +34,14 @@ def log_target(container: Container, path: str) -> LogTarget:
         options=log.options,
         attributes=attributes if log.driver in ("", "json-file") else {},
     )
+
+
+def delivery_of(container: Container, paths: ContainerPaths) -> LogDelivery | None:
+    """How far the receiver of a container's log was fed; None when it has none. Blocks."""
+    if container.spec.log.driver not in REMOTE_DRIVERS:
+        return None
+    place = read_place(paths.record_directory(container.id))
+    return LogDelivery(sent=place.sent, dropped=place.dropped, problem=place.problem)
 
 
 class Loggers:

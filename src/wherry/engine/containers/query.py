@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from wherry.engine.containers import links
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.log_feeding import delivery_of
 from wherry.engine.containers.matching import ContainerMatcher
 from wherry.engine.containers.process_table import processes_of
 from wherry.engine.events import EventLog
@@ -96,6 +97,7 @@ class ContainerQueries:
             joined_network_container=self._records.find(container.spec.network.mode.reference).id
             if container.spec.network.mode.kind is NetworkModeKind.CONTAINER
             else None,
+            log_delivery=delivery_of(container, self._paths),
         )
 
     async def top(self, reference: str, ps_arguments: str) -> ProcessTable:

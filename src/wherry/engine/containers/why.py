@@ -10,8 +10,10 @@ import signal as signals
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
+from wherry.engine.containers.log_feeding import delivery_of
 from wherry.engine.containers.log_reading import ContainerLogs
 from wherry.engine.event_journal import EventJournal
+from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
 from wherry.kit.byte_sizes import binary_size
@@ -21,7 +23,7 @@ from wherry.model.containers import Container
 from wherry.model.errors import LogsNotReadable
 from wherry.model.events import Event
 from wherry.model.lifecycle import ContainerState
-from wherry.model.queries import LogQuery
+from wherry.model.queries import LogDelivery, LogQuery
 from wherry.model.reasons import Cause, Certainty, Reason
 
 KEPT_LINES = 20
@@ -53,11 +55,13 @@ class Reasons:
         records: ContainerRecords,
         journal: EventJournal,
         logs: ContainerLogs,
+        paths: ContainerPaths,
         offload: OffloadPool,
     ) -> None:
         self._records = records
         self._journal = journal
         self._logs = logs
+        self._paths = paths
         self._offload = offload
 
     async def __call__(self, reference: str) -> Reason:
@@ -65,7 +69,8 @@ class Reasons:
         container = self._records.find(reference)
         kills = await self._offload(self._kills_of, container)
         lines = await self._last_lines(container)
-        return reason_of(container, kills, lines)
+        delivery = await self._offload(delivery_of, container, self._paths)
+        return reason_of(container, kills, lines, delivery)
 
     def _kills_of(self, container: Container) -> list[Request]:
         """The signals that somebody asked for during the last run, oldest first."""
@@ -92,8 +97,16 @@ class Reasons:
         return tuple(line.content.decode(errors="replace").rstrip("\r\n") for line in found)
 
 
-def reason_of(container: Container, kills: Sequence[Request], lines: tuple[str, ...]) -> Reason:
-    """The reason, from the record, the signals that were asked for, and the last output."""
+def reason_of(
+    container: Container,
+    kills: Sequence[Request],
+    lines: tuple[str, ...],
+    delivery: LogDelivery | None = None,
+) -> Reason:
+    """The reason, from the record, the signals that were asked for, and the last output.
+
+    Who finds output missing at the receiver of a log asks here, too.
+    """
     cause, certainty, sentence, evidence, hints = _judge(container, kills)
     status = container.status
     if status.restart_count:
@@ -102,6 +115,8 @@ def reason_of(container: Container, kills: Sequence[Request], lines: tuple[str, 
     if status.health is not None and status.health.log:
         last = status.health.log[-1]
         evidence = (*evidence, f"its last health check ended with code {last.exit_code}")
+    if delivery is not None and delivery.dropped:
+        evidence = (*evidence, _undelivered(delivery, container.spec.log.driver))
     return Reason(
         container_id=container.id,
         name=container.name,
@@ -256,6 +271,11 @@ def _asked(event: Event, by: Caller | None) -> str:
     number = event.attributes.get("signal", "")
     name = _signal_name(int(number)) if number.isdigit() else number
     return f"{_moment(event.at_ns)}: {_who(by)} asked for {name}"
+
+
+def _undelivered(delivery: LogDelivery, driver: str) -> str:
+    now = f", which takes nothing now: {delivery.problem}" if delivery.problem else ""
+    return f"lines of its log that were not delivered to {driver}: {delivery.dropped}{now}"
 
 
 def _who(caller: Caller | None) -> str:
