@@ -275,13 +275,16 @@ def _delivery(engine: Engine, name: str = "says") -> dict[str, Any]:
     ("driver", "options"),
     [
         ("fluentd", {"fluentd-address": "127.0.0.1:24227", "fluentd-async": "true",
-                     "fluentd-max-retries": "2", "fluentd-retry-wait": "10ms"}),
+                     "fluentd-max-retries": "10", "fluentd-retry-wait": "10ms"}),
         ("fluentd", {"fluentd-address": "127.0.0.1:24227", "fluentd-async": "true",
                      "fluentd-buffer-limit": "1"}),
     ],
 )  # fmt: skip
 def test_fluentd_gives_up(engine: Engine, driver: str, options: dict[str, str]) -> None:
-    """After so many tries, and with so many events waiting, what is said is lost and counted."""
+    """After so many tries, and with so many events waiting, what is said is lost and counted.
+
+    With Docker's own wait of a second ten tries would take 47 s.
+    """
     run(engine, driver, options, "busybox", "sh", "-c", "echo a; echo b; sleep 1000",
         flags=("-d",))  # fmt: skip
     wait_until("lines are dropped", lambda: _delivery(engine)["Dropped"] > 0)
@@ -304,8 +307,11 @@ def test_fluentd_discards_at_the_end(engine: Engine) -> None:
 
 
 def test_gelf_gives_up(engine: Engine) -> None:
-    """`gelf-tcp-max-reconnect`: the receiver has gone, and a line is tried as often as that."""
-    options = {"gelf-address": "tcp://127.0.0.1:12203", "gelf-tcp-max-reconnect": "1",
+    """`gelf-tcp-max-reconnect`: the receiver has gone, and a line is tried as often as that.
+
+    With our own growing pauses the twenty would take more than a minute.
+    """
+    options = {"gelf-address": "tcp://127.0.0.1:12203", "gelf-tcp-max-reconnect": "20",
                "gelf-tcp-reconnect-delay": "0"}  # fmt: skip
     script = "read line; while :; do echo again; sleep 0.1; done"
     with receivers.tcp(engine.machine, 12203):
