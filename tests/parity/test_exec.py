@@ -1,7 +1,10 @@
 """Commands that join a running container."""
 
+import contextlib
 import json
 import socket
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -78,19 +81,55 @@ def test_inspect_tells_the_end(engine: Engine, host: str) -> None:
     assert again.status == 409
 
 
+@contextlib.contextmanager
+def taken_over(engine: Engine, path: str, body: object) -> Iterator[socket.socket]:
+    """A connection that a POST turns into a stream; the answer's head is not read yet."""
+    content = json.dumps(body).encode()
+    head = (
+        f"POST {engine.api_prefix}{path} HTTP/1.1\r\nHost: d\r\n"
+        "Content-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
+    with http_over_unix.connect(engine.socket) as stream:
+        stream.sendall(head.encode() + content)
+        yield stream
+
+
+@pytest.mark.stock_differs  # Debian's dockerd forgets exec_detach.
+def test_leaving_is_an_event(engine: Engine) -> None:
+    """The engine looks for the keys too, and tells who left a container or a session.
+
+    The stock client takes them out of what it sends, so that nothing is told of those.
+    """
+    container = engine.create("sh", OpenStdin=True, Tty=True)
+    engine.docker_ok("start", container)
+    body = {"Cmd": ["sh"], "AttachStdin": True, "AttachStdout": True, "Tty": True,
+            "DetachKeys": "ctrl-x,y"}  # fmt: skip
+    session = engine.api("POST", f"/containers/{container}/exec", body).json["Id"]
+    attach = f"/containers/{container}/attach?stream=1&stdin=1&stdout=1&detachKeys=ctrl-x,y"
+    before = time.time()
+    for path, said in ((attach, {}), (f"/exec/{session}/start", {"Tty": True})):
+        with taken_over(engine, path, said) as stream:
+            seen = stream.recv(4096)  # What comes before the head of the answer dockerd drops.
+            stream.sendall(b"echo $((6*7))\n")
+            while b"42" not in seen:
+                seen += stream.recv(4096)
+            stream.sendall(b"\x18y")
+            while stream.recv(4096):
+                pass
+    told = {each["Action"]: each["Actor"]["Attributes"] for each in engine.events_since(before)}
+    assert "execID" not in told["detach"]
+    assert told["exec_detach"]["execID"] == session
+    assert engine.inspect(container)["State"]["Running"]
+
+
 @pytest.mark.stock_differs
 def test_upgraded_connection_half_closes(engine: Engine, host: str) -> None:
     """With `Upgrade: tcp`, the end of the client's input is the end of stdin, not of output."""
     body = {"Cmd": ["wc", "-c"], "AttachStdin": True, "AttachStdout": True}
     session = engine.api("POST", f"/containers/{host}/exec", body).json["Id"]
-    start = json.dumps({"Detach": False}).encode()
-    head = (
-        f"POST {engine.api_prefix}/exec/{session}/start HTTP/1.1\r\nHost: d\r\n"
-        "Content-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
-        f"Content-Length: {len(start)}\r\n\r\n"
-    )
-    with http_over_unix.connect(engine.socket) as stream:
-        stream.sendall(head.encode() + start + b"five!")
+    with taken_over(engine, f"/exec/{session}/start", {"Detach": False}) as stream:
+        stream.sendall(b"five!")
         stream.shutdown(socket.SHUT_WR)
         received = b""
         while part := stream.recv(4096):

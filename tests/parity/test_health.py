@@ -143,14 +143,28 @@ def test_probes_go_on_after_the_daemon(engine: Engine) -> None:
 
 
 def test_a_paused_container_is_not_probed(engine: Engine) -> None:
-    """Nothing fails because nothing can answer."""
-    start(engine, "web", "test -e /ok", "--health-retries", "1", interval="100ms")
+    """Nobody vouches for it meanwhile, and nothing fails because nothing can answer."""
+    script = "if [ -e /hang ]; then rm /hang; sleep 99; fi"
+    flags = ("--health-retries", "1", "--health-timeout", "1s")
+    start(engine, "web", script, *flags, interval="300ms")
     becomes(engine, "web", "healthy")
+    engine.docker_ok("exec", "web", "touch", "/hang")
+    wait_until("a probe is under way", lambda: "sleep 99" in engine.docker_ok("top", "web"))
+    paused_at = time.time()
     engine.docker_ok("pause", "web")
-    before = health_of(engine, "web")["Log"][-1]["End"]
+    paused = health_of(engine, "web")
+    assert (paused["Status"], paused["FailingStreak"]) == ("unhealthy", 0)
+    assert engine.docker_ok("ps", "--format", "{{.Status}}").endswith("(Paused)")
+    wait_until("the probe is overdue", lambda: time.time() > paused_at + 1.5)
+    assert health_of(engine, "web") == paused
     engine.docker_ok("unpause", "web")
-    wait_until("it is probed again", lambda: health_of(engine, "web")["Log"][-1]["End"] > before)
-    assert health_of(engine, "web")["Status"] == "healthy"
+    becomes(engine, "web", "healthy")
+    assert {each["ExitCode"] for each in health_of(engine, "web")["Log"]} == {0}
+    assert "sleep 99" not in engine.docker_ok("top", "web")
+    told = [event["Action"] for event in engine.events_since(paused_at)]
+    assert [each for each in told if each.startswith(("pause", "unpause", "health_status"))] == [
+        "pause", "unpause", "health_status: healthy",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,10 @@ class FakeStream:
         if self._echoes:
             self.say(b"")
 
+    def tell_detached(self) -> None:
+        """The user typed the keys."""
+        self.is_detached = True
+
     async def close(self) -> None:
         """Let go."""
         self.is_closed.set()

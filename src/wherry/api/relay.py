@@ -61,6 +61,7 @@ async def _feed(
             if meant:
                 await container.write(meant)
             if scanner and scanner.has_seen_keys:
+                container.tell_detached()
                 showing.cancel()
                 return
         if passes_input:

@@ -117,6 +117,10 @@ class DuplexStream(Protocol):
         """No more input: the half-close of the client."""
         ...
 
+    def tell_detached(self) -> None:
+        """The user typed the keys to leave; `close` follows."""
+        ...
+
     async def close(self) -> None:
         """Let go; the process goes on."""
         ...

@@ -87,5 +87,6 @@ async def _feed(
         if meant:
             await stream.write(meant)
         if scanner and scanner.has_seen_keys:
+            stream.tell_detached()
             break
     showing.cancel()

@@ -98,6 +98,11 @@ def after_probe(
     return Health(state=state, failing_streak=streak, log=log)
 
 
+def unprobed(health: Health | None) -> Health | None:
+    """Docker calls a container unhealthy that nobody probes: one that ended or is paused."""
+    return None if health is None else replace(health, state=HealthState.UNHEALTHY)
+
+
 def pause_before_probe_ns(health: Health, check: HealthCheck, *, container_age_ns: int) -> int:
     """How long after the last probe, or after the start, the next one is due."""
     if health.state is HealthState.STARTING and container_age_ns < check.start_period_ns:

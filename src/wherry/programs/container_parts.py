@@ -190,7 +190,11 @@ def container_parts(
         starting=start,
         stopping=stop,
         pausing=PauseContainer(
-            records=stores.records, locks=stores.locks, live=live, events=stores.events
+            records=stores.records,
+            locks=stores.locks,
+            live=live,
+            health=health,
+            events=stores.events,
         ),
         watching=watching,
         updating=UpdateContainer(

@@ -98,7 +98,13 @@ class ExecSessions:
         command = " ".join(status.spec.command)
         self._event("exec_start", container, status.id, f"exec_start: {command}")
         recorded = self._watch(container, task, status.id)
-        return None if stream is None else SessionStream(stream, recorded)
+        if stream is None:
+            return None
+        return SessionStream(
+            stream,
+            recorded,
+            on_detached=lambda: self._event("exec_detach", container, status.id, "exec_detach"),
+        )
 
     async def inspect(self, exec_id: str) -> ExecStatus:
         """What happened so far. Raises: ExecNotFound."""

@@ -15,7 +15,7 @@ from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container
 from wherry.model.errors import NetworkNotFound
-from wherry.model.health import Health, HealthState
+from wherry.model.health import unprobed
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.networks import EndpointStatus
@@ -152,15 +152,10 @@ def with_exit(container: Container, record: ExitRecord) -> Container:
             exit_code=record.exit_code,
             was_oom_killed=record.was_oom_killed,
             error=record.error,
-            health=_health_after(container.status.health),
+            health=unprobed(container.status.health),
             finished_at_ns=record.exited_at_ns,
         ),
     )
-
-
-def _health_after(health: Health | None) -> Health | None:
-    """Docker calls a container unhealthy that nobody probes any more."""
-    return None if health is None else replace(health, state=HealthState.UNHEALTHY)
 
 
 def _disconnected(endpoint: EndpointStatus) -> EndpointStatus:

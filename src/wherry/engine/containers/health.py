@@ -68,26 +68,50 @@ class HealthMonitor:
         self._host = host
         self._offload = offload
         self._clock = clock
-        self._watching: set[asyncio.Task[None]] = set()
+        self._watching: dict[ContainerId, asyncio.Task[None]] = {}
 
-    def watch(self, container: Container, task: Task) -> None:
-        """Probe a container until it ends; nothing happens when it has no health check."""
-        check = container.spec.health
-        if check is None or container.status.health is None:
+    def watch(self, container: Container, task: Task, *, since_ns: int = 0) -> None:
+        """Probe a container that runs until it ends; nothing happens without a health check.
+
+        What was overdue before `since_ns` is not made good.
+        """
+        check, is_running = container.spec.health, container.status.state is ContainerState.RUNNING
+        if check is None or container.status.health is None or not is_running:
             return
-        watching = own_task(self._watch(container, task, check))
-        self._watching.add(watching)
-        watching.add_done_callback(self._watching.discard)
+        watching = own_task(self._watch(container, task, check, since_ns))
+        self._watching[container.id] = watching
+        watching.add_done_callback(lambda _: self._forget(container.id, watching))
+
+    async def pause(self, container_id: ContainerId) -> None:
+        """Probe no more, and end a probe that is under way: its result would be of no worth.
+
+        Preconditions: the container's lock is held, so that no result is being recorded.
+        """
+        watching = self._watching.get(container_id)
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait((watching,))
+
+    async def resume(self, container: Container, task: Task) -> None:
+        """Probe again; the first time after a whole interval, as Docker does."""
+        self.watch(container, task, since_ns=self._clock.now_ns())
 
     async def close(self) -> None:
         """Stop probing; the next engine goes on."""
-        for watching in tuple(self._watching):
-            watching.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        watching = tuple(self._watching.values())
+        for each in watching:
+            each.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+
+    def _forget(self, container_id: ContainerId, watching: "asyncio.Task[None]") -> None:
+        if self._watching.get(container_id) is watching:
+            del self._watching[container_id]
 
     # -- the rhythm --------------------------------------------------------------------------
 
-    async def _watch(self, container: Container, task: Task, check: HealthCheck) -> None:
+    async def _watch(
+        self, container: Container, task: Task, check: HealthCheck, since_ns: int
+    ) -> None:
         ended = asyncio.ensure_future(task.wait())
         probe = _Probe(
             container=container,
@@ -100,9 +124,10 @@ class HealthMonitor:
             events=self._events,
         )
         try:
-            while not await _ends_within(ended, self._seconds_to_probe(container.id, check)):
-                if self._is_running(container.id):
-                    await self._take(container.id, task, check, await probe.run())
+            while not await _ends_within(
+                ended, self._seconds_to_probe(container.id, check, since_ns)
+            ):
+                await self._take(container.id, task, check, await probe.run())
         except Exception:
             _log.exception("health.not_probed container=%s", container.id)
         finally:
@@ -112,24 +137,20 @@ class HealthMonitor:
         filter_ = container_seccomp(container.spec.security, self._host)
         return await self._offload(self._seccomp.path_of, filter_)
 
-    def _is_running(self, container_id: ContainerId) -> bool:
-        """Whether it can be probed: neither paused nor gone."""
-        container = self._records.get(container_id)
-        return container is not None and container.status.state is ContainerState.RUNNING
-
-    def _seconds_to_probe(self, container_id: ContainerId, check: HealthCheck) -> float:
+    def _seconds_to_probe(
+        self, container_id: ContainerId, check: HealthCheck, since_ns: int
+    ) -> float:
         container = self._records.get(container_id)
         if container is None or container.status.health is None:
             return 0
         health, now_ns = container.status.health, self._clock.now_ns()
         started_at_ns = container.status.started_at_ns or now_ns
         pause_ns = pause_before_probe_ns(health, check, container_age_ns=now_ns - started_at_ns)
-        counted_from_ns = max(health.log[-1].ended_at_ns if health.log else 0, started_at_ns)
+        probed_at_ns = health.log[-1].ended_at_ns if health.log else 0
+        counted_from_ns = max(probed_at_ns, started_at_ns, since_ns)
         # At most the whole pause, whatever the wall clock did meanwhile. What is overdue, because
-        # no engine was there or the container was paused, is made good once.
+        # no engine was there, is made good once.
         due_ns = min(counted_from_ns + pause_ns, now_ns + pause_ns)
-        if not self._is_running(container_id):
-            due_ns = now_ns + pause_ns
         return max(0, due_ns - now_ns) / NANOSECONDS
 
     async def _take(
@@ -212,6 +233,9 @@ class _Probe:
             return await self._result(session, started_at_ns, output, reading)
         except WherryError as error:
             return self._failed(started_at_ns, error)
+        except asyncio.CancelledError:
+            await self._task.end(session)
+            raise
         finally:
             reading.cancel()
             await stream.close()

@@ -1,7 +1,7 @@
 """Streams of containers: attach (also before the start), resize, logs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.log_reading import ContainerLogs
@@ -22,8 +22,9 @@ class AttachedStream:
     Until then `read` and `write` wait: the client's input stays in its socket.
     """
 
-    def __init__(self, request: AttachRequest) -> None:
+    def __init__(self, request: AttachRequest, *, on_detached: Callable[[], None]) -> None:
         self.request = request
+        self._on_detached = on_detached
         self._bound: asyncio.Future[TaskStream | None] = asyncio.get_running_loop().create_future()
 
     def bind(self, stream: TaskStream | None) -> None:
@@ -52,6 +53,10 @@ class AttachedStream:
         stream = await asyncio.shield(self._bound)
         if stream is not None:
             await stream.close_stdin()
+
+    def tell_detached(self) -> None:
+        """The user typed the keys to leave."""
+        self._on_detached()
 
     async def close(self) -> None:
         """Let go."""
@@ -88,6 +93,11 @@ class RecordedStream:
         if self._live is not None:
             await self._live.close_stdin()
 
+    def tell_detached(self) -> None:
+        """The user typed the keys to leave."""
+        if self._live is not None:
+            self._live.tell_detached()
+
     async def close(self) -> None:
         """Let go."""
         if self._live is not None:
@@ -100,11 +110,9 @@ class Attachments:
     def __init__(self) -> None:
         self._pending: dict[ContainerId, list[AttachedStream]] = {}
 
-    def await_start(self, container_id: ContainerId, request: AttachRequest) -> AttachedStream:
-        """An attachment that begins with the container's next start."""
-        stream = AttachedStream(request)
+    def await_start(self, container_id: ContainerId, stream: AttachedStream) -> None:
+        """Have an attachment begin with the container's next start."""
         self._pending.setdefault(container_id, []).append(stream)
-        return stream
 
     async def bind(self, container: Container, task: Task) -> None:
         """Connect those who wait, before the first byte is written."""
@@ -171,11 +179,14 @@ class ContainerStreams:
         self._events.container("resize", container, height=str(rows), width=str(columns))
 
     async def _live_stream(self, container: Container, request: AttachRequest) -> AttachedStream:
-        if not container.is_alive:
-            return self._attachments.await_start(container.id, request)
-        stream = AttachedStream(request)
-        task = self._live.task(container.id)
-        stream.bind(await open_stream(container, task, request))
+        stream = AttachedStream(
+            request, on_detached=lambda: self._events.container("detach", container)
+        )
+        if container.is_alive:
+            task = self._live.task(container.id)
+            stream.bind(await open_stream(container, task, request))
+        else:
+            self._attachments.await_start(container.id, stream)
         return stream
 
     async def _past(self, container: Container, request: AttachRequest) -> AsyncIterator[bytes]:

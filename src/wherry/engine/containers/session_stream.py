@@ -1,6 +1,7 @@
 """The stream of an exec session, which ends with the session and not a moment before."""
 
 import asyncio
+from collections.abc import Callable
 
 from wherry.tasks import TaskStream
 
@@ -13,9 +14,16 @@ class SessionStream:
     closes its output and runs on keeps the stream open, as with Docker.
     """
 
-    def __init__(self, stream: TaskStream, recorded: "asyncio.Task[None]") -> None:
+    def __init__(
+        self,
+        stream: TaskStream,
+        recorded: "asyncio.Task[None]",
+        *,
+        on_detached: Callable[[], None],
+    ) -> None:
         self._stream = stream
         self._recorded = recorded
+        self._on_detached = on_detached
 
     async def read(self) -> bytes:
         """The next bytes; empty when the session has ended and its exit code is known."""
@@ -31,6 +39,10 @@ class SessionStream:
     async def close_stdin(self) -> None:
         """No more input."""
         await self._stream.close_stdin()
+
+    def tell_detached(self) -> None:
+        """The user typed the keys to leave."""
+        self._on_detached()
 
     async def close(self) -> None:
         """Let go; the process goes on."""

@@ -6,12 +6,13 @@ None of these holds the container's lock while it waits for the end: `exits` nee
 import asyncio
 from dataclasses import replace
 
+from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.live import LiveContainers, Waiters
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.kit.aio import KeyedLock
+from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.model.containers import Container, RestartMode
 from wherry.model.errors import (
     ContainerNotPaused,
@@ -20,6 +21,7 @@ from wherry.model.errors import (
     ContainerRestarting,
     NothingToKill,
 )
+from wherry.model.health import Health, unprobed
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.outcomes import StopOutcome
@@ -161,17 +163,19 @@ class PauseContainer:
         records: ContainerRecords,
         locks: KeyedLock,
         live: LiveContainers,
+        health: HealthMonitor,
         events: EventLog,
     ) -> None:
         self._records = records
         self._locks = locks
         self._live = live
+        self._health = health
         self._events = events
 
     async def pause(self, reference: str) -> None:
         """Freeze every process. Raises: ContainerNotRunning, ContainerPaused."""
         container_id = self._records.find(reference).id
-        async with self._locks.held(container_id):
+        async with self._locks.held(container_id), UndoStack() as undo:
             container = self._records.find(container_id)
             if container.status.state is ContainerState.PAUSED:
                 raise ContainerPaused(container_id)
@@ -179,8 +183,12 @@ class PauseContainer:
                 raise ContainerRestarting(container_id)
             if container.status.state is not ContainerState.RUNNING:
                 raise ContainerNotRunning(container_id)
-            await self._live.task(container_id).pause()
-            await self._apply(container, ContainerEvent.PAUSED)
+            task = self._live.task(container_id)
+            await self._health.pause(container_id)
+            undo.push(self._health.resume, container, task)
+            await task.pause()
+            await self._apply(container, ContainerEvent.PAUSED, unprobed(container.status.health))
+            undo.keep()
             self._events.container("pause", container)
 
     async def unpause(self, reference: str) -> None:
@@ -190,12 +198,15 @@ class PauseContainer:
             container = self._records.find(container_id)
             if container.status.state is not ContainerState.PAUSED:
                 raise ContainerNotPaused(container_id)
-            await self._live.task(container_id).resume()
-            await self._apply(container, ContainerEvent.UNPAUSED)
+            task = self._live.task(container_id)
+            await task.resume()
+            await self._apply(container, ContainerEvent.UNPAUSED, container.status.health)
+            await self._health.resume(self._records.find(container_id), task)
             self._events.container("unpause", container)
 
-    async def _apply(self, container: Container, event: ContainerEvent) -> None:
+    async def _apply(
+        self, container: Container, event: ContainerEvent, health: Health | None
+    ) -> None:
         state = next_state(container.status.state, event)
-        await self._records.replace(
-            replace(container, status=replace(container.status, state=state))
-        )
+        status = replace(container.status, state=state, health=health)
+        await self._records.replace(replace(container, status=status))
