@@ -209,7 +209,9 @@ def test_reload(fresh_engine: Engine, tmp_path: Path) -> None:
     before = time.time()
 
     file.write_text(json.dumps({"labels": ["a=2"], "debug": True, "default-shm-size": "8m",
-                                "registry-mirrors": ["https://mirror.test"]}))  # fmt: skip
+                                "registry-mirrors": ["https://mirror.test"],
+                                "runtimes": {"mine": {"path": "/nowhere/runc"}},
+                                "default-runtime": "mine"}))  # fmt: skip
     os.kill(engine.pid, signal.SIGHUP)
     event = wait_until(
         "the reload is an event", lambda: engine.events_since(before, type=["daemon"])
@@ -220,8 +222,18 @@ def test_reload(fresh_engine: Engine, tmp_path: Path) -> None:
     info = engine.api("GET", "/info").json
     assert (info["Labels"], info["Debug"]) == (["a=2"], True)
     assert info["RegistryConfig"]["Mirrors"] == ["https://mirror.test/"]
+    assert "mine:/nowhere/runc" in attributes["runtimes"].split(" ")
+    assert (attributes["default-runtime"], info["DefaultRuntime"]) == ("mine", "mine")
+    assert "/nowhere/runc" in engine.docker("run", "--rm", "busybox", "true").stderr
     assert engine.docker_ok(
-        "run", "--rm", "busybox", "sh", "-c", "df -k /dev/shm | tail -1 | awk '{print $2}'"
+        "run",
+        "--rm",
+        "--runtime",
+        "wherry",
+        "busybox",
+        "sh",
+        "-c",
+        "df -k /dev/shm | tail -1 | awk '{print $2}'",
     ) == str(8 << 10)
 
     for bad in ('{"labels": "a=3"}', "{", '{"nonsense": 1}'):

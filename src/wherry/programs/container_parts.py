@@ -32,7 +32,6 @@ from wherry.linux import cgroups
 from wherry.networks import Networks
 from wherry.programs.defaults import (
     create_defaults,
-    runtime_table,
     start_defaults,
 )
 from wherry.programs.ground import Ground
@@ -82,7 +81,6 @@ def container_parts(
         apparmor=AppArmorProfiles(),
         paths=ground.paths,
         host=ground.host,
-        runtimes=runtime_table(ground.settings),
         init_binary=ground.settings.init_path,
         defaults=start_defaults(ground.settings),
         offload=ground.offload,

@@ -56,6 +56,7 @@ def start_defaults(settings: Settings) -> StartDefaults:
         dns_search=settings.dns_search,
         host_gateway=settings.host_gateway,
         cgroup_parent=settings.cgroup_parent,
+        runtimes=runtime_table(settings),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from wherry.programs.daemon_options import OPTIONS
+from wherry.programs.defaults import runtime_table
 from wherry.programs.settings import Settings
 
 _RESET_WHEN_GONE = frozenset({
@@ -34,9 +35,11 @@ def taken_over(current: Settings, read: Settings) -> Settings:
 
 def reload_attributes(settings: Settings) -> Mapping[str, str]:
     """What the event says: the settings that a reload can change, as dockerd words them."""
+    commands = runtime_table(settings).commands
     return {
         "allow-nondistributable-artifacts": "[]",
         "debug": _claim(settings.is_debug),
+        "default-cgroupns-mode": settings.cgroup_namespace,
         "default-ipc-mode": settings.ipc_namespace,
         "default-runtime": settings.default_runtime,
         "default-shm-size": str(settings.shm_bytes),
@@ -48,6 +51,7 @@ def reload_attributes(settings: Settings) -> Mapping[str, str]:
         "max-concurrent-uploads": str(settings.concurrent_uploads),
         "max-download-attempts": str(settings.download_attempts),
         "registry-mirrors": _listed(settings.hub_mirrors),
+        "runtimes": " ".join(f"{name}:{path}" for name, (path, *_) in sorted(commands.items())),
         "shutdown-timeout": str(settings.shutdown_timeout_s),
     }
 

@@ -29,7 +29,12 @@ from wherry.engine.volumes import VolumeVerbs
 from wherry.networks import NetdKeeper, Networks, NetworkTable
 from wherry.programs import netd as netd_program
 from wherry.programs.container_parts import container_parts
-from wherry.programs.defaults import create_defaults, engine_identity, network_settings
+from wherry.programs.defaults import (
+    create_defaults,
+    engine_identity,
+    network_settings,
+    start_defaults,
+)
 from wherry.programs.ground import Ground, lay_ground
 from wherry.programs.reloading import reload_attributes
 from wherry.programs.settings import Settings
@@ -114,6 +119,7 @@ async def engine_on(
 
     def reload(settings: Settings) -> None:
         containers.creating.use_defaults(create_defaults(settings))
+        containers.assembly.use_defaults(start_defaults(settings))
         system.use_identity(engine_identity(ground, settings))
         transfers.adopt(settings)
         name = os.uname().nodename

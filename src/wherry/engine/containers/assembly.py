@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.links import followers, linked
@@ -78,6 +78,7 @@ class StartDefaults:
     """The address behind `host-gateway`; empty: the gateway of the default bridge."""
     cgroup_parent: str = ""
     """Empty: Wherry's own."""
+    runtimes: RuntimeTable = field(default_factory=RuntimeTable)
 
     def completed(self, wish: NetworkSpec) -> NetworkSpec:
         """The wish, completed."""
@@ -114,7 +115,6 @@ class ContainerAssembly:
         apparmor: AppArmorProfiles,
         paths: ContainerPaths,
         host: HostFacts,
-        runtimes: RuntimeTable,
         init_binary: str,
         defaults: StartDefaults,
         offload: OffloadPool,
@@ -127,12 +127,15 @@ class ContainerAssembly:
         self._volumes = volumes
         self._paths = paths
         self._host = host
-        self._runtimes = runtimes
         self._init_binary = init_binary
         self._defaults = defaults
         self._offload = offload
         self._seccomp = seccomp
         self._apparmor = apparmor
+
+    def use_defaults(self, defaults: StartDefaults) -> None:
+        """From now on; containers that run keep what they were started with."""
+        self._defaults = defaults
 
     async def assemble(self, container: Container, undo: UndoStack) -> tuple[Task, Sandbox]:
         """Everything up to the moment before execve.
@@ -237,7 +240,7 @@ class ContainerAssembly:
             seccomp_program=self._seccomp.path_of(spec.linux.seccomp),
             init_binary=self._init_binary if container.spec.runs_init else "",
             log=log_target(container, self._paths.log(container.id)),
-            runtime=self._runtimes.choice(container.spec.runtime),
+            runtime=self._defaults.runtimes.choice(container.spec.runtime),
             opens_stdin=container.spec.terminal.opens_stdin,
             closes_stdin_after_first=container.spec.terminal.closes_stdin_after_first,
         )
