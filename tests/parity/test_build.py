@@ -11,63 +11,39 @@ from typing import Any
 
 import pytest
 
+from support.builds import (
+    classic_build as build,
+)
+from support.builds import (
+    output_of as run,
+)
+from support.builds import (
+    remove_what_was_built,
+    small_context,
+)
+from support.builds import (
+    write_dockerfile as write,
+)
 from support.daemon import Engine
 from support.waiting import wait_until
-
-
-def build(
-    engine: Engine, context: Path, *arguments: str, check: bool = True
-) -> "subprocess.CompletedProcess[str]":
-    """Build with the stock CLI's classic builder."""
-    ran = subprocess.run(
-        ["docker", "build", *arguments, str(context)],
-        env={**engine.environment, "DOCKER_BUILDKIT": "0"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert not check or ran.returncode == 0, ran.stdout + ran.stderr
-    return ran
 
 
 @pytest.fixture(autouse=True)
 def _leaves_no_image(engine: Engine) -> Iterator[None]:
     """What was built goes again, and so does the cache."""
     yield
-    engine.remove_all_containers()
-    names = engine.docker_ok("images", "-a", "--format", "{{.ID}} {{.Repository}}").splitlines()
-    built = [each.split()[0] for each in names if not each.endswith(" busybox")]
-    if built:
-        engine.docker_ok("rmi", "-f", *sorted(set(built)))
-    engine.docker_ok("builder", "prune", "-af")
+    remove_what_was_built(engine)
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    """A context with some files and a link that leads outside."""
-    (tmp_path / "a.txt").write_text("a\n")
-    (tmp_path / "b.txt").write_text("b\n")
-    (tmp_path / "d/e").mkdir(parents=True)
-    (tmp_path / "d/e/f.txt").write_text("f\n")
-    (tmp_path / "d/run.sh").write_text("#!/bin/sh\necho ran\n")
-    os.chmod(tmp_path / "d/run.sh", 0o755)
-    return tmp_path
-
-
-def write(context: Path, text: str) -> None:
-    """The Dockerfile of a context."""
-    (context / "Dockerfile").write_text(text)
+    """A context with some files."""
+    return small_context(tmp_path)
 
 
 def config(engine: Engine, name: str) -> Any:
     """What an image says."""
     return json.loads(engine.docker_ok("image", "inspect", name))[0]["Config"]
-
-
-def run(engine: Engine, name: str, *command: str) -> str:
-    """What a command in a container of an image writes."""
-    return engine.docker_ok("run", "--rm", name, *command)
 
 
 def test_the_classic_stream_and_the_cache(engine: Engine, context: Path) -> None:
@@ -121,8 +97,8 @@ def test_what_is_wrong_is_told_before_anything_runs(engine: Engine, context: Pat
     assert "the destination must be a directory and end with a /" in ran.stderr
     ran = build(engine, context, "--target", "nope", check=False)
     assert 'target stage "nope" could not be found' in ran.stderr
-    write(context, "FROM busybox\nRUN --mount=type=secret,id=x true")
-    assert "RUN --mount=type=secret" in build(engine, context, check=False).stderr
+    write(context, "FROM busybox\nRUN --mount=type=secret,id=x,required true")
+    assert "secret x: not found" in build(engine, context, check=False).stderr
     write(context, "FROM busybox\nRUN --security=insecure true")
     assert "security.insecure is not allowed" in build(engine, context, check=False).stderr
 

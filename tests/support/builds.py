@@ -10,16 +10,57 @@ from support.daemon import Engine
 
 def build(engine: Engine, directory: Path, tag: str, *flags: str) -> str:
     """`docker build -t TAG DIRECTORY` by the classic builder; what it prints."""
+    return classic_build(engine, directory, "-t", tag, *flags).stdout
+
+
+def classic_build(
+    engine: Engine, directory: Path, *arguments: str, check: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """`docker build` by the classic builder, which is to succeed unless `check` is false."""
     ran = subprocess.run(
-        [*engine.cli, "build", "-t", tag, *flags, str(directory)],
+        [*engine.cli, "build", *arguments, str(directory)],
         env={**engine.environment, "DOCKER_BUILDKIT": "0"},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
+    assert not check or ran.returncode == 0, ran.stdout + ran.stderr
+    return ran
+
+
+def small_context(place: Path) -> Path:
+    """A context with some files, one of which can be run."""
+    write_tree(
+        place,
+        {
+            "a.txt": "a\n",
+            "b.txt": "b\n",
+            "d/e/f.txt": "f\n",
+            "d/run.sh": "#!/bin/sh\necho ran\n",
+        },
+    )
+    return place
+
+
+def write_dockerfile(context: Path, text: str) -> None:
+    """The Dockerfile of a context."""
+    (context / "Dockerfile").write_text(text)
+
+
+def output_of(engine: Engine, name: str, *command: str) -> str:
+    """What a command in a container of an image writes."""
+    return engine.docker_ok("run", "--rm", name, *command)
+
+
+def remove_what_was_built(engine: Engine) -> None:
+    """Containers, every image but busybox, and the cache."""
+    engine.remove_all_containers()
+    names = engine.docker_ok("images", "-a", "--format", "{{.ID}} {{.Repository}}").splitlines()
+    built = [each.split()[0] for each in names if not each.endswith(" busybox")]
+    if built:
+        engine.docker_ok("rmi", "-f", *sorted(set(built)))
+    engine.docker_ok("builder", "prune", "-af")
 
 
 def write_tree(directory: Path, files: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from wherry.api import Services, serve
 from wherry.kit.clock import FakeClock
 from wherry.kit.streams import STDOUT, frame
-from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CacheRecord
+from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CachePrune, CacheRecord
 from wherry.model.containers import (
     Container,
     ContainerSpec,
@@ -643,9 +643,9 @@ class FakeBuilds:
         """Nothing."""
         return ()
 
-    async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
+    async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
         """Nothing goes."""
-        return (), 0
+        return ()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, S
 from dataclasses import dataclass
 from typing import Protocol
 
-from wherry.model.builds import BuildEvent, BuildRequest, CacheRecord
+from wherry.model.builds import BuildEvent, BuildRequest, CachePrune, CacheRecord
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
 from wherry.model.files import Change, CopyRules, PathState
@@ -265,8 +265,8 @@ class Builds(Protocol):
         credentials: Mapping[str, Credentials],
     ) -> AsyncIterator[BuildEvent]: ...
     async def cache(self) -> Sequence[CacheRecord]: ...
-    async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
-        """The keys of what went, and its bytes."""
+    async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
+        """What went."""
         ...
 
 

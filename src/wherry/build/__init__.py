@@ -8,6 +8,7 @@ build that is under way.
 Called by: engine.
 """
 
+from wherry.build.cache_mounts import CacheMounts
 from wherry.build.cache_table import MIGRATIONS, BuildCache
 from wherry.build.ports import Agents, BuildPorts, ContextFiles, DockerfileText, Secrets, Sink
 
@@ -16,6 +17,7 @@ __all__ = [
     "Agents",
     "BuildCache",
     "BuildPorts",
+    "CacheMounts",
     "ContextFiles",
     "DockerfileText",
     "Secrets",

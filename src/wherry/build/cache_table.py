@@ -28,6 +28,21 @@ CREATE TABLE build_cache (
 ) STRICT;
 """,
     ),
+    Migration(
+        room="build",
+        number=2,
+        sql="""
+ALTER TABLE build_cache ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+CREATE TABLE build_cache_mounts (
+    number        INTEGER PRIMARY KEY,
+    name          TEXT NOT NULL,
+    description   TEXT NOT NULL,
+    created_at_ns INTEGER NOT NULL,
+    used_at_ns    INTEGER NOT NULL,
+    use_count     INTEGER NOT NULL
+) STRICT;
+""",
+    ),
 )
 
 
@@ -41,6 +56,8 @@ class CachedStep:
     diff_id: str
     size_bytes: int
     created_at_ns: int
+    parent: str = ""
+    """The key of the step below."""
 
 
 class BuildCache:
@@ -72,7 +89,7 @@ class BuildCache:
         """Keep a result, in the place of an older one."""
         with self._database.transaction() as rows:
             rows.execute(
-                "INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                "INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
                 (
                     step.key,
                     step.description,
@@ -81,6 +98,7 @@ class BuildCache:
                     step.size_bytes,
                     step.created_at_ns,
                     step.created_at_ns,
+                    step.parent,
                 ),
             )
 
@@ -88,8 +106,8 @@ class BuildCache:
         """Every row, the oldest first."""
         with self._database.reading() as rows:
             found = rows.execute(
-                "SELECT key, description, size_bytes, created_at_ns, used_at_ns, use_count "
-                "FROM build_cache ORDER BY created_at_ns, key"
+                "SELECT key, description, size_bytes, created_at_ns, used_at_ns, use_count, "
+                "parent, diff_id FROM build_cache ORDER BY created_at_ns, key"
             ).fetchall()
         return tuple(
             CacheRecord(
@@ -99,6 +117,8 @@ class BuildCache:
                 created_at_ns=row[3],
                 used_at_ns=row[4],
                 use_count=row[5],
+                parents=(row[6],) if row[6] else (),
+                diff_id=row[7],
             )
             for row in found
         )

@@ -1,20 +1,30 @@
 """RUN: a command in a container of what the steps below have made."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from wherry.build import dockerfile as language
-from wherry.build.planning import PROXIES
+from wherry.build.mount_points import missing_below, remove_empty
+from wherry.build.mounts import Mounts, StepMounts
+from wherry.build.planning import PROXIES, Step
 from wherry.build.solver import Tell
+from wherry.build.stage_files import StageFiles
 from wherry.build.states import Built, command_words
 from wherry.images import BuildImages, LayerBlob, as_image
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.random_ids import short_id
 from wherry.model.builds import BuildRequest
-from wherry.model.containers import ContainerSpec, LogSpec, NetworkSpec, TmpfsMount
+from wherry.model.containers import ContainerSpec, LogSpec, NetworkSpec, Security
 from wherry.model.errors import StepEndedBadly
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.images import Image
 from wherry.model.networks import NetworkMode, NetworkModeKind
+
+_NETWORKS = {
+    "none": NetworkMode(kind=NetworkModeKind.NONE),
+    "host": NetworkMode(kind=NetworkModeKind.HOST),
+}
+"""What `RUN --network` says for one command; any other word leaves the build's network."""
 
 
 class StepContainers(Protocol):
@@ -42,27 +52,36 @@ class Commands:
         request: BuildRequest,
         images: BuildImages,
         containers: StepContainers,
+        mounts: Mounts,
+        files: StageFiles,
         offload: OffloadPool,
     ) -> None:
         self._request = request
         self._images = images
         self._containers = containers
+        self._mounts = mounts
+        self._files = files
         self._offload = offload
 
-    def seen_by(self, parent: Built) -> list[str]:
-        """What a command sees beside files and instruction, as parts of its key."""
+    async def seen_by(self, step: Step, parent: Built, sources: Sequence[Built]) -> list[str]:
+        """What a command sees beside its instruction, as parts of its key."""
         seen = sorted(parent.run_environment.items())
         return [
             *(f"{name}={value}" for name, value in seen),
             str(self._request.network),
             *self._request.extra_hosts,
+            *await self._mounts.seen(step, parent, sources),
         ]
 
-    async def run(self, run: language.Run, parent: Built, tell: Tell) -> LayerBlob | None:
-        """The layer of a command. Raises: StepEndedBadly, StepFailed."""
+    async def run(
+        self, step: Step, run: language.Run, parent: Built, sources: Sequence[Built], tell: Tell
+    ) -> LayerBlob | None:
+        """The layer of a command. Raises: StepEndedBadly, StepFailed, InvalidValue."""
         keeps = self._request.keeps_containers
-        spec = self._spec(run, parent)
         async with UndoStack() as undo:
+            mounts = await self._mounts.prepared(step, parent, sources, undo)
+            missing = await self._missing_targets(mounts, parent)
+            spec = self._spec(run, parent, mounts)
             container_id = await self._containers.create(spec, as_image(parent.state))
             if not keeps:
                 undo.push(self._containers.remove, container_id)
@@ -70,19 +89,27 @@ class Commands:
             exit_code = await self._containers.run(container_id, tell)
             if exit_code:
                 raise StepEndedBadly(" ".join(spec.command or ()), exit_code)
-            layer = await self._offload(
-                self._images.commit, SnapshotKey(container_id), parent.state
-            )
+            key = SnapshotKey(container_id)
+            if missing:
+                async with UndoStack() as opened:
+                    root = await self._files.written(key, opened)
+                    await self._offload(remove_empty, root, missing)
+            layer = await self._offload(self._images.commit, key, parent.state)
         if not keeps:
             tell(f" ---> Removed intermediate container {short_id(container_id)}\n", False)
         return layer
 
-    def _spec(self, run: language.Run, parent: Built) -> ContainerSpec:
+    async def _missing_targets(self, mounts: StepMounts, parent: Built) -> Sequence[str]:
+        """What the mounts will make in the root: not there before, so in no layer either."""
+        if not mounts.targets:
+            return ()
+        async with UndoStack() as opened:
+            root = await self._files.opened(parent.state, opened)
+            return await self._offload(missing_below, root, mounts.targets)
+
+    def _spec(self, run: language.Run, parent: Built, mounts: StepMounts) -> ContainerSpec:
         config, request = parent.state.document.config, self._request
-        network = request.network
-        if run.network == "none":
-            network = NetworkMode(kind=NetworkModeKind.NONE)
-        environment = {**self._proxies(), **parent.run_environment}
+        environment = {**self._proxies(), **parent.run_environment, **mounts.environment}
         return ContainerSpec(
             image=parent.state.image_id,
             entrypoint=("",),
@@ -91,19 +118,18 @@ class Commands:
                 *config.env,
                 *(f"{name}={value}" for name, value in environment.items()),
             ),
+            environment_files=mounts.secrets,
             working_directory=config.working_dir,
             user=config.user,
             limits=request.limits,
             shm_bytes=request.shm_bytes,
             cgroup_parent=request.cgroup_parent,
-            network=NetworkSpec(mode=network, extra_hosts=request.extra_hosts),
-            log=LogSpec(driver="none"),
-            mounts=tuple(
-                TmpfsMount(
-                    target=mount.options["target"], size_bytes=_bytes(mount.options.get("size"))
-                )
-                for mount in run.mounts
+            security=Security(is_privileged=run.security == "insecure"),
+            network=NetworkSpec(
+                mode=_NETWORKS.get(run.network, request.network), extra_hosts=request.extra_hosts
             ),
+            log=LogSpec(driver="none"),
+            mounts=tuple(mounts.mounts),
         )
 
     def _proxies(self) -> dict[str, str]:
@@ -112,10 +138,3 @@ class Commands:
             for name, value in self._request.arguments.items()
             if name in PROXIES and value is not None
         }
-
-
-def _bytes(text: str | None) -> int:
-    if not text:
-        return 0
-    unit = {"k": 10, "m": 20, "g": 30}.get(text[-1].lower(), 0)
-    return int(text[:-1] if unit else text) << unit

@@ -1,7 +1,6 @@
 """Contexts: where COPY and ADD find what has no origin, and where the Dockerfile is."""
 
 import asyncio
-import os
 import posixpath
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -78,7 +77,6 @@ async def received(
     reader = BlockingReader(pieces, asyncio.get_running_loop())
 
     def receive() -> TarTree:
-        os.makedirs(staging, mode=0o710, exist_ok=True)
         spool = tempfile.TemporaryFile(dir=staging, buffering=1 << 20)  # noqa: SIM115
         try:
             tree = TarTree(decompressed(reader)[1], spool)

@@ -53,7 +53,7 @@ class StepExecutor:
         parts = [parent.key, type(instruction).__name__, meaning(instruction, scope, parent)]
         match instruction:
             case language.Run():
-                parts += self._commands.seen_by(parent)
+                parts += await self._commands.seen_by(step, parent, sources)
             case language.Copy() | language.Add():
                 parts += await self._filling.content_of(step, instruction, parent, sources)
             case _:
@@ -101,6 +101,7 @@ class StepExecutor:
             diff_id=str(layer.diff_id) if layer is not None else "",
             size_bytes=layer.blob_bytes if layer is not None else 0,
             created_at_ns=created_at_ns,
+            parent=parent.key,
         )
         await self._offload(self._cache.put, row)
         return built
@@ -115,7 +116,7 @@ class StepExecutor:
     ) -> LayerBlob | None:
         match step.instruction:
             case language.Run():
-                return await self._commands.run(step.instruction, parent, tell)
+                return await self._commands.run(step, step.instruction, parent, sources, tell)
             case language.Copy() | language.Add():
                 return await self._filling.copy(step, step.instruction, parent, sources)
             case language.WorkDir(path=path):

@@ -29,6 +29,18 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A mount of RUN, and where its files come from."""
+
+    mount: language.RunMount
+    line: int
+    source: int | None = None
+    """A stage or image, by its place among the sources of the step."""
+    context: str = ""
+    """Otherwise a named context; empty for the main one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """An instruction on what is there."""
 
@@ -38,6 +50,7 @@ class Step:
     """The named context that it copies from; empty for the main one, or for none."""
     is_uncached: bool = False
     """What an earlier build made is not taken."""
+    mounts: tuple[Origin, ...] = ()
 
 
 PlannedStep = Base | Step
@@ -61,6 +74,7 @@ class Planner:
         scratch: BuildState,
         contexts: Mapping[str, ContextFiles | str],
         uncached_stages: Collection[str] = (),
+        entitlements: Collection[str] = (),
     ) -> None:
         self._file = file
         self._arguments = arguments
@@ -69,6 +83,7 @@ class Planner:
         self._find_image = find_image
         self._scratch = scratch
         self._contexts = contexts
+        self._entitlements = entitlements
         self._uncached = frozenset(each.lower() for each in uncached_stages)
         self._tops: dict[str, Vertex[PlannedStep]] = {}
         self.used: set[str] = set()
@@ -110,7 +125,7 @@ class Planner:
             index = waiting.pop()
             stage = self._file.stages[index]
             names = [self._base_name(stage.start, values)]
-            names += [step.origin for step in stage.steps if isinstance(step, language.Copy)]
+            names += [name for step in stage.steps for name in _origins(step)]
             for name in names:
                 below = self._index(name.lower(), index)
                 if name and below >= 0 and below not in wanted:
@@ -179,15 +194,19 @@ class Planner:
     ) -> Vertex[PlannedStep]:
         sources: tuple[Vertex[PlannedStep], ...] = ()
         context = ""
+        mounts: tuple[Origin, ...] = ()
         if isinstance(step, language.Copy) and step.origin:
             if self._is_files(step.origin):
                 context = step.origin.lower()
             else:
                 sources = (await self._origin(step.origin, index),)
+        if isinstance(step, language.Run):
+            self._check_entitlements(step)
+            mounts, sources = await self._mounts(step, index)
         if isinstance(step, language.Arg):
             self.used |= {name for name, _default in step.pairs}
         _refuse_unbuilt(step)
-        planned = Step(step, step.text, context, is_uncached=stage in self._uncached)
+        planned = Step(step, step.text, context, stage in self._uncached, mounts)
         return Vertex(
             planned,
             parent=parent,
@@ -197,6 +216,30 @@ class Planner:
             line=step.line,
             is_metadata=not isinstance(step, FILE_STEPS),
         )
+
+    async def _mounts(
+        self, run: language.Run, index: int
+    ) -> tuple[tuple[Origin, ...], tuple[Vertex[PlannedStep], ...]]:
+        """Where the mounts of a command come from, and the vertices that it needs for them."""
+        origins: list[Origin] = []
+        sources: list[Vertex[PlannedStep]] = []
+        for mount in run.mounts:
+            name = mount.options.get("from", "")
+            if not name or self._is_files(name):
+                origins.append(Origin(mount, run.line, context=name.lower()))
+            else:
+                origins.append(Origin(mount, run.line, source=len(sources)))
+                sources.append(await self._origin(name, index))
+        return tuple(origins), tuple(sources)
+
+    def _check_entitlements(self, run: language.Run) -> None:
+        """Raises: InvalidValue, for what the user did not allow."""
+        for wanted, entitlement in (
+            (run.network == "host", "network.host"),
+            (run.security == "insecure", "security.insecure"),
+        ):
+            if wanted and entitlement not in self._entitlements:
+                raise InvalidValue(f"granting entitlement {entitlement} is not allowed")
 
     async def _origin(self, name: str, index: int) -> Vertex[PlannedStep]:
         """Where `--from` leads, if not to a context: a stage, or an image."""
@@ -230,6 +273,17 @@ class Planner:
         return values
 
 
+def _origins(step: language.Instruction) -> list[str]:
+    """The stages, images and contexts that a step takes files from."""
+    match step:
+        case language.Copy(origin=origin) if origin:
+            return [origin]
+        case language.Run(mounts=mounts):
+            return [each.options["from"] for each in mounts if each.options.get("from")]
+        case _:
+            return []
+
+
 def _everything(context: str, line: int) -> language.Copy:
     """The instruction that a stage on a context with files begins with."""
     return language.Copy(
@@ -252,14 +306,6 @@ def _quoted(text: str) -> str:
 def _refuse_unbuilt(step: language.Instruction) -> None:
     """What is understood and not built yet is named, before anything runs."""
     match step:
-        case language.Run(mounts=mounts, security=security, network=network):
-            for mount in mounts:
-                if mount.kind != "tmpfs":
-                    raise FeatureMissing(f"RUN --mount=type={mount.kind}")
-            if security == "insecure":
-                raise InvalidValue("granting entitlement security.insecure is not allowed")
-            if network == "host":
-                raise InvalidValue("granting entitlement network.host is not allowed")
         case language.Add(sources=sources, checksum=checksum, keeps_git_dir=keeps_git_dir):
             is_remote = any(
                 each.startswith(("http://", "https://", "git@", "git://", "ssh://"))

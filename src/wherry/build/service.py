@@ -12,6 +12,7 @@ from wherry.build.commands import Commands, StepContainers
 from wherry.build.contexts import Views, received
 from wherry.build.executing import StepExecutor
 from wherry.build.filling import Filling
+from wherry.build.mounts import MountGround, Mounts
 from wherry.build.planning import PROXIES, PlannedStep, Planner
 from wherry.build.ports import BuildPorts
 from wherry.build.solver import Solver, Vertex, needed
@@ -58,6 +59,7 @@ class BuildGround:
     tasks: Tasks
     offload: OffloadPool
     clock: Clock
+    mounts: MountGround
     staging: str
     """Where contexts are while a build is under way."""
     architecture: str
@@ -189,6 +191,7 @@ class _Build:
             scratch=self._scratch(),
             contexts=self._ports.contexts,
             uncached_stages=self._request.uncached_stages,
+            entitlements=self._request.entitlements,
         )
         order = needed(await planner.target(self._request.target))
         unused = sorted(self._request.arguments.keys() - planner.used - PROXIES)
@@ -202,6 +205,15 @@ class _Build:
     def _executor(self, file: language.Dockerfile, views: Views) -> StepExecutor:
         ground, images = self._ground, self._images
         words = Words(file.escape, self._request.arguments)
+        files = StageFiles(images, ground.tasks, ground.offload)
+        mounts = Mounts(
+            ground=ground.mounts,
+            ports=self._ports,
+            words=words,
+            views=views,
+            files=files,
+            offload=ground.offload,
+        )
         return StepExecutor(
             request=self._request,
             words=words,
@@ -209,12 +221,14 @@ class _Build:
                 request=self._request,
                 images=images,
                 containers=self._containers,
+                mounts=mounts,
+                files=files,
                 offload=ground.offload,
             ),
             filling=Filling(
                 words=words,
                 views=views,
-                files=StageFiles(images, ground.tasks, ground.offload),
+                files=files,
                 images=images,
                 offload=ground.offload,
                 clock=ground.clock,

@@ -26,6 +26,12 @@ class StageFiles:
         """A new snapshot on a state, and its root. Raises: StepFailed."""
         return await self._prepared(state, opened, writes=True)
 
+    async def written(self, key: SnapshotKey, opened: UndoStack) -> int:
+        """The root of a snapshot that a container has written to. Raises: StepFailed."""
+        root = await self._tasks.open_view(self._images.snapshots.rootfs(key), writes=True)
+        opened.push(self._offload, os.close, root)
+        return root
+
     async def _prepared(
         self, state: BuildState, opened: UndoStack, *, writes: bool
     ) -> tuple[SnapshotKey, int]:

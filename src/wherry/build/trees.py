@@ -56,7 +56,7 @@ class View:
         """The paths that a source stands for, relative to the root. Raises: InvalidValue."""
         clean = posixpath.normpath("/" + source).lstrip("/")
         if not _WILDCARDS & set(clean):
-            paths = [clean] if self._shows(clean) else []
+            paths = [clean] if self.shows(clean) else []
         else:
             paths = sorted(self._matching(clean.split("/")))
         if not paths:
@@ -93,7 +93,8 @@ class View:
                 digest.update(archive.read_content())
         return digest.hexdigest()
 
-    def _shows(self, path: str) -> bool:
+    def shows(self, path: str) -> bool:
+        """Whether a path leads to something that is seen."""
         place = self._tree.lookup(path)
         if place is None:
             return False
@@ -119,7 +120,7 @@ class View:
     def _below(self, path: str, segment: str, pattern: "re.Pattern[str] | str") -> list[str]:
         prefix = f"{path}/" if path else ""
         if isinstance(pattern, str):
-            return [prefix + segment] if self._shows(prefix + segment) else []
+            return [prefix + segment] if self.shows(prefix + segment) else []
         place = self._tree.lookup(path)
         names = self._tree.names(place) if place is not None and place.is_directory else ()
         return [prefix + name for name in names if pattern.fullmatch(name)]

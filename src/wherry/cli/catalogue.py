@@ -126,6 +126,8 @@ ENTRIES: dict[str, Entry] = {
     "events": _EVENTS,
     "system events": _EVENTS,
     **_CONTEXT,
+    "builder build": _IMAGE["build"],
+    "builder prune": Entry("pruning", "BUILDS", "Remove what builds have kept"),
     "container prune": Entry("pruning", "CONTAINERS", "Remove all stopped containers"),
     "image prune": Entry("pruning", "IMAGES", "Remove unused images"),
     "system prune": Entry("pruning", "SYSTEM", "Remove unused data"),
@@ -175,7 +177,6 @@ ALIASES = {
 
 _ABSENT = {
     "": "bake buildx debug init",
-    "builder": "build prune",
     "checkpoint": "create ls rm",
     "config": "create inspect ls rm",
     "node": "demote inspect ls promote ps rm update",

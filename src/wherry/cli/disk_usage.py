@@ -6,17 +6,28 @@ from typing import TypeVar
 from wherry.cli import rows
 from wherry.cli.command import NONE, Command
 from wherry.cli.container_list import container_columns
+from wherry.cli.durations import ago
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.image_list import image_columns, image_rows
 from wherry.cli.session import Session
-from wherry.cli.tables import table
-from wherry.client.documents import Document, child, children, document, mapping, number, text
-from wherry.kit.byte_sizes import human_size
+from wherry.client.documents import (
+    Document,
+    child,
+    children,
+    document,
+    mapping,
+    number,
+    text,
+    texts,
+)
+from wherry.kit.byte_sizes import human_size, human_size_short
+from wherry.kit.timestamps import parse_rfc3339
 
 _ACTIVE_STATES = ("running", "paused", "restarting")
 _SUMMARY = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
 _IMAGE = ("Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize",
           "Containers")  # fmt: skip
+_BUILD = ("ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared")
 _CONTAINER = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
 Row = TypeVar("Row")
 
@@ -44,7 +55,7 @@ def _sums(usage: Document) -> list[dict[str, str]]:
         _images(usage),
         _containers(children(usage, "Containers")),
         _volumes(children(usage, "Volumes")),
-        _sum("Build Cache", 0, 0, 0, human_size(0)),
+        _builds(children(usage, "BuildCache")),
     ]
 
 
@@ -72,6 +83,18 @@ def _volumes(volumes: Sequence[Document]) -> dict[str, str]:
     total = sum(map(size, volumes))
     freed = total - sum(map(size, used))
     return _sum("Local Volumes", len(volumes), len(used), total, _share(freed, total))
+
+
+def _builds(records: Sequence[Document]) -> dict[str, str]:
+    used = [each for each in records if each.get("InUse")]
+    total = _own_bytes(records)
+    freed = total - _own_bytes(used)
+    return _sum("Build Cache", len(records), len(used), total, human_size(freed))
+
+
+def _own_bytes(records: Sequence[Document]) -> int:
+    """What records of the build cache take that no image has too."""
+    return sum(number(each, "Size") for each in records if not each.get("Shared"))
 
 
 def _share(freed: int, total: int, *, always: bool = False) -> str:
@@ -111,6 +134,10 @@ def _show_pieces(session: Session, usage: Document, form: str) -> None:
     images = [row for each in children(usage, "Images") for row in image_rows(each)]
     containers = [_without_image(each) for each in children(usage, "Containers")]
     volumes = children(usage, "Volumes")
+    builds = sorted(
+        children(usage, "BuildCache"),
+        key=lambda each: (text(each, "LastUsedAt"), text(each, "ID")),
+    )
     of_images = image_columns(truncates=not form)
     of_containers = container_columns(truncates=not form)
     if not rows.wants_table(form):
@@ -118,7 +145,7 @@ def _show_pieces(session: Session, usage: Document, form: str) -> None:
             "Images": [_as_document(of_images, row) for row in images],
             "Containers": [_as_document(of_containers, row) for row in containers],
             "Volumes": [_as_document(_VOLUMES, row) for row in volumes],
-            "BuildCache": [],
+            "BuildCache": [_as_document(_BUILDS, row) for row in builds],
         }
         from wherry.cli.inspecting import show_documents
 
@@ -130,10 +157,8 @@ def _show_pieces(session: Session, usage: Document, form: str) -> None:
     rows.show_table(session, containers, of_containers, _CONTAINER)
     session.say("\nLocal Volumes space usage:\n")
     rows.show_table(session, volumes, _VOLUMES, ("Name", "Links", "Size"))
-    session.say("\nBuild cache usage: 0B\n")
-    session.out.write(
-        table([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]])
-    )
+    session.say(f"\nBuild cache usage: {human_size(_own_bytes(builds))}\n")
+    rows.show_table(session, builds, _BUILDS, _BUILD)
 
 
 def _without_image(container: Document) -> Document:
@@ -145,6 +170,14 @@ def _as_document(columns: rows.Columns[Row], row: Row) -> Document:
     if columns.as_json is not None:
         return document(dict(columns.as_json(row)))
     return {each.name: each.text(row) for each in columns.columns}
+
+
+def _since(moment: str) -> str:
+    return ago(parse_rfc3339(moment) / 1e9) if moment else ""
+
+
+def _claim(row: Document, name: str) -> str:
+    return "true" if row.get(name) else "false"
 
 
 def _volume_size(volume: Document) -> str:
@@ -172,6 +205,26 @@ _VOLUMES = rows.Columns[Document](
             rows.Column[Document](name, name.upper(), lambda row: "N/A")
             for name in ("Availability", "Group", "Status")
         ),
+    ),
+)
+
+_BUILDS = rows.Columns[Document](
+    "formatter.buildCacheContext",
+    (
+        rows.Column[Document]("ID", "CACHE ID", lambda row: text(row, "ID")[:12]),
+        rows.Column[Document]("CacheType", "CACHE TYPE", lambda row: text(row, "Type")),
+        rows.Column[Document]("Size", "SIZE", lambda row: human_size_short(number(row, "Size"))),
+        rows.Column[Document](
+            "CreatedSince", "CREATED", lambda row: _since(text(row, "CreatedAt"))
+        ),
+        rows.Column[Document](
+            "LastUsedSince", "LAST USED", lambda row: _since(text(row, "LastUsedAt"))
+        ),
+        rows.Column[Document]("UsageCount", "USAGE", lambda row: str(number(row, "UsageCount"))),
+        rows.Column[Document]("Shared", "SHARED", lambda row: _claim(row, "Shared")),
+        rows.Column[Document]("InUse", "IN USE", lambda row: _claim(row, "InUse")),
+        rows.Column[Document]("Description", "DESCRIPTION", lambda row: text(row, "Description")),
+        rows.Column[Document]("Parent", "PARENT", lambda row: ",".join(texts(row, "Parents"))),
     ),
 )
 

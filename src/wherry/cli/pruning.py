@@ -1,11 +1,14 @@
-"""`container prune`, `image prune`, `system prune`: remove what nobody uses, after a question."""
+"""`container prune`, `image prune`, `builder prune`, `system prune`: remove what nobody uses.
+
+Each asks first.
+"""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wherry.cli.command import NONE, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import FILTER, SWITCH, Flag, Parsed, filters_of
+from wherry.cli.flags import BYTES, FILTER, SWITCH, Flag, Parsed, filters_of
 from wherry.cli.session import Session
 from wherry.client.documents import Document, children, number, text, texts
 from wherry.kit.byte_sizes import human_size
@@ -47,6 +50,26 @@ def prune_images(session: Session, parsed: Parsed) -> int:
     freed = _images(session, filters_of(parsed), takes_all=takes_all)
     session.say(f"Total reclaimed space: {human_size(freed)}")
     return 0
+
+
+def prune_builds(session: Session, parsed: Parsed) -> int:
+    """Remove what builds have kept, but for what images have too; with `--all` that as well."""
+    takes_all = parsed.is_on("all")
+    which = "all build cache" if takes_all else "all dangling build cache"
+    if not parsed.is_on("force") and not confirmed(session, f"WARNING! This will remove {which}."):
+        return 0
+    limits = {name: parsed.number(flag) for flag, name in _CACHE_LIMITS if parsed.was_given(flag)}
+    freed = _builds(session, filters_of(parsed), takes_all=takes_all, limits=limits)
+    session.say(f"Total reclaimed space: {human_size(freed)}")
+    return 0
+
+
+def _builds(
+    session: Session, filters: Filters, *, takes_all: bool, limits: Mapping[str, int]
+) -> int:
+    answer = session.client.system.prune_builds(filters, takes_all=takes_all, limits=limits)
+    _show_deleted(session, "Deleted build cache objects:", texts(answer, "CachesDeleted"))
+    return number(answer, "SpaceReclaimed")
 
 
 def _containers(session: Session, filters: Filters) -> int:
@@ -94,6 +117,9 @@ def prune_system(session: Session, parsed: Parsed) -> int:
         _show_deleted(session, "Deleted Volumes:", texts(volumes, "VolumesDeleted"))
         freed += number(volumes, "SpaceReclaimed")
     freed += _images(session, filters, takes_all=takes_all)
+    by_time = {name: values for name, values in filters.items() if name == "until"}
+    if by_time == filters:
+        freed += _builds(session, by_time, takes_all=takes_all, limits={})
     session.say(f"Total reclaimed space: {human_size(freed)}")
     return 0
 
@@ -119,6 +145,22 @@ def _warning(filters: Filters, *, takes_all: bool, takes_volumes: bool) -> str:
 _FILTER = Flag("filter", FILTER, 'Provide filter values ("until=24h", "label=key=value")')
 _FORCE = Flag("force", SWITCH, "Do not prompt for confirmation", short="f")
 
+_CACHE_LIMITS = (
+    ("reserved-space", "reserved-space"),
+    ("keep-storage", "reserved-space"),
+    ("max-used-space", "max-used-space"),
+    ("min-free-space", "min-free-space"),
+)
+
+BUILDS = Command(
+    "", "Remove what builds have kept", NONE, prune_builds,
+    (Flag("all", SWITCH, "Remove all of it, also what images have too", short="a"),
+     Flag("filter", FILTER, 'Provide filter values ("until=24h")'), _FORCE,
+     Flag("keep-storage", BYTES, "Space that is left to it (as reserved-space)"),
+     Flag("max-used-space", BYTES, "Space that it may take at most"),
+     Flag("min-free-space", BYTES, "Space of the disk that is to be free afterwards"),
+     Flag("reserved-space", BYTES, "Space that is always left to it")),
+)  # fmt: skip
 CONTAINERS = Command("", "Remove all stopped containers", NONE, prune_containers,
                      (_FILTER, _FORCE))  # fmt: skip
 IMAGES = Command(

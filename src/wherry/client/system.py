@@ -1,6 +1,6 @@
 """The engine itself, over the Engine API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from wherry.client.documents import Document, document, stream
 from wherry.client.transport import Filters, Transport, filter_query
@@ -32,6 +32,14 @@ class System:
         """Remove what nobody uses of `containers`, `images`, `networks` or `volumes`."""
         target = f"/{noun}/prune"
         return document(self._client.fetch("POST", target, query=filter_query(filters)))
+
+    def prune_builds(
+        self, filters: Filters, *, takes_all: bool, limits: Mapping[str, int]
+    ) -> Document:
+        """Remove what builds have kept, down to limits in bytes."""
+        query = filter_query(filters) + [(name, str(size)) for name, size in limits.items()]
+        query += [("all", "1")] if takes_all else []
+        return document(self._client.fetch("POST", "/build/prune", query=query))
 
     def events(
         self, *, since: str = "", until: str = "", filters: Filters | None = None

@@ -6,30 +6,25 @@ The room `build` is imported when somebody builds for the first time.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
-from wherry.build import BuildCache, BuildPorts
+from wherry.build import BuildPorts
+from wherry.engine.build_cache import BuildCaches
 from wherry.engine.containers.create import CreateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.events import EventLog
 from wherry.engine.registries import RegistryVerbs
 from wherry.images import ImageStore, parse, platform_from
-from wherry.kit.aio import OffloadPool
-from wherry.kit.clock import Clock
-from wherry.kit.durations import read_duration
 from wherry.kit.streams import Unframer
-from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CacheRecord
+from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CachePrune, CacheRecord
 from wherry.model.containers import ContainerSpec
-from wherry.model.errors import FeatureMissing, ImageNotFound, InvalidValue, OtherPlatform
+from wherry.model.errors import ImageNotFound, OtherPlatform
 from wherry.model.ids import ContainerId
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, WaitCondition
-from wherry.model.queries import AttachRequest, Filters
+from wherry.model.queries import AttachRequest
 from wherry.registry import ANONYMOUS, Credentials
 
 _HUB = "https://index.docker.io/v1/"
 """What clients call Docker Hub where they keep credentials."""
-_FILTERS = frozenset(
-    {"description", "id", "inuse", "parent", "private", "shared", "type", "until", "unused-for"}
-)
 
 
 class Bases(Protocol):
@@ -77,21 +72,17 @@ class Builds:
         self,
         *,
         make_builder: Callable[[], ImageBuilder],
-        cache: BuildCache,
+        caches: BuildCaches,
         store: ImageStore,
         registries: RegistryVerbs,
         events: EventLog,
-        offload: OffloadPool,
-        clock: Clock,
     ) -> None:
         self._make_builder = make_builder
         self._builder: ImageBuilder | None = None
-        self._cache = cache
+        self._caches = caches
         self._store = store
         self._registries = registries
         self._events = events
-        self._offload = offload
-        self._clock = clock
 
     def build(
         self,
@@ -126,29 +117,11 @@ class Builds:
 
     async def cache(self) -> Sequence[CacheRecord]:
         """What later builds may use again."""
-        return await self._offload(self._cache.all)
+        return await self._caches.all()
 
-    async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
-        """Forget results of steps. Raises: InvalidValue, FeatureMissing."""
-        for key in filters:
-            if key not in _FILTERS:
-                raise InvalidValue(f"invalid filter '{key}'")
-            if key not in ("until", "unused-for"):
-                raise FeatureMissing(f"the filter {key} of builder prune")
-        before_ns = self._clock.now_ns()
-        for text in (*filters.get("until", ()), *filters.get("unused-for", ())):
-            before_ns = min(before_ns, self._clock.now_ns() - _age_ns(text))
-        gone = [each for each in await self.cache() if each.used_at_ns <= before_ns]
-        await self._offload(self._cache.forget, tuple(each.key for each in gone))
-        await self._offload(self._store.collect)
-        return [each.key for each in gone], sum(each.size_bytes for each in gone)
-
-
-def _age_ns(text: str) -> int:
-    try:
-        return read_duration(text)
-    except ValueError as error:
-        raise InvalidValue(f'invalid filter "until": {text!r} is no duration') from error
+    async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
+        """Remove what builds have kept; which records went. Raises: InvalidValue."""
+        return await self._caches.prune(wish)
 
 
 class _Bases:

@@ -169,13 +169,49 @@ BuildEvent = (
 )
 
 
+class CacheKind(Enum):
+    """What a record of the build cache is. The values are BuildKit's words."""
+
+    STEP = "regular"
+    CACHE_MOUNT = "exec.cachemount"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheRecord:
-    """One step's result that a later build may use again."""
+    """Something that a later build may use again."""
 
     key: str
+    kind: CacheKind = CacheKind.STEP
     description: str
     size_bytes: int
     created_at_ns: int
     used_at_ns: int
     use_count: int
+    parents: tuple[str, ...] = ()
+    """Keys of the steps below."""
+    is_in_use: bool = False
+    """By a build that is under way."""
+    is_shared: bool = False
+    """An image has its layer too: without the record it would still be there."""
+    diff_id: str = ""
+    """The layer that a step made; empty where it made none."""
+
+    @property
+    def shown_id(self) -> str:
+        """What people and filters call it."""
+        return self.key[:25]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePrune:
+    """Which records are to go; of those, only as many as the limits ask for."""
+
+    takes_all: bool = False
+    """Also those that an image shares, which frees nothing now."""
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reserved_bytes: int = 0
+    """What is left to the cache whatever else is said."""
+    most_bytes: int = 0
+    """What the cache may have at most; zero: no limit."""
+    least_free_bytes: int = 0
+    """What the disk should have free afterwards; zero: no wish."""

@@ -194,6 +194,9 @@ class ContainerSpec:
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
     environment: tuple[str, ...] = ()
+    environment_files: Mapping[str, str] = field(default_factory=dict)
+    """Variables whose values are read from files of the host at each start: secrets of a build
+    step, which no record may have."""
     working_directory: str = ""
     user: str = ""
     hostname: str = ""

@@ -10,6 +10,7 @@ from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import SystemClock
+from wherry.kit.directories import remove_directory
 from wherry.networks import MIGRATIONS as NETWORK_MIGRATIONS
 from wherry.programs.remapping import remapped_ids
 from wherry.programs.settings import Settings
@@ -44,11 +45,16 @@ def lay_ground(settings: Settings) -> Ground:
         os.chmod(settings.data_root, 0o711)
         host = replace(host, remapped=remapped_ids(settings.userns_remap))
         settings = replace(settings, data_root=_root_of_mapping(settings.data_root, host))
+    # What builds had there when the engine died; secrets are among it.
+    passing = (f"{settings.data_root}/tmp", f"{settings.exec_root}/builds")
+    for path in passing:
+        remove_directory(path)
     for path, mode in (
         (settings.data_root, 0o710),
         (f"{settings.data_root}/containers", 0o710),
         (settings.exec_root, 0o711),
         (f"{settings.exec_root}/containers", 0o710),
+        *((path, 0o711) for path in passing),
     ):
         os.makedirs(path, exist_ok=True)
         os.chmod(path, mode)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wherry.build import BuildCache
+from wherry.build import BuildCache, CacheMounts
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.event_journal import EventJournal
 from wherry.engine.events import EventLog
@@ -24,6 +24,8 @@ class Stores:
     locks: KeyedLock
     images: ImageStore
     build_cache: BuildCache
+    build_mounts: CacheMounts
+    """What RUN steps keep between builds."""
     volumes: Volumes
     users: ContainerVolumes
     """Which containers have which volumes."""
@@ -37,6 +39,9 @@ def open_stores(ground: Ground, tasks: Tasks) -> Stores:
     images = ImageStore(ground.settings.data_root, ground.database, ground.snapshots)
     build_cache = BuildCache(ground.database)
     images.keep_also(build_cache.roots)
+    build_mounts = CacheMounts(
+        f"{ground.settings.data_root}/build-mounts", ground.database, ground.offload, ground.clock
+    )
     volumes = Volumes(ground.settings.data_root, ground.database, ground.clock)
     return Stores(
         records=records,
@@ -45,6 +50,7 @@ def open_stores(ground: Ground, tasks: Tasks) -> Stores:
         locks=KeyedLock(),
         images=images,
         build_cache=build_cache,
+        build_mounts=build_mounts,
         volumes=volumes,
         users=ContainerVolumes(
             records=records,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from wherry.api.services import Services
+from wherry.engine.build_cache import BuildCaches
 from wherry.engine.building import Builds, ImageBuilder, StepContainers
 from wherry.engine.containers.commit import CommitContainer
 from wherry.engine.containers.files import ContainerFiles
@@ -129,6 +130,7 @@ async def engine_on(
 
     def make_builder() -> ImageBuilder:
         # Seldom wanted at once: what has never built has no builder in memory.
+        from wherry.build.mounts import MountGround
         from wherry.build.service import BuildGround, BuildService
 
         build_ground = BuildGround(
@@ -138,6 +140,11 @@ async def engine_on(
             tasks=tasks,
             offload=ground.offload,
             clock=ground.clock,
+            mounts=MountGround(
+                caches=stores.build_mounts,
+                staging=f"{ground.settings.data_root}/tmp",
+                run_directory=f"{ground.settings.exec_root}/builds",
+            ),
             staging=f"{ground.settings.data_root}/tmp",
             architecture=ground.host.architecture,
         )
@@ -157,12 +164,17 @@ async def engine_on(
             images=image_verbs,
             builds=Builds(
                 make_builder=make_builder,
-                cache=stores.build_cache,
+                caches=BuildCaches(
+                    steps=stores.build_cache,
+                    mounts=stores.build_mounts,
+                    store=stores.images,
+                    data_root=ground.settings.data_root,
+                    offload=ground.offload,
+                    clock=ground.clock,
+                ),
                 store=stores.images,
                 registries=registries,
                 events=stores.events,
-                offload=ground.offload,
-                clock=ground.clock,
             ),
             registries=registries,
             networks=network_verbs,

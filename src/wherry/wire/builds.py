@@ -15,3 +15,4 @@ class CacheRow(Struct):
     CreatedAt: str
     LastUsedAt: str
     UsageCount: int
+    Parents: list[str] | None = None

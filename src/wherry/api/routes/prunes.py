@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.translate.builds import to_cache_row
+from wherry.api.translate.builds import to_cache_prune, to_cache_row
 from wherry.api.translate.images import to_deletions, to_image_summary
 from wherry.api.translate.listing import to_summary
 from wherry.api.translate.volumes import to_usage_answer
@@ -93,10 +93,11 @@ async def prune_networks(call: Call) -> web.StreamResponse:
 
 async def prune_build_cache(call: Call) -> web.StreamResponse:
     """`POST /build/prune`."""
-    keys, freed_bytes = await call.services.builds.prune(call.filters())
+    gone = await call.services.builds.prune(to_cache_prune(call))
     return call.json_answer(
         shapes.BuildCachePruned(
-            CachesDeleted=[key[:25] for key in keys] or None, SpaceReclaimed=freed_bytes
+            CachesDeleted=[each.shown_id for each in gone] or None,
+            SpaceReclaimed=sum(each.size_bytes for each in gone if not each.is_shared),
         )
     )
 

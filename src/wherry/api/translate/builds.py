@@ -7,7 +7,7 @@ from wherry.api.call import Call
 from wherry.api.translate.networking import to_network_mode
 from wherry.api.translate.registries import decoded_header, to_credentials
 from wherry.kit.timestamps import rfc3339_nano
-from wherry.model.builds import BuildRequest, CacheRecord
+from wherry.model.builds import BuildRequest, CachePrune, CacheRecord
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.limits import Limits, Ulimit
 from wherry.registry import Credentials
@@ -72,15 +72,27 @@ def to_build_credentials(header: str) -> Mapping[str, Credentials]:
 def to_cache_row(record: CacheRecord) -> CacheRow:
     """A result that a later build may use again."""
     return CacheRow(
-        ID=record.key[:25],
-        Type="regular",
+        ID=record.shown_id,
+        Type=record.kind.value,
         Description=record.description,
-        InUse=False,
-        Shared=False,
+        InUse=record.is_in_use,
+        Shared=record.is_shared,
         Size=record.size_bytes,
         CreatedAt=rfc3339_nano(record.created_at_ns),
         LastUsedAt=rfc3339_nano(record.used_at_ns),
         UsageCount=record.use_count,
+        Parents=[each[:25] for each in record.parents] or None,
+    )
+
+
+def to_cache_prune(call: Call) -> CachePrune:
+    """The query of `POST /build/prune`. Raises: InvalidValue."""
+    return CachePrune(
+        takes_all=call.flag("all"),
+        filters={name: tuple(values) for name, values in call.filters().items()},
+        reserved_bytes=call.integer("reserved-space") or call.integer("keep-storage") or 0,
+        most_bytes=call.integer("max-used-space") or 0,
+        least_free_bytes=call.integer("min-free-space") or 0,
     )
 
 

@@ -218,7 +218,7 @@ class ContainerAssembly:
             os.unlink(self._paths.update_journal(container.id))
         self._forget_earlier_start(container.id)
         spec = runtime_spec(
-            container,
+            _with_environment_files(container),
             host=self._host,
             sandbox=sandbox_paths(sandbox),
             joined=self._joined_paths(container),
@@ -282,6 +282,18 @@ def sandbox_paths(sandbox: Sandbox) -> SandboxPaths:
         resolv_conf=sandbox.resolv_conf_path,
         hostname=sandbox.hostname_path,
     )
+
+
+def _with_environment_files(container: Container) -> Container:
+    """The container with the values of variables that stand in files; it is never recorded."""
+    if not container.spec.environment_files:
+        return container
+    read = []
+    for name, path in container.spec.environment_files.items():
+        with open(path, "rb") as file:
+            read.append(f"{name}={file.read().decode(errors='surrogateescape')}")
+    spec = replace(container.spec, environment=(*container.spec.environment, *read))
+    return replace(container, spec=spec)
 
 
 def make_missing_bind_sources(container: Container) -> None:
