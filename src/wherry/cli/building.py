@@ -190,6 +190,26 @@ def _from_directory(
     return name, pieces if is_quiet else _told(session, pieces)
 
 
+def context_of_directory(
+    session: Session, place: str, dockerfile: str
+) -> tuple[str, Iterator[bytes]]:
+    """The Dockerfile's name in the context, and a directory as a context."""
+    if not os.path.isdir(place):
+        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
+    return _from_directory(session, place, os.path.join(place, dockerfile), is_quiet=True)
+
+
+def context_of_text(session: Session, place: str, content: str) -> tuple[str, Iterator[bytes]]:
+    """As `context_of_directory`, with a Dockerfile that is no file."""
+    if not os.path.isdir(place):
+        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
+    top = os.path.realpath(place)
+    ignore = _ignored(top, "Dockerfile")
+    alone = _alone(_SENT_DOCKERFILE, content.encode())
+    pieces = pack(top, ".", lambda called: ignore.excludes(called.removeprefix("./")))
+    return _SENT_DOCKERFILE, _followed(alone, pieces)
+
+
 def _ignored(top: str, dockerfile: str) -> Ignore:
     """The patterns beside the Dockerfile, or those of the context."""
     for each in (f"{dockerfile}.dockerignore", ".dockerignore"):

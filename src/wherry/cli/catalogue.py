@@ -133,7 +133,7 @@ ENTRIES: dict[str, Entry] = {
     "system prune": Entry("pruning", "SYSTEM", "Remove unused data"),
     "system df": Entry("disk_usage", "DF", "Show the engine's disk usage"),
     "system dial-stdio": Entry("dial", "DIAL", "Carry the engine's connection over stdio"),
-    "compose": Entry("composing", "COMPOSE", "Define and run applications of containers"),
+    "compose": Entry("compose.entry", "COMPOSE", "Define and run applications of containers"),
     "completion": Entry("completion", "COMPLETION", "Completion for bash, zsh and fish"),
     "capture": Entry("capturing", "CAPTURE", "Write a container's packets to a file"),
     "map": Entry("mapping", "MAP", "Draw all networks, and who is on them"),

@@ -1,34 +1,92 @@
 """Compose files, and the project that they mean together.
 
 I own: reading Compose files as Compose v2 does (`loading`), the project that they mean
-(`project`), its text (`rendering`), and the hash by which Compose knows whether a container still
-is what its service says (`config_hashes`).
-I never: speak with an engine, parse flags, or touch the kernel.
+(`project`), its text (`rendering`), what an engine has of it (`observing`), the plan that leads
+from one to the other (`planning`, `ending`), and its execution (`executing`, `performing`).
+I never: parse flags, print, keep anything on disk, or touch the kernel. The engine is reached
+through `client` alone, so that it may be anybody's.
 On disk and in the kernel I leave: nothing.
 Called by: cli, for `wherry compose` alone, since YAML takes longer to import than all of `ps`; and
 pods, whose manifests are YAML too.
 
-    load -> interpolate -> merge -> normalise      (plan and execute are to follow)
+    load -> interpolate -> merge -> normalise -> application ─┐
+                                                              ├─> plan -> execute
+                                    engine -> observed state ─┘
 """
 
+from wherry.compose import labels
+from wherry.compose.application import Application, application
 from wherry.compose.config_hashes import service_hash
+from wherry.compose.ending import DownWishes, plan_down, plan_remove, plan_stop, recalled
 from wherry.compose.errors import ComposeError
+from wherry.compose.executing import OutOfPatience, Report, Skipped, Told, execute
+from wherry.compose.imaging import ImageWishes, plan_build, plan_images, plan_pull
+from wherry.compose.labels import COMPOSE_VERSION
 from wherry.compose.loading import Wishes, load_project
+from wherry.compose.observing import (
+    Observed,
+    SeenContainer,
+    exit_code,
+    observe,
+    present_images,
+    project_containers,
+    seen,
+)
+from wherry.compose.performing import Clients, Performer
+from wherry.compose.planning import Recreate, UpWishes, diverged_volumes, plan_up
 from wherry.compose.project import Project
 from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
+from wherry.compose.service_limits import size_of
+from wherry.compose.steps import Action, BuildImage, Plan, PullImage
 from wherry.compose.variables import variables_in
 from wherry.compose.yaml_source import read_documents
 
 __all__ = [
+    "COMPOSE_VERSION",
+    "Action",
+    "Application",
+    "BuildImage",
+    "Clients",
     "ComposeError",
+    "DownWishes",
+    "ImageWishes",
+    "Observed",
+    "OutOfPatience",
+    "Performer",
+    "Plan",
     "Project",
+    "PullImage",
+    "Recreate",
+    "Report",
+    "SeenContainer",
+    "Skipped",
+    "Told",
+    "UpWishes",
     "Wishes",
+    "application",
     "as_json",
     "as_yaml",
+    "diverged_volumes",
     "escaped",
+    "execute",
+    "exit_code",
     "json_order",
+    "labels",
     "load_project",
+    "observe",
+    "plan_build",
+    "plan_down",
+    "plan_images",
+    "plan_pull",
+    "plan_remove",
+    "plan_stop",
+    "plan_up",
+    "present_images",
+    "project_containers",
     "read_documents",
+    "recalled",
+    "seen",
     "service_hash",
+    "size_of",
     "variables_in",
 ]

@@ -19,10 +19,11 @@ def service_hash(service: Document) -> str:
     if "deploy" in kept:
         deploy = child(kept, "deploy")
         kept["deploy"] = {key: each for key, each in deploy.items() if key != "replicas"}
-    return _hash(SERVICE, kept)
+    return structure_hash(SERVICE, kept)
 
 
-def _hash(shape: Structure, value: Document) -> str:
+def structure_hash(shape: Structure, value: Document) -> str:
+    """The hash of a typed service, network or volume."""
     return hashlib.sha256(go_json(hashed_structure(shape, value)).encode()).hexdigest()
 
 

@@ -68,7 +68,7 @@ def load_project(
         check_consistency(value)
     project = Project(
         name=name, directory=directory, files=files, document=value, environment=variables,
-        profiles=profiles,
+        profiles=profiles, env_files=list(wishes.env_files),
     )  # fmt: skip
     if wishes.resolves_environment:
         project = project.with_document(_with_env_files(value, variables))

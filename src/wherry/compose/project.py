@@ -1,7 +1,7 @@
 """A project: services, networks, volumes, configs and secrets, as the files mean them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wherry.client.documents import Document, child, children, document, text, texts
 from wherry.compose.errors import BadValue, ComposeError
@@ -23,6 +23,8 @@ class Project:
     document: Document
     environment: Mapping[str, str]
     profiles: list[str]
+    env_files: list[str] = field(default_factory=list)
+    """The files that `--env-file` named, as it named them."""
 
     def with_document(self, value: Document) -> "Project":
         """The same project with another document."""

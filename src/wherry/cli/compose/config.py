@@ -1,12 +1,14 @@
 """`compose config`: the project as its files mean it, or one aspect of it, one per line."""
 
 from wherry.cli.command import ANY, NONE
-from wherry.cli.composing import ComposeCommand, project_of, wishes_of
+from wherry.cli.compose.entry import ComposeCommand
+from wherry.cli.compose.selection import project_of, wishes_of
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, document, text, texts
 from wherry.compose import (
+    COMPOSE_VERSION,
     Project,
     as_json,
     as_yaml,
@@ -15,9 +17,6 @@ from wherry.compose import (
     service_hash,
     variables_in,
 )
-
-COMPOSE_VERSION = "2.40.3"
-"""The release of Compose whose behaviour this is."""
 
 _ASPECTS = ("environment", "hash", "images", "models", "networks", "profiles", "services",
             "variables", "volumes")  # fmt: skip

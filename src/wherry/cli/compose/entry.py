@@ -3,15 +3,15 @@
 wherry compose [-f FILE]... [-p NAME] [--profile P]... COMMAND [FLAGS] [SERVICE...]
 """
 
-import os
+from collections.abc import Sequence
 from importlib import import_module
 
 from wherry.cli.command import ANY, NO_LIMIT, Command, count_problem
-from wherry.cli.compose_catalogue import ABSENT, ENTRIES
+from wherry.cli.compose.catalogue import ABSENT, ENTRIES
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import LIST, STRING, SWITCH, Flag, FlagError, HelpWanted, Parsed, parse
+from wherry.cli.flags import INT, LIST, STRING, SWITCH, Flag, FlagError, HelpWanted, Parsed, parse
 from wherry.cli.session import Session
-from wherry.compose import ComposeError, Project, Wishes, load_project
+from wherry.compose import ComposeError
 
 PATH = "compose"
 
@@ -31,7 +31,7 @@ def run(session: Session, parsed: Parsed) -> int:
             "Run 'wherry compose --help' for more information"
         )
     entry = ENTRIES[name]
-    command = getattr(import_module(f"wherry.cli.{entry.module}"), entry.command)
+    command = getattr(import_module(f"wherry.cli.compose.{entry.module}"), entry.command)
     if not isinstance(command, ComposeCommand):
         raise TypeError(f"{entry.module}.{entry.command} is no command of compose")
     return _run_command(session, parsed, name, command, rest)
@@ -48,7 +48,8 @@ def _run_command(
 
     path = f"{PATH} {name}"
     try:
-        parsed = parse(words, command.flags, interspersed=command.interspersed)
+        flags = [*command.flags, *_persistent(command.flags)]
+        parsed = parse(words, flags, interspersed=command.interspersed)
     except HelpWanted:
         session.say(usage.command_help(path, command))
         return 0
@@ -61,7 +62,6 @@ def _run_command(
     if told := count_problem(f"wherry {path}", len(parsed.arguments), command.arguments):
         lead = "See" if command.arguments.most == NO_LIMIT else "Run"
         raise CommandFailed(f"{told}\n\n{lead} 'wherry {path} --help' for more information")
-    # The flags of `compose` are read by `project_of`; no command has one of the same name.
     own = {key: value for key, value in options.values.items() if key not in parsed.values}
     try:
         return command.run(session, Parsed({**own, **parsed.values}, parsed.arguments))
@@ -69,31 +69,15 @@ def _run_command(
         raise CommandFailed(str(problem)) from None
 
 
-def wishes_of(parsed: Parsed) -> Wishes:
-    """What the flags of `compose` say about the project."""
-    return Wishes(
-        files=parsed.texts("file"),
-        project_name=parsed.text("project-name"),
-        project_directory=parsed.text("project-directory"),
-        env_files=parsed.texts("env-file"),
-        profiles=parsed.texts("profile"),
-    )
-
-
-def project_of(session: Session, parsed: Parsed, wishes: Wishes | None = None) -> Project:
-    """The project that the flags, the variables and the directory name.
-
-    Raises: ComposeError, OSError.
-    """
-
-    def warn(message: str) -> None:
-        session.complain(f"level=warning msg={_quoted(message)}")
-
-    return load_project(wishes or wishes_of(parsed), dict(os.environ), warn)
-
-
-def _quoted(message: str) -> str:
-    return '"' + message.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _persistent(own: Sequence[Flag]) -> list[Flag]:
+    """The flags of `compose` may follow the command too, unless it has others of that name."""
+    names = {flag.name for flag in own}
+    shorts = {flag.short for flag in own}
+    return [
+        flag._replace(short="" if flag.short in shorts else flag.short)
+        for flag in COMPOSE.flags
+        if flag.name not in names
+    ]
 
 
 def _help() -> str:
@@ -114,9 +98,15 @@ COMPOSE = Command(
     ANY,
     run,
     (
+        Flag("all-resources", SWITCH, "Include all resources, even those that no service uses"),
+        Flag("ansi", STRING, 'When to print control characters ("never"|"always"|"auto")'),
+        Flag("compatibility", SWITCH, "Name containers as docker-compose 1 did: with underscores"),
+        Flag("dry-run", SWITCH, "Say what would be done, and do nothing"),
         Flag("env-file", LIST, "Specify an alternate environment file"),
         Flag("file", LIST, "Compose configuration files", short="f"),
+        Flag("parallel", INT, "How much is done at a time; -1: as much as there is"),
         Flag("profile", LIST, "Specify a profile to enable"),
+        Flag("progress", STRING, "How progress is told (auto, tty, plain, json, quiet)"),
         Flag("project-directory", STRING, "Specify an alternate working directory"),
         Flag("project-name", STRING, "Project name", short="p"),
         Flag("verbose", SWITCH, "Show more output", is_hidden=True),

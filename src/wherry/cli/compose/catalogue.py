@@ -3,8 +3,13 @@
 from wherry.cli.catalogue import Entry
 
 ENTRIES: dict[str, Entry] = {
-    "config": Entry("compose_config", "CONFIG", "Show the project as the files mean it"),
-    "version": Entry("compose_config", "VERSION", "Show which Compose this is"),
+    "config": Entry("config", "CONFIG", "Show the project as the files mean it"),
+    "create": Entry("up", "CREATE", "Create containers for a service"),
+    "down": Entry("down", "DOWN", "Stop and remove containers, networks"),
+    "logs": Entry("logs", "LOGS", "View output from containers"),
+    "ps": Entry("listing", "PS", "List containers"),
+    "up": Entry("up", "UP", "Create and start containers"),
+    "version": Entry("config", "VERSION", "Show which Compose this is"),
 }
 
 _LATER = "it comes with the next part of compose"
@@ -14,18 +19,14 @@ ABSENT = dict.fromkeys(
         "build",
         "commit",
         "cp",
-        "create",
-        "down",
         "events",
         "exec",
         "export",
         "images",
         "kill",
-        "logs",
         "ls",
         "pause",
         "port",
-        "ps",
         "publish",
         "pull",
         "push",
@@ -38,7 +39,6 @@ ABSENT = dict.fromkeys(
         "stop",
         "top",
         "unpause",
-        "up",
         "viz",
         "volumes",
         "wait",

@@ -1,0 +1,136 @@
+"""One service's image, built by the engine of the context that its `build` names."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+
+from wherry.cli.building import context_of_directory, context_of_text
+from wherry.cli.flags import Parsed
+from wherry.cli.registry_access import credential_store
+from wherry.cli.session import Session
+from wherry.client.config_file import ConfigProblem
+from wherry.client.credentials import Login
+from wherry.client.documents import Document, child, flag, number, text, texts
+from wherry.client.engine_client import Client
+from wherry.compose import Application, BuildImage, ComposeError, size_of
+
+_BEYOND = ("secrets", "ssh", "additional_contexts", "cache_to", "entitlements", "privileged",
+           "provenance", "sbom")  # fmt: skip
+"""What only a build by BuildKit's protocol can do."""
+_output = threading.Lock()
+
+
+def build_service(
+    session: Session, parsed: Parsed, client: Client, made: Application, action: BuildImage
+) -> None:
+    """Send the context; show what the engine does with it. Raises: ComposeError, ClientError."""
+    wanted = child(made.services[action.service], "build")
+    for field in _BEYOND:
+        if wanted.get(field):
+            raise ComposeError(
+                f"services.{action.service}.build.{field} is not there yet: it needs a build "
+                "by BuildKit's protocol"
+            )
+    dockerfile, context = _context(session, action.service, wanted)
+    messages = client.images.build(
+        [("dockerfile", dockerfile), *_query(made, parsed, action, wanted)],
+        context,
+        _logins(session),
+    )
+    is_quiet = parsed.is_on("quiet") or parsed.is_on("quiet-build") or parsed.is_on("build-quiet")
+    for message in messages:
+        failure = child(message, "errorDetail")
+        if failure or text(message, "error"):
+            raise ComposeError(text(failure, "message") or text(message, "error"))
+        if not is_quiet:
+            _show(action.service, text(message, "stream"))
+
+
+def _show(service: str, told: str) -> None:
+    with _output:
+        for line in told.splitlines():
+            if line.strip():
+                sys.stdout.write(f"{service}: {line}\n")
+        sys.stdout.flush()
+
+
+def _context(session: Session, service: str, wanted: Document) -> tuple[str, Iterator[bytes]]:
+    place = text(wanted, "context")
+    if "://" in place or place.startswith("git@"):
+        raise ComposeError(
+            f"services.{service}.build.context: building from a URL is not there yet: {place}"
+        )
+    if "dockerfile_inline" in wanted:
+        return context_of_text(session, place, text(wanted, "dockerfile_inline"))
+    return context_of_directory(session, place, text(wanted, "dockerfile"))
+
+
+def _query(
+    made: Application, parsed: Parsed, action: BuildImage, wanted: Document
+) -> list[tuple[str, str]]:
+    names = [action.reference, *texts(wanted, "tags")]
+    query = [("t", name) for name in names]
+    query += [("extrahosts", each.replace("=", ":", 1)) for each in texts(wanted, "extra_hosts")]
+    platforms = texts(wanted, "platforms")
+    if len(platforms) > 1:
+        raise ComposeError(
+            f"services.{action.service}.build.platforms: an image for several platforms needs a "
+            "build by BuildKit's protocol"
+        )
+    platform = text(made.services[action.service], "platform") or "".join(platforms)
+    arguments: Document = {**child(wanted, "args"), **_arguments(made, parsed)}
+    fields = {
+        "target": text(wanted, "target"),
+        "networkmode": text(wanted, "network"),
+        "platform": platform,
+        "shmsize": str(size_of(wanted, "shm_size") or ""),
+        "buildargs": json.dumps(arguments) if arguments else "",
+        "labels": json.dumps({**child(wanted, "labels"), **_own_labels(made, action.service)}),
+        "cachefrom": json.dumps(texts(wanted, "cache_from")) if "cache_from" in wanted else "",
+        "nocache": "1" if flag(wanted, "no_cache") or parsed.is_on("no-cache") else "",
+        "pull": "1" if flag(wanted, "pull") or parsed.is_on("pull") else "",
+        "memory": str(parsed.number("memory") or ""),
+        "ulimits": _ulimits(child(wanted, "ulimits")),
+        "rm": "1",
+    }
+    return query + [(key, value) for key, value in fields.items() if value]
+
+
+def _own_labels(made: Application, service: str) -> Document:
+    from wherry.compose import labels
+
+    return {
+        labels.PROJECT: made.name,
+        labels.SERVICE: service,
+        labels.VERSION: labels.COMPOSE_VERSION,
+    }
+
+
+def _arguments(made: Application, parsed: Parsed) -> Document:
+    """The command line's; a name alone has the value that it has in the environment."""
+    result: Document = {}
+    for each in parsed.texts("build-arg"):
+        name, equals, value = each.partition("=")
+        result[name] = value if equals else made.environment.get(name)
+    return result
+
+
+def _ulimits(wanted: Document) -> str:
+    limits = [
+        {
+            "Name": name,
+            "Soft": number(each, "soft") if isinstance(each, dict) else each,
+            "Hard": number(each, "hard") if isinstance(each, dict) else each,
+        }
+        for name, each in wanted.items()
+    ]
+    return json.dumps(limits) if limits else ""
+
+
+def _logins(session: Session) -> list[Login]:
+    try:
+        return [each for each in credential_store(session).everything() if not each.is_anonymous]
+    except ConfigProblem as problem:
+        session.complain(f"WARNING: Error loading credentials: {problem}")
+        return []

@@ -1,0 +1,107 @@
+"""The images of a project's services: there, pulled, or built, as their policies say."""
+
+import time
+
+from wherry.cli.compose.selection import warner
+from wherry.cli.compose.telling import problem_text, telling
+from wherry.cli.failures import CommandFailed
+from wherry.cli.flags import Parsed
+from wherry.cli.references import DEFAULT_TAG, parse_reference
+from wherry.cli.registry_access import login_for
+from wherry.cli.session import Session
+from wherry.client.documents import child, text
+from wherry.client.engine_client import Client
+from wherry.client.errors import ApiError, ClientError
+from wherry.compose import (
+    Action,
+    Application,
+    BuildImage,
+    Clients,
+    ComposeError,
+    ImageWishes,
+    Plan,
+    PullImage,
+    Skipped,
+    execute,
+    plan_images,
+    present_images,
+)
+
+
+def make_images_present(session: Session, parsed: Parsed, made: Application) -> None:
+    """Pull and build what `up` needs. Raises: ComposeError, CommandFailed, ClientError."""
+    policy = parsed.text("pull")
+    if policy not in ("", "policy", "always", "missing", "never", "build"):
+        raise CommandFailed(f'invalid --pull option "{policy}"')
+    wishes = ImageWishes(
+        policy="" if policy == "policy" else policy,
+        builds_all=parsed.is_on("build"),
+        builds_none=parsed.is_on("no-build"),
+        now_s=time.time(),
+    )
+    present = present_images(session.client, made.images())
+    carry_out_images(session, parsed, plan_images(made, present, wishes), made)
+
+
+def carry_out_images(session: Session, parsed: Parsed, plan: Plan, made: Application) -> None:
+    """Perform a plan of pulls and builds. Raises: ComposeError, ClientError."""
+    if not plan.steps:
+        return
+    performer = ImagePerformer(session, parsed, made)
+    with telling(session, parsed, "Building" if plan.keys("build ") else "Pulling") as report:
+        execute(plan, performer.perform, report, is_dry=parsed.is_on("dry-run"))
+
+
+class ImagePerformer:
+    """Pulls and builds, many at a time."""
+
+    def __init__(self, session: Session, parsed: Parsed, made: Application) -> None:
+        self._session = session
+        self._parsed = parsed
+        self._made = made
+        self._clients = Clients(session.client)
+
+    def perform(self, action: Action) -> None:
+        """Do it. Raises: ComposeError, Skipped, and as `Transport.request`."""
+        with self._clients.one() as client:
+            if isinstance(action, PullImage):
+                self._pull(client, action)
+            elif isinstance(action, BuildImage):
+                self._build(client, action)
+            else:
+                raise TypeError(f"{type(action).__name__} is not about images")
+
+    def _pull(self, client: Client, action: PullImage) -> None:
+        try:
+            reference = parse_reference(action.reference)
+        except ValueError as problem:
+            raise ComposeError(f"services.{action.service}.image: {problem}") from None
+        tag = reference.digest or reference.tag or DEFAULT_TAG
+        login = login_for(self._session, reference.domain)
+        try:
+            for message in client.images.pull(
+                reference.familiar_name, tag, platform=action.platform, login=login
+            ):
+                told = child(message, "errorDetail")
+                if refusal := text(told, "message") or text(message, "error"):
+                    raise ComposeError(refusal)
+        except (ComposeError, ClientError) as problem:
+            if not action.may_fail:
+                raise
+            warner(self._session)(f"{action.service}: {problem_text(problem)}")
+            raise Skipped("Warning") from None
+
+    def _build(self, client: Client, action: BuildImage) -> None:
+        if action.only_if_missing and _is_present(client, action.reference):
+            raise Skipped("Pulled")
+        from wherry.cli.compose.building import build_service
+
+        build_service(self._session, self._parsed, client, self._made, action)
+
+
+def _is_present(client: Client, reference: str) -> bool:
+    try:
+        client.images.inspect(reference)
+    except ApiError:
+        return False
+    return True
