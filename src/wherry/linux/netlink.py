@@ -57,7 +57,7 @@ IFA_F_NODAD = 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
 
 RT_TABLE_MAIN = 254
-RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST = 3, 0, 1
+RTPROT_BOOT, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 3, 0, 253, 1
 IFF_UP = 1
 
 HEADER = struct.Struct("=IHHII")
@@ -451,6 +451,25 @@ def add_default_route(route: NetlinkSocket, gateway: Gateway) -> None:
 def delete_default_route(route: NetlinkSocket, gateway: Gateway) -> None:
     """`ip route delete default via GATEWAY`. Raises: KernelError (ESRCH)."""
     _default_route(route, RTM_DELROUTE, 0, gateway)
+
+
+def add_link_route(route: NetlinkSocket, index: int, *, version: int) -> None:
+    """`ip route add default dev LINK`, with no gateway. Raises: KernelError."""
+    _link_route(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, index, version)
+
+
+def delete_link_route(route: NetlinkSocket, index: int, *, version: int) -> None:
+    """`ip route delete default dev LINK`. Raises: KernelError (ESRCH)."""
+    _link_route(route, RTM_DELROUTE, 0, index, version)
+
+
+def _link_route(route: NetlinkSocket, kind: int, flags: int, index: int, version: int) -> None:
+    scope = RT_SCOPE_LINK if version == 4 else RT_SCOPE_UNIVERSE
+    payload = RTMSG.pack(
+        _FAMILIES[version], 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, 0
+    ) + number_attribute(RTA_OIF, index)
+    name = "RTM_NEWROUTE" if kind == RTM_NEWROUTE else "RTM_DELROUTE"
+    route.request(kind, flags, payload, name=name, operands=("default", index))
 
 
 def _default_route(route: NetlinkSocket, kind: int, flags: int, gateway: Gateway) -> None:

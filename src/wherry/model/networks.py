@@ -193,6 +193,13 @@ class EndpointStatus:
     """What others on the network may call it: its name, aliases and short id."""
     is_way_out: bool = False
     """Whether the container's default route leads through it."""
+    is_routed_by_link: bool = False
+    """Whether it needs no gateway to be that (ipvlan in mode l3)."""
+
+    @property
+    def may_lead_out(self) -> bool:
+        """Whether the container's default route can lead through it."""
+        return bool(self.gateway or self.ipv6_gateway or self.is_routed_by_link)
 
     @property
     def is_connected(self) -> bool:

@@ -25,8 +25,6 @@ from wherry.model.errors import ConnectionRefused, NotConnected
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network
 from wherry.networks import connections, host_bridge, published_ports
-from wherry.networks.bridge_network import BridgeNetwork
-from wherry.networks.bridges import Bridges
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.endpoint_choices import (
     check_may_connect,
@@ -39,6 +37,8 @@ from wherry.networks.endpoint_choices import (
 from wherry.networks.endpoint_options import sysctls_of
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.joins import Attached, Joins
+from wherry.networks.made_network import MadeNetwork
+from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.name_files import (
     HOSTNAME,
     HOSTS,
@@ -62,7 +62,7 @@ class Attachments:
         *,
         namespaces: str,
         table: NetworkTable,
-        bridges: Bridges,
+        networks: MadeNetworks,
         ports: HostPorts,
         names: ContainerNames,
         jobs: NamespaceJobs,
@@ -75,12 +75,12 @@ class Attachments:
         """
         self._changing = changing
         self._namespaces = namespaces
-        self._table, self._bridges, self._ports = table, bridges, ports
+        self._table, self._networks, self._ports = table, networks, ports
         self._names = names
         self._jobs, self._offload = jobs, offload
         self._attached: dict[ContainerId, Attached] = {}
         self._joins = Joins(
-            bridges=bridges, ports=ports, jobs=jobs, offload=offload, repair=self.repair
+            networks=networks, ports=ports, jobs=jobs, offload=offload, repair=self.repair
         )
         self._host_gateway = ""
 
@@ -137,7 +137,7 @@ class Attachments:
                 journal = await self._attach_to_nothing(request, path)
                 attached = Attached(path, [endpoint_without_address(network)])
             case _:
-                attached, journal = await self._attach_to_bridges(request, wishes, path)
+                attached, journal = await self._attach_to_networks(request, wishes, path)
         self._attached[request.container_id] = attached
         endpoints = tuple(attached.endpoints)
         return _sandbox(attached.namespace_path, endpoints, request.files_directory, journal)
@@ -160,16 +160,16 @@ class Attachments:
         is_own = attached is not None and attached.namespace_path
         check_may_connect(attached.endpoints if attached and is_own else None, network, request)
         assert attached is not None
-        made = self._bridges.of(network)
+        made = self._networks.of(network)
         async with UndoStack() as undo:
-            interface = interface_for(wish, attached.endpoints, made.settings.interface_prefix)
+            interface = interface_for(wish, attached.endpoints, made.segment.interface_prefix)
             endpoint = named(made.network, made.lease(wish, interface=interface), request, wish)
             undo.push(self._give_back, endpoint)
             wishes = {each.network: each for each in request.network.endpoints}
-            after = with_way_out([*attached.endpoints, endpoint], wishes | {"": wish})
+            after = with_way_out([*attached.endpoints, endpoint], wishes | {network.name: wish})
             container_netlink = await self._jobs.open_netlink(attached.namespace_path)
             try:
-                undo.push(self._joins.delete_link, endpoint)
+                undo.push(self._joins.delete_link, attached.namespace_path, after[-1])
                 await to_its_end(
                     self._joins.join(
                         attached.namespace_path,
@@ -222,7 +222,7 @@ class Attachments:
         await self._names.serve(
             request.container_id, attached.namespace_path, after, request.network
         )
-        await self._joins.delete_link(leaving)
+        await self._joins.delete_link(attached.namespace_path, leaving)
         await self._give_back(leaving)
         attached.endpoints = after
         await self._offload(
@@ -246,7 +246,7 @@ class Attachments:
         if not await self._offload(os.path.exists, path):
             path = ""
         for endpoint in endpoints:
-            made = self._bridges.find(endpoint.network_id)
+            made = self._networks.find(endpoint.network_id)
             if endpoint.is_connected and made is not None:
                 made.take(endpoint)
             if endpoint.published:
@@ -273,7 +273,7 @@ class Attachments:
         for owner in await self._ports.owners():
             if owner not in living:
                 await self._ports.release(ContainerId(owner))
-        if self._bridges:
+        if self._networks:
             addresses = [
                 address
                 for each in self._attached.values()
@@ -283,28 +283,28 @@ class Attachments:
             ]
             await self._offload(
                 connections.remove_stray_ports,
-                self._bridges.table,
+                self._networks.table,
                 addresses,
-                packet_filter=self._bridges.packet_filter,
+                packet_filter=self._networks.packet_filter,
             )
             await self._publish_missing()
 
     async def repair(self) -> None:
         """Bring back what somebody took out of the packet filter. Raises: StepFailed."""
         async with self._changing:
-            await self._bridges.bring_up()
+            await self._networks.bring_up()
         await self._publish_missing()
 
     # -- attaching ---------------------------------------------------------------------------
 
-    async def _attach_to_bridges(
+    async def _attach_to_networks(
         self, request: AttachRequest, wishes: Sequence[EndpointWish], path: str
     ) -> tuple[Attached, Journal]:
         async with UndoStack() as undo:
             leased: list[EndpointStatus] = []
             for wish in wishes:
-                made = self._bridges.of(self._table.find(wish.network))
-                interface = interface_for(wish, leased, made.settings.interface_prefix)
+                made = self._networks.of(self._table.find(wish.network))
+                interface = interface_for(wish, leased, made.segment.interface_prefix)
                 leased.append(
                     named(made.network, made.lease(wish, interface=interface), request, wish)
                 )
@@ -335,7 +335,9 @@ class Attachments:
         way_out = attached.way_out
         if way_out is None:
             return
-        settings = self._made(way_out).settings
+        settings = self._made(way_out).segment.publishing
+        if settings is None:
+            return
         wishes = published_ports.wishes_of(
             request.network,
             has_ipv6=host_bridge.has_ipv6(),
@@ -371,7 +373,7 @@ class Attachments:
         await self._joins.end(container_id, attached)
 
     async def _give_back(self, endpoint: EndpointStatus) -> None:
-        made = self._bridges.find(endpoint.network_id)
+        made = self._networks.find(endpoint.network_id)
         if made is not None:
             made.release(endpoint)
 
@@ -402,16 +404,16 @@ class Attachments:
         await self._offload(
             connections.publish_missing_ports,
             [
-                connections.publication(self._made(each).settings, each)
+                self._made(each).publication(each)
                 for each in ways_out
                 if each is not None and each.published
             ],
-            packet_filter=self._bridges.packet_filter,
+            packet_filter=self._networks.packet_filter,
         )
 
-    def _made(self, endpoint: EndpointStatus) -> BridgeNetwork:
-        """The bridge of an endpoint that was leased from it."""
-        made = self._bridges.find(endpoint.network_id)
+    def _made(self, endpoint: EndpointStatus) -> MadeNetwork:
+        """The network of an endpoint that was leased from it."""
+        made = self._networks.find(endpoint.network_id)
         assert made is not None, "a network with endpoints is not removed"
         return made
 

@@ -23,6 +23,8 @@ class Occupied:
 
     subnet: Subnet
     holder: str
+    is_route: bool = False
+    """Whether it is the host's, beyond a link: networks of that link have it too."""
 
 
 def check_name(name: str) -> None:
@@ -52,7 +54,8 @@ def defined(
     if not (request.has_ipv4 or request.has_ipv6):
         raise InvalidValue("IPv4 or IPv6 must be enabled")
     ranges = tuple(_checked(each, request) for each in request.ranges)
-    _refuse_overlaps(ranges, occupied)
+    stands_on_link = request.driver in ("macvlan", "ipvlan")
+    _refuse_overlaps(ranges, [each for each in occupied if not (stands_on_link and each.is_route)])
     if request.driver in ("bridge", "macvlan", "ipvlan", "overlay"):
         ranges += tuple(_chosen(request, ranges, occupied, pools))
         ranges = tuple(_with_gateway(each, request) for each in ranges)
@@ -163,7 +166,8 @@ def _chosen(
 
 def _with_gateway(given: AddressRange, request: NetworkRequest) -> AddressRange:
     """The first address that is free becomes the gateway where none was named."""
-    if given.gateway:
+    if given.gateway or request.driver in ("macvlan", "ipvlan"):
+        # On a network of others, a gateway is nothing to be guessed.
         return given
     if request.driver == "bridge" and is_isolated(request.options, given.version):
         return given

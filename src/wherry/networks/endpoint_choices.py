@@ -54,10 +54,10 @@ def with_way_out(
     """The endpoints, one of which has the default route: by priority, then by name."""
 
     def order(endpoint: EndpointStatus) -> tuple[int, str]:
-        wish = wishes.get(endpoint.network_name) or wishes.get("")
+        wish = wishes.get(endpoint.network_name)
         return -(wish.gateway_priority if wish else 0), endpoint.network_name
 
-    fit = [each for each in endpoints if each.gateway or each.ipv6_gateway]
+    fit = [each for each in endpoints if each.may_lead_out]
     chosen = min(fit, key=order, default=None)
     return [replace(each, is_way_out=each is chosen) for each in endpoints]
 

@@ -102,7 +102,9 @@ def occupied(besides: Iterable[str]) -> list[Occupied]:
         named = set(besides)
         ours = {each.index for each in netlink.links(route) if each.name in named}
         return [
-            Occupied(subnet=each.destination, holder=f"{_HOST} ({each.destination})")
+            Occupied(
+                subnet=each.destination, holder=f"{_HOST} ({each.destination})", is_route=True
+            )
             for version in (4, 6)
             for each in netlink.routes(route, version=version)
             if each.destination.prefixlen

@@ -1,4 +1,4 @@
-"""Namespaces joined to bridges: links, addresses, the way out and its ports; and the reverse."""
+"""Namespaces joined to networks: links, addresses, the way out and its ports; and the reverse."""
 
 import asyncio
 import contextlib
@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from wherry.kit.aio import OffloadPool
+from wherry.model.errors import StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus, Network
 from wherry.networks import connections, published_ports
-from wherry.networks.bridge_network import BridgeNetwork
-from wherry.networks.bridges import Bridges
-from wherry.networks.drivers import bridge as bridge_driver
+from wherry.networks.drivers import inside
 from wherry.networks.host_ports import HostPorts
+from wherry.networks.made_network import MadeNetwork
+from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, Operation, OperationFailed, Plan
@@ -46,14 +47,14 @@ class Joins:
     def __init__(
         self,
         *,
-        bridges: Bridges,
+        networks: MadeNetworks,
         ports: HostPorts,
         jobs: NamespaceJobs,
         offload: OffloadPool,
         repair: Callable[[], Awaitable[None]],
     ) -> None:
         """`repair` brings the packet filter's table back when somebody removed it."""
-        self._bridges, self._ports = bridges, ports
+        self._networks, self._ports = networks, ports
         self._jobs, self._offload, self._repair = jobs, offload, repair
         self._lingering: set[asyncio.Task[None]] = set()
 
@@ -84,7 +85,7 @@ class Joins:
                 path,
                 container_netlink,
                 attached.endpoints,
-                first=bridge_driver.loopback_up(path),
+                first=inside.loopback_up(path),
                 sysctls=sysctls,
             )
             way_out = attached.way_out
@@ -102,7 +103,7 @@ class Joins:
         try:
             done = await self._offload(
                 connections.connect,
-                (bridge_driver.loopback_up(path),),
+                (inside.loopback_up(path),),
                 namespace_path=path,
                 container_netlink=container_netlink,
             )
@@ -190,9 +191,12 @@ class Joins:
         """End the namespace; links go with it, in the background."""
         if not attached.namespace_path:
             return
+        for endpoint in attached.endpoints:
+            if endpoint.is_connected and self._made(endpoint).segment.outlives_namespace:
+                await self.delete_link(attached.namespace_path, endpoint)
         way_out = attached.way_out
         publication = (
-            connections.publication(self._made(way_out).settings, way_out)
+            self._made(way_out).publication(way_out)
             if way_out is not None and way_out.published
             else ()
         )
@@ -200,7 +204,7 @@ class Joins:
             connections.disconnect,
             attached.namespace_path,
             publication,
-            packet_filter=self._bridges.packet_filter,
+            packet_filter=self._networks.packet_filter,
         )
         for problem in problems:
             _log.warning("networks.detach_incomplete container=%s %s", container_id, problem)
@@ -213,10 +217,21 @@ class Joins:
         for problem in await self._offload(connections.disconnect, path):
             _log.warning("networks.detach_incomplete path=%s %s", path, problem)
 
-    async def delete_link(self, endpoint: EndpointStatus) -> None:
-        """Take a link away from a container that lives on."""
-        interface = connections.host_interface_name(endpoint.endpoint_id)
-        await self._offload(connections.delete_lingering, interface)
+    async def delete_link(self, path: str, endpoint: EndpointStatus) -> None:
+        """Take a link out of a namespace that lives on, perhaps because others share it."""
+        link, _addresses = self._made(endpoint).plans(endpoint, path, "")
+        try:
+            container_netlink = await self._jobs.open_netlink(path)
+        except (OSError, StartFailed):
+            return  # the namespace has gone, and the link with it
+        try:
+            problems = await self._offload(
+                connections.undo_inside, link, container_netlink=container_netlink
+            )
+        finally:
+            os.close(container_netlink)
+        for problem in problems:
+            _log.warning("networks.link_left path=%s %s", path, problem)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -233,8 +248,7 @@ class Joins:
             await self._offload(connections.delete_lingering, interface)
 
     def _way_out_plan(self, path: str, way_out: EndpointStatus) -> Plan:
-        made = self._made(way_out)
-        return (*made.way_out(path), *connections.publication(made.settings, way_out))
+        return self._made(way_out).way_out(way_out, path)
 
     async def _perform(self, path: str, container_netlink: int, plan: Plan) -> Journal:
         """Do a plan; once more when our table had been removed."""
@@ -245,7 +259,7 @@ class Joins:
                     plan,
                     namespace_path=path,
                     container_netlink=container_netlink,
-                    packet_filter=self._bridges.packet_filter,
+                    packet_filter=self._networks.packet_filter,
                 )
             except OperationFailed as failed:
                 if has_repaired or not connections.is_table_missing(failed):
@@ -254,9 +268,9 @@ class Joins:
                 await self._repair()
         raise AssertionError("the second attempt returns or raises")
 
-    def _made(self, endpoint: EndpointStatus) -> BridgeNetwork:
-        """The bridge of an endpoint that was leased from it."""
-        made = self._bridges.find(endpoint.network_id)
+    def _made(self, endpoint: EndpointStatus) -> MadeNetwork:
+        """The network of an endpoint that was leased from it."""
+        made = self._networks.find(endpoint.network_id)
         assert made is not None, "a network with endpoints is not removed"
         return made
 

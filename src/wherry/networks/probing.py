@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator
 from wherry.kit.aio import OffloadPool
 from wherry.linux import nft_listing, nft_trace
 from wherry.model.reaching import ProbeOutcome, ProbeSeen
-from wherry.networks.bridges import Bridges
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations.flow_marks import MarkFlow
 from wherry.operations.plan import Hands, Journal, OperationFailed, execute, undo
@@ -30,8 +29,9 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 class Probing:
     """Sends packets, one at a time."""
 
-    def __init__(self, *, bridges: Bridges, jobs: NamespaceJobs, offload: OffloadPool) -> None:
-        self._bridges, self._jobs, self._offload = bridges, jobs, offload
+    def __init__(self, *, table: str, jobs: NamespaceJobs, offload: OffloadPool) -> None:
+        """`table` is the engine's table of the packet filter."""
+        self._table, self._jobs, self._offload = table, jobs, offload
         self._one_at_a_time = asyncio.Lock()
 
     async def send(self, namespace_path: str, address: str, port: int, protocol: str) -> ProbeSeen:
@@ -62,7 +62,7 @@ class Probing:
         """What drops the packets of a flow; filled in when the block ends."""
         mark = MarkFlow(
             why="the kernel is to tell which rule decides about a packet of `wherry reach`",
-            table=f"{self._bridges.table}-trace",
+            table=f"{self._table}-trace",
             protocol=protocol,
             own_port=own_port,
             address=address,

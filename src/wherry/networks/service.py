@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Protocol
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import ConnectionRefused, HostLacks, InvalidValue, NetworkIsBuiltin
+from wherry.model.errors import ConnectionRefused, InvalidValue, NetworkIsBuiltin
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkRequest
 from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
 from wherry.networks.attachments import Attachments
 from wherry.networks.bridge_options import ENABLE, flag
-from wherry.networks.bridges import Bridges
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
 from wherry.networks.filter_guard import FilterGuard
 from wherry.networks.host_ports import HostPorts
+from wherry.networks.made_networks import MadeNetworks, is_made
 from wherry.networks.network_table import NetworkTable
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
@@ -67,12 +67,12 @@ class Networks:
             *(settings.pools or DEFAULT_POOLS),
             unique_local_pool(engine_id),
         )
-        self._bridges = Bridges(engine_id=engine_id, wanted=settings, offload=offload)
+        self._made = MadeNetworks(engine_id=engine_id, wanted=settings, offload=offload)
         self._changing = asyncio.Lock()
         self._attachments = Attachments(
             namespaces=self._namespaces,
             table=table,
-            bridges=self._bridges,
+            networks=self._made,
             ports=HostPorts(keeper, offload),
             names=ContainerNames(keeper, jobs, offload),
             jobs=jobs,
@@ -92,12 +92,12 @@ class Networks:
         os.makedirs(self._namespaces, mode=0o711, exist_ok=True)
         default = None
         if self._settings.bridge != NO_BRIDGE:
-            default = await self._bridges.find_default(self._pools)
+            default = await self._made.find_default(self._pools)
         builtin = default_networks(
             default, engine_id=self._engine_id, created_at_ns=self._clock.now_ns()
         )
         await self._offload(self._table.load, builtin)
-        await self._bridges.open(self._table.all())
+        await self._made.open(self._table.all())
         await self._attachments.open(
             host_gateway=str(default.gateways[0].ip) if default is not None else ""
         )
@@ -106,7 +106,7 @@ class Networks:
         """Let go; containers that live on keep their network."""
         await self._guard.stop()
         await self._attachments.close()
-        self._bridges.close()
+        self._made.close()
 
     async def remove_everything(self) -> None:
         """End netd and remove the bridges, the table and every namespace of this engine.
@@ -115,7 +115,7 @@ class Networks:
         """
         await self._guard.stop()
         await self._attachments.remove_everything()
-        await self._bridges.remove_everything()
+        await self._made.remove_everything()
         with contextlib.suppress(OSError):
             os.rmdir(self._namespaces)
 
@@ -124,7 +124,7 @@ class Networks:
         """What the kernel says of a packet's way; loaded when somebody asks."""
         from wherry.networks.sight import Sight
 
-        return Sight(bridges=self._bridges, jobs=self._jobs, offload=self._offload)
+        return Sight(networks=self._made, jobs=self._jobs, offload=self._offload)
 
     # -- networks ----------------------------------------------------------------------------
 
@@ -145,13 +145,13 @@ class Networks:
             _check_driver(completed)
             network = defined(
                 completed,
-                occupied=await self._bridges.occupied(self._table.all()),
+                occupied=await self._made.occupied(self._table.all()),
                 pools=self._pools,
                 created_at_ns=self._clock.now_ns(),
             )
-            if network.driver == "bridge" and not network.is_configuration:
-                undo.push(self._bridges.remove, network)
-                await self._bridges.add(network)
+            if is_made(network):
+                undo.push(self._made.remove, network)
+                await self._made.add(network)
             await self._offload(self._table.add, network)
             undo.keep()
         return network
@@ -162,7 +162,7 @@ class Networks:
             raise NetworkIsBuiltin(network.name, "remove")
         async with self._changing:
             await self._offload(self._table.remove, network.id)
-            await self._bridges.remove(network)
+            await self._made.remove(network)
 
     def _completed(self, request: NetworkRequest) -> NetworkRequest:
         """The request, completed by the template that it names (`--config-from`)."""
@@ -242,12 +242,12 @@ class Networks:
         """
         await self._attachments.sweep(living)
         if not self._guard.is_watching:
-            self._guard.start(self._bridges.table)
+            self._guard.start(self._made.table)
 
 
 def _check_driver(request: NetworkRequest) -> None:
     match request.driver:
-        case "bridge":
+        case "bridge" | "macvlan" | "ipvlan":
             return
         case "host" | "null":
             raise ConnectionRefused(f'only one instance of "{request.driver}" network is allowed')
@@ -256,8 +256,6 @@ def _check_driver(request: NetworkRequest) -> None:
                 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm '
                 'join" to connect this node to swarm and try again.'
             )
-        case "macvlan" | "ipvlan":
-            raise HostLacks(f"network driver {request.driver}", "its driver")
         case unknown:
             raise InvalidValue(
                 f"could not find plugin {unknown} in v1 plugin registry: plugin not found"

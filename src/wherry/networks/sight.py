@@ -12,11 +12,12 @@ from wherry.kit.aio import OffloadPool
 from wherry.linux import netlink, nft_listing
 from wherry.linux.socket_tables import listening_sockets
 from wherry.linux.syscall import KernelError
+from wherry.model.ids import NetworkId
 from wherry.model.networks import EndpointStatus, Network
 from wherry.model.reaching import LinkSeen, ListenerSeen, NameSeen, ProbeSeen, WaySeen
-from wherry.networks.bridge_network import BridgeNetwork
-from wherry.networks.bridges import Bridges
-from wherry.networks.connections import host_interface_name, publication
+from wherry.networks.connections import host_interface_name
+from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.name_probe import asked
 from wherry.networks.port_owner import program_of
 from wherry.networks.probing import Probing
@@ -30,9 +31,11 @@ _EVERY_PROTOCOL = 3
 class Sight:
     """Looks, and sends a packet if asked to."""
 
-    def __init__(self, *, bridges: Bridges, jobs: NamespaceJobs, offload: OffloadPool) -> None:
-        self._bridges, self._jobs, self._offload = bridges, jobs, offload
-        self._probing = Probing(bridges=bridges, jobs=jobs, offload=offload)
+    def __init__(
+        self, *, networks: MadeNetworks, jobs: NamespaceJobs, offload: OffloadPool
+    ) -> None:
+        self._networks, self._jobs, self._offload = networks, jobs, offload
+        self._probing = Probing(table=networks.table, jobs=jobs, offload=offload)
 
     async def way(self, namespace_path: str, address: str) -> WaySeen:
         """The route that the kernel takes from a namespace; an empty path: the host's."""
@@ -52,8 +55,8 @@ class Sight:
 
     async def link(self, endpoint: EndpointStatus) -> LinkSeen | None:
         """The host's end of an endpoint's veth pair; None where the network has no bridge."""
-        made = self._bridges.find(endpoint.network_id)
-        return await self._offload(_link, endpoint, made.settings.name) if made else None
+        bridge = self._bridge(endpoint.network_id)
+        return await self._offload(_link, endpoint, bridge.name) if bridge else None
 
     async def listeners(self, pid: int, protocol: str) -> tuple[ListenerSeen, ...]:
         """Which sockets take connections in the network namespace of a process."""
@@ -61,16 +64,14 @@ class Sight:
 
     async def barriers(self) -> tuple[str, ...]:
         """Chains of others in the forward hook that drop whatever they do not allow."""
-        return await self._offload(_barriers, self._bridges.table)
+        return await self._offload(_barriers, self._networks.table)
 
     async def publishes(self, endpoint: EndpointStatus) -> bool:
         """Whether the packet filter leads an endpoint's host ports to it now."""
-        made = self._bridges.find(endpoint.network_id)
+        made = self._networks.find(endpoint.network_id)
         if made is None:
             return False
-        findings = [
-            await self._offload(each.check, {}) for each in publication(made.settings, endpoint)
-        ]
+        findings = [await self._offload(each.check, {}) for each in made.publication(endpoint)]
         return all(each.verdict is Verdict.STILL_TRUE for each in findings)
 
     async def name(self, namespace_path: str, name: str) -> NameSeen:
@@ -94,16 +95,17 @@ class Sight:
 
     def may_meet(self, network: Network) -> bool:
         """Whether containers of a network may talk to each other."""
-        made = self._made(network)
-        return made is None or made.settings.may_meet
+        bridge = self._bridge(network.id)
+        return bridge is None or bridge.may_meet
 
     def is_open(self, network: Network) -> bool:
         """Whether other machines may reach every port of its containers."""
-        made = self._made(network)
-        return made is not None and 4 in made.settings.open
+        bridge = self._bridge(network.id)
+        return bridge is not None and 4 in bridge.open
 
-    def _made(self, network: Network) -> BridgeNetwork | None:
-        return self._bridges.find(network.id)
+    def _bridge(self, network_id: NetworkId) -> BridgeSettings | None:
+        made = self._networks.find(network_id)
+        return made.segment.publishing if made is not None else None
 
     async def _netlink(self, namespace_path: str) -> int:
         if namespace_path:

@@ -55,9 +55,9 @@ class PinNetworkNamespace(Operation):
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         # EINVAL: nothing is mounted there (any more).
-        with _tolerating(errno.ENOENT, errno.EINVAL):
+        with tolerating(errno.ENOENT, errno.EINVAL):
             mounts.umount2(self.path, mounts.MNT_DETACH)
-        with _tolerating(errno.ENOENT):
+        with tolerating(errno.ENOENT):
             os.unlink(self.path)
 
     def check(self, evidence: Evidence) -> Finding:
@@ -92,20 +92,20 @@ class CreateBridge(Operation):
     """Zero: the kernel's 1500."""
 
     def do(self, hands: Hands) -> Evidence:
-        with _route(hands) as route:
+        with route_of(hands) as route:
             netlink.create_bridge(
                 route, self.name, mac_address=self.mac_address, alias=self.alias, mtu=self.mtu
             )
             return {"ifindex": netlink.link_index(route, self.name)}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
-        with _route(hands) as route:
+        with route_of(hands) as route:
             found = netlink.find_link(route, self.name)
             if found is not None and found.alias == self.alias:
                 netlink.delete_link(route, self.name)
 
     def check(self, evidence: Evidence) -> Finding:
-        return _link_finding(self.name, evidence)
+        return link_finding(self.name, evidence)
 
     def describe(self) -> str:
         return f"create the bridge {self.name}"
@@ -135,7 +135,7 @@ class CreateVethPair(Operation):
     """Zero: the kernel's 1500."""
 
     def do(self, hands: Hands) -> Evidence:
-        with _route(hands) as route:
+        with route_of(hands) as route:
             bridge = netlink.link_index(route, self.bridge)
             netlink.create_veth(
                 route,
@@ -149,11 +149,11 @@ class CreateVethPair(Operation):
             return {"ifindex": netlink.link_index(route, self.name), "master": bridge}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
-        with _route(hands) as route, _tolerating(errno.ENODEV):
+        with route_of(hands) as route, tolerating(errno.ENODEV):
             netlink.delete_link(route, self.name)
 
     def check(self, evidence: Evidence) -> Finding:
-        return _link_finding(self.name, evidence)
+        return link_finding(self.name, evidence)
 
     def describe(self) -> str:
         return f"connect {self.peer_name} inside to {self.name} on {self.bridge}"
@@ -176,7 +176,7 @@ class AllowHairpin(Operation):
     interface: str
 
     def do(self, hands: Hands) -> Evidence:
-        with _route(hands) as route:
+        with route_of(hands) as route:
             netlink.set_hairpin(route, self.interface)
         return {}
 
@@ -197,7 +197,7 @@ class IsolatePort(Operation):
     interface: str
 
     def do(self, hands: Hands) -> Evidence:
-        with _route(hands) as route:
+        with route_of(hands) as route:
             netlink.set_isolated(route, self.interface)
         return {}
 
@@ -220,14 +220,14 @@ class BringUp(Operation):
     """Path of the container's namespace; empty: the host's."""
 
     def do(self, hands: Hands) -> Evidence:
-        with _route(hands, self.namespace) as route:
+        with route_of(hands, self.namespace) as route:
             netlink.set_up(route, self.interface)
         return {}
 
     def check(self, evidence: Evidence) -> Finding:
         if self.namespace:
             return inside.link_finding(evidence, self.namespace, self.interface)
-        with _route(Hands()) as route:
+        with route_of(Hands()) as route:
             found = netlink.find_link(route, self.interface)
         if found is None:
             return Finding(Verdict.GONE, f"no link {self.interface}")
@@ -239,7 +239,7 @@ class BringUp(Operation):
         return f"switch {self.interface} on{_where(self.namespace)}"
 
     def shell(self) -> str:
-        return f"{_enter(self.namespace)}ip link set {self.interface} up"
+        return f"{entering(self.namespace)}ip link set {self.interface} up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +255,7 @@ class AssignAddress(Operation):
     namespace: str = ""
 
     def do(self, hands: Hands) -> Evidence:
-        with _route(hands, self.namespace) as route:
+        with route_of(hands, self.namespace) as route:
             index = netlink.link_index(route, self.interface)
             netlink.add_address(route, index, ip_interface(self.address))
         return {"ifindex": index}
@@ -263,7 +263,7 @@ class AssignAddress(Operation):
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if self.namespace:
             return  # it goes with the namespace
-        with _route(hands) as route, _tolerating(errno.ENODEV, errno.EADDRNOTAVAIL):
+        with route_of(hands) as route, tolerating(errno.ENODEV, errno.EADDRNOTAVAIL):
             index = netlink.link_index(route, self.interface)
             netlink.delete_address(route, index, ip_interface(self.address))
 
@@ -271,7 +271,7 @@ class AssignAddress(Operation):
         if self.namespace:
             address = ip_interface(self.address).ip
             return inside.address_finding(evidence, self.namespace, address)
-        with _route(Hands()) as route:
+        with route_of(Hands()) as route:
             found = netlink.find_link(route, self.interface)
             if found is None:
                 return Finding(Verdict.GONE, f"no link {self.interface}")
@@ -284,7 +284,7 @@ class AssignAddress(Operation):
         return f"give {self.interface} the address {self.address}{_where(self.namespace)}"
 
     def shell(self) -> str:
-        return f"{_enter(self.namespace)}ip address add {self.address} dev {self.interface}"
+        return f"{entering(self.namespace)}ip address add {self.address} dev {self.interface}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,14 +298,14 @@ class AddDefaultRoute(Operation):
     namespace: str
 
     def do(self, hands: Hands) -> Evidence:
-        with _route(hands, self.namespace) as route:
+        with route_of(hands, self.namespace) as route:
             netlink.add_default_route(route, ip_address(self.gateway))
         return {}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if not hands.holds(CONTAINER_NETLINK):
             return  # it goes with the namespace
-        with _route(hands, self.namespace) as route, _tolerating(errno.ESRCH, errno.ENODEV):
+        with route_of(hands, self.namespace) as route, tolerating(errno.ESRCH, errno.ENODEV):
             netlink.delete_default_route(route, ip_address(self.gateway))
 
     def check(self, evidence: Evidence) -> Finding:
@@ -316,14 +316,14 @@ class AddDefaultRoute(Operation):
 
     def shell(self) -> str:
         family = "-6 " if ":" in self.gateway else ""
-        return f"{_enter(self.namespace)}ip {family}route add default via {self.gateway}"
+        return f"{entering(self.namespace)}ip {family}route add default via {self.gateway}"
 
 
 # -- shared ----------------------------------------------------------------------------------
 
 
 @contextmanager
-def _route(hands: Hands, namespace: str = "") -> Iterator[netlink.NetlinkSocket]:
+def route_of(hands: Hands, namespace: str = "") -> Iterator[netlink.NetlinkSocket]:
     """The socket of a namespace from the hands; for the host's, a passing one if need be."""
     name = CONTAINER_NETLINK if namespace else HOST_NETLINK
     if namespace or hands.holds(name):
@@ -337,7 +337,7 @@ def _route(hands: Hands, namespace: str = "") -> Iterator[netlink.NetlinkSocket]
 
 
 @contextmanager
-def _tolerating(*numbers: int) -> Iterator[None]:
+def tolerating(*numbers: int) -> Iterator[None]:
     """Pass over errors that mean that there is nothing left to do."""
     try:
         yield
@@ -346,8 +346,8 @@ def _tolerating(*numbers: int) -> Iterator[None]:
             raise
 
 
-def _link_finding(name: str, evidence: Evidence) -> Finding:
-    with _route(Hands()) as route:
+def link_finding(name: str, evidence: Evidence) -> Finding:
+    with route_of(Hands()) as route:
         found = netlink.find_link(route, name)
     if found is None:
         return Finding(Verdict.GONE, f"no link {name}")
@@ -361,5 +361,5 @@ def _where(namespace: str) -> str:
     return " inside" if namespace else ""
 
 
-def _enter(namespace: str) -> str:
+def entering(namespace: str) -> str:
     return f"nsenter --net={namespace} " if namespace else ""

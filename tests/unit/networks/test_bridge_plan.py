@@ -9,15 +9,13 @@ from support.golden import assert_golden_json
 from wherry.model.networks import AddressRange
 from wherry.networks.drivers.bridge import (
     BridgeSettings,
-    EndpointPlan,
-    address_plan,
     bridge_plan,
     is_valid_name,
     link_plan,
-    loopback_up,
     publish,
     way_out_plan,
 )
+from wherry.networks.drivers.inside import EndpointPlan, address_plan, loopback_up
 from wherry.networks.packet_table import USER_CHAIN, admission, elements, table_commands
 from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.packet_filter import REACHABLE
@@ -52,7 +50,7 @@ def whole_endpoint(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
     return (
         loopback_up(inside),
         *link_plan(settings, endpoint),
-        *address_plan(settings, endpoint),
+        *address_plan(endpoint),
         *way_out_plan(settings, inside),
         publish(settings.table, target="172.17.0.2", target6=target6, ports=ports),
     )

@@ -21,8 +21,9 @@ from ipaddress import (
 )
 
 from wherry.model.networks import AddressRange
+from wherry.networks.drivers import inside
+from wherry.networks.drivers.inside import EndpointPlan
 from wherry.operations.links import (
-    AddDefaultRoute,
     AllowHairpin,
     AssignAddress,
     BringUp,
@@ -34,9 +35,7 @@ from wherry.operations.packet_filter import PublishPorts
 from wherry.operations.plan import Operation, Plan
 from wherry.operations.sysctls import SetSysctl
 
-INTERFACE = "eth0"
-"""What a container's first interface is called inside."""
-
+_WHY_OUT = "the world beyond the subnet is reached through the bridge"
 _IPV6_LEAST_MTU = 1280
 """A link with less has no IPv6 at all, nor sysctls of it (RFC 8200, addrconf_notify)."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -134,18 +133,6 @@ class BridgeSettings:
         return any(each.is_ipv6 for each in self.ranges)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointPlan:
-    """What a container on the bridge gets."""
-
-    namespace_path: str
-    host_interface: str
-    interface: str = INTERFACE
-    addresses: tuple[IPv4Interface | IPv6Interface, ...]
-    mac_address: str
-    why: str = "--network bridge, the default"
-
-
 def is_valid_name(name: str) -> bool:
     """Whether a link may be called so (dev_valid_name in the kernel, and narrower)."""
     return _NAME.fullmatch(name) is not None and name not in (".", "..")
@@ -240,35 +227,9 @@ def link_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
     return tuple(plan)
 
 
-def address_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
-    """Give the link inside its addresses and switch it on."""
-    inside = endpoint.namespace_path
-    given: list[Operation] = [
-        AssignAddress(
-            why=f"an address of {each.network}",
-            interface=endpoint.interface,
-            address=str(each),
-            namespace=inside,
-        )
-        for each in endpoint.addresses
-    ]
-    on = BringUp(
-        why="the container's end carries traffic", interface=endpoint.interface, namespace=inside
-    )
-    return (*given, on)
-
-
 def way_out_plan(settings: BridgeSettings, namespace_path: str) -> Plan:
     """Default routes through the bridge, for the families that it has; none if it is internal."""
-    first = {each.version: each for each in reversed(settings.ways_out)}
-    return tuple(
-        AddDefaultRoute(
-            why="the world beyond the subnet is reached through the bridge",
-            gateway=str(first[version]),
-            namespace=namespace_path,
-        )
-        for version in sorted(first)
-    )
+    return inside.way_out_plan(settings.ways_out, namespace_path, why=_WHY_OUT)
 
 
 def publish(
@@ -276,13 +237,6 @@ def publish(
 ) -> PublishPorts:
     """Lead an endpoint's host ports to it."""
     return PublishPorts(why="--publish", table=table, target=target, target6=target6, ports=ports)
-
-
-def loopback_up(namespace_path: str) -> BringUp:
-    """A new network namespace has a loopback link that is down."""
-    return BringUp(
-        why="programs expect 127.0.0.1 to work", interface="lo", namespace=namespace_path
-    )
 
 
 def _mac_address(settings: BridgeSettings) -> str:

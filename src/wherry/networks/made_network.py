@@ -1,4 +1,4 @@
-"""One bridge network with its addresses: what an endpoint on it gets and gives back."""
+"""One network that is there, with its addresses: what an endpoint on it gets and gives back."""
 
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
@@ -9,19 +9,20 @@ from wherry.model.ids import EndpointId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network
 from wherry.networks import connections
 from wherry.networks.address_pools import Address, AddressPool, mac_address_for
-from wherry.networks.drivers import bridge
-from wherry.networks.drivers.bridge import BridgeSettings, EndpointPlan
+from wherry.networks.drivers import inside
+from wherry.networks.drivers.inside import EndpointPlan
 from wherry.networks.mac_addresses import parse_mac_address
+from wherry.networks.segments import Segment
 from wherry.operations.plan import Plan
 
 
-class BridgeNetwork:
-    """A network of the bridge driver. Its record never changes."""
+class MadeNetwork:
+    """A network, whose record never changes, and the segment that its containers are joined to."""
 
-    def __init__(self, network: Network, settings: BridgeSettings) -> None:
+    def __init__(self, network: Network, segment: Segment) -> None:
         self.network = network
-        self.settings = settings
-        self._pools = tuple(AddressPool(each) for each in settings.ranges)
+        self.segment = segment
+        self._pools = tuple(AddressPool(each) for each in network.ranges)
 
     def lease(self, wish: EndpointWish, *, interface: str) -> EndpointStatus:
         """Addresses for an endpoint, those that it wishes or the next free ones.
@@ -29,6 +30,10 @@ class BridgeNetwork:
         Raises: AddressPoolExhausted, AddressTaken, InvalidValue.
         """
         mac_address = parse_mac_address(wish.mac_address)
+        if mac_address and not self.segment.has_mac_addresses:
+            raise InvalidValue(
+                f"{self.network.driver} interfaces do not support custom mac address assignment"
+            )
         taken: list[tuple[AddressPool, Address]] = []
         try:
             for version, wanted in ((4, wish.ipv4_address), (6, wish.ipv6_address)):
@@ -44,8 +49,9 @@ class BridgeNetwork:
             endpoint_id=EndpointId(new_id()),
             network_id=self.network.id,
             network_name=self.network.name,
-            mac_address=mac_address or (mac_address_for(taken[0][1]) if taken else ""),
+            mac_address=mac_address or self._mac_address(taken),
             interface=interface,
+            is_routed_by_link=self.segment.routes_by_link,
         )
         if 4 in found:
             pool, address = found[4]
@@ -76,7 +82,7 @@ class BridgeNetwork:
             pool.release(address)
 
     def plans(self, endpoint: EndpointStatus, namespace_path: str, why: str) -> tuple[Plan, Plan]:
-        """What joins a namespace to the bridge, and what gives the link its addresses."""
+        """What joins a namespace to the segment, and what gives the link its addresses."""
         plan = EndpointPlan(
             namespace_path=namespace_path,
             host_interface=connections.host_interface_name(endpoint.endpoint_id),
@@ -85,11 +91,17 @@ class BridgeNetwork:
             mac_address=endpoint.mac_address,
             why=why,
         )
-        return bridge.link_plan(self.settings, plan), bridge.address_plan(self.settings, plan)
+        return self.segment.link_plan(plan), inside.address_plan(plan)
 
-    def way_out(self, namespace_path: str) -> Plan:
-        """Default routes through this network."""
-        return bridge.way_out_plan(self.settings, namespace_path)
+    def way_out(self, endpoint: EndpointStatus, namespace_path: str) -> Plan:
+        """Default routes through this network, and what leads to the endpoint's ports."""
+        routes = self.segment.way_out_plan(endpoint.interface, namespace_path)
+        return (*routes, *self.publication(endpoint))
+
+    def publication(self, endpoint: EndpointStatus) -> connections.Publication:
+        """What leads to the endpoint's published ports."""
+        publishing = self.segment.publishing
+        return connections.publication(publishing, endpoint) if publishing is not None else ()
 
     def _lease(self, version: int, wanted: str) -> tuple[AddressPool, Address] | None:
         pools = [each for each in self._pools if each.subnet.version == version]
@@ -116,7 +128,11 @@ class BridgeNetwork:
         ]
 
     def _gateway(self, pool: AddressPool) -> str:
-        return next((str(each) for each in self.settings.ways_out if each in pool.subnet), "")
+        return next((str(each) for each in self.segment.ways_out if each in pool.subnet), "")
+
+    def _mac_address(self, taken: list[tuple[AddressPool, Address]]) -> str:
+        has_one = self.segment.has_mac_addresses and taken
+        return mac_address_for(taken[0][1]) if has_one else ""
 
 
 def addresses_of(endpoint: EndpointStatus) -> tuple[IPv4Interface | IPv6Interface, ...]:

@@ -1,0 +1,76 @@
+"""The segment of a bridge network: a bridge of this host, and its place in the packet filter."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+
+from wherry.model.errors import ConnectionRefused
+from wherry.model.ids import NetworkId
+from wherry.networks import host_bridge
+from wherry.networks.drivers import bridge
+from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.drivers.inside import EndpointPlan
+from wherry.networks.segments import Segment
+from wherry.operations.plan import Plan
+
+
+class BridgeSegment:
+    """One bridge."""
+
+    has_mac_addresses = True
+    routes_by_link = False
+    outlives_namespace = False
+
+    def __init__(
+        self, network_id: NetworkId, settings: BridgeSettings, *, replaces_addresses: bool = False
+    ) -> None:
+        """With `replaces_addresses` a repair takes addresses away that the bridge had before."""
+        self.network_id = network_id
+        self.settings = settings
+        self._replaces_addresses = replaces_addresses
+
+    @property
+    def interface_prefix(self) -> str:
+        """As `container_iface_prefix` says."""
+        return self.settings.interface_prefix
+
+    @property
+    def ways_out(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """The bridge's own addresses, unless the operator named others."""
+        return self.settings.ways_out
+
+    @property
+    def publishing(self) -> BridgeSettings:
+        """Ports of the host lead over the bridge."""
+        return self.settings
+
+    def link_plan(self, endpoint: EndpointPlan) -> Plan:
+        """A veth pair, one end of which is a port of the bridge."""
+        return bridge.link_plan(self.settings, endpoint)
+
+    def way_out_plan(self, interface: str, namespace_path: str) -> Plan:
+        """Through the bridge's addresses."""
+        del interface
+        return bridge.way_out_plan(self.settings, namespace_path)
+
+    def check(self, others: Iterable[Segment]) -> None:
+        """No two networks have one bridge. Raises: ConnectionRefused."""
+        name = self.settings.name
+        for each in others:
+            if isinstance(each, BridgeSegment) and each.settings.name == name:
+                raise ConnectionRefused(
+                    f"networks have same bridge name: conflict with network {each.network_id} "
+                    f"({name})"
+                )
+
+    def make(self) -> None:
+        """The bridge, and its admission. Raises: StepFailed."""
+        host_bridge.make(self.settings)
+
+    def repair(self) -> None:
+        """The bridge; the packet filter is repaired as a whole. Raises: InvalidField, …"""
+        host_bridge.bring_up(self.settings, replaces_addresses=self._replaces_addresses)
+
+    def take_down(self, others: Iterable[Segment]) -> None:
+        """The bridge, if it is ours, and its admission. Raises: StepFailed."""
+        del others
+        host_bridge.take_down(self.settings)

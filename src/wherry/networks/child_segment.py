@@ -1,0 +1,88 @@
+"""The segment of a macvlan or ipvlan network: a link of the host that containers are ports of."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+
+from wherry.model.errors import ConnectionRefused
+from wherry.networks import host_parent
+from wherry.networks.drivers import child
+from wherry.networks.drivers.child import ChildSettings
+from wherry.networks.drivers.inside import EndpointPlan
+from wherry.networks.segments import Segment
+from wherry.operations.plan import Plan
+
+
+class ChildSegment:
+    """One parent link, as one network uses it."""
+
+    interface_prefix = "eth"
+    publishing = None
+    outlives_namespace = True
+
+    def __init__(self, name: str, settings: ChildSettings) -> None:
+        """`name` is the network's."""
+        self.name = name
+        self.settings = settings
+
+    @property
+    def has_mac_addresses(self) -> bool:
+        """An ipvlan port has its parent's."""
+        return self.settings.driver == "macvlan"
+
+    @property
+    def ways_out(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """Gateways on the host's own network, which the user named."""
+        return self.settings.ways_out
+
+    @property
+    def routes_by_link(self) -> bool:
+        """In the modes of ipvlan in which the parent routes."""
+        return self.settings.routes_by_link
+
+    def link_plan(self, endpoint: EndpointPlan) -> Plan:
+        """A port that is born inside."""
+        return child.link_plan(self.settings, endpoint)
+
+    def way_out_plan(self, interface: str, namespace_path: str) -> Plan:
+        """Through the gateways, or out of the link."""
+        return child.way_out_plan(self.settings, interface, namespace_path)
+
+    def check(self, others: Iterable[Segment]) -> None:
+        """The parent is there or can be made, and serves both drivers' networks on it.
+
+        Raises: ConnectionRefused, HostLacks, InvalidValue.
+        """
+        for each in others:
+            if isinstance(each, ChildSegment) and each.settings.parent == self.settings.parent:
+                self._check_beside(each)
+        host_parent.check(self.settings)
+
+    def _check_beside(self, other: "ChildSegment") -> None:
+        """What one link can't do for two networks (macvlan_port_create, ipvlan_port_create)."""
+        ours, theirs = self.settings, other.settings
+        is_alone = "passthru" in (ours.mode, theirs.mode)
+        differs = ours.driver != theirs.driver or (
+            ours.driver == "ipvlan" and (ours.mode, ours.flag) != (theirs.mode, theirs.flag)
+        )
+        if is_alone or differs:
+            raise ConnectionRefused(
+                f"network {other.name} is already using parent interface {ours.parent} in "
+                f"{theirs.driver} mode {theirs.mode}"
+            )
+
+    def make(self) -> None:
+        """The parent, where it is missing. Raises: StepFailed."""
+        host_parent.make(self.settings)
+
+    def repair(self) -> None:
+        """The parent, where it is missing: the host was started anew. Raises: StepFailed."""
+        host_parent.make(self.settings)
+
+    def take_down(self, others: Iterable[Segment]) -> None:
+        """The parent, if we made it and no other network stands on it. Raises: StepFailed."""
+        is_shared = any(
+            isinstance(each, ChildSegment) and each.settings.parent == self.settings.parent
+            for each in others
+        )
+        if not is_shared:
+            host_parent.take_down(self.settings)

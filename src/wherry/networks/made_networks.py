@@ -1,0 +1,180 @@
+"""Every network that is there on this host, and the packet filter that keeps them apart."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
+
+from wherry.kit.aio import OffloadPool
+from wherry.linux import nftables
+from wherry.model.errors import ConnectionRefused, StepFailed
+from wherry.model.ids import NetworkId
+from wherry.model.networks import Network
+from wherry.networks import default_bridge, host_bridge
+from wherry.networks.address_pools import Subnet
+from wherry.networks.bridge_options import settings_of
+from wherry.networks.bridge_segment import BridgeSegment
+from wherry.networks.definitions import Occupied
+from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.made_network import MadeNetwork
+from wherry.networks.segments import Segment
+from wherry.networks.settings import NetworkSettings
+from wherry.networks.uninterrupted import to_its_end
+
+_log = logging.getLogger(__name__)
+
+
+class MadeNetworks:
+    """The networks that are there; open it first."""
+
+    def __init__(self, *, engine_id: str, wanted: NetworkSettings, offload: OffloadPool) -> None:
+        self._offload, self._wanted = offload, wanted
+        self._alias = f"wherry {engine_id}"
+        self._made: dict[NetworkId, MadeNetwork] = {}
+        self._default: BridgeSettings | None = None
+        self.table = f"wherry-{engine_id[:8]}"
+        """This engine's table of the packet filter: named after its default bridge, if any."""
+        self.packet_filter = -1
+        """A netfilter socket that stays open (`wherry.linux.nftables` says why)."""
+
+    def __iter__(self) -> Iterator[MadeNetwork]:
+        return iter(tuple(self._made.values()))
+
+    def of(self, network: Network) -> MadeNetwork:
+        """A network that is there. Raises: ConnectionRefused for one that can't be."""
+        made = self._made.get(network.id)
+        if made is None:
+            raise ConnectionRefused(
+                f"network {network.name} is a {network.driver} network that no other goes with"
+            )
+        return made
+
+    def find(self, network_id: NetworkId) -> MadeNetwork | None:
+        """A network, if it can be and is still there."""
+        return self._made.get(network_id)
+
+    # -- lifecycle ---------------------------------------------------------------------------
+
+    async def find_default(self, pools: Sequence[tuple[Subnet, int]]) -> BridgeSettings:
+        """Decide where the default network is. Raises: InvalidField; AddressPoolExhausted."""
+        self._default = await self._offload(
+            default_bridge.find, self._wanted, alias=self._alias, pools=pools
+        )
+        self.table = self._default.table
+        return self._default
+
+    async def open(self, networks: Sequence[Network]) -> None:
+        """Bring up or repair these networks. Raises: InvalidField, StepFailed.
+
+        Where the operator named its subnet, the default bridge loses addresses of before.
+        """
+        if self.packet_filter < 0:
+            self.packet_filter = nftables.open_filter_socket()
+        self._made = {
+            network.id: MadeNetwork(network, self._segment(network))
+            for network in networks
+            if is_made(network)
+        }
+        await self.bring_up()
+
+    def close(self) -> None:
+        """Let go; the bridges stay."""
+        if self.packet_filter >= 0:
+            os.close(self.packet_filter)
+            self.packet_filter = -1
+
+    async def bring_up(self) -> None:
+        """Make what is missing; the packet filter first: what it does not know would be open.
+
+        A bridge that can't be is an error. Links of the host may be gone for good: networks on
+        them wait for their return. Raises: InvalidField, StepFailed.
+        """
+        await self._offload(
+            host_bridge.install_table,
+            self.table,
+            [each.segment.publishing for each in self if each.segment.publishing is not None],
+            allows_direct_routing=self._wanted.allows_direct_routing,
+        )
+        for each in self:
+            try:
+                await self._offload(each.segment.repair)
+            except StepFailed as failed:
+                if each.network.driver == "bridge":
+                    raise
+                _log.warning(
+                    "networks.not_there network=%s %s: %s",
+                    each.network.name, failed.step, failed.cause,
+                )  # fmt: skip
+
+    async def remove_everything(self) -> None:
+        """Take everything away that is ours, and the table. Raises: StepFailed."""
+        for each in self:
+            await self._offload(each.segment.take_down, ())
+        await self._offload(host_bridge.remove_table, self.table)
+
+    # -- one network -------------------------------------------------------------------------
+
+    async def add(self, network: Network) -> None:
+        """Bring a network into being; nothing is left when it fails.
+
+        Raises: InvalidValue, ConnectionRefused, HostLacks, StepFailed.
+        """
+        made = MadeNetwork(network, self._segment(network))
+        await self._offload(made.segment.check, self._segments())
+        await to_its_end(self._make(made))
+
+    async def remove(self, network: Network) -> None:
+        """Take a network away. Doing so twice is no error. Raises: StepFailed."""
+        made = self._made.pop(network.id, None)
+        if made is not None:
+            await self._offload(made.segment.take_down, self._segments())
+
+    async def occupied(self, networks: Sequence[Network]) -> list[Occupied]:
+        """Subnets that a new network can't have: of these networks, and of the host's routes."""
+        names = [
+            each.segment.publishing.name for each in self if each.segment.publishing is not None
+        ]
+        found = [
+            Occupied(subnet=ip_network(each.subnet), holder=f"{network.name} ({each.subnet})")
+            for network in networks
+            if not network.is_configuration
+            for each in network.ranges
+        ]
+        return found + await self._offload(host_bridge.occupied, names)
+
+    async def _make(self, made: MadeNetwork) -> None:
+        await self._offload(made.segment.make)
+        self._made[made.network.id] = made
+
+    def _segments(self) -> tuple[Segment, ...]:
+        return tuple(each.segment for each in self)
+
+    def _segment(self, network: Network) -> Segment:
+        """What joins a network's containers. Raises: InvalidValue."""
+        match network.driver:
+            case "bridge":
+                return self._bridge_segment(network)
+            case _:
+                # Seldom wanted: an engine that has no such network has no such driver in memory.
+                from wherry.networks.child_segment import ChildSegment
+                from wherry.networks.drivers import child
+
+                return ChildSegment(network.name, child.settings_of(network, alias=self._alias))
+
+    def _bridge_segment(self, network: Network) -> BridgeSegment:
+        if network.is_builtin and self._default is not None:
+            has_named_subnet = bool(self._wanted.bip or self._wanted.fixed_cidr)
+            return BridgeSegment(network.id, self._default, replaces_addresses=has_named_subnet)
+        settings = settings_of(
+            network,
+            table=self.table,
+            alias=self._alias,
+            forwards=self._wanted.forwards,
+            allows_direct_routing=self._wanted.allows_direct_routing,
+        )
+        return BridgeSegment(network.id, settings)
+
+
+def is_made(network: Network) -> bool:
+    """Whether a network is something on this host: `host`, `none` and templates are not."""
+    return network.driver not in ("host", "null") and not network.is_configuration

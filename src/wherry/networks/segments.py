@@ -1,0 +1,74 @@
+"""What the containers of one network are joined to: a bridge, a link of the host, a tunnel.
+
+Each driver has a segment of its own. A segment knows how an endpoint is joined to it (as plans),
+and how it itself comes to be on this host and goes; it knows nothing of which addresses are free.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Protocol
+
+from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.drivers.inside import EndpointPlan
+from wherry.operations.plan import Plan
+
+
+class Segment(Protocol):
+    """One network's segment. What makes, repairs and takes down blocks."""
+
+    @property
+    def interface_prefix(self) -> str:
+        """What interfaces inside begin with."""
+        ...
+
+    @property
+    def has_mac_addresses(self) -> bool:
+        """Whether each endpoint has a MAC address of its own."""
+        ...
+
+    @property
+    def ways_out(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """The gateways of containers' default routes; none where it leads nowhere."""
+        ...
+
+    @property
+    def routes_by_link(self) -> bool:
+        """Whether default routes need no gateway."""
+        ...
+
+    @property
+    def publishing(self) -> BridgeSettings | None:
+        """How ports are published; None: containers are reached without the host."""
+        ...
+
+    @property
+    def outlives_namespace(self) -> bool:
+        """Whether links have to be taken out of a namespace that ends, or is somebody else's."""
+        ...
+
+    def link_plan(self, endpoint: EndpointPlan) -> Plan:
+        """Join a namespace that exists; the link inside has no address yet."""
+        ...
+
+    def way_out_plan(self, interface: str, namespace_path: str) -> Plan:
+        """Default routes through this segment."""
+        ...
+
+    def check(self, others: "Iterable[Segment]") -> None:
+        """Refuse what can't stand beside others, or on this host.
+
+        Raises: ConnectionRefused, HostLacks, InvalidValue.
+        """
+        ...
+
+    def make(self) -> None:
+        """Bring it into being; nothing is left when it fails. Raises: StepFailed."""
+        ...
+
+    def repair(self) -> None:
+        """Make what is missing of it. Raises: InvalidField, StepFailed."""
+        ...
+
+    def take_down(self, others: "Iterable[Segment]") -> None:
+        """Take away what is ours and what no other stands on. Raises: StepFailed."""
+        ...
