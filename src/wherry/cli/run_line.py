@@ -190,6 +190,8 @@ def _mount(mount: Document) -> str:
     if text(volume, "Subpath"):
         fields.append(f"volume-subpath={text(volume, 'Subpath')}")
     fields += [f"volume-label={key}={value}" for key, value in mapping(volume, "Labels").items()]
+    if text(child(mount, "ImageOptions"), "Subpath"):
+        fields.append(f"image-subpath={text(child(mount, 'ImageOptions'), 'Subpath')}")
     if number(tmpfs, "SizeBytes"):
         fields.append(f"tmpfs-size={number(tmpfs, 'SizeBytes')}")
     if number(tmpfs, "Mode"):

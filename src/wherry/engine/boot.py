@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from wherry.engine.containers.exits import ExitWatcher, with_exit
 from wherry.engine.containers.health import HealthMonitor
+from wherry.engine.containers.image_mounts import snapshots_of
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.containers.remove import RemoveContainer
@@ -25,7 +26,6 @@ from wherry.kit.clock import Clock
 from wherry.kit.directories import remove_directory
 from wherry.model.containers import Container
 from wherry.model.errors import WherryError
-from wherry.model.ids import SnapshotKey
 from wherry.model.lifecycle import ContainerState
 from wherry.model.tasks import ExitRecord
 from wherry.networks import Networks
@@ -143,6 +143,7 @@ class Boot:
 
     def _sweep_files(self) -> None:
         known = {each.id for each in self._records.all()}
+        living = {key for each in self._records.all() for key in snapshots_of(each)}
         recorded, bundles = self._paths.containers_on_disk()
         for stranger in recorded - known:
             try:
@@ -151,5 +152,5 @@ class Boot:
                 _log.warning("boot.files_left container=%s problem=%s", stranger, error)
         for ended in bundles - self._live.ids():
             shutil.rmtree(self._paths.bundle(ended), ignore_errors=True)
-        self._snapshots.sweep({SnapshotKey(each) for each in known})
+        self._snapshots.sweep(living)
         self._images.sweep()

@@ -75,7 +75,21 @@ class TmpfsMount(msgspec.Struct, frozen=True, kw_only=True, tag="tmpfs"):
     from_mount_flag: bool = False
 
 
-MountSpec = BindMount | VolumeMount | TmpfsMount
+class ImageMount(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
+    """The files of another image in the container, read-only."""
+
+    reference: str
+    """As the user wrote it."""
+    target: str
+    subpath: str = ""
+    """The directory or file of the image that is shown, instead of all of it."""
+    snapshot: str = ""
+    """What keeps its layers as long as the container is there; creation makes it."""
+    layers: tuple[str, ...] = ()
+    """Directories on the host to be stacked, topmost first; creation fills them in."""
+
+
+MountSpec = BindMount | VolumeMount | TmpfsMount | ImageMount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

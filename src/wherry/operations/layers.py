@@ -1,52 +1,25 @@
 """Layers and writable snapshots: bulk work on file trees, one operation whatever its size.
 
-The trees are `snapshots`' own, so it brings the work itself; the value says what is done, takes
-it back, and looks afterwards whether it still holds. A value that was read back from a journal
-has no work in it: it can be described, checked and undone, never done again.
+The trees are `snapshots`' own, which brings the work.
 """
 
 import os
-from collections.abc import Callable
 from typing import ClassVar
 
-from wherry.kit.values import dataclass, field
+from wherry.kit.values import dataclass
 from wherry.linux.files import remove_tree
 from wherry.operations.plan import (
-    Argument,
-    Aspect,
     Call,
     Evidence,
     Finding,
     Hands,
-    Operation,
     Verdict,
 )
+from wherry.operations.tree_work import TreeWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _TreeWork(Operation):
-    """Work on a tree that the room which owns it performs."""
-
-    aspect: ClassVar[Aspect] = Aspect.IMAGE
-
-    work: Callable[[], Evidence] | None = field(default=None, compare=False, repr=False)
-
-    def do(self, hands: Hands) -> Evidence:
-        """Let the owner do its work; the evidence is its counts. Raises: what the work raises."""
-        if self.work is None:
-            raise TypeError(f"{self.kind} from a journal can't be done again")
-        return self.work()
-
-    def arguments(self) -> dict[str, Argument]:
-        """The operands; the work is no part of the value."""
-        # Not super(): a class made again with slots is another one than its methods know.
-        operands = Operation.arguments(self)
-        del operands["work"]
-        return operands
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrepareSnapshot(_TreeWork):
+class PrepareSnapshot(TreeWork):
     """Make the writable layer of a container: empty directories for overlayfs."""
 
     kind: ClassVar[str] = "prepare-snapshot"
@@ -85,7 +58,7 @@ class PrepareSnapshot(_TreeWork):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveSnapshot(_TreeWork):
+class RemoveSnapshot(TreeWork):
     """Remove the writable layer of a container. There is no way back."""
 
     kind: ClassVar[str] = "remove-snapshot"
@@ -106,7 +79,7 @@ class RemoveSnapshot(_TreeWork):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyLayer(_TreeWork):
+class ApplyLayer(TreeWork):
     """Unpack a layer's tar into a directory of its own."""
 
     kind: ClassVar[str] = "apply-layer"
@@ -133,7 +106,7 @@ class ApplyLayer(_TreeWork):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiffLayer(_TreeWork):
+class DiffLayer(TreeWork):
     """Write a tree as a layer's tar. It only reads."""
 
     kind: ClassVar[str] = "diff-layer"
@@ -150,7 +123,7 @@ class DiffLayer(_TreeWork):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveLayer(_TreeWork):
+class RemoveLayer(TreeWork):
     """Remove a committed layer that nothing stands on. There is no way back."""
 
     kind: ClassVar[str] = "remove-layer"

@@ -158,7 +158,7 @@ class CloneTree(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         if self.subpath:
-            tree = _clone_below(self.source, self.subpath, recursive=self.is_recursive)
+            tree = clone_below(self.source, self.subpath, recursive=self.is_recursive)
         else:
             tree = _clone(self.source, recursive=self.is_recursive)
         hands.hold(held_tree(self.destination), tree)
@@ -194,7 +194,7 @@ class BindMount(Operation):
         if was_held:
             tree = hands.give(held)
         elif self.subpath:
-            tree = _clone_below(self.source, self.subpath, recursive=self.is_recursive)
+            tree = clone_below(self.source, self.subpath, recursive=self.is_recursive)
         else:
             tree = _clone(self.source, recursive=self.is_recursive)
         with closing(tree):
@@ -254,6 +254,8 @@ class BindMount(Operation):
     def shell(self) -> str:
         bind = "--rbind" if self.is_recursive else "--bind"
         place = shlex.quote(f"rootfs{self.destination}")
+        if not self.source.startswith("/"):
+            return remount_line(place, self.attributes)  # what was stacked there before
         line = f"mount {bind} {shlex.quote(self._place())} {place}"
         if self.attributes:
             line += f" && {remount_line(place, self.attributes)}"
@@ -314,7 +316,8 @@ def _clone(source: str, *, recursive: bool) -> int:
     return kernel.open_tree(kernel.AT_FDCWD, source, flags)
 
 
-def _clone_below(source: str, subpath: str, *, recursive: bool) -> int:
+def clone_below(source: str, subpath: str, *, recursive: bool) -> int:
+    """A detached copy of a place below a directory, resolved inside of it. Raises: KernelError."""
     flags = kernel.OPEN_TREE_CLONE | (kernel.AT_RECURSIVE if recursive else 0)
     with (
         closing(os.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as top,

@@ -9,14 +9,12 @@ its name. So putting another tree in place never changes what a running containe
 
 import os
 import shlex
-from collections.abc import Callable
 from typing import ClassVar
 
 from wherry.kit.atomic_files import sync_directory
-from wherry.kit.values import dataclass, field
+from wherry.kit.values import dataclass
 from wherry.linux.files import rename_to_free
 from wherry.operations.plan import (
-    Argument,
     Aspect,
     Call,
     Evidence,
@@ -25,11 +23,12 @@ from wherry.operations.plan import (
     Operation,
     Verdict,
 )
+from wherry.operations.tree_work import TreeWork
 from wherry.operations.volumes import remove_volume_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyVolume(Operation):
+class CopyVolume(TreeWork):
     """Make a tree that is like another one; the room of volumes brings the work."""
 
     kind: ClassVar[str] = "copy-volume"
@@ -38,25 +37,16 @@ class CopyVolume(Operation):
     source: str
     """A directory, or `an archive`."""
     target: str
-    work: Callable[[], Evidence] | None = field(default=None, compare=False, repr=False)
 
     def do(self, hands: Hands) -> Evidence:
-        if self.work is None:
-            raise TypeError(f"{self.kind} from a journal can't be done again")
         try:
-            return self.work()
+            return TreeWork.do(self, hands)
         except BaseException:
             remove_volume_tree(self.target)
             raise
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         remove_volume_tree(self.target)
-
-    def arguments(self) -> dict[str, Argument]:
-        # Not super(): a class made again with slots is another one than its methods know.
-        operands = Operation.arguments(self)
-        del operands["work"]
-        return operands
 
     def describe(self) -> str:
         return f"copy {self.source} to {self.target}"

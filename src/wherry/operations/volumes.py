@@ -6,15 +6,13 @@ many containers have it, because two mounts of a tmpfs would be two file systems
 
 import os
 import shlex
-from collections.abc import Callable
 from typing import ClassVar
 
-from wherry.kit.values import dataclass, field
+from wherry.kit.values import dataclass
 from wherry.linux import btrfs, mountinfo
 from wherry.linux import mounts as kernel
 from wherry.linux.files import remove_tree
 from wherry.operations.plan import (
-    Argument,
     Aspect,
     Call,
     Evidence,
@@ -23,6 +21,7 @@ from wherry.operations.plan import (
     Operation,
     Verdict,
 )
+from wherry.operations.tree_work import TreeWork
 
 _FLAGS = {
     "ro": kernel.MS_RDONLY,
@@ -197,7 +196,7 @@ class UnmountVolume(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PopulateVolume(Operation):
+class PopulateVolume(TreeWork):
     """Copy what the image has at a volume's place into the volume, which is empty.
 
     The room that owns volumes brings the work; the evidence is its counts.
@@ -209,18 +208,6 @@ class PopulateVolume(Operation):
     directory: str
     source: str
     """A path as the container sees it."""
-    work: Callable[[], Evidence] | None = field(default=None, compare=False, repr=False)
-
-    def do(self, hands: Hands) -> Evidence:
-        if self.work is None:
-            raise TypeError(f"{self.kind} from a journal can't be done again")
-        return self.work()
-
-    def arguments(self) -> dict[str, Argument]:
-        # Not super(): a class made again with slots is another one than its methods know.
-        operands = Operation.arguments(self)
-        del operands["work"]
-        return operands
 
     def describe(self) -> str:
         return f"copy the image's {self.source} into volume {self.directory}"

@@ -8,6 +8,7 @@ from wherry.linux.cgroups import CgroupLayout
 from wherry.oci.runtime_spec import Mount
 from wherry.operations.files import MakeLink
 from wherry.operations.foreign_trees import CloneForeignTree
+from wherry.operations.layer_mounts import HoldLayers
 from wherry.operations.mounts import BindMount, CloneTree, MountFilesystem, RemountReadOnly
 from wherry.operations.plan import Operation
 from wherry.runtime.machine import Machine
@@ -30,7 +31,7 @@ def mounts_of(subject: Subject, machine: Machine) -> Iterator[Operation]:
         if mount.type == "cgroup":
             yield from _cgroup_mounts(subject, mount, machine.layout)
         else:
-            yield _mount(mount, subject.spec.linux.mount_label)
+            yield from mount_operations(mount, subject.spec.linux.mount_label)
     if subject.init_binary:
         yield BindMount(
             source=subject.init_binary,
@@ -66,11 +67,27 @@ def held_source(mount: Mount, why: str) -> Operation:
     )
 
 
-def _mount(mount: Mount, label: str) -> Operation:
+def mount_operations(mount: Mount, label: str = "") -> Iterator[Operation]:
+    """What makes one mount; `label` is for file systems that have none. Raises: PlanRefused."""
     words = mount_words(mount)
-    if not words.is_bind:
+    layers = dict(words.options).get("lowerdir") if mount.type == "overlay" else None
+    if layers and "upperdir" not in dict(words.options):
+        yield HoldLayers(
+            lower=tuple(layers.split(":")),
+            destination=mount.destination,
+            subpath=words.subpath,
+            why="--mount type=image",
+        )
+        yield BindMount(
+            source="layers",
+            destination=mount.destination,
+            attributes=words.attributes,
+            propagation="rprivate",
+            why="--mount type=image",
+        )
+    elif not words.is_bind:
         context = (("context", label),) if label and mount.type in _LABELLED else ()
-        return MountFilesystem(
+        yield MountFilesystem(
             filesystem=mount.type,
             destination=mount.destination,
             source=mount.source,
@@ -78,16 +95,17 @@ def _mount(mount: Mount, label: str) -> Operation:
             options=(*words.options, *context),
             why=_why_mounted(mount),
         )
-    return BindMount(
-        source=mount.source,
-        destination=mount.destination,
-        subpath=words.subpath,
-        is_recursive=words.is_recursive,
-        attributes=words.attributes,
-        recursive_attributes=words.recursive_attributes,
-        propagation=words.propagation,
-        why=_why_mounted(mount),
-    )
+    else:
+        yield BindMount(
+            source=mount.source,
+            destination=mount.destination,
+            subpath=words.subpath,
+            is_recursive=words.is_recursive,
+            attributes=words.attributes,
+            recursive_attributes=words.recursive_attributes,
+            propagation=words.propagation,
+            why=_why_mounted(mount),
+        )
 
 
 _REASONS = {

@@ -21,6 +21,7 @@ import os
 import re
 import signal
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 
 from wherry.kit.values import dataclass, replace
@@ -56,7 +57,8 @@ from wherry.runtime.accounts import AccountNotFound
 from wherry.runtime.container import CreateFailed, CreateRequest
 from wherry.runtime.joining import JoinRequest
 from wherry.runtime.machine import this_machine
-from wherry.runtime.mount_plan import INIT_IN_CONTAINER
+from wherry.runtime.mount_options import mount_words
+from wherry.runtime.mount_plan import INIT_IN_CONTAINER, mount_operations
 from wherry.shim.faces import Living
 from wherry.shim.protocol import CONFIG_NAME, ForeignRuntimeChoice
 
@@ -66,6 +68,7 @@ _OLDEST_VERSION = "1.0.2"
 _PROCESS_NAME = "process.json"
 _CONSOLE_TIMEOUT_S = 10
 _ROOT_NAME = "rootfs"
+_MOUNTS_NAME = "mounts"
 _PROGRAM_PROBLEM = re.compile(
     r'exec: "(?P<program>[^"]*)": (?P<reason>executable file not found in \$PATH'
     r"|stat [^:]*: no such file or directory|no such file or directory|permission denied"
@@ -135,7 +138,7 @@ class ForeignRuntime:
         try:
             set_child_subreaper()
             execute(_root_plan(request), hands, journal)
-            self._write_config(request, hands.get(ROOT))
+            self._write_config(request, hands.get(ROOT), journal)
             hands.release(ROOT)
             process = request.spec.process
             with _ConsoleSocket(request.bundle if process.terminal else "") as socket_:
@@ -232,9 +235,9 @@ class ForeignRuntime:
         """Raises: OSError."""
         signals.thaw(cgroups)
 
-    def _write_config(self, request: CreateRequest, root: int) -> None:
-        """The bundle's configuration as other runtimes read it: no name, and no time namespace,
-        which the runtimes of Debian 12 don't know."""
+    def _write_config(self, request: CreateRequest, root: int, journal: Journal) -> None:
+        """The bundle's configuration as other runtimes read it: no name, no time namespace,
+        which the runtimes of Debian 12 don't know, and no mount that only ours understands."""
         path = f"{self._bundle}/{CONFIG_NAME}"
         with open(path, "rb") as file:
             spec = runtime_json.decode(file.read())
@@ -261,7 +264,7 @@ class ForeignRuntime:
             oci_version=_OLDEST_VERSION,
             process=process,
             root=replace(spec.root, path=_ROOT_NAME),
-            mounts=(*spec.mounts, *mounts),
+            mounts=(*_understood(self._bundle, spec.mounts, journal), *mounts),
             linux=replace(spec.linux, namespaces=namespaces),
         )
         with open(path, "wb") as file:
@@ -294,6 +297,36 @@ def _root_plan(request: CreateRequest) -> tuple[Operation, ...]:
         SetPropagation(path="/", propagation="rslave", why="the same"),
         mount,
     )
+
+
+def _understood(bundle: str, mounts: tuple[Mount, ...], journal: Journal) -> Iterator[Mount]:
+    """The mounts in words that every runtime knows.
+
+    A part of a volume and the layers of an image are put together here, in the shim's own mount
+    namespace, and the runtime binds what is there.
+
+    Raises: OperationFailed.
+    """
+    for number, mount in enumerate(mounts):
+        words = mount_words(mount)
+        if not words.subpath and mount.type != "overlay":
+            yield mount
+            continue
+        directory = f"{bundle}/{_MOUNTS_NAME}"
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        hands = Hands({ROOT: os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)})
+        try:
+            place = f"/{number}"
+            execute(mount_operations(replace(mount, destination=place)), hands, journal)
+        finally:
+            hands.close()
+        is_read_only = "ro" in words.attributes or "ro" in words.recursive_attributes
+        yield Mount(
+            destination=mount.destination,
+            type="bind",
+            source=directory + place,
+            options=("rbind", "ro", "rprivate") if is_read_only else ("rbind", "rprivate"),
+        )
 
 
 def _identified(

@@ -13,12 +13,13 @@ from typing import assert_never
 from wherry.model.containers import (
     BindMount,
     ContainerSpec,
+    ImageMount,
     MountSpec,
     Security,
     TmpfsMount,
     VolumeMount,
 )
-from wherry.model.errors import HostLacks, InvalidValue
+from wherry.model.errors import FeatureMissing, HostLacks, InvalidValue
 from wherry.oci.runtime_spec import Mount
 from wherry.specgen import defaults
 from wherry.specgen.host import HostFacts
@@ -58,6 +59,8 @@ def container_mounts(
     chosen = [_default_mount(each, spec) for each in _kept_defaults(replaced, spec)]
     of_engine = {each.target for each in engine_files}
     is_mapped = is_remapped(spec, host.remapped)
+    if is_mapped and any(isinstance(each, ImageMount) for each in wanted):
+        raise FeatureMissing("mounts of type image in a user namespace")
     chosen += [
         _with_mapped_owners(mount)
         if is_mapped and (isinstance(each, VolumeMount) or each.target in of_engine - taken)
@@ -162,8 +165,28 @@ def _mount(wanted: MountSpec, host: HostFacts) -> Mount:
                 source="tmpfs",
                 options=tmpfs_options(wanted),
             )
+        case ImageMount():
+            return _image_mount(wanted)
         case _ as never:
             assert_never(never)
+
+
+def _image_mount(image: ImageMount) -> Mount:
+    """Its layers, stacked where the container is made; one directory needs no stack."""
+    subpath = (f"x-wherry.subpath={image.subpath}",) if image.subpath else ()
+    if len(image.layers) == 1:
+        return Mount(
+            destination=_clean(image.target),
+            type="bind",
+            source=image.layers[0],
+            options=("bind", "ro", "rprivate", *subpath),
+        )
+    return Mount(
+        destination=_clean(image.target),
+        type="overlay",
+        source="overlay",
+        options=("ro", f"lowerdir={':'.join(image.layers)}", *subpath),
+    )
 
 
 def _bind_options(bind: BindMount, host: HostFacts) -> tuple[str, ...]:

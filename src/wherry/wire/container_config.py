@@ -118,6 +118,12 @@ class TmpfsShape(Struct, forbid_unknown_fields=True, omit_defaults=True):
     Options: list[list[str]] | None = None
 
 
+class ImageShape(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Options of an image's files."""
+
+    Subpath: str = ""
+
+
 class Mount(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A mount as `--mount` asks for it."""
 
@@ -128,7 +134,7 @@ class Mount(Struct, forbid_unknown_fields=True, omit_defaults=True):
     Consistency: str = ""
     BindOptions: BindShape | None = None
     VolumeOptions: VolumeShape | None = None
-    ImageOptions: dict[str, Any] | None = None
+    ImageOptions: ImageShape | None = None
     TmpfsOptions: TmpfsShape | None = None
     ClusterOptions: dict[str, Any] | None = None
 

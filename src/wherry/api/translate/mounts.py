@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
-from wherry.model.containers import BindMount, MountSpec, TmpfsMount, VolumeMount
+from wherry.model.containers import BindMount, ImageMount, MountSpec, TmpfsMount, VolumeMount
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.wire import container_config as shapes
 from wherry.wire.containers import MountPoint
@@ -136,7 +136,7 @@ def _target_problem(target: str) -> str:
 
 def _from_object(mount: shapes.Mount) -> MountSpec:
     problem = _target_problem(mount.Target)
-    if problem and mount.Type in ("bind", "tmpfs", "volume"):
+    if problem and mount.Type in ("bind", "image", "tmpfs", "volume"):
         raise _bad_object(mount, problem)
     match mount.Type:
         case "bind":
@@ -145,7 +145,9 @@ def _from_object(mount: shapes.Mount) -> MountSpec:
             return _tmpfs(mount)
         case "volume":
             return _volume(mount)
-        case "image" | "cluster" | "npipe":
+        case "image":
+            return _image(mount)
+        case "cluster" | "npipe":
             raise FeatureMissing(f"mounts of type {mount.Type}")
         case _:
             raise _bad_object(mount, "mount type unknown")
@@ -206,8 +208,7 @@ def _volume(mount: shapes.Mount) -> VolumeMount:
         raise _bad_object(mount, "must not set ReadOnly mode when using anonymous volumes")
     if not mount.Source and options.Subpath:
         raise _bad_object(mount, "must not set Subpath when using anonymous volumes")
-    if options.Subpath.startswith("/") or ".." in options.Subpath.split("/"):
-        raise _bad_object(mount, "subpath must be a relative path within the volume")
+    _check_subpath(mount, options.Subpath, "volume")
     return VolumeMount(
         name=mount.Source,
         target=mount.Target,
@@ -239,6 +240,21 @@ def _tmpfs(mount: shapes.Mount) -> TmpfsMount:
         options=",".join([*words, "ro"] if mount.ReadOnly else words),
         from_mount_flag=True,
     )
+
+
+def _image(mount: shapes.Mount) -> ImageMount:
+    if mount.BindOptions is not None:
+        raise _bad_object(mount, "field BindOptions must not be specified")
+    if not mount.Source:
+        raise _bad_object(mount, "field Source must not be empty")
+    subpath = mount.ImageOptions.Subpath if mount.ImageOptions else ""
+    _check_subpath(mount, subpath, "image")
+    return ImageMount(reference=mount.Source, target=mount.Target, subpath=subpath)
+
+
+def _check_subpath(mount: shapes.Mount, subpath: str, whole: str) -> None:
+    if subpath.startswith("/") or ".." in subpath.split("/"):
+        raise _bad_object(mount, f"subpath must be a relative path within the {whole}")
 
 
 def _bad_object(mount: shapes.Mount, problem: str) -> InvalidValue:
@@ -287,6 +303,8 @@ def mount_objects(mounts: Iterable[MountSpec]) -> Iterator[shapes.Mount]:
             case TmpfsMount():
                 if mount.from_mount_flag:
                     yield _tmpfs_object(mount)
+            case ImageMount():
+                yield _image_object(mount)
             case _ as never:
                 assert_never(never)
 
@@ -343,6 +361,16 @@ def _tmpfs_object(mount: TmpfsMount) -> shapes.Mount:
     )
 
 
+def _image_object(mount: ImageMount) -> shapes.Mount:
+    options = shapes.ImageShape(Subpath=mount.subpath)
+    return shapes.Mount(
+        Type="image",
+        Source=mount.reference,
+        Target=mount.target,
+        ImageOptions=None if options == shapes.ImageShape() else options,
+    )
+
+
 def mount_points(mounts: Iterable[MountSpec]) -> list[MountPoint]:
     """The Mounts of inspection and lists; `--tmpfs` isn't among them, as in Docker."""
     return [point for mount in mounts for point in _mount_point(mount)]
@@ -380,6 +408,16 @@ def _mount_point(mount: MountSpec) -> Iterator[MountPoint]:
                     RW="ro" not in mount.options.split(","),
                     Propagation="",
                 )
+        case ImageMount():
+            yield MountPoint(
+                Type="image",
+                Name=mount.reference,
+                Source=mount.layers[0] if mount.layers else "",
+                Destination=mount.target,
+                Mode="",
+                RW=False,
+                Propagation=DEFAULT_PROPAGATION,
+            )
         case _ as never:
             assert_never(never)
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import dataclass, field, replace
 
+from wherry.engine.containers.image_mounts import check_images, mount_images
 from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
 from wherry.engine.containers.links import with_targets
 from wherry.engine.containers.volumes import ContainerVolumes, volume_names
@@ -129,6 +130,7 @@ class CreateContainer:
         container_id = ContainerId(new_id())
         merged = self._with_engine_defaults(with_image_defaults(spec, image.config), container_id)
         merged = self._volumes.planned(merged)
+        check_images(merged, self._images)
         if not merged.entrypoint and not merged.command:
             raise InvalidValue("no command specified")
         check_spec(merged, host=self._host)
@@ -146,10 +148,10 @@ class CreateContainer:
         )
         async with UndoStack() as undo:
             undo.push(self._offload, self._erase_files, container_id)
-            await self._offload(self._prepare_files, container, image)
+            container = await self._offload(self._prepare_files, container, image)
             if volume_names(merged.mounts):
                 rootfs = self._snapshots.rootfs(SnapshotKey(container_id))
-                given = await self._volumes.give(merged, rootfs, container_id, undo)
+                given = await self._volumes.give(container.spec, rootfs, container_id, undo)
                 container = replace(container, spec=given)
             await self._records.add(container)
             self._volumes.given(container.spec)
@@ -280,15 +282,21 @@ class CreateContainer:
                 continue  # It may be there before the start.
         return replace(network, endpoints=endpoints)
 
-    def _prepare_files(self, container: Container, image: Image) -> None:
+    def _prepare_files(self, container: Container, image: Image) -> Container:
+        """Its directory and snapshots; returns the container with what is mounted in it."""
         os.makedirs(self._paths.record_directory(container.id), mode=0o700)
         done = self._snapshots.prepare(
             SnapshotKey(container.id), image.chain_id, options=container.spec.storage_options
         )
         write_journal(self._paths.snapshot_journal(container.id), done)
+        spec = mount_images(container.spec, container.id, self._images, self._snapshots)
+        return replace(container, spec=spec)
 
     def _erase_files(self, container_id: ContainerId) -> None:
-        self._snapshots.remove(SnapshotKey(container_id))
+        made = self._snapshots.keys()
+        for key in made:
+            if key.startswith(container_id):
+                self._snapshots.remove(key)
         shutil.rmtree(self._paths.record_directory(container_id), ignore_errors=True)
 
 

@@ -6,7 +6,13 @@ from wherry.engine.filters import FilterReader, invalid_value
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.numbers import parse_int, parse_unsigned
-from wherry.model.containers import BindMount, Container, TmpfsMount, VolumeMount
+from wherry.model.containers import (
+    BindMount,
+    Container,
+    ImageMount,
+    TmpfsMount,
+    VolumeMount,
+)
 from wherry.model.errors import ImageNotFound, InvalidReference, InvalidValue
 from wherry.model.images import Image
 from wherry.model.lifecycle import ContainerState
@@ -184,7 +190,7 @@ def _mount_points(container: Container) -> set[str]:
                 points |= {mount.source, mount.target}
             case VolumeMount():
                 points |= {mount.name, mount.target}
-            case TmpfsMount():
+            case TmpfsMount() | ImageMount():
                 points.add(mount.target)
     return points
 

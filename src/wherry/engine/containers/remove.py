@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 
+from wherry.engine.containers.image_mounts import snapshots_of
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.links import split_reference
 from wherry.engine.containers.live import Waiters
@@ -20,7 +21,7 @@ from wherry.model.errors import (
     NothingToKill,
     RemovalInProgress,
 )
-from wherry.model.ids import ContainerId, SnapshotKey
+from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.tasks import ExitRecord
 from wherry.snapshots import Snapshots
@@ -134,7 +135,8 @@ class RemoveContainer:
 
     def _erase_files(self, container: Container) -> None:
         self._removed_logs.keep(container, self._paths.log(container.id))
-        self._snapshots.remove(SnapshotKey(container.id))
+        for key in snapshots_of(container):
+            self._snapshots.remove(key)
         try:
             remove_directory(self._paths.record_directory(container.id))
         except OSError as error:

@@ -17,12 +17,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from wherry.engine.containers.volumes import volume_names
+from wherry.engine.containers.volumes import mount_is_read_only, volume_names
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.random_ids import new_id
-from wherry.model.containers import BindMount, Container, TmpfsMount, VolumeMount
+from wherry.model.containers import BindMount, Container, ImageMount, TmpfsMount, VolumeMount
 from wherry.model.errors import FeatureMissing
 from wherry.model.ids import SnapshotKey
 from wherry.snapshots import Snapshots
@@ -131,7 +131,12 @@ class ContainerViews:
                         subpath=mount.subpath,
                         is_read_only=mount.is_read_only,
                     )
-                case TmpfsMount() if container.is_alive:
-                    yield ViewMount(source="tmpfs", destination=posixpath.normpath(mount.target))
+                case TmpfsMount() | ImageMount() if container.is_alive:
+                    # It is lent by the container: nobody else has it.
+                    yield ViewMount(
+                        source="its own",
+                        destination=posixpath.normpath(mount.target),
+                        is_read_only=mount_is_read_only(mount),
+                    )
                 case _:
                     pass

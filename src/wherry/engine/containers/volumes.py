@@ -22,6 +22,7 @@ from wherry.model.containers import (
     BindMount,
     Container,
     ContainerSpec,
+    ImageMount,
     MountSpec,
     TmpfsMount,
     VolumeMount,
@@ -190,7 +191,7 @@ class ContainerVolumes:
                     yield msgspec.structs.replace(
                         mount, is_read_only=is_read_only, written_as=None, is_inherited=True
                     )
-                case TmpfsMount():
+                case TmpfsMount() | ImageMount():
                     pass
 
     async def give(
@@ -359,6 +360,8 @@ def mount_is_read_only(mount: MountSpec) -> bool:
     match mount:
         case TmpfsMount():
             return "ro" in mount.options.split(",")
+        case ImageMount():
+            return True
         case _:
             return mount.is_read_only
 
@@ -370,7 +373,7 @@ def _came(mount: MountSpec) -> bool:
             return mount.is_inherited
         case VolumeMount():
             return mount.written_as is None and not mount.from_mount_flag
-        case TmpfsMount():
+        case TmpfsMount() | ImageMount():
             return False
 
 
