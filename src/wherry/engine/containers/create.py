@@ -130,7 +130,8 @@ class CreateContainer:
         container_id = ContainerId(new_id())
         merged = self._with_engine_defaults(with_image_defaults(spec, image.config), container_id)
         merged = self._volumes.planned(merged)
-        check_images(merged, self._images)
+        if merged.mounts:
+            check_images(merged, self._images)
         if not merged.entrypoint and not merged.command:
             raise InvalidValue("no command specified")
         check_spec(merged, host=self._host)
@@ -289,6 +290,8 @@ class CreateContainer:
             SnapshotKey(container.id), image.chain_id, options=container.spec.storage_options
         )
         write_journal(self._paths.snapshot_journal(container.id), done)
+        if not container.spec.mounts:
+            return container
         spec = mount_images(container.spec, container.id, self._images, self._snapshots)
         return replace(container, spec=spec)
 
