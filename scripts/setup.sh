@@ -52,6 +52,9 @@ find_python() {
     exit 1
 }
 
+# The tests drive buildx as well; those that do are skipped where the mirror has none.
+scripts/fetch-buildx.sh .tools/docker-plugins || echo "setup: no buildx for the tests" >&2
+
 stamp=.venv/.installed
 wanted=$(cksum pyproject.toml)
 if [ -x .venv/bin/python ] && [ "$(cat $stamp 2>/dev/null)" = "$wanted $PWD" ]; then

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wherry.api import Services, serve
+from wherry.api.services import CredentialSource
+from wherry.build import ClientOffers
 from wherry.kit.clock import FakeClock
 from wherry.kit.streams import STDOUT, frame
 from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CachePrune, CacheRecord
@@ -628,6 +630,10 @@ class FakeImages:
 class FakeBuilds:
     """A builder that makes nothing."""
 
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        """What clients told of their directories."""
+
     async def build(
         self,
         request: BuildRequest,
@@ -637,6 +643,16 @@ class FakeBuilds:
         """Takes the context and says that it is done."""
         async for _piece in context:
             pass
+        yield BuildDone(image_id="sha256:" + "e" * 64, names=request.names)
+
+    async def build_for_client(
+        self, request: BuildRequest, offers: ClientOffers, credentials: CredentialSource
+    ) -> AsyncIterator[BuildEvent]:
+        """Asks for the Dockerfile and says that it is done."""
+        paths = (request.dockerfile,)
+        async with offers.dockerfiles.sending(paths, ()) as sending:
+            async for files in sending.files():
+                self.sent += [each.path for each in files]
         yield BuildDone(image_id="sha256:" + "e" * 64, names=request.names)
 
     async def cache(self) -> Sequence[CacheRecord]:

@@ -12,14 +12,15 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from wherry.api import versions
 from wherry.api.errors import Refusal
-from wherry.api.hijack import Connection
+from wherry.api.hijack import Connection, RawConnection
 from wherry.api.services import Filters, Services
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import parse_moment
@@ -40,10 +41,34 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NEGATIVE = frozenset({"", "0", "no", "false", "none"})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOffer:
+    """What a client says of its session as it opens it."""
+
+    session_id: str
+    shared_key: str
+    """The same for all sessions that send the same directories; empty where nobody can tell."""
+    methods: frozenset[str]
+    """What it serves, by path, in lower case."""
+
+
+class BuildDoor(Protocol):
+    """BuildKit's own protocol, on connections that were taken over."""
+
+    async def serve(self, client: RawConnection) -> None:
+        """A connection on which the client calls us; returns when it leaves."""
+        ...
+
+    async def join(self, client: RawConnection, offer: SessionOffer) -> None:
+        """A connection on which we call the client; returns when it leaves."""
+        ...
+
+
 class Call:
     """One request."""
 
     __slots__ = (
+        "build_door",
         "clock",
         "endpoint",
         "parameter",
@@ -63,6 +88,7 @@ class Call:
         endpoint: str,
         parameter: str,
         server_header: str,
+        build_door: "Callable[[], BuildDoor]",
     ) -> None:
         self.request = request
         self.services = services
@@ -73,6 +99,8 @@ class Call:
         self.parameter = parameter
         """What stood in the path where the template has its parameter."""
         self.server_header = server_header
+        self.build_door = build_door
+        """BuildKit's door, made when it is wanted first."""
 
     # -- the query ---------------------------------------------------------------------------
 

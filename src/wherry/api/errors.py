@@ -376,6 +376,7 @@ RULES: Mapping[type[WherryError], Rule] = {
     ),
     kinds.ConnectionRefused: Rule(403, lambda e: e.sentence),
     kinds.PortInUse: Rule(409, _port_in_use),
+    kinds.ClientGone: Rule(499, lambda _: "the client of the build is gone"),
     kinds.DockerfileRefused: Rule(400, _dockerfile_refused),
     kinds.StepEndedBadly: Rule(
         400,

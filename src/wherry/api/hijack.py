@@ -42,7 +42,7 @@ HEAD_CHECKS = 40
 HEAD_CHECK_INTERVAL_S = 0.0005
 
 _MAY_TAKE_OVER = re.compile(
-    rb"POST /(?:v[0-9.]+/)?(?:containers/[^/ ]+/attach|exec/[^/ ]+/start)[? ]"
+    rb"POST /(?:v[0-9.]+/)?(?:containers/[^/ ]+/attach|exec/[^/ ]+/start|grpc|session)[? ]"
 )
 _METHOD = b"POST "
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
@@ -99,6 +99,21 @@ class RawConnection:
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
         transport.write(data)
+        await self._connection.drained()
+
+    def post(self, data: bytes) -> bool:
+        """Send bytes without waiting; whether the client keeps up.
+
+        When it doesn't, wait for `drained` before more is sent.
+        """
+        transport = self._connection.transport
+        if transport is None or transport.is_closing():
+            return True  # Whoever reads will hear of it.
+        transport.write(data)
+        return transport.get_write_buffer_size() < MOST_HELD
+
+    async def drained(self) -> None:
+        """Returns when what was sent is on its way. Raises: ConnectionError."""
         await self._connection.drained()
 
     async def lost(self) -> None:
@@ -352,6 +367,13 @@ class TakenOver(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing to end."""
+
+
+def upgrade_head(headers: CIMultiDict[str], protocol: str) -> bytes:
+    """The head that gives the connection to another protocol, as was asked."""
+    lines = ["HTTP/1.1 101 UPGRADED", "Connection: Upgrade", f"Upgrade: {protocol}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def answer_head(headers: CIMultiDict[str], *, content_type: str, upgrades: bool) -> bytes:

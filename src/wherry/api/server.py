@@ -4,12 +4,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from wherry.api import versions
-from wherry.api.call import Call, common_headers
+from wherry.api.call import BuildDoor, Call, common_headers
 from wherry.api.callers import caller_of
 from wherry.api.errors import Refusal, message_of, status_of
 from wherry.api.hijack import LARGEST_HEAD, Connection
@@ -26,6 +27,8 @@ from wherry.wire.versions import NEWEST, ApiVersion, looks_like_version
 
 if TYPE_CHECKING:
     import ssl
+
+    from wherry.api.buildkit.door import Door
 
 IDLE_TIMEOUT_S = 55.0
 """How long a connection may take for a request's head, the first or the next."""
@@ -53,6 +56,15 @@ class Api:
         self._router = Router(
             {key: (" ".join(documented(key)), handler) for key, handler in HANDLERS.items()}
         )
+
+    @cached_property
+    def _door(self) -> "Door":
+        from wherry.api.buildkit.door import Door  # gRPC is loaded for who builds
+
+        return Door(self._services, self._clock)
+
+    def _build_door(self) -> BuildDoor:
+        return self._door
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer."""
@@ -85,6 +97,7 @@ class Api:
             endpoint=endpoint,
             parameter=match.parameter,
             server_header=self._server_header,
+            build_door=self._build_door,
         )
         return await handler(call)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, S
 from dataclasses import dataclass
 from typing import Protocol
 
+from wherry.build import ClientOffers
 from wherry.model.builds import BuildEvent, BuildRequest, CachePrune, CacheRecord
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
@@ -71,6 +72,7 @@ __all__ = [
     "ContainerQuery",
     "Containers",
     "CreateOutcome",
+    "CredentialSource",
     "DuplexStream",
     "EngineInfo",
     "Events",
@@ -255,6 +257,14 @@ class Images(Protocol):
     def bootstrap(self, reference: str) -> AsyncIterator[Progress]: ...
 
 
+class CredentialSource(Protocol):
+    """Credentials for registries, asked for when they are needed."""
+
+    async def of(self, domain: str) -> Credentials:
+        """Those for a registry's domain (`docker.io` for Docker Hub)."""
+        ...
+
+
 class Builds(Protocol):
     """Images from Dockerfiles."""
 
@@ -263,6 +273,9 @@ class Builds(Protocol):
         request: BuildRequest,
         context: ByteSource,
         credentials: Mapping[str, Credentials],
+    ) -> AsyncIterator[BuildEvent]: ...
+    def build_for_client(
+        self, request: BuildRequest, offers: ClientOffers, credentials: CredentialSource
     ) -> AsyncIterator[BuildEvent]: ...
     async def cache(self) -> Sequence[CacheRecord]: ...
     async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:

@@ -8,11 +8,13 @@ from typing import Protocol
 
 from wherry.build import dockerfile as language
 from wherry.build.cache_table import BuildCache
+from wherry.build.client_contexts import ClientContext, ClientStorage
 from wherry.build.commands import Commands, StepContainers
 from wherry.build.contexts import Views, received
 from wherry.build.executing import StepExecutor
 from wherry.build.filling import Filling
 from wherry.build.mounts import MountGround, Mounts
+from wherry.build.offers import ClientDirectory, ClientOffers
 from wherry.build.planning import PROXIES, PlannedStep, Planner
 from wherry.build.ports import BuildPorts
 from wherry.build.solver import Solver, Vertex, needed
@@ -27,6 +29,7 @@ from wherry.model.builds import (
     BuildEvent,
     BuildRequest,
     BuildWarned,
+    DockerfileFound,
     DockerfileRead,
 )
 from wherry.model.errors import FeatureMissing
@@ -62,6 +65,8 @@ class BuildGround:
     mounts: MountGround
     staging: str
     """Where contexts are while a build is under way."""
+    kept_contexts: str
+    """Where copies of what clients have sent are."""
     architecture: str
 
 
@@ -86,6 +91,38 @@ class BuildService:
             async for event in self.build(request, BuildPorts(context=files), bases):
                 yield event
 
+    async def build_for_client(
+        self, request: BuildRequest, offers: ClientOffers, bases: BaseImages
+    ) -> AsyncIterator[BuildEvent]:
+        """Build with what a client offers meanwhile, files among it.
+
+        Raises (while iterating): Cancelled, when the client is gone; as `build`.
+        """
+        ground = self._ground
+        storage = ClientStorage(ground.staging, ground.kept_contexts, ground.offload)
+        async with UndoStack() as opened:
+
+            def context(directory: ClientDirectory) -> ClientContext:
+                return ClientContext(
+                    files=directory,
+                    dockerfiles=offers.dockerfiles,
+                    storage=storage,
+                    opened=opened,
+                )
+
+            ports = BuildPorts(
+                context=context(offers.context),
+                contexts={
+                    name: each if isinstance(each, str) else context(each)
+                    for name, each in offers.contexts.items()
+                },
+                secrets=offers.secrets,
+                agents=offers.agents,
+                sink=offers.sink,
+            )
+            async for event in self.build(request, ports, bases):
+                yield event
+
     async def build(
         self, request: BuildRequest, ports: BuildPorts, bases: BaseImages
     ) -> AsyncIterator[BuildEvent]:
@@ -98,6 +135,7 @@ class BuildService:
         self._check_platforms(request.platforms)
         async with UndoStack() as opened:
             text = await ports.context.dockerfile(request.dockerfile)
+            yield DockerfileFound(name=request.dockerfile, content=text.content)
             file = await self._ground.offload(language.parse, text.content)
             lease = self._ground.store.lease()
             images = BuildImages(self._ground.store, self._ground.snapshots, lease.__enter__())

@@ -6,7 +6,7 @@ The room `build` is imported when somebody builds for the first time.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
-from wherry.build import BuildPorts
+from wherry.build import ClientOffers
 from wherry.engine.build_cache import BuildCaches
 from wherry.engine.containers.create import CreateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
@@ -41,8 +41,8 @@ class ImageBuilder(Protocol):
     def build_tar(
         self, request: BuildRequest, context: AsyncIterator[bytes], bases: Bases
     ) -> AsyncIterator[BuildEvent]: ...
-    def build(
-        self, request: BuildRequest, ports: BuildPorts, bases: Bases
+    def build_for_client(
+        self, request: BuildRequest, offers: ClientOffers, bases: Bases
     ) -> AsyncIterator[BuildEvent]: ...
 
 
@@ -94,12 +94,15 @@ class Builds:
         bases = _Bases(self._store, self._registries, GivenCredentials(credentials))
         return self._published(self._made_builder().build_tar(request, context, bases))
 
-    def solve(
-        self, request: BuildRequest, ports: BuildPorts, credentials: CredentialSource
+    def build_for_client(
+        self, request: BuildRequest, offers: ClientOffers, credentials: CredentialSource
     ) -> AsyncIterator[BuildEvent]:
-        """Build from what a session offers. Raises (while iterating): see `BuildService.build`."""
+        """Build from what a client offers meanwhile.
+
+        Raises (while iterating): see `BuildService.build_for_client`.
+        """
         bases = _Bases(self._store, self._registries, credentials)
-        return self._published(self._made_builder().build(request, ports, bases))
+        return self._published(self._made_builder().build_for_client(request, offers, bases))
 
     def _made_builder(self) -> ImageBuilder:
         if self._builder is None:

@@ -79,8 +79,16 @@ class BuildRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DockerfileFound:
+    """The first event: the file is there, and perhaps wrong."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DockerfileRead:
-    """The first event: the file is there and understood."""
+    """The file is understood."""
 
     name: str
     arguments: tuple[str, ...]
@@ -158,7 +166,8 @@ class BuildDone:
 
 
 BuildEvent = (
-    DockerfileRead
+    DockerfileFound
+    | DockerfileRead
     | StepPlanned
     | StepStarted
     | StepSaid

@@ -663,6 +663,10 @@ class DockerfileRefused(InvalidRequest):
     problem: str
 
 
+class ClientGone(Cancelled):
+    """The client of a build left, and with it what the build needs."""
+
+
 @dataclass(eq=False)
 class StepEndedBadly(InvalidRequest):
     """The command of a RUN instruction ended with another code than zero."""

@@ -27,6 +27,20 @@ class CopyRules:
     """Everything belongs to the container's user, instead of whom the archive says."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFile:
+    """A file of a client's, as it tells of it; what is in it comes later, if it is wanted."""
+
+    path: str
+    """Below the top of what is sent, with `/` between its parts."""
+    mode: int
+    """As stat(2) has it: kind and permissions."""
+    size: int = 0
+    modified_ns: int = 0
+    link: str = ""
+    """Where a symbolic link leads; of a regular file, the other name that was sent before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One difference between a container's files and its image's."""

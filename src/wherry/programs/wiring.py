@@ -146,6 +146,7 @@ async def engine_on(
                 run_directory=f"{ground.settings.exec_root}/builds",
             ),
             staging=f"{ground.settings.data_root}/tmp",
+            kept_contexts=f"{ground.settings.data_root}/build/contexts",
             architecture=ground.host.architecture,
         )
         return BuildService(build_ground, StepContainers(containers.creating, containers.verbs))

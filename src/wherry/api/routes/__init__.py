@@ -10,6 +10,7 @@ from wherry.api.call import Handler
 from wherry.api.router import GREEDY
 from wherry.api.routes import (
     absences,
+    build_sessions,
     builds,
     container_files,
     container_streams,
@@ -45,6 +46,7 @@ _SERVED: Mapping[Endpoint, Handler] = {
     **prunes.ROUTES,
     **builds.ROUTES,
     **sights.ROUTES,
+    **build_sessions.ROUTES,
     **stats.ROUTES,
     **updates.ROUTES,
     **volumes.ROUTES,

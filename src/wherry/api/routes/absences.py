@@ -8,8 +8,6 @@ from wherry.api.call import Call, Handler
 from wherry.model.errors import FeatureMissing
 
 _FEATURES: Mapping[tuple[str, str], str] = {
-    ("POST", "/session"): "build sessions",
-    ("POST", "/grpc"): "build sessions",
     ("GET", "/plugins/privileges"): "managed plugins",
     ("POST", "/plugins/pull"): "managed plugins",
     ("POST", "/plugins/create"): "managed plugins",

@@ -14,7 +14,7 @@ _PATIENCE_S = 30.0
 """How long a client of a stream may read nothing."""
 
 _PING_HEADERS = {
-    "Builder-Version": "1",
+    "Builder-Version": "2",
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Pragma": "no-cache",
     "Swarm": "inactive",

@@ -1,0 +1,140 @@
+"""moby.buildkit.v1.Control: solving, hearing of it, and what the builder keeps."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from grpclib.const import Handler
+
+from wherry.api.buildkit.calls import Metadata, answered, streamed
+from wherry.api.buildkit.failures import failure
+from wherry.api.buildkit.jobs import Job, Jobs
+from wherry.api.buildkit.sessions import Session, Sessions
+from wherry.api.services import Builds, System
+from wherry.model.builds import CacheRecord
+from wherry.model.errors import ClientGone, FeatureMissing
+from wherry.wire.buildkit import control as wire
+from wherry.wire.protobuf import timestamp
+
+_SERVICE = "/moby.buildkit.v1.Control"
+
+
+class Control:
+    """The service."""
+
+    def __init__(self, *, jobs: Jobs, sessions: Sessions, builds: Builds, system: System) -> None:
+        self._jobs = jobs
+        self._sessions = sessions
+        self._builds = builds
+        self._system = system
+
+    def methods(self) -> Mapping[str, Handler]:
+        """By path."""
+        return {
+            f"{_SERVICE}/Solve": answered(self.solve, wire.SolveRequest, wire.SolveResponse),
+            f"{_SERVICE}/Status": streamed(self.status, wire.StatusRequest, wire.StatusResponse),
+            f"{_SERVICE}/ListWorkers": answered(
+                self.list_workers, wire.ListWorkersRequest, wire.ListWorkersResponse
+            ),
+            f"{_SERVICE}/Info": answered(self.info, wire.InfoRequest, wire.InfoResponse),
+            f"{_SERVICE}/DiskUsage": answered(
+                self.disk_usage, wire.DiskUsageRequest, wire.DiskUsageResponse
+            ),
+        }
+
+    # -- solving -----------------------------------------------------------------------------
+
+    async def solve(self, request: wire.SolveRequest, _: Metadata) -> wire.SolveResponse:
+        """Build, and answer when all is done."""
+        if request.Definition:
+            raise FeatureMissing("builds from an LLB definition (Solve of a graph)")
+        session = await self._sessions.get(request.Session) if request.Session else None
+        async with self._jobs.running(request, session) as job:
+            try:
+                await _until_lost(job, session)
+            except Exception as error:
+                raise failure(error, job.narrator) from error
+            return wire.SolveResponse(ExporterResponse=_exported(job))
+
+    async def status(
+        self, request: wire.StatusRequest, _: Metadata
+    ) -> AsyncIterator[wire.StatusResponse]:
+        """All that is told of a build."""
+        job = await self._jobs.get(request.Ref)
+        async for told in job.story.listen():
+            yield told
+
+    # -- the builder -------------------------------------------------------------------------
+
+    async def list_workers(
+        self, _request: wire.ListWorkersRequest, _: Metadata
+    ) -> wire.ListWorkersResponse:
+        """There is one: this engine."""
+        return wire.ListWorkersResponse(record=[await self.worker()])
+
+    async def worker(self) -> wire.WorkerRecord:
+        """This engine."""
+        info = await self._system.info()
+        return wire.WorkerRecord(
+            ID=info.id,
+            Labels={"org.mobyproject.buildkit.worker.executor": "wherry"},
+            platforms=[wire.Platform(OS="linux", Architecture=info.architecture)],
+            version=_version(info.version),
+        )
+
+    async def info(self, _request: wire.InfoRequest, _: Metadata) -> wire.InfoResponse:
+        """Which builder this is."""
+        return wire.InfoResponse(buildkitVersion=_version((await self._system.info()).version))
+
+    async def disk_usage(
+        self, _request: wire.DiskUsageRequest, _: Metadata
+    ) -> wire.DiskUsageResponse:
+        """What later builds may use again."""
+        records = [to_usage_record(each) for each in await self._builds.cache()]
+        return wire.DiskUsageResponse(record=records)
+
+
+async def _until_lost(job: Job, session: Session | None) -> None:
+    """The job's end, or its client's. Raises: ClientGone, what the build raises."""
+    ending: asyncio.Future[str] | asyncio.Future[None] = job.returned
+    if job.request.Frontend:
+        ending = asyncio.ensure_future(job.build(job.request.Frontend, job.request.FrontendAttrs))
+    losing = asyncio.ensure_future(session.lost() if session else asyncio.Event().wait())
+    try:
+        await asyncio.wait((ending, losing), return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done():
+            raise ClientGone()
+        await ending
+    finally:
+        losing.cancel()
+        if not ending.done():
+            ending.cancel()
+            await asyncio.wait([ending])
+
+
+def _exported(job: Job) -> dict[str, str]:
+    """What the exporters say."""
+    said: dict[str, str] = {}
+    for done in job.done.values():
+        if done.image_id:
+            said["containerimage.config.digest"] = done.image_id
+            said["containerimage.digest"] = done.image_id
+        if done.names:
+            said["image.name"] = ",".join(done.names)
+    return said
+
+
+def to_usage_record(record: CacheRecord) -> wire.UsageRecord:
+    """A result that a later build may use again."""
+    return wire.UsageRecord(
+        ID=record.key[:25],
+        Size=record.size_bytes,
+        CreatedAt=timestamp(record.created_at_ns),
+        LastUsedAt=timestamp(record.used_at_ns),
+        UsageCount=record.use_count,
+        Description=record.description,
+        RecordType="regular",
+    )
+
+
+def _version(version: str) -> wire.BuildkitVersion:
+    return wire.BuildkitVersion(package="wherry", version=f"v{version}")

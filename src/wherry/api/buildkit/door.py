@@ -1,0 +1,60 @@
+"""The door as a whole: one for an engine, made when somebody comes to it first."""
+
+from collections.abc import Mapping
+
+from grpclib.const import Handler
+
+from wherry.api.buildkit.calls import Metadata, answered
+from wherry.api.buildkit.control import Control
+from wherry.api.buildkit.gateway import Gateway
+from wherry.api.buildkit.jobs import Jobs
+from wherry.api.buildkit.links import serve_methods
+from wherry.api.buildkit.sessions import Session, Sessions
+from wherry.api.call import SessionOffer
+from wherry.api.hijack import RawConnection
+from wherry.api.services import Services
+from wherry.kit.clock import Clock
+from wherry.wire.buildkit.sessions import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    TracesRequest,
+    TracesResponse,
+)
+
+_HEALTH = "/grpc.health.v1.Health/Check"
+_TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_SERVING = 1
+
+
+class Door:
+    """Both kinds of connections, and what they share."""
+
+    def __init__(self, services: Services, clock: Clock) -> None:
+        self._sessions = Sessions()
+        jobs = Jobs(services.builds, clock)
+        control = Control(
+            jobs=jobs, sessions=self._sessions, builds=services.builds, system=services.system
+        )
+        gateway = Gateway(jobs=jobs, control=control)
+        self._methods: Mapping[str, Handler] = {
+            **control.methods(),
+            **gateway.methods(),
+            _HEALTH: answered(_health, HealthCheckRequest, HealthCheckResponse),
+            _TRACES: answered(_drop, TracesRequest, TracesResponse),
+        }
+
+    async def serve(self, client: RawConnection) -> None:
+        """A connection on which the client calls us."""
+        await serve_methods(client, self._methods)
+
+    async def join(self, client: RawConnection, offer: SessionOffer) -> None:
+        """A connection on which we call the client."""
+        await self._sessions.carry(Session(offer), client)
+
+
+async def _health(_request: HealthCheckRequest, _: Metadata) -> HealthCheckResponse:
+    return HealthCheckResponse(status=_SERVING)
+
+
+async def _drop(_request: TracesRequest, _: Metadata) -> TracesResponse:
+    return TracesResponse()

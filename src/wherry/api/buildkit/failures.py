@@ -1,0 +1,65 @@
+"""Failures as gRPC tells them: a status, Docker's text, and where in the Dockerfile."""
+
+import base64
+from collections.abc import Mapping
+
+import msgspec
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from wherry.api.buildkit.narration import Narrator, sentence
+from wherry.model import errors as kinds
+from wherry.wire.buildkit.errors import Any, RpcStatus
+
+_SOURCE = "github.com/moby/buildkit/errdefs.Source+json"
+
+_STATUSES: Mapping[type[Exception], Status] = {
+    kinds.NotSupported: Status.UNIMPLEMENTED,
+    kinds.Cancelled: Status.CANCELLED,
+    kinds.Unauthorized: Status.UNAUTHENTICATED,
+    kinds.Forbidden: Status.PERMISSION_DENIED,
+}
+"""All others are UNKNOWN, as BuildKit's are: clients put a known status before the text."""
+
+
+def failure(error: Exception, narrator: Narrator | None = None) -> GRPCError:
+    """Any failure, for a client."""
+    if isinstance(error, GRPCError):
+        return error
+    status = next(
+        (status for kind, status in _STATUSES.items() if isinstance(error, kind)), Status.UNKNOWN
+    )
+    return GRPCError(status, sentence(error), _place(error, narrator))
+
+
+def to_failure(status: RpcStatus) -> GRPCError:
+    """A failure that a client tells of."""
+    try:
+        known = Status(status.code)
+    except ValueError:
+        known = Status.UNKNOWN
+    return GRPCError(known, status.message, status.details)
+
+
+def to_rpc_status(error: GRPCError) -> RpcStatus:
+    """A failure as a value."""
+    return RpcStatus(code=error.status.value, message=error.message or "")
+
+
+def _place(error: Exception, narrator: Narrator | None) -> list[Any]:
+    """Where in the Dockerfile: clients show the lines around it."""
+    if narrator is None or not narrator.content:
+        return []
+    line = error.line if isinstance(error, kinds.DockerfileRefused) else 0
+    line = line or narrator.failed_line
+    if not line:
+        return []
+    source = {
+        "info": {
+            "filename": narrator.dockerfile,
+            "data": base64.b64encode(narrator.content).decode(),
+            "language": "Dockerfile",
+        },
+        "ranges": [{"start": {"line": line}, "end": {"line": line}}],
+    }
+    return [Any(type_url=_SOURCE, value=msgspec.json.encode(source))]

@@ -1,0 +1,129 @@
+"""moby.buildkit.v1.frontend.LLBBridge: a client that steers its build.
+
+Each call belongs to a job, which its metadata names. Results are known to the client by names
+that we give; what it returns ends the job.
+"""
+
+from collections.abc import Mapping
+
+from grpclib.const import Handler
+
+from wherry.api.buildkit.calls import Metadata, answered
+from wherry.api.buildkit.control import Control
+from wherry.api.buildkit.failures import failure, to_failure
+from wherry.api.buildkit.jobs import Job, Jobs
+from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.wire.buildkit import gateway as wire
+from wherry.wire.buildkit.control import VertexWarning
+
+_SERVICE = "/moby.buildkit.v1.frontend.LLBBridge"
+_JOB = "buildkit-controlapi-buildid"
+
+_FRONTEND_CAPS = (
+    "solve.base",
+    "solve.inlinereturn",
+    "returnerror",
+    "return",
+    "frontend.caps",
+    "gateway.evaluate.solve",
+    "gateway.solve.metadata",
+    "gateway.warnings",
+    "proto.refarray",
+    "readfile",
+    "readdir",
+    "statfile",
+    "resolveimage",
+    "resolveimage.resolvemode",
+)
+_BUILD_CAPS = ("source.image", "source.image.resolvemode", "source.local", "source.local.unique",
+    "source.local.followpaths", "source.local.includepatterns", "source.local.excludepatterns",
+    "exec.meta.base", "exec.meta.network", "exec.mount.bind", "exec.mount.cache",
+    "exec.mount.secret", "exec.mount.ssh", "exec.mount.tmpfs", "exec.meta.ulimit",
+    "exec.cgroup.parent", "file.base", "constraints", "platform", "meta.description",
+    "meta.ignorecache", "meta.exportcache")  # fmt: skip
+
+
+class Gateway:
+    """The service."""
+
+    def __init__(self, *, jobs: Jobs, control: Control) -> None:
+        self._jobs = jobs
+        self._control = control
+
+    def methods(self) -> Mapping[str, Handler]:
+        """By path."""
+        return {
+            f"{_SERVICE}/Ping": answered(self.ping, wire.PingRequest, wire.PongResponse),
+            f"{_SERVICE}/Solve": answered(self.solve, wire.SolveRequest, wire.SolveResponse),
+            f"{_SERVICE}/Return": answered(
+                self.take_result, wire.ReturnRequest, wire.ReturnResponse
+            ),
+            f"{_SERVICE}/Evaluate": answered(
+                self.evaluate, wire.EvaluateRequest, wire.EvaluateResponse
+            ),
+            f"{_SERVICE}/Inputs": answered(self.inputs, wire.InputsRequest, wire.InputsResponse),
+            f"{_SERVICE}/Warn": answered(self.warn, wire.WarnRequest, wire.WarnResponse),
+        }
+
+    async def ping(self, _request: wire.PingRequest, _: Metadata) -> wire.PongResponse:
+        """What we can do."""
+        return wire.PongResponse(
+            FrontendAPICaps=[wire.APICap(ID=each, Enabled=True) for each in _FRONTEND_CAPS],
+            LLBCaps=[wire.APICap(ID=each, Enabled=True) for each in _BUILD_CAPS],
+            Workers=[await self._control.worker()],
+        )
+
+    async def solve(self, request: wire.SolveRequest, metadata: Metadata) -> wire.SolveResponse:
+        """Build; the answer comes when all is built."""
+        job = await self._job(metadata)
+        if request.Definition or request.FrontendInputs:
+            raise FeatureMissing("builds from an LLB definition (Solve of a graph)")
+        if not request.Frontend:
+            return wire.SolveResponse(result=wire.Result())
+        try:
+            name = await job.build(request.Frontend, request.FrontendOpt)
+        except Exception as error:
+            raise failure(error, job.narrator) from error
+        return wire.SolveResponse(result=wire.Result(ref=wire.Ref(id=name)))
+
+    async def take_result(
+        self, request: wire.ReturnRequest, metadata: Metadata
+    ) -> wire.ReturnResponse:
+        """The end of the job."""
+        job = await self._job(metadata)
+        if job.returned.done():
+            raise InvalidValue("the build has returned already")
+        if request.error is not None and request.error.code:
+            job.returned.set_exception(to_failure(request.error))
+        else:
+            job.returned.set_result(None)
+        return wire.ReturnResponse()
+
+    async def evaluate(self, _request: wire.EvaluateRequest, _: Metadata) -> wire.EvaluateResponse:
+        """Nothing here is lazy: a result that has a name is there."""
+        return wire.EvaluateResponse()
+
+    async def inputs(self, _request: wire.InputsRequest, _: Metadata) -> wire.InputsResponse:
+        """There are none: they would be definitions."""
+        return wire.InputsResponse()
+
+    async def warn(self, request: wire.WarnRequest, metadata: Metadata) -> wire.WarnResponse:
+        """A warning of the client's own, told like ours."""
+        job = await self._job(metadata)
+        job.story.warn(
+            "",
+            VertexWarning(
+                vertex=request.digest,
+                level=request.level,
+                short=request.short,
+                detail=request.detail,
+                url=request.url,
+                info=request.info,
+                ranges=request.ranges,
+            ),
+        )
+        return wire.WarnResponse()
+
+    async def _job(self, metadata: Metadata) -> Job:
+        """The job that a call belongs to. Raises: InvalidValue."""
+        return await self._jobs.get(str(metadata.get(_JOB, "")))

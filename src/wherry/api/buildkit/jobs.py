@@ -1,0 +1,182 @@
+"""Builds that are under way, from a client's Solve to the answer, and those that were.
+
+A client either names a frontend in its request, or steers: then the request waits while the
+client solves through the gateway, and ends with what the client returns.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from wherry.api.buildkit.narration import Narrator
+from wherry.api.buildkit.requests import Options, to_build_request
+from wherry.api.buildkit.session_offers import (
+    SessionAgents,
+    SessionCredentials,
+    SessionDirectory,
+    SessionSecrets,
+)
+from wherry.api.buildkit.sessions import Session
+from wherry.api.buildkit.stories import Story
+from wherry.api.services import Builds
+from wherry.build import ClientDirectory, ClientOffers, NoSink
+from wherry.kit.aio import own_task
+from wherry.kit.clock import Clock
+from wherry.model.builds import BuildDone
+from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.wire.buildkit.control import SolveRequest
+
+_FRONTEND = "dockerfile.v0"
+_GATEWAY = "gateway.v0"
+_PATIENCE_S = 6.0
+"""How long a listener waits for a build: both calls come at the same time."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One build of a client's."""
+
+    request: SolveRequest
+    session: Session | None
+    story: Story
+    builds: Builds
+    narrator: Narrator = field(init=False)
+    returned: "asyncio.Future[None]" = field(init=False)
+    """The end of a build that its client steers."""
+    done: dict[str, BuildDone] = field(default_factory=dict)
+    """What was built, by the names that the client was given for it."""
+    _tasks: set["asyncio.Task[BuildDone]"] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.narrator = Narrator(self.story)
+        self.returned = asyncio.get_running_loop().create_future()
+
+    async def build(self, frontend: str, options: Options) -> str:
+        """Build a Dockerfile; the name under which the result is known.
+
+        Raises: what a build raises.
+        """
+        _check_frontend(frontend, options)
+        building = own_task(self._build(options))
+        self._tasks.add(building)
+        try:
+            done = await building
+        finally:
+            building.cancel()
+            self._tasks.discard(building)
+        name = f"{self.request.Ref}-{len(self.done)}"
+        self.done[name] = done
+        return name
+
+    async def end(self) -> None:
+        """Break off what is still under way."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _build(self, options: Options) -> BuildDone:
+        session = self.session
+        if session is None:
+            raise InvalidValue("a build of a Dockerfile needs a session")
+        request = to_build_request(self.request, options)
+        last: BuildDone | None = None
+        async for event in self.builds.build_for_client(
+            request, self._offers(session, options), SessionCredentials(session)
+        ):
+            self.narrator.tell(event)
+            if isinstance(event, BuildDone):
+                last = event
+        assert last is not None, "a build that succeeds says what it made"
+        return last
+
+    def _offers(self, session: Session, options: Options) -> ClientOffers:
+        def directory(name: str, title: str, noun: str = "context") -> SessionDirectory:
+            return SessionDirectory(
+                session=session, name=name, story=self.story, title=title, noun=noun
+            )
+
+        if options.get("context"):
+            raise FeatureMissing(f"a context that is no directory ({options['context']})")
+        file = options.get("filename") or "Dockerfile"
+        contexts: dict[str, ClientDirectory | str] = {}
+        for name, kind, value in _named_contexts(options):
+            if kind == "local":
+                contexts[name] = directory(value, f"[context {name}] load from client")
+            elif kind == "docker-image":
+                contexts[name] = value
+            else:
+                raise FeatureMissing(f"the named context {name} of {kind}:")
+        return ClientOffers(
+            context=directory(
+                options.get("contextkey", "context"), "[internal] load build context"
+            ),
+            dockerfiles=directory(
+                options.get("dockerfilekey", "dockerfile"),
+                f"[internal] load build definition from {file}",
+                "dockerfile",
+            ),
+            contexts=contexts,
+            secrets=SessionSecrets(session),
+            agents=SessionAgents(session),
+            sink=NoSink(),
+        )
+
+
+class Jobs:
+    """All builds that are under way."""
+
+    def __init__(self, builds: Builds, clock: Clock) -> None:
+        self._builds = builds
+        self._clock = clock
+        self._running: dict[str, Job] = {}
+        self._came = asyncio.Condition()
+
+    @asynccontextmanager
+    async def running(self, request: SolveRequest, session: Session | None) -> AsyncIterator[Job]:
+        """A job, as long as the block runs; it ends early when its client is gone.
+
+        Raises: InvalidValue for a name that is taken.
+        """
+        if request.Ref in self._running:
+            raise InvalidValue(f"job ID {request.Ref} exists")
+        job = Job(request, session, Story(request.Ref, self._clock), self._builds)
+        async with self._came:
+            self._running[request.Ref] = job
+            self._came.notify_all()
+        try:
+            yield job
+        finally:
+            await job.end()
+            del self._running[request.Ref]
+            job.story.end()
+
+    async def get(self, ref: str) -> Job:
+        """A job by its name; it may come a moment later. Raises: InvalidValue."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S), self._came:
+                await self._came.wait_for(lambda: ref in self._running)
+                return self._running[ref]
+        except TimeoutError:
+            raise InvalidValue(f"no such job {ref}") from None
+
+
+def _check_frontend(frontend: str, options: Options) -> None:
+    """Raises: FeatureMissing for a frontend that is not the one for Dockerfiles."""
+    source = options.get("source", "")
+    is_ours = frontend == _FRONTEND or (
+        # A Dockerfile's `syntax` names an image that reads the language that we read ourselves.
+        frontend == _GATEWAY and source.removeprefix("docker.io/").startswith("docker/dockerfile")
+    )
+    if not is_ours:
+        raise FeatureMissing(f"the frontend {source or frontend}")
+
+
+def _named_contexts(options: Options) -> Iterator[tuple[str, str, str]]:
+    """`context:NAME=KIND:VALUE`, by name, kind and value."""
+    for option, text in options.items():
+        if option.startswith("context:"):
+            kind, _colon, value = text.partition(":")
+            name = option.removeprefix("context:").partition("::")[0]
+            yield name.lower(), kind, value.removeprefix("//")

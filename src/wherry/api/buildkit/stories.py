@@ -1,0 +1,167 @@
+"""What is told of a build, from its beginning, to whoever listens.
+
+A vertex is told when it is planned, when it starts and when it ends, each time as a whole; what
+its command writes goes out as it comes. A listener may come before the build or after its end.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from wherry.kit.clock import Clock
+from wherry.wire.buildkit.control import (
+    StatusResponse,
+    Vertex,
+    VertexLog,
+    VertexStatus,
+    VertexWarning,
+)
+from wherry.wire.protobuf import Timestamp, timestamp
+
+MOST_OUTPUT = 2 << 20
+"""Bytes of one step's output that are told; BuildKit's limit as well."""
+STDOUT, STDERR = 1, 2
+_CLIPPED = f"[output clipped, log limit {MOST_OUTPUT >> 20}MiB reached]\n".encode()
+
+
+@dataclass(slots=True)
+class Chapter:
+    """One vertex of a story."""
+
+    vertex: Vertex
+    output_bytes: int = 0
+    parts: dict[str, Timestamp] = field(default_factory=dict)
+    """When each part that is counted began."""
+
+
+class Story:
+    """The story of one build."""
+
+    def __init__(self, ref: str, clock: Clock) -> None:
+        self._ref = ref
+        self._clock = clock
+        self._chapters: dict[str, Chapter] = {}
+        self._told: list[StatusResponse] = []
+        self._has_ended = False
+        self._news = asyncio.Event()
+
+    async def listen(self) -> AsyncIterator[StatusResponse]:
+        """All that was told, and what will be, until the end."""
+        heard = 0
+        while True:
+            news = self._news
+            while heard < len(self._told):
+                yield self._told[heard]
+                heard += 1
+            if self._has_ended:
+                return
+            await news.wait()
+
+    def end(self) -> None:
+        """There is no more to tell; what was left open is told as broken off."""
+        for key, chapter in self._chapters.items():
+            if chapter.vertex.started is not None and chapter.vertex.completed is None:
+                self.finish(key, error="context canceled")
+        self._has_ended = True
+        self._wake()
+
+    # -- vertices ----------------------------------------------------------------------------
+
+    def plan(self, key: str, name: str, needs: Sequence[str] = ()) -> None:
+        """There is such a step."""
+        vertex = Vertex(
+            digest=self._digest(key), name=name, inputs=[self._digest(each) for each in needs]
+        )
+        self._chapters[key] = Chapter(vertex)
+        self._tell_vertex(vertex)
+
+    def start(self, key: str, name: str = "") -> None:
+        """It begins; a step that was not planned has its name now."""
+        if key not in self._chapters:
+            self.plan(key, name)
+        vertex = self._chapters[key].vertex
+        if vertex.started is None:
+            vertex.started = self._now()
+            self._tell_vertex(vertex)
+
+    def finish(self, key: str, *, was_cached: bool = False, error: str = "") -> None:
+        """It came to its end."""
+        chapter = self._chapters[key]
+        vertex = chapter.vertex
+        vertex.started = vertex.started or self._now()
+        vertex.cached, vertex.error = was_cached, error
+        vertex.completed = self._now()
+        self._tell_vertex(vertex)
+
+    def say(self, key: str, text: bytes, stream: int = STDOUT) -> None:
+        """Something that the step's command wrote."""
+        chapter = self._chapters[key]
+        if chapter.output_bytes > MOST_OUTPUT:
+            return
+        chapter.output_bytes += len(text)
+        if chapter.output_bytes > MOST_OUTPUT:
+            text = _CLIPPED
+        log = VertexLog(
+            vertex=chapter.vertex.digest, timestamp=self._now(), stream=stream, msg=text
+        )
+        self._tell(StatusResponse(logs=[log]))
+
+    def count(
+        self, key: str, part: str, *, current: int = 0, total: int = 0, is_whole: bool = False
+    ) -> None:
+        """How far a part of the step is, in bytes where there are any."""
+        chapter, now = self._chapters[key], self._now()
+        started = chapter.parts.setdefault(part, now)
+        status = VertexStatus(
+            ID=part,
+            vertex=chapter.vertex.digest,
+            current=current,
+            total=total,
+            timestamp=now,
+            started=started,
+            completed=now if is_whole else None,
+        )
+        self._tell(StatusResponse(statuses=[status]))
+
+    def warn(self, key: str, warning: VertexWarning) -> None:
+        """Something about a step that is no error."""
+        if key in self._chapters:
+            warning.vertex = self._chapters[key].vertex.digest
+        self._tell(StatusResponse(warnings=[warning]))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._chapters
+
+    @property
+    def steps(self) -> Sequence[Vertex]:
+        """All vertices, as they are now."""
+        return [chapter.vertex for chapter in self._chapters.values()]
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _digest(self, key: str) -> str:
+        return "sha256:" + hashlib.sha256(f"{self._ref}\0{key}".encode()).hexdigest()
+
+    def _now(self) -> Timestamp:
+        return timestamp(self._clock.now_ns())
+
+    def _tell_vertex(self, vertex: Vertex) -> None:
+        told = Vertex(
+            digest=vertex.digest,
+            inputs=vertex.inputs,
+            name=vertex.name,
+            cached=vertex.cached,
+            started=vertex.started,
+            completed=vertex.completed,
+            error=vertex.error,
+        )
+        self._tell(StatusResponse(vertexes=[told]))
+
+    def _tell(self, response: StatusResponse) -> None:
+        self._told.append(response)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

@@ -1,0 +1,172 @@
+"""Builds by BuildKit's own protocol: the real Compose v2, and the stock CLI with buildx."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.buildx import BuildClient
+from support.daemon import Engine
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("WHERRY_TEST_ENGINE") == "dockerd", reason="this host has no newer dockerd"
+)
+
+COMPOSE_FILE = "services:\n  web:\n    build: .\n    image: webby\n"
+SMALL = "FROM busybox\nCOPY hello.txt /hello\nRUN cat /hello; echo done > /done\nENV A=1\n"
+
+
+@pytest.fixture
+def client(engine: Engine, tmp_path: Path) -> Iterator[BuildClient]:
+    """A client with a directory of its own; what it built goes again."""
+    directory = tmp_path / "project"
+    directory.mkdir()
+    yield BuildClient(engine, directory)
+    engine.remove_all_containers()
+    names = engine.docker_ok("images", "-a", "--format", "{{.ID}} {{.Repository}}").splitlines()
+    built = {each.split()[0] for each in names if not each.endswith(" busybox")}
+    if built:
+        engine.docker_ok("rmi", "-f", *sorted(built))
+    engine.docker_ok("builder", "prune", "-af")
+    shutil.rmtree(engine.data_root / "build", ignore_errors=True)
+
+
+def sent(output: str) -> int:
+    """Bytes of the build's context that travelled."""
+    found = re.findall(r"transferring context: ([0-9.]+)([kMG]?)B", output)
+    scale = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
+    return int(sum(float(number) * scale[unit] for number, unit in found))
+
+
+def test_compose_builds(engine: Engine, client: BuildClient) -> None:
+    """With no change to it; the second time every step is known."""
+    client.write(Dockerfile=SMALL, hello_txt="hi\n", compose_yaml=COMPOSE_FILE)
+    first = client.compose("build").stdout
+    assert "[web 3/3] RUN cat /hello; echo done > /done" in first
+    assert re.search(r"^#\d+ [0-9.]+ hi$", first, re.MULTILINE), "what a command writes is shown"
+    assert engine.docker_ok("run", "--rm", "webby", "cat", "/hello", "/done") == "hi\ndone"
+    second = client.compose("build").stdout
+    assert second.count("CACHED") == 2, second
+    assert "hi\n" not in second
+    client.write(hello_txt="ho\n")
+    assert "CACHED" not in client.compose("build").stdout
+    assert engine.docker_ok("run", "--rm", "webby", "cat", "/hello") == "ho"
+
+
+def test_the_stock_cli_builds_with_buildx(engine: Engine, client: BuildClient) -> None:
+    """`docker build` asks the engine, hears that it speaks BuildKit, and does so itself."""
+    client.write(Dockerfile=SMALL, hello_txt="hi\n")
+    shown = client.docker("build", "--progress=plain", "-t", "one", "--iidfile", "id", ".").stderr
+    for line in (
+        r"#\d+ \[internal\] load build definition from Dockerfile",
+        r"#\d+ transferring dockerfile: 77B done",
+        r"#\d+ \[internal\] load \.dockerignore",
+        r"#\d+ \[internal\] load build context",
+        r"#\d+ transferring context: 3B done",
+        r"#\d+ \[1/3\] FROM busybox",
+        r"#\d+ \[2/3\] COPY hello.txt /hello",
+        r"#\d+ \[3/3\] RUN cat /hello; echo done > /done",
+        r"#\d+ DONE [0-9.]+s",
+        r"#\d+ exporting to image",
+        r"#\d+ naming to one:latest done",
+    ):
+        assert re.search(f"^{line}$", shown, re.MULTILINE), f"{line}\n{shown}"
+    image_id = engine.docker_ok("inspect", "-f", "{{.Id}}", "one")
+    assert (client.directory / "id").read_text() == image_id
+    assert client.docker("build", "-q", ".").stdout.strip() == image_id
+    arguments = ("--build-arg", "WHO=you", "--label", "a=b", "--target", "first", "-t", "two")
+    client.write(Dockerfile="FROM busybox AS first\nARG WHO\nRUN echo $WHO > /who\nFROM first\n")
+    client.docker("build", *arguments, "-t", "three:x", ".")
+    assert engine.docker_ok("run", "--rm", "three:x", "cat", "/who") == "you"
+    assert engine.docker_ok("inspect", "-f", "{{.Config.Labels.a}}", "two") == "b"
+
+
+def test_stages_are_named(client: BuildClient) -> None:
+    """With more than one, each step says its own."""
+    client.write(
+        Dockerfile="FROM busybox AS made\nRUN echo x > /x\nFROM busybox\nCOPY --from=made /x /\n"
+    )
+    shown = client.docker("build", "--progress=plain", ".").stderr
+    assert "[made 2/2] RUN echo x > /x" in shown
+    assert "[stage-1 2/2] COPY --from=made /x /" in shown
+
+
+def test_only_needed_files_travel(client: BuildClient) -> None:
+    """Of a directory with a gigabyte in it, the one small file that is copied."""
+    client.write(Dockerfile="FROM busybox\nCOPY small /\n", small="small\n")
+    with (client.directory / "large").open("wb") as large:
+        large.truncate(1 << 30)
+    shown = client.docker("build", "--progress=plain", ".").stderr
+    assert sent(shown) == len("small\n"), shown
+    kept = client.engine.data_root / "build/contexts"
+    assert not list(kept.glob("*/files/large"))
+
+
+def test_unchanged_files_are_not_sent_again(client: BuildClient) -> None:
+    """Of many files, the one that changed; what is ignored is never sent."""
+    (client.directory / "many").mkdir()
+    for number in range(300):
+        (client.directory / f"many/{number}").write_text(f"{number:04}")
+    client.write(Dockerfile="FROM busybox\nCOPY . /all\n", noise_log="n" * 100_000)
+    client.write(_dockerignore="Dockerfile\n.docker*\n*.log")
+    shown = client.docker("build", "--progress=plain", ".").stderr
+    assert 1200 <= sent(shown) < 1300, shown
+    (client.directory / "many/7").write_text("changed!")
+    (client.directory / "many/8").unlink()
+    shown = client.docker("build", "--progress=plain", "-t", "again", ".").stderr
+    assert sent(shown) == len("changed!"), shown
+    listed = client.engine.docker_ok(
+        "run", "--rm", "again", "sh", "-c", "ls /all/many | wc -l; cat /all/many/7; ls -A /all"
+    )
+    assert listed.split() == ["299", "changed!many"]
+
+
+def test_failures_show_the_line(engine: Engine, client: BuildClient) -> None:
+    """Of a command, of the language, and of a file that is not there."""
+    client.write(Dockerfile="FROM busybox\nRUN echo before; exit 7\nRUN true\n")
+    failed = client.docker("build", "--progress=plain", "-t", "bad", ".", is_ok=False)
+    assert failed.returncode == 1
+    sentence = (
+        'process "/bin/sh -c echo before; exit 7" did not complete successfully: exit code: 7'
+    )
+    assert f"ERROR: failed to solve: {sentence}" in failed.stderr
+    assert "   2 | >>> RUN echo before; exit 7" in failed.stderr
+    assert " > [2/3] RUN echo before; exit 7:" in failed.stderr
+    client.write(Dockerfile="FROM busybox\nRUNN true\n")
+    failed = client.docker("build", ".", is_ok=False)
+    assert "unknown instruction: RUNN (did you mean RUN?)" in failed.stderr
+    assert "   2 | >>> RUNN true" in failed.stderr
+    failed = client.docker("build", "-f", "nowhere", ".", is_ok=False)
+    assert "failed to read dockerfile: open nowhere: no such file or directory" in failed.stderr
+    assert engine.docker_ok("images", "-aq", "bad") == ""
+    assert engine.docker_ok("ps", "-aq") == ""
+
+
+def test_a_client_that_leaves_takes_its_build_along(engine: Engine, client: BuildClient) -> None:
+    """Killed in the middle of a command: no container, no mount and no file stay."""
+    client.write(Dockerfile="FROM busybox\nCOPY here /\nRUN sleep 1000\n", here="x")
+    before = engine.settled_census()
+    client.docker("version")
+    building = subprocess.Popen(
+        ["docker", "build", "."],
+        cwd=client.directory,
+        env={**engine.environment, "DOCKER_CONFIG": str(client.config)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until("the command runs", lambda: engine.docker_ok("ps", "-q") != "")
+    finally:
+        os.killpg(building.pid, signal.SIGKILL)
+        building.wait()
+    wait_until("its container goes", lambda: engine.docker_ok("ps", "-aq") == "")
+    engine.docker_ok("builder", "prune", "-af")
+    shutil.rmtree(engine.data_root / "build")
+    assert not engine.leaks_since(before)
+    assert not list((engine.data_root / "tmp").glob("client-*"))
