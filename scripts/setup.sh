@@ -12,9 +12,9 @@ engine="busybox-static tini nftables libnftables1 libseccomp2 debootstrap iprout
 # a registry, openssl for certificates, sshd for engines far away, shells for their completion,
 # podman to use our runtime (38 MB with what it needs).
 # rsyslog as a receiver of logs, btrfs for its snapshot driver,
-# skopeo to read what we write.
+# skopeo to read what we write, qemu to run what is for other processors.
 tests="docker-registry strace gcc libc6-dev procps util-linux python3-venv openssl openssh-server openssh-client"
-tests="$tests zsh fish rsyslog podman btrfs-progs skopeo"
+tests="$tests zsh fish rsyslog podman btrfs-progs skopeo qemu-user-static"
 
 missing() {
     for package in "$@"; do

@@ -62,6 +62,7 @@ from wherry.model.images import (
     CommitRequest,
     DescribedImage,
     DistributionImage,
+    EmulatedPlatform,
     FoundRepository,
     HistoryEntry,
     Image,
@@ -236,6 +237,7 @@ class FakeEngine:
             explanations=FakeExplanations(self),
             reasons=FakeReasons(self),
             sights=FakeSights(self),
+            platforms=FakePlatforms(),
             prunes=FakePrunes(self),
             disk_usage=FakeDiskUsage(self),
         )
@@ -624,6 +626,19 @@ class FakeImages:
         for message in self.engine.progress:
             yield message
         self.engine.note(*call)
+
+
+class FakePlatforms:
+    """A host that runs its own programs."""
+
+    async def list(self) -> Sequence[EmulatedPlatform]:
+        return (await self.enable("linux/amd64"),)
+
+    async def enable(self, text: str) -> EmulatedPlatform:
+        return EmulatedPlatform(platform=text, is_enabled=True, runs_by="the processor")
+
+    async def disable(self, text: str) -> EmulatedPlatform:
+        return EmulatedPlatform(platform=text, is_enabled=False, runs_by="")
 
 
 @dataclass

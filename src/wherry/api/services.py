@@ -19,6 +19,7 @@ from wherry.model.images import (
     CommitRequest,
     DescribedImage,
     DistributionImage,
+    EmulatedPlatform,
     FoundRepository,
     Image,
     RegistryLogin,
@@ -304,6 +305,14 @@ class Registries(Protocol):
 # -- the rest --------------------------------------------------------------------------------
 
 
+class Platforms(Protocol):
+    """Processors whose programs run here."""
+
+    async def list(self) -> Sequence[EmulatedPlatform]: ...
+    async def enable(self, text: str) -> EmulatedPlatform: ...
+    async def disable(self, text: str) -> EmulatedPlatform: ...
+
+
 class Networks(Protocol):
     """Everything that one can do with networks."""
 
@@ -425,5 +434,6 @@ class Services:
     explanations: Explanations
     reasons: Reasons
     sights: Sights
+    platforms: Platforms
     prunes: Prunes
     disk_usage: DiskUsage

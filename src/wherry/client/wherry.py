@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from wherry.client.connection import Response
 from wherry.client.containers import Pairs
-from wherry.client.documents import Document, document, stream
+from wherry.client.documents import Document, document, documents, stream
 from wherry.client.transport import Transport, segment
 
 
@@ -45,6 +45,15 @@ class Wherry:
         """What a container wrote that was removed in the last days; headers name it."""
         path = f"/wherry/containers/{segment(container)}/removed-logs"
         return self._client.request("GET", path, query=query)
+
+    def platforms(self) -> list[Document]:
+        """The platforms whose programs run there, or could."""
+        return documents(self._client.fetch("GET", "/wherry/platforms"))
+
+    def change_platform(self, platform: str, change: str) -> Document:
+        """`enable` or `disable` the programs of a platform; how it is then."""
+        query = [("platform", platform)]
+        return document(self._client.fetch("POST", f"/wherry/platforms/{change}", query=query))
 
     def bootstrap(self, reference: str) -> Iterator[Document]:
         """Make a base image without a registry; a stream of progress messages."""

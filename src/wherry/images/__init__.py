@@ -15,7 +15,7 @@ from wherry.images.image_table import MIGRATIONS, DamagedImage, LayerBlob
 from wherry.images.pulling import ImagePulls, PullRequest, Tell
 from wherry.images.pushing import ImagePushes, PushRequest
 from wherry.images.references import Reference, parse
-from wherry.images.siblings import platform_from
+from wherry.images.siblings import host_platform, platform_from, platform_of
 from wherry.images.store import ImageStore
 from wherry.model.outcomes import Progress, Removal
 
@@ -35,8 +35,10 @@ __all__ = [
     "Removal",
     "Tell",
     "as_image",
+    "host_platform",
     "parse",
     "parse_exposed",
     "plain_layer",
     "platform_from",
+    "platform_of",
 ]

@@ -87,6 +87,17 @@ class DescribedImage:
     containers: tuple[ContainerId, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatedPlatform:
+    """A platform whose programs this machine runs, or could run by an emulator."""
+
+    platform: str
+    """As people write it: `linux/arm64`."""
+    is_enabled: bool
+    runs_by: str
+    """The interpreter's path, or words for the processor itself; empty where it is not enabled."""
+
+
 # -- what registries say ---------------------------------------------------------------------
 
 

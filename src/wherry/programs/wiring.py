@@ -21,6 +21,7 @@ from wherry.engine.disk_usage import DiskUsage
 from wherry.engine.explain import Explanations
 from wherry.engine.images import ImageVerbs
 from wherry.engine.networks import NetworkVerbs
+from wherry.engine.platforms import Platforms
 from wherry.engine.prune import Prunes
 from wherry.engine.registries import RegistryVerbs
 from wherry.engine.sights import Sights
@@ -151,6 +152,10 @@ async def engine_on(
         )
         return BuildService(build_ground, StepContainers(containers.creating, containers.verbs))
 
+    platforms = Platforms(
+        data_root=ground.settings.data_root, host=stores.images.host, offload=ground.offload
+    )
+    await ground.offload(platforms.restore)
     registries = RegistryVerbs(
         store=stores.images,
         client=transfers.client,
@@ -233,6 +238,7 @@ async def engine_on(
                 paths=ground.paths,
                 offload=ground.offload,
             ),
+            platforms=platforms,
             prunes=Prunes(
                 records=stores.records,
                 removing=containers.removing,

@@ -106,6 +106,14 @@ class ImageInspectAnswer(Struct, kw_only=True):
     Manifests: list[ManifestSummary] | UnsetType = UNSET
 
 
+class PlatformAnswer(Struct):
+    """A platform whose programs run here, or could."""
+
+    Platform: str
+    Enabled: bool
+    RunsBy: str
+
+
 class HistoryItem(Struct, kw_only=True):
     """One step of an image's making."""
 

@@ -10,6 +10,8 @@ from wherry.api.routes.image_streams import stream_progress
 from wherry.api.translate.reasons import to_reason_answer
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.errors import InvalidField
+from wherry.model.images import EmulatedPlatform
+from wherry.wire.images import PlatformAnswer
 
 
 async def explain_container(call: Call) -> web.StreamResponse:
@@ -59,9 +61,32 @@ async def bootstrap_image(call: Call) -> web.StreamResponse:
     return await stream_progress(call, call.services.images.bootstrap(reference))
 
 
+async def list_platforms(call: Call) -> web.StreamResponse:
+    """`GET /wherry/platforms`."""
+    return call.json_answer([_platform(each) for each in await call.services.platforms.list()])
+
+
+async def enable_platform(call: Call) -> web.StreamResponse:
+    """`POST /wherry/platforms/enable`."""
+    return call.json_answer(_platform(await call.services.platforms.enable(call.text("platform"))))
+
+
+async def disable_platform(call: Call) -> web.StreamResponse:
+    """`POST /wherry/platforms/disable`."""
+    changed = await call.services.platforms.disable(call.text("platform"))
+    return call.json_answer(_platform(changed))
+
+
+def _platform(found: EmulatedPlatform) -> PlatformAnswer:
+    return PlatformAnswer(Platform=found.platform, Enabled=found.is_enabled, RunsBy=found.runs_by)
+
+
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/wherry/containers/{id}/explain"): explain_container,
     ("GET", "/wherry/containers/{id}/why"): why,
     ("GET", "/wherry/containers/{id}/removed-logs"): removed_logs,
     ("POST", "/wherry/images/bootstrap"): bootstrap_image,
+    ("GET", "/wherry/platforms"): list_platforms,
+    ("POST", "/wherry/platforms/enable"): enable_platform,
+    ("POST", "/wherry/platforms/disable"): disable_platform,
 }

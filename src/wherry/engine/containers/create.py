@@ -13,6 +13,7 @@ from wherry.engine.containers.volumes import ContainerVolumes, volume_names
 from wherry.engine.events import EventLog
 from wherry.engine.names import pick_name
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.platforms import platform_warnings
 from wherry.engine.records import ContainerRecords
 from wherry.engine.runtimes import RuntimeTable
 from wherry.images import ImageStore, platform_from
@@ -163,7 +164,10 @@ class CreateContainer:
             *apparmor_warnings(security, self._host),
             *label_warnings(security, self._host),
         )
-        warnings = (*unheard, *admission.warnings)
+        foreign = await self._offload(
+            platform_warnings, image, self._images.host, was_asked=bool(platform)
+        )
+        warnings = (*foreign, *unheard, *admission.warnings)
         return CreateOutcome(container_id=container.id, warnings=warnings)
 
     # -- steps -------------------------------------------------------------------------------

@@ -176,7 +176,8 @@ def _start_failed(container: Container) -> Verdict:
     if "exec format error" in error:
         hints = (
             "The program is for another processor, or is a script without a #! line: compare"
-            " `inspect --format '{{.Architecture}}'` of the image with this machine's.",
+            " `inspect --format '{{.Architecture}}'` of the image with this machine's;"
+            " `wherry platform enable` lets this one run it.",
         )
     elif "no such file or directory" in error:
         hints = (
