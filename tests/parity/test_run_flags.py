@@ -305,6 +305,10 @@ def test_link(client: Run, engine: Engine) -> None:
         "STORE_ENV_SECRET=x",
     } <= set(variables)  # fmt: skip
     assert engine.inspect("web")["HostConfig"]["Links"] == ["/db:/web/store"]
+    whole = said(client("ps", "--no-trunc", "--format", "{{.Names}}")).splitlines()
+    short = said(client("ps", "--format", "{{.Names}}")).splitlines()
+    assert (whole, short) == (["web", "db,web/store"], ["web", "db"])
+    assert said(client("ps", "--filter", "name=web/store", "--format", "{{.Names}}")) == "db"
 
     engine.docker_ok("stop", "-t", "0", "db")
     engine.docker_ok("run", "-d", "--name", "squatter", "busybox", "sleep", "99")
@@ -321,6 +325,28 @@ def test_link(client: Run, engine: Engine) -> None:
     said(client("rm", "--link", "/web/store"))
     said(client("start", "web"))
     assert engine.inspect("web")["HostConfig"]["Links"] is None
+
+
+def test_link_on_a_network_of_a_users(client: Run, engine: Engine) -> None:
+    """There it is a name that the container alone may use, with `run` and with `connect`."""
+    said(client("network", "create", "blue"))
+    on_blue = ("-d", "--network", "blue")
+    said(client("run", *on_blue, "--name", "db", "busybox", "sleep", "99"))
+    said(client("run", *on_blue, "--name", "web", "--link", "db:store", "busybox", "sleep", "99"))
+    said(client("run", "-d", "--name", "late", "busybox", "sleep", "99"))
+    said(client("network", "connect", "--link", "db:Later", "blue", "late"))
+    try:
+        for name, alias in (("web", "store"), ("late", "later")):
+            assert engine.docker("exec", name, "ping", "-c1", "-W2", alias).returncode == 0
+        assert engine.docker("exec", "db", "ping", "-c1", "-W2", "store").returncode != 0
+        shown = engine.inspect("web")
+        assert shown["HostConfig"]["Links"] is None
+        assert shown["NetworkSettings"]["Networks"]["blue"]["Links"] == ["db:store"]
+        said(client("restart", "-t", "0", "db"))
+        assert engine.docker("exec", "web", "ping", "-c1", "-W2", "store").returncode == 0
+    finally:
+        engine.remove_all_containers()
+        client("network", "rm", "blue")
 
 
 def test_bad_links(client: Run) -> None:

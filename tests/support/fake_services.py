@@ -473,6 +473,9 @@ class FakeContainers:
         ]
         return found[: query.limit] if query.limit else found
 
+    async def names_by_links(self) -> Mapping[ContainerId, Sequence[str]]:
+        return {}
+
     async def top(self, reference: str, ps_arguments: str) -> ProcessTable:
         self._running(reference)
         self.engine.note("top", reference, ps_arguments)

@@ -14,7 +14,7 @@ from wherry.model.builds import BuildEvent, BuildRequest, CachePrune, CacheRecor
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
 from wherry.model.files import Change, CopyRules, PathState
-from wherry.model.ids import ExecId, ImageId
+from wherry.model.ids import ContainerId, ExecId, ImageId
 from wherry.model.images import (
     CommitRequest,
     DescribedImage,
@@ -172,6 +172,10 @@ class Containers(Protocol):
     async def get(self, reference: str) -> Container: ...
     async def inspect(self, reference: str, *, wants_size: bool = False) -> ContainerDetails: ...
     async def list(self, query: ContainerQuery) -> Sequence[Container]: ...
+    async def names_by_links(self) -> Mapping[ContainerId, Sequence[str]]:
+        """The further names that links give to containers: `web/store`."""
+        ...
+
     async def top(self, reference: str, ps_arguments: str) -> ProcessTable: ...
     async def stats(self, reference: str) -> AsyncIterator[UsageSample]:
         """Each second, until the container is removed."""

@@ -191,6 +191,8 @@ class EndpointStatus:
     published: tuple[PublishedPort, ...] = ()
     names: tuple[str, ...] = ()
     """What others on the network may call it: its name, aliases and short id."""
+    links: tuple[str, ...] = ()
+    """What it may call others there, and nobody else may: `container:alias`."""
     is_way_out: bool = False
     """Whether the container's default route leads through it."""
     is_routed_by_link: bool = False

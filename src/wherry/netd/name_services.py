@@ -34,7 +34,13 @@ class NameServices:
         `descriptors` are a UDP socket and a listening TCP socket in its namespace, or none for
         an owner that is served already; they are ours now. Raises: ValueError.
         """
-        view = View(networks=service.networks, servers=service.servers)
+        view = View(
+            networks=service.networks,
+            servers=service.servers,
+            links={
+                each.alias.lower(): (each.network_id, each.name.lower()) for each in service.links
+            },
+        )
         try:
             holders = [holder_of(each.names, each.addresses) for each in service.holdings]
             if len(descriptors) not in (0, 2) or (

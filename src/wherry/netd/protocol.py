@@ -66,6 +66,15 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """What one container alone calls another on a network (`--link`)."""
+
+    network_id: str
+    alias: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NameService:
     """What a container may ask, and how it is known to others."""
 
@@ -74,6 +83,7 @@ class NameService:
     servers: tuple[str, ...]
     """Addresses of the name servers for everything else; none: nothing else."""
     holdings: tuple[Holding, ...]
+    links: tuple[Alias, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -141,6 +151,7 @@ def resolve_message(owner: str, service: NameService) -> Message:
         "owner": owner,
         "networks": list(service.networks),
         "servers": list(service.servers),
+        "links": [[each.network_id, each.alias, each.name] for each in service.links],
         "holdings": [
             [each.network_id, each.network, each.endpoint, list(each.names), list(each.addresses)]
             for each in service.holdings
@@ -162,6 +173,10 @@ def name_service_of(message: Message) -> NameService:
                 addresses=tuple(str(each) for each in addresses),
             )
             for network_id, network, endpoint, names, addresses in message["holdings"]
+        ),
+        links=tuple(
+            Alias(network_id=str(network_id), alias=str(alias), name=str(name))
+            for network_id, alias, name in message.get("links", ())
         ),
     )
 

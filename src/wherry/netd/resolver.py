@@ -19,9 +19,9 @@ not keep names of containers from being answered.
 import contextlib
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from wherry.kit.values import dataclass
+from wherry.kit.values import dataclass, field
 from wherry.netd import dns_messages as dns
 from wherry.netd.event_loop import READ, WRITE, EventLoop, Timer
 from wherry.netd.names import Names
@@ -47,6 +47,8 @@ class View:
     """Ids, in the order in which it is connected to them."""
     servers: tuple[str, ...]
     """Addresses that are asked for everything else; none for a container that may not ask."""
+    links: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Names that it alone may use, in lower case: the network, and the name there."""
 
 
 class Forwarding:
@@ -150,7 +152,11 @@ class Resolver:
             address = dns.reverse_address(question.name)
             name = self._names.name_of(self.view.networks, address) if address else None
             return dns.name_answer(question, name, limit_bytes=limit_bytes) if name else None
-        found = self._names.addresses(self.view.networks, question.name)
+        networks, name = self.view.networks, question.name
+        if name in self.view.links:
+            network, name = self.view.links[name]
+            networks = (network,)
+        found = self._names.addresses(networks, name)
         if found is None:
             return None
         versions = {dns.A: (4,), dns.AAAA: (6,), dns.ANY: (4, 6)}.get(question.kind, ())

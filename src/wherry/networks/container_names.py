@@ -12,7 +12,7 @@ from wherry.model.containers import NetworkSpec
 from wherry.model.errors import StepFailed
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus
-from wherry.netd.protocol import Holding, NameService
+from wherry.netd.protocol import Alias, Holding, NameService
 from wherry.networks.name_files import host_name_servers
 from wherry.networks.port_keeper import NameKeeper
 from wherry.networks.sandboxes import NamespaceJobs
@@ -98,6 +98,11 @@ def _service(endpoints: Sequence[EndpointStatus], spec: NetworkSpec) -> NameServ
     return NameService(
         networks=tuple(each.network_id for each in named),
         servers=tuple(servers),
+        links=tuple(
+            Alias(network_id=each.network_id, alias=alias, name=name)
+            for each in named
+            for name, _, alias in (link.partition(":") for link in each.links)
+        ),
         holdings=tuple(
             Holding(
                 network_id=each.network_id,

@@ -36,7 +36,7 @@ def wishes_of(
 def named(
     network: Network, endpoint: EndpointStatus, request: AttachRequest, wish: EndpointWish
 ) -> EndpointStatus:
-    """An endpoint with the names by which others on a user's network find it."""
+    """An endpoint with the names by which others on a user's network find it, and it them."""
     if network.is_builtin:
         return endpoint
     names = (
@@ -45,7 +45,8 @@ def named(
         short_id(request.container_id),
         request.hostname,
     )
-    return replace(endpoint, names=tuple(dict.fromkeys(each for each in names if each)))
+    found = tuple(dict.fromkeys(each for each in names if each))
+    return replace(endpoint, names=found, links=wish.links)
 
 
 def with_way_out(

@@ -89,7 +89,6 @@ def test_everything_of_part_one() -> None:
     ("fields", "feature"),
     [
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
-        ({"HostConfig": {"Links": ["a:b"], "NetworkMode": "own"}}, "HostConfig.Links"),
         ({"HostConfig": {"PortBindings": {"1/sctp": [{}]}}}, "sctp"),
         (
             {

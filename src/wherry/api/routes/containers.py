@@ -176,10 +176,11 @@ async def list_containers(call: Call) -> web.StreamResponse:
     sizes: Sequence[ContainerSizes | None] = [None] * len(found)
     if call.flag("size"):
         sizes = await call.services.disk_usage.of_containers(found)
+    linked = await call.services.containers.names_by_links()
     now_ns = call.clock.now_ns()
     return call.json_answer(
         [
-            to_summary(each, now_ns=now_ns, sizes=measured)
+            to_summary(each, now_ns=now_ns, sizes=measured, linked=linked.get(each.id, ()))
             for each, measured in zip(found, sizes, strict=True)
         ]
     )

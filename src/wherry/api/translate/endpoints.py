@@ -24,13 +24,23 @@ def to_endpoint_wish(network: str, settings: EndpointSettings | None) -> Endpoin
     return EndpointWish(
         network=network,
         aliases=tuple(settings.Aliases or ()),
-        links=tuple(settings.Links or ()),
+        links=tuple(":".join(to_link(each)) for each in settings.Links or ()),
         ipv4_address=_text(ipam.get("IPv4Address")),
         ipv6_address=_text(ipam.get("IPv6Address")),
         mac_address=to_mac_address(settings.MacAddress),
         driver_options=settings.DriverOpts or {},
         gateway_priority=settings.GwPriority,
     )
+
+
+def to_link(text: str) -> tuple[str, str]:
+    """The container and the alias of `db:store`, or of `db`. Raises: InvalidValue."""
+    name, _, alias = text.removeprefix("/").partition(":")
+    # What inspection showed, `/db:/web/store`, may come back.
+    alias = alias.rpartition("/")[2] or name
+    if not name or not _NAME.fullmatch(alias):
+        raise InvalidValue(f"bad format for links: {text}")
+    return name, alias
 
 
 def to_mac_address(text: str) -> str:

@@ -1,5 +1,7 @@
 """From a container to its line in a list."""
 
+from collections.abc import Sequence
+
 from msgspec import UNSET
 
 from wherry.api.translate.durations import human_duration
@@ -24,12 +26,16 @@ def to_summary(
     *,
     now_ns: int,
     sizes: ContainerSizes | None = None,
+    linked: Sequence[str] = (),
 ) -> Summary:
-    """One line of the list; a container that wrote nothing has no SizeRw, as in Docker."""
+    """One line of the list; a container that wrote nothing has no SizeRw, as in Docker.
+
+    `linked` are its names by the links of others.
+    """
     spec = container.spec
     return Summary(
         Id=container.id,
-        Names=[f"/{container.name}"],
+        Names=sorted(f"/{name}" for name in (container.name, *linked)),
         Image=spec.image,
         ImageID=container.image_id,
         Command=command_line(container.arguments),

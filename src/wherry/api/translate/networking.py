@@ -4,10 +4,12 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from wherry.api.translate.endpoints import to_endpoint_wish, to_mac_address
+from msgspec.structs import replace
+
+from wherry.api.translate.endpoints import to_endpoint_wish, to_link, to_mac_address
 from wherry.api.translate.ports import to_bindings, to_exposed
 from wherry.model.containers import Link, NetworkSpec
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.networks import EndpointWish, NetworkMode, NetworkModeKind
 from wherry.wire.container_config import CreateRequest, EndpointSettings, HostShape
 
@@ -31,30 +33,24 @@ def to_network_spec(request: CreateRequest, host: HostShape) -> NetworkSpec:
         mac_address=_mac_address(request),
         links=_links(host, mode),
         is_disabled=request.NetworkDisabled is True,
-        endpoints=tuple(_wishes(request)),
+        endpoints=tuple(_wishes(request, host, mode)),
     )
 
 
 def _links(host: HostShape, mode: NetworkMode) -> tuple[Link, ...]:
-    """`db:store` or `db`; other networks than the default bridge have aliases instead."""
-    if not host.Links:
+    """`db:store` or `db`, on the default bridge; users' networks have links of endpoints."""
+    if not host.Links or _is_users(mode):
         return ()
     if mode.kind is NetworkModeKind.HOST:
         raise InvalidValue(
             "conflicting options: host type networking can't be used with links. This would"
             " result in undefined behavior"
         )
-    if mode.kind is not NetworkModeKind.DEFAULT and mode.reference != "bridge":
-        raise FeatureMissing("links on networks other than the default bridge (HostConfig.Links)")
-    links = []
-    for text in host.Links:
-        target, _, alias = text.removeprefix("/").partition(":")
-        # What inspection showed, `/db:/web/store`, may come back.
-        alias = alias.rpartition("/")[2] or target
-        if not target or ":" in alias or not _HOST_NAME.fullmatch(alias):
-            raise InvalidValue(f"bad format for links: {text}")
-        links.append(Link(target=target, alias=alias))
-    return tuple(links)
+    return tuple(Link(target=name, alias=alias) for name, alias in map(to_link, host.Links))
+
+
+def _is_users(mode: NetworkMode) -> bool:
+    return mode.kind is NetworkModeKind.NETWORK and mode.reference != "bridge"
 
 
 def to_network_mode(text: str) -> NetworkMode:
@@ -128,9 +124,17 @@ def _endpoints(request: CreateRequest) -> dict[str, EndpointSettings | None]:
     return (networking.EndpointsConfig or {}) if networking else {}
 
 
-def _wishes(request: CreateRequest) -> Iterator[EndpointWish]:
-    """Wishes for single networks; Docker's name for the default one is `default`."""
-    for name, settings in _endpoints(request).items():
+def _wishes(request: CreateRequest, host: HostShape, mode: NetworkMode) -> Iterator[EndpointWish]:
+    """Wishes for single networks; Docker's name for the default one is `default`.
+
+    Links that a client names only for the container as a whole are those of its mode's network.
+    """
+    endpoints = _endpoints(request)
+    if _is_users(mode) and host.Links:
+        first = endpoints.get(mode.reference) or EndpointSettings()
+        links = first.Links or host.Links
+        endpoints = {**endpoints, mode.reference: replace(first, Links=links)}
+    for name, settings in endpoints.items():
         network = "bridge" if name in ("", "default") else name
         if network not in ("host", "none"):
             yield to_endpoint_wish(network, settings)

@@ -103,6 +103,15 @@ def shown(container: Container, records: ContainerRecords) -> tuple[str, ...]:
     )
 
 
+def names_by_links(records: ContainerRecords) -> dict[ContainerId, list[str]]:
+    """The further names that links give to containers: `web/store`."""
+    found: dict[ContainerId, list[str]] = {}
+    for container in records.all():
+        for link in container.spec.network.links:
+            found.setdefault(ContainerId(link.target), []).append(f"{container.name}/{link.alias}")
+    return found
+
+
 def split_reference(reference: str, records: ContainerRecords) -> tuple[Container, Link]:
     """The container and the link that `web/store` names.
 

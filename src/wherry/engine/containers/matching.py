@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from wherry.engine.containers.links import names_by_links
 from wherry.engine.filters import FilterReader, invalid_value
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
@@ -74,12 +75,11 @@ def _id_test(given: FilterReader, records: ContainerRecords, images: ImageStore)
 
 def _name_test(given: FilterReader, records: ContainerRecords, images: ImageStore) -> Test:
     patterns, plain = given.patterns("name"), frozenset(given.values("name"))
-    return lambda container: (
-        container.name in plain
-        or any(
-            pattern.search(container.name) or pattern.search(f"/{container.name}")
-            for pattern in patterns
-        )
+    further = names_by_links(records)
+    return lambda container: any(
+        name in plain
+        or any(pattern.search(name) or pattern.search(f"/{name}") for pattern in patterns)
+        for name in (container.name, *further.get(container.id, ()))
     )
 
 

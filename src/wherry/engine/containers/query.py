@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wherry.engine.containers import links
 from wherry.engine.containers.exec import ExecSessions
@@ -17,7 +17,7 @@ from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotRunning, ImageNotFound, InvalidValue
-from wherry.model.ids import SnapshotKey
+from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.images import Image
 from wherry.model.networks import NetworkModeKind
 from wherry.model.queries import ContainerDetails, ContainerQuery, ProcessTable
@@ -65,6 +65,10 @@ class ContainerQueries:
             if (wants_stopped or each.counts_as_running) and matches(each)
         ]
         return found[: query.limit] if query.limit > 0 else found
+
+    async def names_by_links(self) -> Mapping[ContainerId, Sequence[str]]:
+        """The further names that links give to containers."""
+        return links.names_by_links(self._records)
 
     async def inspect(self, reference: str, *, wants_size: bool = False) -> ContainerDetails:
         """Everything that is known. Raises: ContainerNotFound, AmbiguousReference."""

@@ -1,7 +1,7 @@
 """All the verbs on containers behind one face."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wherry.engine.containers.create import CreateContainer
@@ -16,6 +16,7 @@ from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.update import UpdateContainer
 from wherry.model.containers import Container, ContainerSpec
+from wherry.model.ids import ContainerId
 from wherry.model.outcomes import CreateOutcome, StartOutcome, StopOutcome, WaitCondition
 from wherry.model.queries import (
     AttachRequest,
@@ -146,6 +147,10 @@ class ContainerVerbs:
     async def list(self, query: ContainerQuery) -> Sequence[Container]:
         """See `ContainerQueries.list`."""
         return await self.queries.list(query)
+
+    async def names_by_links(self) -> Mapping[ContainerId, Sequence[str]]:
+        """See `ContainerQueries.names_by_links`."""
+        return await self.queries.names_by_links()
 
     async def top(self, reference: str, ps_arguments: str) -> ProcessTable:
         """See `ContainerQueries.top`."""
