@@ -50,6 +50,25 @@ class PublishedPort:
     """Zero: none; other hosts reach the port at the container's own address."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortRemoval:
+    """What is to be published no longer; what it leaves open fits everything."""
+
+    host_port: int
+    host_address: str = ""
+    port: Port | None = None
+    protocol: str = "tcp"
+
+    def fits(self, host_address: str, host_port: int, port: Port) -> bool:
+        """Whether it means a published port, or a wish for one."""
+        return (
+            host_port == self.host_port
+            and port.protocol == self.protocol
+            and self.host_address in ("", host_address)
+            and self.port in (None, port)
+        )
+
+
 class NetworkModeKind(Enum):
     """The ways in which a container can be connected."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from wherry.model.containers import RestartPolicy
 from wherry.model.limits import BlockLimits, DeviceRate, DeviceWeight, Limits
+from wherry.model.networks import PortBinding, PortRemoval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,12 @@ class ContainerChanges:
     """Whether `limits.pids` is said; None or less than one then takes the limit away."""
     restart: RestartPolicy | None = None
     """None leaves the policy as it is."""
+    published: tuple[PortBinding, ...] = ()
+    """Ports to publish besides."""
+    unpublished: tuple[PortRemoval, ...] = ()
+    """Ports to publish no longer."""
+    keeps_flows: bool = False
+    """Whether connections through ports that go may go on."""
 
 
 def changed_limits(current: Limits, wish: ContainerChanges) -> tuple[str, Limits]:

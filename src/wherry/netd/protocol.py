@@ -3,7 +3,7 @@
 networks                                     netd
 reserve owner target wishes            ->
                                        <-    ports                 one per wish, all held
-                                       <-    taken | failed        none held
+                                       <-    taken | failed        no new one held
 release owner                          ->
                                        <-    (empty)
 list                                   ->
@@ -41,6 +41,16 @@ class Wish:
     """Same as `first` for one certain port."""
     port: int
     """The container's port, where relays lead to."""
+
+    def at(self, host_port: int) -> "Wish":
+        """The same wish for one certain port."""
+        return Wish(
+            protocol=self.protocol,
+            addresses=self.addresses,
+            first=host_port,
+            last=host_port,
+            port=self.port,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,12 +45,23 @@ class _Bound:
 
 
 @dataclass(slots=True)
-class _Reservation:
-    """All that one owner has."""
+class _Place:
+    """What holds one wish."""
 
+    target: str
     silent: list[socket.socket]
     listeners: list[Listener]
     held: list[Held]
+
+    def close(self) -> None:
+        for listener in self.listeners:
+            listener.close()
+        for each in self.silent:
+            each.close()
+
+
+_Reservation = dict[Wish, _Place]
+"""All that one owner has, by wishes for certain ports."""
 
 
 class Reservations:
@@ -66,47 +77,64 @@ class Reservations:
 
     def owners(self) -> dict[str, tuple[Held, ...]]:
         """What each owner holds."""
-        return {owner: tuple(each.held) for owner, each in self._reservations.items()}
+        return {
+            owner: tuple(held for place in each.values() for held in place.held)
+            for owner, each in self._reservations.items()
+        }
 
     def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
-        """Hold a port for each wish, or none at all; returns the ports.
+        """Hold a port for each wish, or no new one at all; returns the ports.
 
-        What the owner held before is let go first, so that asking twice is no error.
+        What the owner held before is let go first, so that asking twice is no error; but what
+        is wished again just as it was stays untouched, with its relayed connections.
 
         Raises: PortTaken; OSError for an address that is not ours, or a port that may not be.
         """
-        self.release(owner)
-        bound: list[_Bound] = []
+        kept = self._let_go_besides(owner, target, wishes)
+        made: list[tuple[Wish, _Bound]] = []
         ports = []
         try:
             for wish in wishes:
+                if wish in kept:
+                    ports.append(wish.first)
+                    continue
                 port, sockets = self._bind_wish(wish)
-                bound.append(sockets)
+                made.append((wish.at(port), sockets))
                 ports.append(port)
         except (PortTaken, OSError):
-            for each in bound:
+            for _wish, each in made:
                 each.close()
             raise
-        self._reservations[owner] = _Reservation(
-            silent=[each for one in bound for each in one.silent],
-            listeners=[
-                listen(self._loop, protocol, each, (target, port))
-                for one in bound
-                for protocol, port, each in one.relayed
-            ],
-            held=[each for one in bound for each in one.held],
-        )
+        added = {wish: self._place(target, sockets) for wish, sockets in made}
+        self._reservations[owner] = {**kept, **added}
         return ports
 
     def release(self, owner: str) -> None:
         """Let go of everything that an owner holds."""
-        reservation = self._reservations.pop(owner, None)
-        if reservation is None:
-            return
-        for listener in reservation.listeners:
-            listener.close()
-        for each in reservation.silent:
-            each.close()
+        for place in self._reservations.pop(owner, {}).values():
+            place.close()
+
+    def _let_go_besides(self, owner: str, target: str, wishes: Sequence[Wish]) -> _Reservation:
+        """Let go of all that is not wished again; what is left."""
+        before = self._reservations.pop(owner, {})
+        kept = {
+            wish: place
+            for wish, place in before.items()
+            if wish in wishes and place.target == target
+        }
+        for wish, place in before.items():
+            if wish not in kept:
+                place.close()
+        if kept:
+            self._reservations[owner] = kept
+        return kept
+
+    def _place(self, target: str, bound: _Bound) -> _Place:
+        listeners = [
+            listen(self._loop, protocol, each, (target, port))
+            for protocol, port, each in bound.relayed
+        ]
+        return _Place(target=target, silent=bound.silent, listeners=listeners, held=bound.held)
 
     def _bind_wish(self, wish: Wish) -> tuple[int, _Bound]:
         taken: PortTaken | None = None
@@ -140,8 +168,8 @@ class Reservations:
 
     def _holder(self, protocol: str, port: int) -> str:
         for owner, reservation in self._reservations.items():
-            for held in reservation.held:
-                if (held.protocol, held.host_port) == (protocol, port):
+            for place in reservation.values():
+                if any((each.protocol, each.host_port) == (protocol, port) for each in place.held):
                     return owner
         return ""
 

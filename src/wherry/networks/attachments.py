@@ -23,7 +23,13 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import ConnectionRefused, NotConnected
 from wherry.model.ids import ContainerId
-from wherry.model.networks import EndpointStatus, EndpointWish, Network
+from wherry.model.networks import (
+    EndpointStatus,
+    EndpointWish,
+    Network,
+    PortBinding,
+    PublishedPort,
+)
 from wherry.networks import connections, host_bridge, published_ports
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.endpoint_choices import (
@@ -47,6 +53,7 @@ from wherry.networks.name_files import (
     write_private_files,
 )
 from wherry.networks.network_table import NetworkTable
+from wherry.networks.republishing import Republishing
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.plan import Journal
@@ -82,6 +89,7 @@ class Attachments:
         self._joins = Joins(
             networks=networks, ports=ports, jobs=jobs, offload=offload, repair=self.repair
         )
+        self._republishing = Republishing(ports=ports, bridges=bridges, offload=offload)
         self._host_gateway = ""
 
     # -- lifecycle ---------------------------------------------------------------------------
@@ -229,6 +237,24 @@ class Attachments:
             write_private_files, request, endpoints=after, gateway=self._host_gateway
         )
         return tuple(after)
+
+    async def republish(
+        self,
+        request: AttachRequest,
+        *,
+        kept: Sequence[PublishedPort],
+        added: Sequence[PortBinding],
+        keeps_flows: bool,
+    ) -> tuple[tuple[EndpointStatus, ...], Journal]:
+        """Publish other ports of a running container; all of its endpoints then.
+
+        Raises: ConnectionRefused, PortInUse, FeatureMissing, StepFailed.
+        """
+        attached = self._attached.get(request.container_id) or Attached("")
+        journal = await self._republishing.change(
+            attached, request, kept=kept, added=added, keeps_flows=keeps_flows
+        )
+        return tuple(attached.endpoints), journal
 
     async def restore(
         self,

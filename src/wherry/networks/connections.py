@@ -134,6 +134,25 @@ def publication(settings: BridgeSettings, endpoint: EndpointStatus) -> Publicati
     return tuple(plan)
 
 
+def republish(goes: Iterable[Operation], comes: Plan, *, packet_filter: int) -> None:
+    """Take entries away and add others; as before if an addition fails.
+
+    Raises: OperationFailed.
+    """
+    hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
+    gone = list(goes)
+    try:
+        undo(as_done(gone), hands)
+        try:
+            execute(comes, hands, [])
+        except OperationFailed:
+            for each in gone:
+                _do_if_missing(each, hands)
+            raise
+    finally:
+        hands.close()
+
+
 def remove_stray_ports(table: str, living: Iterable[str], *, packet_filter: int) -> None:
     """Have no port lead to an address that is not in use. Raises: StepFailed."""
     stray = RemoveStrayPorts(

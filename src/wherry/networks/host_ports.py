@@ -69,6 +69,28 @@ class HostPorts:
         except OSError as error:
             raise StepFailed(step="hold host ports again", cause=_words(error)) from error
 
+    async def exchange(
+        self,
+        container_id: ContainerId,
+        name: str,
+        *,
+        target: str,
+        before: tuple[Wish, ...],
+        after: tuple[Wish, ...],
+    ) -> list[int]:
+        """Hold other ports than before; those that were held too are never let go.
+
+        Where one can't be had, it is as before. Raises: PortInUse, StepFailed.
+        """
+        if not after:
+            await self.release(container_id)
+            return []
+        try:
+            return await self.reserve(container_id, name, target=target, wishes=after)
+        except (PortInUse, StepFailed):
+            await self.hold_again(container_id, target=target, wishes=before)
+            raise
+
     async def hold_at(
         self, container_id: ContainerId, *, target: str, wishes: tuple[Wish, ...]
     ) -> None:

@@ -25,7 +25,10 @@ class PortKeeper(Protocol):
         ...
 
     def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
-        """Hold a port for each wish or none at all. Raises: PortTaken; OSError."""
+        """Hold a port for each wish or no new one. Raises: PortTaken; OSError.
+
+        What the owner held and does not wish again is let go; the rest stays as it is.
+        """
         ...
 
     def release(self, owner: str) -> None:
@@ -93,16 +96,7 @@ class NetdKeeper:
         with self._lock:
             answer = self._ask(protocol.reserve_message(owner, target, wishes))
             ports = protocol.ports_of(answer)
-            certain = [
-                Wish(
-                    protocol=wish.protocol,
-                    addresses=wish.addresses,
-                    first=port,
-                    last=port,
-                    port=wish.port,
-                )
-                for wish, port in zip(wishes, ports, strict=True)
-            ]
+            certain = [wish.at(port) for wish, port in zip(wishes, ports, strict=True)]
             self._asked[owner] = protocol.reserve_message(owner, target, certain)
         return ports
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +13,14 @@ from wherry.kit.clock import Clock
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import ConnectionRefused, InvalidValue, NetworkIsBuiltin
 from wherry.model.ids import ContainerId
-from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkRequest
+from wherry.model.networks import (
+    EndpointStatus,
+    EndpointWish,
+    Network,
+    NetworkRequest,
+    PortBinding,
+    PublishedPort,
+)
 from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
 from wherry.networks.attachments import Attachments
 from wherry.networks.bridge_options import ENABLE, flag
@@ -27,6 +34,7 @@ from wherry.networks.network_table import NetworkTable
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.settings import NetworkSettings
+from wherry.operations.plan import Journal
 
 if TYPE_CHECKING:
     from wherry.networks.sight import Sight
@@ -212,6 +220,22 @@ class Networks:
         Raises: AlreadyConnected, ConnectionRefused, AddressTaken, NetworkNotFound, StepFailed.
         """
         return await self._attachments.connect(request, wish)
+
+    async def republish(
+        self,
+        request: AttachRequest,
+        *,
+        kept: Sequence[PublishedPort],
+        added: Sequence[PortBinding],
+        keeps_flows: bool,
+    ) -> tuple[tuple[EndpointStatus, ...], Journal]:
+        """Publish other ports of a running container; those that stay are never let go.
+
+        Raises: ConnectionRefused, PortInUse, FeatureMissing, StepFailed.
+        """
+        return await self._attachments.republish(
+            request, kept=kept, added=added, keeps_flows=keeps_flows
+        )
 
     async def disconnect(
         self, request: AttachRequest, network: Network

@@ -102,6 +102,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     namespaces.UnshareForChildren,
     name_server.RedirectNameServer,
     packet_filter.AdmitNetwork,
+    packet_filter.ForgetFlows,
     packet_filter.InstallTable,
     packet_filter.PublishPorts,
     packet_filter.OpenPorts,

@@ -282,6 +282,29 @@ class OpenPorts(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetFlows(Operation):
+    """End the connections that a published port leads to a container: its entry began them."""
+
+    kind: ClassVar[str] = "forget-flows"
+    aspect: ClassVar[Aspect] = Aspect.NETWORK
+
+    ports: tuple[tuple[str, int], ...]
+    """Protocol, host port."""
+    target: str
+    """The container's address."""
+
+    def do(self, hands: Hands) -> Evidence:
+        ports = {(_PROTOCOL_NUMBERS[protocol], port) for protocol, port in self.ports}
+        with _filter(hands) as descriptor:
+            count = conntrack.forget_flows_to(descriptor, ports, ip_address(self.target))
+        return {"flows": count}
+
+    def describe(self) -> str:
+        shown = ", ".join(f"{port}/{protocol}" for protocol, port in self.ports)
+        return f"end connections through {shown} to {self.target}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveStrayPorts(Operation):
     """Take out of the maps whatever leads to none of these containers' addresses."""
 

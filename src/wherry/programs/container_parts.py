@@ -18,6 +18,7 @@ from wherry.engine.containers.io import Attachments, ContainerStreams
 from wherry.engine.containers.live import LiveContainers, Waiters
 from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.containers.log_reading import ContainerLogs
+from wherry.engine.containers.publishing import PublishedPorts
 from wherry.engine.containers.query import ContainerQueries
 from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.removed_logs import RemovedLogs
@@ -202,6 +203,12 @@ def container_parts(
             paths=ground.paths,
             host=ground.host,
             layout=layout,
+            ports=PublishedPorts(
+                networks=networks,
+                assembly=assembly,
+                paths=ground.paths,
+                offload=ground.offload,
+            ),
             offload=ground.offload,
         ),
         renaming=RenameContainer(records=stores.records, locks=stores.locks, events=stores.events),

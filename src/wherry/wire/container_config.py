@@ -290,6 +290,11 @@ class UpdateRequest(HostShape, forbid_unknown_fields=True, kw_only=True):
     """The body of `POST /containers/{id}/update`: limits, and a policy that has a name."""
 
     RestartPolicy: RestartShape = field(default_factory=lambda: RestartShape(Name=""))
+    PublishAdd: dict[str, list[HostPort] | None] = field(default_factory=dict)
+    """Wherry's own: ports to publish besides."""
+    PublishRm: list[str] = field(default_factory=list)
+    """Wherry's own: ports to publish no longer, `[ADDRESS:]HOSTPORT[:PORT][/udp]`."""
+    KeepFlows: bool = False
 
 
 class UpdateAnswer(Struct):

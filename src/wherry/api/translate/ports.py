@@ -1,14 +1,19 @@
 """Ports: `80/tcp` texts, host bindings, and what is published."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wherry.kit.numbers import parse_unsigned
 from wherry.model.errors import FeatureMissing, InvalidValue
-from wherry.model.networks import Port, PortBinding, PublishedPort
+from wherry.model.networks import Port, PortBinding, PortRemoval, PublishedPort
 from wherry.wire.container_config import Empty, HostPort
 
 _PROTOCOLS = ("tcp", "udp", "sctp")
+_REMOVAL = re.compile(
+    r"(?:(?P<address>\[[^]]+\]|[^:]*\.[^:]*):)?(?P<host>[0-9]+)(?::(?P<inner>[0-9]+))?"
+)
+"""An address is told from a port by its dots or brackets."""
 
 
 def to_exposed(texts: Iterable[str]) -> tuple[Port, ...]:
@@ -25,6 +30,27 @@ def to_bindings(
         for text, wishes in bindings.items()
         for port in _ports(text)
         for wish in wishes or ()
+    )
+
+
+def to_removal(text: str) -> PortRemoval:
+    """`8080`, `127.0.0.1:8080`, `8080:80/udp`, `[::1]:8080:80`. Raises: InvalidValue."""
+    whole, slash, protocol = text.partition("/")
+    if slash and protocol not in _PROTOCOLS:
+        raise InvalidValue(f"invalid proto: {protocol}")
+    found = _REMOVAL.fullmatch(whole)
+    if found is None:
+        raise _invalid(text)
+    host_port, last = _range(found["host"])
+    port, last_inner = _range(found["inner"]) if found["inner"] else (0, 0)
+    if not host_port or last != host_port or last_inner != port:
+        raise _invalid(text)
+    protocol = protocol or "tcp"
+    return PortRemoval(
+        host_port=host_port,
+        host_address=_address((found["address"] or "").strip("[]")),
+        port=Port(port, protocol) if port else None,
+        protocol=protocol,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wherry.engine.containers.cgroups import cgroup_directories
+from wherry.engine.containers.publishing import PublishedPorts
 from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
@@ -45,6 +46,7 @@ class UpdateContainer:
         paths: ContainerPaths,
         host: HostFacts,
         layout: CgroupLayout,
+        ports: PublishedPorts,
         offload: OffloadPool,
     ) -> None:
         self._records = records
@@ -53,13 +55,14 @@ class UpdateContainer:
         self._paths = paths
         self._host = host
         self._layout = layout
+        self._ports = ports
         self._offload = offload
 
     async def __call__(self, reference: str, changes: ContainerChanges) -> tuple[str, ...]:
-        """Change limits and the restart policy; the warnings.
+        """Change limits, the restart policy and published ports; the warnings.
 
         Raises: ContainerNotFound, InvalidValue, UpdateRefused for what contradicts the limits
-        that are there, StepFailed when the kernel refuses a value.
+        that are there, StepFailed when the kernel refuses a value, PortInUse.
         """
         container_id = self._records.find(reference).id
         admission = admitted(changes.limits, self._host, is_update=True)
@@ -70,6 +73,7 @@ class UpdateContainer:
             if before.is_alive and after.spec.limits != before.spec.limits:
                 journal = await self._offload(self._apply, before, after)
                 undone.push(self._offload, undo, journal, Hands())
+            after = await self._ports.changed(after, changes, undone)
             await self._records.replace(after)
             undone.keep()
         self._events.container("update", after)

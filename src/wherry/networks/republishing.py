@@ -1,0 +1,132 @@
+"""Other published ports for a container that runs: what stays is never let go in between.
+
+netd            holds the new ports beside those that stay; a port that is taken ends it here
+packet filter   new entries come, old ones go
+flows           connections through ports that went are forgotten, so that they end
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wherry.kit.aio import OffloadPool
+from wherry.model.errors import ConnectionRefused
+from wherry.model.networks import EndpointStatus, PortBinding, PublishedPort
+from wherry.networks import connections, host_bridge
+from wherry.networks.bridges import Bridges
+from wherry.networks.host_ports import HostPorts
+from wherry.networks.joins import Attached
+from wherry.networks.published_ports import published_of, wishes_again, wishes_of
+from wherry.networks.sandboxes import AttachRequest
+from wherry.networks.uninterrupted import to_its_end
+from wherry.operations.packet_filter import ForgetFlows, PublishPorts
+from wherry.operations.plan import Journal, Operation, OperationFailed
+
+
+class Republishing:
+    """Changes what a container publishes."""
+
+    def __init__(self, *, ports: HostPorts, bridges: Bridges, offload: OffloadPool) -> None:
+        self._ports, self._bridges, self._offload = ports, bridges, offload
+
+    async def change(
+        self,
+        attached: Attached,
+        request: AttachRequest,
+        *,
+        kept: Sequence[PublishedPort],
+        added: Sequence[PortBinding],
+        keeps_flows: bool,
+    ) -> Journal:
+        """Publish what is kept and what is added; the endpoints say so afterwards.
+
+        The journal tells what leads to the container then.
+
+        Raises: ConnectionRefused, PortInUse, FeatureMissing, StepFailed; then all is as before.
+        """
+        way_out = attached.way_out
+        if way_out is None or not way_out.is_connected:
+            raise ConnectionRefused(
+                f"container {request.container_name} has no network that ports could lead to"
+            )
+        return await to_its_end(
+            self._change(attached, way_out, request, kept, added, keeps_flows=keeps_flows)
+        )
+
+    async def _change(
+        self,
+        attached: Attached,
+        way_out: EndpointStatus,
+        request: AttachRequest,
+        kept: Sequence[PublishedPort],
+        added: Sequence[PortBinding],
+        *,
+        keeps_flows: bool,
+    ) -> Journal:
+        made = self._bridges.find(way_out.network_id)
+        assert made is not None, "a network with endpoints is not removed"
+        settings = made.settings
+        new = wishes_of(
+            replace(request.network, bindings=tuple(added), publishes_all=False),
+            has_ipv6=host_bridge.has_ipv6(),
+            defaults=settings.host_addresses,
+            unled=settings.unled,
+        )
+        wishes = (*wishes_again(kept), *new)
+        ports = await self._ports.exchange(
+            request.container_id,
+            request.container_name,
+            target=way_out.address or way_out.ipv6_address,
+            before=wishes_again(way_out.published),
+            after=wishes,
+        )
+        direct = tuple(each for each in kept if not each.host_port)
+        after = replace(way_out, published=(*published_of(wishes, ports), *direct))
+        publication = connections.publication(settings, after)
+        comes, goes = _difference(publication, connections.publication(settings, way_out))
+        ends = () if keeps_flows else _ends_of_flows(goes)
+        try:
+            await self._offload(
+                connections.republish,
+                goes,
+                (*comes, *ends),
+                packet_filter=self._bridges.packet_filter,
+            )
+        except OperationFailed as failed:
+            await self._ports.exchange(
+                request.container_id,
+                request.container_name,
+                target=way_out.address or way_out.ipv6_address,
+                before=wishes,
+                after=wishes_again(way_out.published),
+            )
+            raise connections.as_step_failed(failed) from failed
+        attached.endpoints = [after if x is way_out else x for x in attached.endpoints]
+        return _told(publication)
+
+
+def _difference(
+    after: connections.Publication, before: connections.Publication
+) -> tuple[list[Operation], list[Operation]]:
+    """What comes and what goes, one port at a time."""
+    new = [single for each in after for single in each.singly()]
+    old = [single for each in before for single in each.singly()]
+    return [x for x in new if x not in old], [x for x in old if x not in new]
+
+
+def _ends_of_flows(gone: Sequence[Operation]) -> tuple[ForgetFlows, ...]:
+    return tuple(
+        ForgetFlows(
+            why="--publish-rm without --keep-flows",
+            ports=tuple((protocol, port) for protocol, _address, port, _inner in each.ports),
+            target=target,
+        )
+        for each in gone
+        if isinstance(each, PublishPorts)
+        for target in filter(None, (each.target, each.target6))
+    )
+
+
+def _told(publication: connections.Publication) -> Journal:
+    """What leads to the container now, as if it had been done at once."""
+    return [replace(each, at_ns=time.time_ns()) for each in connections.as_done(publication)]
