@@ -89,7 +89,7 @@ class Attachments:
         self._joins = Joins(
             networks=networks, ports=ports, jobs=jobs, offload=offload, repair=self.repair
         )
-        self._republishing = Republishing(ports=ports, bridges=bridges, offload=offload)
+        self._republishing = Republishing(ports=ports, networks=networks, offload=offload)
         self._host_gateway = ""
 
     # -- lifecycle ---------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from wherry.kit.aio import OffloadPool
 from wherry.model.errors import ConnectionRefused
 from wherry.model.networks import EndpointStatus, PortBinding, PublishedPort
 from wherry.networks import connections, host_bridge
-from wherry.networks.bridges import Bridges
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.joins import Attached
+from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.published_ports import published_of, wishes_again, wishes_of
 from wherry.networks.sandboxes import AttachRequest
 from wherry.networks.uninterrupted import to_its_end
@@ -26,8 +26,8 @@ from wherry.operations.plan import Journal, Operation, OperationFailed
 class Republishing:
     """Changes what a container publishes."""
 
-    def __init__(self, *, ports: HostPorts, bridges: Bridges, offload: OffloadPool) -> None:
-        self._ports, self._bridges, self._offload = ports, bridges, offload
+    def __init__(self, *, ports: HostPorts, networks: MadeNetworks, offload: OffloadPool) -> None:
+        self._ports, self._networks, self._offload = ports, networks, offload
 
     async def change(
         self,
@@ -63,9 +63,14 @@ class Republishing:
         *,
         keeps_flows: bool,
     ) -> Journal:
-        made = self._bridges.find(way_out.network_id)
+        made = self._networks.find(way_out.network_id)
         assert made is not None, "a network with endpoints is not removed"
-        settings = made.settings
+        settings = made.segment.publishing
+        if settings is None:
+            raise ConnectionRefused(
+                f"ports of a container on network {way_out.network_name} ({made.network.driver})"
+                " are not published"
+            )
         new = wishes_of(
             replace(request.network, bindings=tuple(added), publishes_all=False),
             has_ipv6=host_bridge.has_ipv6(),
@@ -82,15 +87,15 @@ class Republishing:
         )
         direct = tuple(each for each in kept if not each.host_port)
         after = replace(way_out, published=(*published_of(wishes, ports), *direct))
-        publication = connections.publication(settings, after)
-        comes, goes = _difference(publication, connections.publication(settings, way_out))
+        publication = made.publication(after)
+        comes, goes = _difference(publication, made.publication(way_out))
         ends = () if keeps_flows else _ends_of_flows(goes)
         try:
             await self._offload(
                 connections.republish,
                 goes,
                 (*comes, *ends),
-                packet_filter=self._bridges.packet_filter,
+                packet_filter=self._networks.packet_filter,
             )
         except OperationFailed as failed:
             await self._ports.exchange(
