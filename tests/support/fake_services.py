@@ -18,7 +18,14 @@ from wherry.api.services import CredentialSource
 from wherry.build import ClientOffers
 from wherry.kit.clock import FakeClock
 from wherry.kit.streams import STDOUT, frame
-from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CachePrune, CacheRecord
+from wherry.model.builds import (
+    BuildDone,
+    BuildEvent,
+    BuildRequest,
+    CachePrune,
+    CacheRecord,
+    SentPart,
+)
 from wherry.model.containers import (
     Container,
     ContainerSpec,
@@ -655,12 +662,13 @@ class FakeBuilds:
     async def build(
         self,
         request: BuildRequest,
-        context: AsyncIterator[bytes],
+        parts: AsyncIterator[SentPart],
         credentials: Mapping[str, Credentials],
     ) -> AsyncIterator[BuildEvent]:
         """Takes the context and says that it is done."""
-        async for _piece in context:
-            pass
+        async for part in parts:
+            async for _piece in part.pieces:
+                pass
         yield BuildDone(image_id="sha256:" + "e" * 64, names=request.names)
 
     async def build_for_client(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.build import ClientOffers
-from wherry.model.builds import BuildEvent, BuildRequest, CachePrune, CacheRecord
+from wherry.model.builds import BuildEvent, BuildRequest, CachePrune, CacheRecord, SentPart
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
 from wherry.model.files import Change, CopyRules, PathState
@@ -276,7 +276,7 @@ class Builds(Protocol):
     def build(
         self,
         request: BuildRequest,
-        context: ByteSource,
+        parts: AsyncIterator[SentPart],
         credentials: Mapping[str, Credentials],
     ) -> AsyncIterator[BuildEvent]: ...
     def build_for_client(

@@ -26,8 +26,6 @@ from wherry.build.stage_files import StageFiles
 from wherry.build.states import Built, Words
 from wherry.build.trees import Renamed, View
 from wherry.kit.aio import OffloadPool, UndoStack
-from wherry.kit.random_ids import new_id
-from wherry.linux.files import remove_tree
 from wherry.model.containers import BindMount, MountSpec, TmpfsMount
 from wherry.model.errors import InvalidValue
 from wherry.snapshots import UnpackRules, unpack_tar
@@ -57,8 +55,6 @@ class MountGround:
     """What the mounts of all builds stand on."""
 
     caches: CacheMounts
-    staging: str
-    """Where copies are; on the disk of the engine's data."""
     run_directory: str
     """Where secrets and sockets are; in memory."""
 
@@ -151,7 +147,7 @@ class Mounts:
         sources: Sequence[Built],
         opened: UndoStack,
     ) -> MountSpec:
-        place = await self._directory(self._ground.staging, "bind", opened)
+        place = await self._files.empty_directory(opened)
         source = options.get("source", "")
         async with UndoStack() as reading:
             view = await self._view(origin, source, sources, reading)
@@ -209,7 +205,7 @@ class Mounts:
             if options.get("required") == "true":
                 raise InvalidValue(f"secret {name}: not found")
             return
-        place = await self._directory(self._ground.run_directory, "secret", opened)
+        place = await self._files.empty_directory(opened, self._ground.run_directory)
         path = f"{place}/secret"
         await self._offload(_write_secret, path, content, options)
         if variable := options.get("env"):
@@ -226,7 +222,7 @@ class Mounts:
             if options.get("required") == "true":
                 raise InvalidValue(f'no SSH key "{name}" forwarded from the client')
             return
-        place = await self._directory(self._ground.run_directory, "agent", opened)
+        place = await self._files.empty_directory(opened, self._ground.run_directory)
         path = f"{place}/agent"
 
         async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -242,24 +238,6 @@ class Mounts:
         target = options.get("target") or f"{_AGENT}.{number}"
         made.mounts.append(BindMount(source=path, target=target))
         made.environment.setdefault("SSH_AUTH_SOCK", target)
-
-    async def _directory(self, place: str, kind: str, opened: UndoStack) -> str:
-        """A directory of the step's own, which goes with it."""
-        name = f"{kind}-{new_id()}"
-
-        def make() -> None:
-            os.mkdir(f"{place}/{name}", 0o711)
-
-        def remove() -> None:
-            directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                remove_tree(directory, name)
-            finally:
-                os.close(directory)
-
-        opened.push(self._offload, remove)
-        await self._offload(make)
-        return f"{place}/{name}"
 
 
 async def _closed(server: asyncio.Server) -> None:

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from wherry.model.errors import InvalidValue
-
 if TYPE_CHECKING:
     from wherry.build.trees import Tree
 
@@ -102,18 +100,6 @@ class NoAgents:
         writer.close()
 
 
-class NoSink:
-    """Nobody waits for files."""
-
-    async def directory(self, number: int, root: int) -> None:
-        """Raises: InvalidValue."""
-        raise InvalidValue("this build's client takes no files")
-
-    async def stream(self, number: int, pieces: AsyncIterator[bytes]) -> None:
-        """Raises: InvalidValue."""
-        raise InvalidValue("this build's client takes no files")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPorts:
     """All that a build is given."""
@@ -123,4 +109,5 @@ class BuildPorts:
     """Named contexts (`--build-context`), by names in lower case; a text refers to an image."""
     secrets: Secrets = field(default_factory=NoSecrets)
     agents: Agents = field(default_factory=NoAgents)
-    sink: Sink = field(default_factory=NoSink)
+    sink: Sink | None = None
+    """None: results that are not kept here are told as events."""

@@ -143,10 +143,17 @@ class Solver(Generic[S, R]):
             return await self._executor.run(key, vertex.step, parent, sources, tell)
 
 
-def needed(target: Vertex[S]) -> list[Vertex[S]]:
-    """Everything that a vertex needs and itself, each behind what it needs."""
+def bottom(vertex: Vertex[S]) -> S:
+    """The step that a chain of parents begins with."""
+    while vertex.parent is not None:
+        vertex = vertex.parent
+    return vertex.step
+
+
+def needed(*targets: Vertex[S]) -> list[Vertex[S]]:
+    """Everything that vertices need and themselves, each behind what it needs."""
     found: dict[Vertex[S], None] = {}
-    waiting: list[tuple[Vertex[S], bool]] = [(target, False)]
+    waiting: list[tuple[Vertex[S], bool]] = [(each, False) for each in reversed(targets)]
     while waiting:
         vertex, is_ready = waiting.pop()
         if vertex in found:

@@ -130,16 +130,32 @@ class View:
         return place is not None and place.is_directory
 
 
-class _Selection:
+class PassedOn:
+    """An archive whose entries are changed on their way; their content is as it was."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._present = archive
+
+    def read_content(self, most: int = 1 << 20) -> "memoryview | bytes":
+        """The next bytes of the present entry's content."""
+        return self._present.read_content(most)
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes of the present entry's content were not read yet."""
+        return self._present.remaining
+
+
+class _Selection(PassedOn):
     """The entries of a directory that patterns leave in."""
 
     def __init__(self, tree: Tree, place: Place, ignore: Ignore, excluded: Sequence[str]) -> None:
+        super().__init__(tree.entries(place))
         self._tree = tree
         self._place = place
         self._ignore = ignore
         self._excluded = excluded
-        self._whole = tree.entries(place)
-        self._present = self._whole
+        self._whole = self._present
 
     def __iter__(self) -> Iterator[TarEntry]:
         taken: set[bytes] = set()
@@ -161,15 +177,6 @@ class _Selection:
             yield entry
         self._present = self._whole
 
-    def read_content(self, most: int = 1 << 20) -> "memoryview | bytes":
-        """The next bytes of the present entry's content."""
-        return self._present.read_content(most)
-
-    @property
-    def remaining(self) -> int:
-        """How many bytes of the present entry's content were not read yet."""
-        return self._present.remaining
-
     def _is_left_out(self, path: bytes) -> bool:
         if path == b".":
             return False
@@ -183,28 +190,19 @@ class _Selection:
             raise InvalidValue(str(problem)) from None
 
 
-class Renamed:
+class Renamed(PassedOn):
     """Entries on their way to a target: under another name, with other permissions."""
 
     def __init__(self, archive: Archive, *, name: str = "", mode: int | None = None) -> None:
         """`name` is that of a single file; empty for a directory, whose parts keep theirs."""
-        self._archive = archive
+        super().__init__(archive)
         self._name = name.encode(errors="surrogateescape")
         self._mode = mode
 
     def __iter__(self) -> Iterator[TarEntry]:
-        for entry in self._archive:
+        for entry in self._present:
             if self._name:
                 entry.path = self._name
             if self._mode is not None and entry.kind != SYMLINK:
                 entry.mode = self._mode
             yield entry
-
-    def read_content(self, most: int = 1 << 20) -> "memoryview | bytes":
-        """The next bytes of the present entry's content."""
-        return self._archive.read_content(most)
-
-    @property
-    def remaining(self) -> int:
-        """How many bytes of the present entry's content were not read yet."""
-        return self._archive.remaining

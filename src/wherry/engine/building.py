@@ -14,7 +14,14 @@ from wherry.engine.events import EventLog
 from wherry.engine.registries import RegistryVerbs
 from wherry.images import ImageStore, parse, platform_from
 from wherry.kit.streams import Unframer
-from wherry.model.builds import BuildDone, BuildEvent, BuildRequest, CachePrune, CacheRecord
+from wherry.model.builds import (
+    BuildDone,
+    BuildEvent,
+    BuildRequest,
+    CachePrune,
+    CacheRecord,
+    SentPart,
+)
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import ImageNotFound, OtherPlatform
 from wherry.model.ids import ContainerId
@@ -33,13 +40,14 @@ class Bases(Protocol):
     async def find(
         self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
     ) -> Image: ...
+    async def push(self, name: str, tell: Callable[[Progress], None]) -> None: ...
 
 
 class ImageBuilder(Protocol):
     """The room `build`, once it is wanted."""
 
-    def build_tar(
-        self, request: BuildRequest, context: AsyncIterator[bytes], bases: Bases
+    def build_sent(
+        self, request: BuildRequest, parts: AsyncIterator[SentPart], bases: Bases
     ) -> AsyncIterator[BuildEvent]: ...
     def build_for_client(
         self, request: BuildRequest, offers: ClientOffers, bases: Bases
@@ -87,12 +95,12 @@ class Builds:
     def build(
         self,
         request: BuildRequest,
-        context: AsyncIterator[bytes],
+        parts: AsyncIterator[SentPart],
         credentials: Mapping[str, Credentials],
     ) -> AsyncIterator[BuildEvent]:
-        """Build from a tar. Raises (while iterating): see `BuildService.build_tar`."""
+        """Build of what comes with the request. Raises: see `BuildService.build_sent`."""
         bases = _Bases(self._store, self._registries, GivenCredentials(credentials))
-        return self._published(self._made_builder().build_tar(request, context, bases))
+        return self._published(self._made_builder().build_sent(request, parts, bases))
 
     def build_for_client(
         self, request: BuildRequest, offers: ClientOffers, credentials: CredentialSource
@@ -159,6 +167,12 @@ class _Bases:
         ):
             tell(progress)
         return self._store.resolve(reference, platform=wanted)
+
+    async def push(self, name: str, tell: Callable[[Progress], None]) -> None:
+        """Send what a name leads to. Raises: as a push."""
+        credentials = await self._credentials.of(parse(name).domain)
+        async for progress in self._registries.push(name, tag="", credentials=credentials):
+            tell(progress)
 
 
 class StepContainers:

@@ -1,11 +1,14 @@
 """What a builder needs of the image store: bases with their parts, layers of steps, new images."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from wherry.images.documents import LARGEST_DOCUMENT, image_config, read_document
 from wherry.images.image_table import LayerBlob, NewImage
 from wherry.images.leases import Lease
 from wherry.images.references import parse
+from wherry.images.save import SavedImage, SavedImages, archive, saved_digest
 from wherry.images.store import ImageStore
 from wherry.kit.aio import BlockingWriter
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId, SnapshotKey
@@ -89,17 +92,47 @@ class BuildImages:
         is_unpacked = self.snapshots.layers.get(chain) is not None
         return is_unpacked and self._store.content.has(Digest(diff_id))
 
-    def record(self, state: BuildState, names: tuple[str, ...]) -> ImageId:
-        """Make an image of what was built. Raises: InvalidReference, StepFailed."""
-        image_id = state.image_id
-        new = NewImage(
-            id=image_id,
-            config=encode_image(state.document),
-            layers=state.layers,
+    def open_layer(self, layer: LayerBlob) -> BinaryIO:
+        """A layer's tar as it is kept, compressed or not. Raises: StateUnreadable."""
+        return self._store.content.open(layer.blob)
+
+    def record(self, states: Sequence[BuildState], names: Sequence[str]) -> Digest:
+        """Make images of what was built, side by side under the same names.
+
+        Returns the digest that leads to them. Raises: InvalidReference, StepFailed.
+        """
+        new = [
+            NewImage(
+                id=state.image_id,
+                config=encode_image(state.document),
+                layers=state.layers,
+                names=tuple(parse(name).with_default_tag() for name in names),
+            )
+            for state in states
+        ]
+        self._store.record_several(new)
+        return saved_digest(self._saved(states, names))
+
+    def archived(self, states: Sequence[BuildState], names: Sequence[str]) -> Iterator[bytes]:
+        """An archive of what was built, which need not be recorded. Raises: as `save.archive`."""
+        for state in states:
+            config = self._store.content.stage(encode_image(state.document))
+            self._lease.hold_blob(Digest(config.digest))
+            self._store.content.commit(config)
+        return archive(self._store.content, [self._saved(states, names)])
+
+    def _saved(self, states: Sequence[BuildState], names: Sequence[str]) -> SavedImages:
+        siblings = []
+        for state in states:
+            image = as_image(state)
+            content, manifest = self._store.manifest_for(image, state.layers)
+            siblings.append(
+                SavedImage(image=image, blobs=state.layers, content=content, manifest=manifest)
+            )
+        return SavedImages(
+            siblings=tuple(siblings),
             names=tuple(parse(name).with_default_tag() for name in names),
         )
-        self._store.record(new, ())
-        return image_id
 
     def _hold(self, below: BuildState, diff_id: DiffId) -> None:
         self._lease.hold_blob(Digest(diff_id))
@@ -127,6 +160,9 @@ def as_image(state: BuildState) -> Image:
     return Image(
         id=state.image_id,
         references=(),
+        architecture=state.document.architecture,
+        operating_system=state.document.os,
+        variant=state.document.variant,
         config=replace(
             config,
             volumes=(),

@@ -67,6 +67,11 @@ def archive(content: ContentStore, saved: Sequence[SavedImages]) -> Iterator[byt
     yield TAR_END
 
 
+def saved_digest(saved: SavedImages) -> Digest:
+    """The digest of the manifest, or of the index, that leads to what is saved."""
+    return Digest(_top(saved, {}).digest)
+
+
 def _top(saved: SavedImages, documents: dict[Digest, bytes]) -> Descriptor:
     """What a name leads to: a manifest or, for several platforms, an index of manifests."""
     manifests = tuple(_described(each) for each in saved.siblings)

@@ -183,6 +183,16 @@ class ImageStore:
                 self.layers.discard(staged)
                 raise
 
+    def record_several(self, images: Sequence[NewImage]) -> None:
+        """Make images whose layers and blobs are here, side by side under the same names.
+
+        Raises: StepFailed.
+        """
+        with self._changing:
+            for image in images:
+                self._content.commit(self._content.stage(image.config))
+            self._table.add(images, now_ns=self._clock.now_ns())
+
     def record_push(
         self,
         image_id: ImageId,

@@ -1,6 +1,6 @@
 """Builds: what is asked for, whichever door it came by, and what is told while it is done."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -39,6 +39,23 @@ class CacheStore:
     """`ref` of a registry; `src` or `dest` of a directory; `mode` of an export."""
 
 
+class PartKind(Enum):
+    """What comes with a request."""
+
+    CONTEXT = "context"
+    SECRET = "secret"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentPart:
+    """One part of a request's body: a context as a tar, or a secret."""
+
+    kind: PartKind
+    name: str
+    """Of a context: empty for the main one."""
+    pieces: AsyncIterator[bytes]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     """A build of one target. Where its files and secrets come from stands beside it (`ports`)."""
@@ -68,6 +85,12 @@ class BuildRequest:
     outputs: tuple[BuildOutput, ...] = (BuildOutput(kind=OutputKind.IMAGE),)
     cache_imports: tuple[CacheStore, ...] = ()
     cache_exports: tuple[CacheStore, ...] = ()
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Named contexts that are images, by reference; those with files come as parts."""
+    agents: Mapping[str, str] = field(default_factory=dict)
+    """SSH agents that listen on this host: the paths of their sockets."""
+    attests: Mapping[str, str] = field(default_factory=dict)
+    """Attestations by type (`provenance`, `sbom`), each with its attributes as written."""
     network: NetworkMode = field(default_factory=NetworkMode)
     extra_hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -156,6 +179,15 @@ class BasePulled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPiece:
+    """A piece of a file that a build makes for its client."""
+
+    number: int
+    """Of the output, in the order of the request."""
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildDone:
     """The last event of a build that succeeded."""
 
@@ -163,6 +195,8 @@ class BuildDone:
     """The configuration's digest; empty where no image was made."""
     names: tuple[str, ...] = ()
     """As people write them, with their tags."""
+    digest: str = ""
+    """Of the manifest that leads to the image, or of the index that leads to several."""
 
 
 BuildEvent = (
@@ -174,6 +208,7 @@ BuildEvent = (
     | StepEnded
     | BuildWarned
     | BasePulled
+    | OutputPiece
     | BuildDone
 )
 

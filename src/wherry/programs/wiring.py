@@ -143,12 +143,10 @@ async def engine_on(
             clock=ground.clock,
             mounts=MountGround(
                 caches=stores.build_mounts,
-                staging=f"{ground.settings.data_root}/tmp",
                 run_directory=f"{ground.settings.exec_root}/builds",
             ),
             staging=f"{ground.settings.data_root}/tmp",
             kept_contexts=f"{ground.settings.data_root}/build/contexts",
-            architecture=ground.host.architecture,
         )
         return BuildService(build_ground, StepContainers(containers.creating, containers.verbs))
 

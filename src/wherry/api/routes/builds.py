@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from wherry.api.build_parts import sent_parts
 from wherry.api.call import Call, Handler
 from wherry.api.routes.image_streams import stream_progress
 from wherry.api.translate.build_transcript import transcript
@@ -15,7 +16,7 @@ async def build(call: Call) -> web.StreamResponse:
     request = to_build_request(call)
     credentials = to_build_credentials(call.request.headers.get("X-Registry-Config", ""))
     with call.ended_by_farewell():
-        events = call.services.builds.build(request, call.body_stream(), credentials)
+        events = call.services.builds.build(request, sent_parts(call), credentials)
         return await stream_progress(call, transcript(events, is_quiet=request.is_quiet))
 
 

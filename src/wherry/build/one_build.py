@@ -1,0 +1,264 @@
+"""One build: planned for each platform, solved as one graph, and exported."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from wherry.build import dockerfile as language
+from wherry.build.cache_table import BuildCache
+from wherry.build.commands import Commands, StepContainers
+from wherry.build.contexts import Views
+from wherry.build.event_sink import EventSink
+from wherry.build.executing import StepExecutor
+from wherry.build.exporting import Exporting, Result
+from wherry.build.filling import Filling
+from wherry.build.mounts import MountGround, Mounts
+from wherry.build.planning import PROXIES, Base, PlannedStep, Planner
+from wherry.build.ports import BuildPorts
+from wherry.build.solver import Solver, Vertex, bottom, needed
+from wherry.build.squashing import squashed
+from wherry.build.stage_files import StageFiles
+from wherry.build.states import Built, Words
+from wherry.images import BuildImages, BuildState, ImageStore, platform_from
+from wherry.kit.aio import KeyedLock, OffloadPool, own_task
+from wherry.kit.clock import Clock
+from wherry.model.builds import (
+    BasePulled,
+    BuildDone,
+    BuildEvent,
+    BuildRequest,
+    BuildWarned,
+    OutputPiece,
+)
+from wherry.model.errors import FeatureMissing
+from wherry.model.images import Image
+from wherry.model.outcomes import Progress
+from wherry.oci.image_spec import ExecutionDefaults, ImageDocument, Platform
+from wherry.oci.platforms import formatted
+from wherry.snapshots import Snapshots
+from wherry.tasks import Tasks
+
+_MOST_PIECES = 32
+"""Pieces of results that wait to be taken; everybody else is not held up by them."""
+_DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class BaseImages(Protocol):
+    """Finds what builds begin with; the engine's part."""
+
+    async def find(
+        self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
+    ) -> Image:
+        """The image, pulled where it is missing or where a pull is wanted."""
+        ...
+
+    async def push(self, name: str, tell: Callable[[Progress], None]) -> None:
+        """Send what a name leads to. Raises: as a push."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildGround:
+    """What all builds stand on."""
+
+    store: ImageStore
+    snapshots: Snapshots
+    cache: BuildCache
+    tasks: Tasks
+    offload: OffloadPool
+    clock: Clock
+    mounts: MountGround
+    staging: str
+    """Where contexts are while a build is under way."""
+    kept_contexts: str
+    """Where copies of what clients have sent are."""
+
+
+class OneBuild:
+    """From a Dockerfile to its results."""
+
+    def __init__(
+        self,
+        *,
+        ground: BuildGround,
+        containers: StepContainers,
+        running: KeyedLock,
+        request: BuildRequest,
+        ports: BuildPorts,
+        images: BuildImages,
+        bases: BaseImages,
+    ) -> None:
+        self._ground = ground
+        self._containers = containers
+        self._running = running
+        self._request = request
+        self._ports = ports
+        self._images = images
+        self._bases = bases
+        self._files = StageFiles(images, ground.tasks, ground.offload, ground.staging)
+        self._told: asyncio.Queue[BuildEvent | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(_MOST_PIECES)
+        self._found: dict[tuple[str, str], BuildState] = {}
+
+    async def run(self, file: language.Dockerfile, views: Views) -> AsyncIterator[BuildEvent]:
+        """Plan, solve, export; told while it is done."""
+        making = own_task(self._make(file, views))
+        making.add_done_callback(lambda done: self._told.put_nowait(None))
+        try:
+            while (event := await self._told.get()) is not None:
+                yield event
+                if isinstance(event, OutputPiece):
+                    self._room.release()
+            yield await making
+        finally:
+            if not making.done():
+                making.cancel()
+                await asyncio.wait([making])
+
+    async def _make(self, file: language.Dockerfile, views: Views) -> BuildDone:
+        targets = await self._planned(file)
+        solver = Solver[PlannedStep, Built](
+            self._executor(file, views), self._running, self._told.put_nowait
+        )
+        await solver.solve(needed(*targets.values()))
+        if solver.failure is not None:
+            raise solver.failure
+        results = []
+        for platform, target in targets.items():
+            state = solver.result(target).state
+            if self._request.squashes:
+                state = await self._squashed(state, bottom(target))
+            results.append(Result(platform, state))
+        return await self._exporting().export(results)
+
+    async def _squashed(self, state: BuildState, base: PlannedStep) -> BuildState:
+        assert isinstance(base, Base)
+        return await squashed(
+            state,
+            len(base.state.layers),
+            images=self._images,
+            files=self._files,
+            offload=self._ground.offload,
+            clock=self._ground.clock,
+        )
+
+    async def _planned(self, file: language.Dockerfile) -> Mapping[str, Vertex[PlannedStep]]:
+        """What is wanted for each platform. Raises: as `Planner.target`."""
+        host = self._ground.store.host
+        platforms = [platform_from(each, host) for each in self._request.platforms] or [host]
+        targets, used = {}, set()
+        for platform in platforms:
+            if platform.os != "linux":
+                raise FeatureMissing(f"building for the platform {formatted(platform)}")
+            planner = self._planner(file, platform)
+            targets[formatted(platform)] = await planner.target(self._request.target)
+            used |= planner.used
+        unused = sorted(self._request.arguments.keys() - used - PROXIES)
+        if unused:
+            text = f"One or more build-args [{' '.join(unused)}] were not consumed"
+            self._told.put_nowait(BuildWarned(text=text))
+        return targets
+
+    def _planner(self, file: language.Dockerfile, target: Platform) -> Planner:
+        async def find(reference: str, platform: str) -> BuildState:
+            return await self._find_image(reference, platform or formatted(target))
+
+        return Planner(
+            file,
+            arguments=self._request.arguments,
+            platform_arguments=_platform_arguments(self._ground.store.host, target),
+            labels=self._request.labels,
+            find_image=find,
+            scratch=_scratch(target),
+            contexts=self._ports.contexts,
+            uncached_stages=self._request.uncached_stages,
+            entitlements=self._request.entitlements,
+        )
+
+    def _exporting(self) -> Exporting:
+        return Exporting(
+            request=self._request,
+            sink=self._ports.sink or EventSink(self._tell_piece, self._ground.offload),
+            images=self._images,
+            files=self._files,
+            push=self._push,
+            offload=self._ground.offload,
+        )
+
+    async def _tell_piece(self, piece: OutputPiece) -> None:
+        await self._room.acquire()
+        self._told.put_nowait(piece)
+
+    async def _push(self, name: str) -> None:
+        await self._bases.push(name, self._tell_pull)
+
+    def _executor(self, file: language.Dockerfile, views: Views) -> StepExecutor:
+        ground, images = self._ground, self._images
+        words = Words(file.escape, self._request.arguments)
+        mounts = Mounts(
+            ground=ground.mounts,
+            ports=self._ports,
+            words=words,
+            views=views,
+            files=self._files,
+            offload=ground.offload,
+        )
+        return StepExecutor(
+            request=self._request,
+            words=words,
+            commands=Commands(
+                request=self._request,
+                images=images,
+                containers=self._containers,
+                mounts=mounts,
+                files=self._files,
+                offload=ground.offload,
+            ),
+            filling=Filling(
+                words=words,
+                views=views,
+                files=self._files,
+                images=images,
+                offload=ground.offload,
+                clock=ground.clock,
+            ),
+            images=images,
+            cache=ground.cache,
+            offload=ground.offload,
+            clock=ground.clock,
+        )
+
+    async def _find_image(self, reference: str, platform: str) -> BuildState:
+        found = self._found.get((reference, platform))
+        if found is None:
+            image = await self._bases.find(
+                reference, platform, self._tell_pull, pulls=self._request.pulls_always
+            )
+            found = await self._ground.offload(self._images.base, image)
+            self._found[reference, platform] = found
+        return found
+
+    def _tell_pull(self, progress: Progress) -> None:
+        self._told.put_nowait(BasePulled(progress=progress))
+
+
+def _scratch(platform: Platform) -> BuildState:
+    return BuildState(
+        ImageDocument(
+            architecture=platform.architecture,
+            variant=platform.variant,
+            os=platform.os,
+            config=ExecutionDefaults(env=(_DEFAULT_PATH,)),
+        )
+    )
+
+
+def _platform_arguments(host: Platform, target: Platform) -> Mapping[str, str]:
+    values = {}
+    for kind, platform in (("BUILD", host), ("TARGET", target)):
+        values[f"{kind}PLATFORM"] = formatted(platform)
+        values[f"{kind}OS"] = platform.os
+        values[f"{kind}ARCH"] = platform.architecture
+        values[f"{kind}VARIANT"] = platform.variant
+    return values
