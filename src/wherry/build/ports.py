@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from wherry.model.errors import InvalidValue
+
 if TYPE_CHECKING:
     from wherry.build.trees import Tree
 
@@ -98,6 +100,18 @@ class NoAgents:
     ) -> None:
         """Close the connection."""
         writer.close()
+
+
+class NoSink:
+    """Nobody waits for files."""
+
+    async def directory(self, number: int, root: int) -> None:
+        """Raises: InvalidValue."""
+        raise InvalidValue("this build's client takes no files")
+
+    async def stream(self, number: int, pieces: AsyncIterator[bytes]) -> None:
+        """Raises: InvalidValue."""
+        raise InvalidValue("this build's client takes no files")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
