@@ -26,6 +26,12 @@ def diff(session: Session, parsed: Parsed) -> int:
 def commit(session: Session, parsed: Parsed) -> int:
     """Make an image of a container and print its id."""
     name, *reference = parsed.arguments
+    session.say(committed(session, parsed, name, reference))
+    return 0
+
+
+def committed(session: Session, parsed: Parsed, name: str, reference: list[str]) -> str:
+    """Make an image of a container, as the flags of `commit` say; its id."""
     repository = tag = ""
     if reference:
         try:
@@ -42,8 +48,7 @@ def commit(session: Session, parsed: Parsed) -> int:
         ("pause", "1" if parsed.is_on("pause", default=True) else "0"),
     ]  # fmt: skip
     answer = session.client.containers.commit([pair for pair in query if pair[1]])
-    session.say(text(answer, "Id"))
-    return 0
+    return text(answer, "Id")
 
 
 def export(session: Session, parsed: Parsed) -> int:

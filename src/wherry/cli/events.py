@@ -10,13 +10,7 @@ from wherry.client.documents import Document, child, mapping, number, text
 
 def run(session: Session, parsed: Parsed) -> int:
     """Print events until the end that was asked for, or until interrupted."""
-    bounds = {}
-    for bound in ("since", "until"):
-        given = parsed.text(bound)
-        try:
-            bounds[bound] = moment_query(given) if given else ""
-        except ValueError:
-            raise CommandFailed(f'failed to parse value as time or duration: "{given}"') from None
+    bounds = bounds_of(parsed)
     template = _Template(parsed.text("format"))
     messages = session.client.system.events(
         since=bounds["since"], until=bounds["until"], filters=filters_of(parsed)
@@ -25,6 +19,18 @@ def run(session: Session, parsed: Parsed) -> int:
         session.say(template.render(message))
         session.out.flush()
     return 0
+
+
+def bounds_of(parsed: Parsed) -> dict[str, str]:
+    """`--since` and `--until` as the engine reads them. Raises: CommandFailed."""
+    bounds = {}
+    for bound in ("since", "until"):
+        given = parsed.text(bound)
+        try:
+            bounds[bound] = moment_query(given) if given else ""
+        except ValueError:
+            raise CommandFailed(f'failed to parse value as time or duration: "{given}"') from None
+    return bounds
 
 
 class _Template:

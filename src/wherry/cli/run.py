@@ -59,8 +59,8 @@ def run(session: Session, parsed: Parsed) -> int:
     except CommandFailed as problem:
         raise UsageProblem(problem.message, code=FAILED) from None
     if streams is None:
-        return _run_detached(session, parsed, identifier)
-    return _run_attached(session, parsed, identifier, streams)
+        return run_detached(session, parsed, identifier)
+    return run_attached(session, parsed, identifier, streams)
 
 
 def _streams(session: Session, parsed: Parsed) -> Streams | None:
@@ -79,7 +79,8 @@ def _streams(session: Session, parsed: Parsed) -> Streams | None:
     )
 
 
-def _run_detached(session: Session, parsed: Parsed, identifier: str) -> int:
+def run_detached(session: Session, parsed: Parsed, identifier: str) -> int:
+    """Start a container, and print its id."""
     try:
         session.client.containers.start(identifier)
     except (ClientError, OSError) as problem:
@@ -91,7 +92,8 @@ def _run_detached(session: Session, parsed: Parsed, identifier: str) -> int:
     return 0
 
 
-def _run_attached(session: Session, parsed: Parsed, identifier: str, streams: Streams) -> int:
+def run_attached(session: Session, parsed: Parsed, identifier: str, streams: Streams) -> int:
+    """Start a container with this process's streams at it; its exit code."""
     client = session.client
     proxies = parsed.is_on("sig-proxy", default=True)
     sender = signal_sender(client, identifier) if proxies else None

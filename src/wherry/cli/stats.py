@@ -19,7 +19,7 @@ from wherry.client.errors import ApiError
 from wherry.kit.byte_sizes import binary_size, human_size_short
 
 ROUND_S = 1.0
-_DEFAULT = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
+DEFAULT = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
 _TO_TOP, _CLEAR_BELOW = "\033[H", "\033[J"
 
 
@@ -55,7 +55,7 @@ def run(session: Session, parsed: Parsed) -> int:
 
 def _show(session: Session, shown: Sequence[Row], columns: rows.Columns[Row], form: str) -> None:
     if rows.wants_table(form):
-        rows.show_table(session, shown, columns, _DEFAULT)
+        rows.show_table(session, shown, columns, DEFAULT)
     else:
         rows.show_formatted(session, shown, columns, form)
 

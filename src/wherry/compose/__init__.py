@@ -20,9 +20,10 @@ from wherry.compose.config_hashes import service_hash
 from wherry.compose.ending import DownWishes, plan_down, plan_remove, plan_stop, recalled
 from wherry.compose.errors import ComposeError
 from wherry.compose.executing import OutOfPatience, Report, Skipped, Told, execute
-from wherry.compose.imaging import ImageWishes, plan_build, plan_images, plan_pull
+from wherry.compose.imaging import ImageWishes, plan_build, plan_images, plan_pull, plan_push
 from wherry.compose.labels import COMPOSE_VERSION
 from wherry.compose.loading import Wishes, load_project
+from wherry.compose.making import Making, OneOff
 from wherry.compose.observing import (
     Observed,
     SeenContainer,
@@ -32,17 +33,29 @@ from wherry.compose.observing import (
     project_containers,
     seen,
 )
+from wherry.compose.one_offs import RunWishes, one_off_service
 from wherry.compose.performing import Clients, Performer
 from wherry.compose.planning import Recreate, UpWishes, diverged_volumes, plan_up
 from wherry.compose.project import Project
 from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
 from wherry.compose.service_limits import size_of
-from wherry.compose.steps import Action, BuildImage, Plan, PullImage
+from wherry.compose.starting import plan_restart, plan_start, plan_verb
+from wherry.compose.steps import (
+    STARTED,
+    Action,
+    BuildImage,
+    Plan,
+    PullImage,
+    PushImage,
+    Verb,
+    awaiting,
+)
 from wherry.compose.variables import variables_in
 from wherry.compose.yaml_source import read_documents
 
 __all__ = [
     "COMPOSE_VERSION",
+    "STARTED",
     "Action",
     "Application",
     "BuildImage",
@@ -50,22 +63,28 @@ __all__ = [
     "ComposeError",
     "DownWishes",
     "ImageWishes",
+    "Making",
     "Observed",
+    "OneOff",
     "OutOfPatience",
     "Performer",
     "Plan",
     "Project",
     "PullImage",
+    "PushImage",
     "Recreate",
     "Report",
+    "RunWishes",
     "SeenContainer",
     "Skipped",
     "Told",
     "UpWishes",
+    "Verb",
     "Wishes",
     "application",
     "as_json",
     "as_yaml",
+    "awaiting",
     "diverged_volumes",
     "escaped",
     "execute",
@@ -74,13 +93,18 @@ __all__ = [
     "labels",
     "load_project",
     "observe",
+    "one_off_service",
     "plan_build",
     "plan_down",
     "plan_images",
     "plan_pull",
+    "plan_push",
     "plan_remove",
+    "plan_restart",
+    "plan_start",
     "plan_stop",
     "plan_up",
+    "plan_verb",
     "present_images",
     "project_containers",
     "read_documents",

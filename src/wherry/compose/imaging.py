@@ -12,12 +12,12 @@ every_DUR     pull if older       pull                           pull, or else b
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from wherry.client.documents import text
+from wherry.client.documents import child, text, texts
 from wherry.compose.application import Application
 from wherry.compose.durations import parse_duration
 from wherry.compose.errors import ComposeError
 from wherry.compose.observing import SeenImage
-from wherry.compose.steps import BuildImage, Plan, PullImage
+from wherry.compose.steps import BuildImage, Plan, PullImage, PushImage
 
 _REFRESHES = {"daily": "24h", "weekly": "168h"}
 _POLICIES = ("", "missing", "if_not_present", "always", "never", "build", "refresh")
@@ -80,28 +80,50 @@ def _policy(service: str, told: str) -> tuple[str, float]:
 
 
 def plan_pull(
-    made: Application, services: Iterable[str], present: Collection[str], policy: str = ""
+    made: Application,
+    present: Collection[str],
+    policy: str = "",
+    *,
+    skips_built: bool = False,
+    may_fail: bool = False,
 ) -> Plan:
-    """The pulls of `compose pull`."""
+    """The pulls of `compose pull`: each image once."""
     plan = Plan()
     pulled: set[str] = set()
-    for service in services:
-        wanted, reference = made.services[service], made.image_of(service)
+    for service, wanted in made.services.items():
+        reference, can_build = made.image_of(service), "build" in wanted
         own = policy or text(wanted, "pull_policy")
         is_needed = own not in ("never", "build") and (
             own != "missing" or reference not in present
         )
-        if text(wanted, "image") and is_needed and reference not in pulled:
+        is_left_out = reference in pulled or (can_build and skips_built)
+        if text(wanted, "image") and is_needed and not is_left_out:
             pulled.add(reference)
-            _pull(plan, made, service, may_fail="build" in wanted)
+            _pull(plan, made, service, may_fail=can_build or may_fail)
     return plan
 
 
-def plan_build(made: Application, services: Iterable[str]) -> Plan:
+def plan_push(made: Application, *, may_fail: bool = False) -> Plan:
+    """The pushes of `compose push`: the images that are built here, by all their names."""
+    plan = Plan()
+    for service, wanted in made.services.items():
+        if "build" not in wanted or not text(wanted, "image"):
+            continue
+        for reference in (made.image_of(service), *texts(child(wanted, "build"), "tags")):
+            action = PushImage(
+                subjects=(f"{service}" if reference == made.image_of(service) else reference,),
+                doing="Pushing", done="Pushed", service=service, reference=reference,
+                may_fail=may_fail,
+            )  # fmt: skip
+            plan.add(f"push {reference}", action, "it is built here")
+    return plan
+
+
+def plan_build(made: Application) -> Plan:
     """The builds of `compose build`."""
     plan = Plan()
-    for service in services:
-        if "build" in made.services[service]:
+    for service, wanted in made.services.items():
+        if "build" in wanted:
             _build(plan, service, made.image_of(service))
     return plan
 

@@ -39,6 +39,7 @@ from wherry.compose.service_networks import endpoint, networks_by_priority
 from wherry.compose.steps import (
     Action,
     AwaitService,
+    CallContainer,
     CreateContainer,
     CreateNetwork,
     CreateVolume,
@@ -50,6 +51,7 @@ from wherry.compose.steps import (
     RemoveVolume,
     StartContainer,
     StopContainer,
+    Verb,
 )
 from wherry.compose.waiting import wait_for
 from wherry.kit.streams import Unframer
@@ -112,13 +114,15 @@ class Performer:
         with self._clients.one() as client:
             match action:
                 case CreateContainer():
-                    self.create(client, action.making, action.making.name)
+                    self.create(client, action.making)
                 case RecreateContainer():
                     self._recreate(client, action)
                 case StartContainer():
                     self._start(client, action)
                 case StopContainer():
                     self._stop(client, action)
+                case CallContainer():
+                    _call(client, action)
                 case RemoveContainer():
                     _remove(client, action)
                 case CreateNetwork():
@@ -134,8 +138,8 @@ class Performer:
 
     # -- containers ----------------------------------------------------------------------
 
-    def create(self, client: Client, making: Making, name: str) -> str:
-        """Make a container under a name; its id."""
+    def create(self, client: Client, making: Making, name: str = "") -> str:
+        """Make a container, under another name than its own if one is given; its id."""
         takes_all = client.speaks(_ALL_NETWORKS_AT_ONCE)
         service = self._resolved(self._made.services[making.service])
         body = creation(
@@ -143,14 +147,14 @@ class Performer:
             making,
             service,
             self._images.get(self._made.image_of(making.service)),
-            linked=self._linked(service, making),
+            linked=self._linked(service),
             takes_all_networks=takes_all,
             warn=self._warn,
         )
         platform = text(service, "platform") or self._made.environment.get(
             "DOCKER_DEFAULT_PLATFORM", ""
         )
-        answer = client.containers.create(body, name=name, platform=platform)
+        answer = client.containers.create(body, name=name or making.name, platform=platform)
         identifier = text(answer, "Id")
         for warning in texts(answer, "Warnings"):
             self._warn(warning)
@@ -181,10 +185,8 @@ class Performer:
                 each for (name, _), each in sorted(self._identifiers.items()) if name == service
             ]
 
-    def _linked(self, service: Document, making: Making) -> dict[str, list[str]]:
+    def _linked(self, service: Document) -> dict[str, list[str]]:
         names = {link.partition(":")[0] for link in texts(service, "links")}
-        if making.one_off:
-            names.add(making.service)
         return {name: [each[1] for each in self._containers_of(name)] for name in names}
 
     def _carry_files(self, client: Client, name: str, service: Document, identifier: str) -> None:
@@ -291,6 +293,21 @@ def _ipam(wanted: Document) -> Document | None:
         for each in children(wanted, "config")
     ]
     return {"Driver": text(wanted, "driver") or "default", "Config": pools}
+
+
+def _call(client: Client, action: CallContainer) -> None:
+    identifier = action.container.identifier
+    match action.verb:
+        case Verb.RESTART:
+            client.containers.restart(identifier, timeout_s=action.timeout_s)
+        case Verb.KILL:
+            client.containers.kill(identifier, action.signal)
+        case Verb.PAUSE:
+            client.containers.pause(identifier)
+        case Verb.UNPAUSE:
+            client.containers.unpause(identifier)
+        case _:
+            assert_never(action.verb)
 
 
 def _remove(client: Client, action: RemoveContainer) -> None:

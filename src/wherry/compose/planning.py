@@ -18,9 +18,9 @@ from wherry.compose.errors import ComposeError
 from wherry.compose.making import Making
 from wherry.compose.observing import Observed, SeenContainer
 from wherry.compose.service_containers import referred_services, with_references
+from wherry.compose.starting import add_starts
 from wherry.compose.steps import (
     RUNNING_OR_HEALTHY,
-    STARTED,
     CreateContainer,
     CreateNetwork,
     CreateVolume,
@@ -31,7 +31,6 @@ from wherry.compose.steps import (
     RemoveVolume,
     awaiting,
     removing,
-    starting,
     stopping,
 )
 
@@ -395,17 +394,8 @@ class _Planner:
     # -- starts --------------------------------------------------------------------------
 
     def plan_starts(self) -> None:
-        """Start what doesn't run, each after what it depends on; then wait, if that is asked."""
-        everything_made = self.plan.keys("")
-        for service in start_order(self._made):
-            if not any(name not in self._running for name in self._names[service]):
-                continue
-            before = [*everything_made, *self._awaited(service)]
-            for name in self._names[service]:
-                if name not in self._running:
-                    self.plan.add(
-                        _start(service, name), starting(service, name), "it is to run", before
-                    )
+        """Start what doesn't run, once everything is made; then wait, if that is asked."""
+        add_starts(self.plan, self._made, self._names, self._running, self.plan.keys(""))
         if self._wishes.waits:
             started = self.plan.keys("start ", "keep ")
             for service in self._wishes.targets or self._made.services:
@@ -415,27 +405,6 @@ class _Planner:
                     "--wait",
                     started,
                 )
-
-    def _awaited(self, service: str) -> list[str]:
-        """The starts and waits that come before a service's start."""
-        keys: list[str] = []
-        for other, wanted in self._made.dependencies(service).items():
-            starts = [_start(other, name) for name in self._names[other]]
-            condition = text(wanted, "condition")
-            keys += starts
-            if condition == STARTED or not self._names[other]:
-                continue
-            is_required = wanted.get("required") is not False
-            key = f"await {other} {condition} {is_required}"
-            if key not in self.plan.keys(key):
-                action = awaiting(other, self._names[other], condition, is_required=is_required)
-                self.plan.add(key, action, f"{service} depends on it", starts)
-            keys.append(key)
-        return keys
-
-
-def _start(service: str, name: str) -> str:
-    return f"start {service} {name}"
 
 
 def orphans_of(made: Application, seen: Observed) -> list[SeenContainer]:

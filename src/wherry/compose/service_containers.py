@@ -351,14 +351,6 @@ def _links(
                 f"{each}:{made.joined(name, place)}",
                 f"{each}:{made.joined(made.name, name, place)}",
             ]
-    if making.one_off:
-        prefix = made.name + made.separator
-        for each in linked.get(making.service, []):
-            result += [
-                f"{each}:{making.service}",
-                f"{each}:{each.removeprefix(prefix)}",
-                f"{each}:{each}",
-            ]
     for link in texts(service, "external_links"):
         name, _, alias = link.partition(":")
         result.append(f"{name}:{alias or name}")

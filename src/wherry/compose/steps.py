@@ -6,6 +6,7 @@ reason and the steps that must be over before it. Nothing here does anything.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from wherry.compose.making import Making
 from wherry.compose.observing import SeenContainer
@@ -68,6 +69,15 @@ class PullImage(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PushImage(Action):
+    """Send a service's image to its registry."""
+
+    service: str
+    reference: str
+    may_fail: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildImage(Action):
     """Build a service's image."""
 
@@ -123,6 +133,33 @@ class RemoveContainer(Action):
     container: SeenContainer
     with_volumes: bool = False
     is_forced: bool = True
+
+
+class Verb(Enum):
+    """What is done to a running container by one request."""
+
+    RESTART = auto()
+    KILL = auto()
+    PAUSE = auto()
+    UNPAUSE = auto()
+
+
+_VERB_WORDS = {
+    Verb.RESTART: ("Restarting", "Started"),
+    Verb.KILL: ("Killing", "Killed"),
+    Verb.PAUSE: ("", "Paused"),
+    Verb.UNPAUSE: ("", "Unpaused"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallContainer(Action):
+    """Do one of the verbs to a container."""
+
+    verb: Verb
+    container: SeenContainer
+    signal: str = ""
+    timeout_s: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +257,22 @@ def starting(service: str, name: str) -> StartContainer:
         done="Started",
         service=service,
         name=name,
+    )
+
+
+def calling(
+    verb: Verb, container: SeenContainer, *, signal: str = "", timeout_s: int | None = None
+) -> CallContainer:
+    """The action that does a verb to a container."""
+    doing, done = _VERB_WORDS[verb]
+    return CallContainer(
+        subjects=(f"Container {container.name}",),
+        doing=doing,
+        done=done,
+        verb=verb,
+        container=container,
+        signal=signal,
+        timeout_s=timeout_s,
     )
 
 

@@ -21,6 +21,7 @@ from wherry.compose import (
     ImageWishes,
     Plan,
     PullImage,
+    PushImage,
     Skipped,
     execute,
     plan_images,
@@ -64,24 +65,27 @@ class ImagePerformer:
     def perform(self, action: Action) -> None:
         """Do it. Raises: ComposeError, Skipped, and as `Transport.request`."""
         with self._clients.one() as client:
-            if isinstance(action, PullImage):
-                self._pull(client, action)
+            if isinstance(action, PullImage | PushImage):
+                self._transfer(client, action)
             elif isinstance(action, BuildImage):
                 self._build(client, action)
             else:
                 raise TypeError(f"{type(action).__name__} is not about images")
 
-    def _pull(self, client: Client, action: PullImage) -> None:
+    def _transfer(self, client: Client, action: PullImage | PushImage) -> None:
         try:
             reference = parse_reference(action.reference)
         except ValueError as problem:
             raise ComposeError(f"services.{action.service}.image: {problem}") from None
         tag = reference.digest or reference.tag or DEFAULT_TAG
         login = login_for(self._session, reference.domain)
+        name = reference.familiar_name
         try:
-            for message in client.images.pull(
-                reference.familiar_name, tag, platform=action.platform, login=login
-            ):
+            if isinstance(action, PullImage):
+                messages = client.images.pull(name, tag, platform=action.platform, login=login)
+            else:
+                messages = client.images.push(name, tag, login=login)
+            for message in messages:
                 told = child(message, "errorDetail")
                 if refusal := text(told, "message") or text(message, "error"):
                     raise ComposeError(refusal)

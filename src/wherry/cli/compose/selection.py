@@ -16,7 +16,9 @@ from wherry.compose import (
     Wishes,
     application,
     load_project,
+    observe,
     project_containers,
+    recalled,
 )
 
 _TRUTHS = ("1", "true", "t", "y", "yes", "on")
@@ -102,6 +104,7 @@ def containers_of(
     *,
     with_one_offs: bool = False,
     index: int = 0,
+    must_exist: bool = True,
 ) -> list[SeenContainer]:
     """The project's containers, of these services or of all. Raises: CommandFailed."""
     found = [
@@ -112,10 +115,17 @@ def containers_of(
     known = named.services
     if known is None:
         known = frozenset(each.service for each in found)
-    for service in services:
+    for service in services if must_exist else ():
         if service not in known:
             raise CommandFailed(f"no such service: {service}")
     return [each for each in found if each.service in services] if services else found
+
+
+def remembered_application(session: Session, parsed: Parsed, named: Named) -> Application:
+    """All services of the project: of its files, or as its labels remember them."""
+    if named.project is not None:
+        return application_of(session, parsed, has_all=True)
+    return recalled(named.name, observe(session.client, named.name, ()))
 
 
 def one_container(session: Session, named: Named, service: str, index: int = 0) -> SeenContainer:
@@ -123,10 +133,13 @@ def one_container(session: Session, named: Named, service: str, index: int = 0) 
 
     Raises: CommandFailed.
     """
-    found = containers_of(session, named, [service], index=index)
-    running = [each for each in found if each.state in ("running", "paused")]
-    if running:
-        return running[0]
+    found = [
+        each
+        for each in containers_of(session, named, index=index)
+        if each.service == service and each.state in ("running", "paused")
+    ]
+    if found:
+        return found[0]
     place = f" container #{index}" if index else ""
     raise CommandFailed(f'service "{service}" is not running{place}')
 

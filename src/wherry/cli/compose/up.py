@@ -6,7 +6,7 @@ from wherry.cli.compose.carrying_out import carry_out
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.selection import application_of
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import INT, LIST, STRING, SWITCH, Flag, Parsed, repeated
+from wherry.cli.flags import INT, LIST, STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.compose import Application, OutOfPatience, plan_up
 
@@ -52,7 +52,7 @@ def _bring_up(session: Session, parsed: Parsed, made: Application, *, starts: bo
 
 _ABORTS = ("abort-on-container-exit", "abort-on-container-failure", "exit-code-from")
 _EXCLUSIVE = (
-    ("no-recreate", "force-recreate"),
+    ("force-recreate", "no-recreate"),
     ("always-recreate-deps", "no-recreate"),
     ("build", "no-build"),
 )
@@ -62,8 +62,8 @@ def check_flags(parsed: Parsed) -> None:
     """Raises: CommandFailed for flags that contradict each other."""
     if parsed.was_given("wait") and any(parsed.was_given(name) for name in _ABORTS):
         raise CommandFailed(
-            "--wait cannot be combined with --abort-on-container-exit, "
-            "--abort-on-container-failure or --exit-code-from"
+            "--wait cannot be combined with --abort-on-container-exit, --attach or "
+            "--attach-dependencies"
         )
     if parsed.is_on("detach") or parsed.is_on("wait"):
         refused = [*_ABORTS, "attach", "attach-dependencies", "watch"]
@@ -87,21 +87,18 @@ def _refuse_pairs(parsed: Parsed, pairs: tuple[tuple[str, str], ...]) -> None:
             raise CommandFailed(f"--{first} and --{second} are incompatible")
 
 
-def _read_scale(text: str) -> tuple[str, int]:
-    name, equals, count = text.partition("=")
-    if not equals:
-        raise ValueError(f"invalid --scale option {text!r}. Should be SERVICE=NUM")
-    if not count.isdigit():
-        raise ValueError(f'strconv.Atoi: parsing "{count}": invalid syntax')
-    return name, int(count)
-
-
 def scales_of(parsed: Parsed) -> dict[str, int]:
-    """The numbers of `--scale`."""
-    return {pair[0]: pair[1] for pair in parsed.objects("scale") if isinstance(pair, tuple)}
+    """The numbers of `--scale`. Raises: CommandFailed."""
+    result = {}
+    for told in parsed.texts("scale"):
+        name, equals, count = told.partition("=")
+        if not equals or not count.isdigit():
+            raise CommandFailed(f'invalid --scale option "{told}". Should be SERVICE=NUM')
+        result[name] = int(count)
+    return result
 
 
-SCALE = repeated("scale", _read_scale)
+_SCALE = LIST._replace(label="scale")
 CREATION_FLAGS = (
     Flag("build", SWITCH, "Build images before starting containers"),
     Flag("force-recreate", SWITCH, "Recreate containers even if nothing about them has changed"),
@@ -110,7 +107,7 @@ CREATION_FLAGS = (
     Flag("pull", STRING, 'Pull images first ("always"|"missing"|"never")', default='"policy"'),
     Flag("quiet-pull", SWITCH, "Pull without progress"),
     Flag("remove-orphans", SWITCH, "Remove containers of services that the files don't have"),
-    Flag("scale", SCALE, "Run a number of containers of a service: SERVICE=NUM"),
+    Flag("scale", _SCALE, "Run a number of containers of a service: SERVICE=NUM"),
     Flag("yes", SWITCH, 'Answer "yes" to all questions', short="y"),
 )
 UP = ComposeCommand(
