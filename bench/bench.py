@@ -24,6 +24,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+import compositions  # noqa: E402
 from files import Files  # noqa: E402
 from transfers import Transfers  # noqa: E402
 
@@ -315,7 +316,45 @@ class Bench:
             "watching": self.watching,
             "listing": self.listing,
             "runtimes": self.runtimes,
+            "compose": self.compose,
         }
+
+    def compose(self) -> None:
+        """Compose beside the original; the first column is Compose v2, not dockerd."""
+        with tempfile.TemporaryDirectory(prefix="wherry-bench-compose-") as place:
+            work = Path(place)
+            compositions.write_files(work)
+            ours, theirs = compositions.tools(work, self.ours.engine)
+            ours.run_s("fifty.yaml", "up", "-d")
+            for name, unit, goal, times, sample in compositions.ROWS:
+                self._in_turn(
+                    f"{name} [{unit}]",
+                    unit,
+                    goal,
+                    times,
+                    [
+                        lambda of=sample: of(theirs),
+                        lambda of=sample: of(ours),
+                    ],
+                )
+            ours.run_s("fifty.yaml", "down", "-t", "0")
+            if self.theirs is not None:
+                _, peer = compositions.tools(work, self.theirs.engine)
+                name = "up -d of 10, beside Compose v2 on dockerd [s]"
+                self._in_turn(name, "s", "<= 0.4", 8, [peer.up_s, ours.up_s])
+
+    def _in_turn(
+        self, name: str, unit: str, goal: str, times: int, samples: Sequence[Callable[[], float]]
+    ) -> None:
+        """Two measurements in turn, theirs first; one round first that does not count."""
+        row = Row(name, unit, goal)
+        self.rows.append(row)
+        for number in range((max(3, times // 5) if self.quick else times) + 1):
+            for sample, values in zip(samples, (row.theirs, row.ours), strict=True):
+                value = sample()
+                if number:
+                    values.append(value)
+        print(row.text(), flush=True)
 
     def runtimes(self) -> None:
         """The runtime without an engine, beside others of its kind."""

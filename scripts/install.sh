@@ -10,8 +10,10 @@ bin="${DESTDIR:-}${PREFIX:-/usr/local}/bin"
 site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 mkdir -p "$bin"
 
-launcher() { # NAME MODULE
-    staged="$bin/.$1.new"
+launcher() { # NAME MODULE [DIRECTORY]
+    place="${3:-$bin}"
+    mkdir -p "$place"
+    staged="$place/.$1.new"
     cat > "$staged" <<PYTHON
 #!$PWD/.venv/bin/python -IS
 import sys
@@ -22,11 +24,30 @@ from $2 import main
 sys.exit(main())
 PYTHON
     chmod 755 "$staged"
-    mv -f "$staged" "$bin/$1"
-    echo "$bin/$1"
+    mv -f "$staged" "$place/$1"
+    echo "$place/$1"
 }
 
 .venv/bin/python -m compileall -q src
 for name in wherry wherryd; do launcher $name wherry.programs.$name; done
 # The runtime as a command of its own, where this version has it.
 [ ! -f src/wherry/programs/wherry_runtime.py ] || launcher wherry-runtime wherry.programs.wherry_runtime
+
+# Compose by the names that others look for it by, where it would take nobody's place: a file
+# that isn't there, or that is ours.
+ours_or_absent() { # PATH
+    [ ! -e "$1" ] || grep -q wherry.programs.docker_compose "$1"
+}
+others_plugin() {
+    for directory in /usr/local/lib /usr/local/libexec /usr/lib /usr/libexec; do
+        ours_or_absent "$directory/docker/cli-plugins/docker-compose" || return 0
+    done
+    return 1
+}
+plugins="${DESTDIR:-}${PREFIX:-/usr/local}/lib/docker/cli-plugins"
+if ours_or_absent "$bin/docker-compose"; then
+    launcher docker-compose wherry.programs.docker_compose
+fi
+if ! others_plugin && ours_or_absent "$plugins/docker-compose"; then
+    launcher docker-compose wherry.programs.docker_compose "$plugins"
+fi

@@ -39,6 +39,7 @@ from wherry.compose.planning import Recreate, UpWishes, diverged_volumes, plan_u
 from wherry.compose.project import Project
 from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
 from wherry.compose.service_limits import size_of
+from wherry.compose.short_words import split_words
 from wherry.compose.starting import plan_restart, plan_start, plan_verb
 from wherry.compose.steps import (
     STARTED,
@@ -112,5 +113,6 @@ __all__ = [
     "seen",
     "service_hash",
     "size_of",
+    "split_words",
     "variables_in",
 ]

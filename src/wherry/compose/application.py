@@ -1,18 +1,18 @@
 """What is to run: the services that somebody asked for, and all that they name, in long forms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from wherry.client.documents import Document, child, document, number, text
 from wherry.compose.config_hashes import structure_hash
 from wherry.compose.errors import ComposeError
 from wherry.compose.project import Project
 from wherry.compose.shapes import NETWORK, VOLUME
+from wherry.kit.values import dataclass, field
 
 Services = dict[str, Document]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """A project's part that a command is about; every document has its values in their shapes."""
 

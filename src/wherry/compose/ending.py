@@ -6,7 +6,6 @@ where there are none, the labels of what is there say as much as is needed (`rec
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from wherry.client.documents import Document, child, document, flag, text
 from wherry.compose import labels
@@ -21,11 +20,12 @@ from wherry.compose.steps import (
     removing,
     stopping,
 )
+from wherry.kit.values import dataclass
 
 _ANONYMOUS = re.compile("[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownWishes:
     """What the command line says about `down`."""
 

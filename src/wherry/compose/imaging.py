@@ -10,7 +10,6 @@ every_DUR     pull if older       pull                           pull, or else b
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from wherry.client.documents import child, text, texts
 from wherry.compose.application import Application
@@ -18,12 +17,13 @@ from wherry.compose.durations import parse_duration
 from wherry.compose.errors import ComposeError
 from wherry.compose.observing import SeenImage
 from wherry.compose.steps import BuildImage, Plan, PullImage, PushImage
+from wherry.kit.values import dataclass
 
 _REFRESHES = {"daily": "24h", "weekly": "168h"}
 _POLICIES = ("", "missing", "if_not_present", "always", "never", "build", "refresh")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageWishes:
     """What the command line says about images."""
 

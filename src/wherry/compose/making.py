@@ -1,12 +1,12 @@
 """One container that is to be made: of which service, in whose place, for whom."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from wherry.compose.observing import SeenContainer
+from wherry.kit.values import dataclass, field
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
     """One container to be made of a service."""
 
@@ -22,7 +22,7 @@ class Making:
     one_off: "OneOff | None" = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OneOff:
     """What is different about a container of `run`."""
 

@@ -5,12 +5,12 @@ shown and tested without an engine.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wherry.client.documents import Document, child, children, document, mapping, number, text
 from wherry.client.errors import ApiError
 from wherry.compose import labels
+from wherry.kit.values import dataclass, field
 
 if TYPE_CHECKING:
     from wherry.client.engine_client import Client
@@ -19,7 +19,7 @@ _NOT_FOUND = 404
 _HEALTHS = ("healthy", "unhealthy", "starting")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenContainer:
     """A container of a project, as a list of containers has it."""
 
@@ -67,7 +67,7 @@ class SeenContainer:
         return children(self.summary, "Mounts")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenNetwork:
     """A network of the engine, whoever made it."""
 
@@ -76,7 +76,7 @@ class SeenNetwork:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenVolume:
     """A volume of the engine, whoever made it."""
 
@@ -84,7 +84,7 @@ class SeenVolume:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenImage:
     """An image that the engine has."""
 
@@ -95,7 +95,7 @@ class SeenImage:
     """When it last got its name here; 0 if that isn't known."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """What was seen."""
 

@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from wherry.client.documents import Document, Json, as_json, child, children, texts
 from wherry.compose.canonical import with_defaults
 from wherry.compose.errors import ComposeError
 from wherry.compose.shapes import SERVICE, read_structure
 from wherry.compose.short_forms import parse_ports, parse_volume
+from wherry.kit.values import dataclass, field
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunWishes:
     """What the command line says about one run."""
 

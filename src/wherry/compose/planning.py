@@ -7,7 +7,6 @@ one service leaves the others as they are; and what is made, recreated or remove
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from wherry.client.documents import Document, child, children, document, flag, text, texts
@@ -33,6 +32,7 @@ from wherry.compose.steps import (
     removing,
     stopping,
 )
+from wherry.kit.values import dataclass
 
 
 class Recreate(Enum):
@@ -44,7 +44,7 @@ class Recreate(Enum):
     NEVER = auto()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpWishes:
     """What the command line says about `up`."""
 

@@ -1,11 +1,11 @@
 """A project: services, networks, volumes, configs and secrets, as the files mean them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 
 from wherry.client.documents import Document, child, children, document, text, texts
 from wherry.compose.errors import BadValue, ComposeError
 from wherry.compose.shapes import FILE, MODEL, NETWORK, SERVICE, VOLUME, read_structure
+from wherry.kit.values import dataclass, field, replace
 
 _RESOURCES = {"networks": NETWORK, "volumes": VOLUME, "secrets": FILE, "configs": FILE,
               "models": MODEL}  # fmt: skip
@@ -13,7 +13,7 @@ SHAPES = {"services": SERVICE, **_RESOURCES}
 """The shape of each thing in a section of a project."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """What some files mean together. `document` is canonical and keeps all services."""
 

@@ -5,11 +5,11 @@ reason and the steps that must be over before it. Nothing here does anything.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from wherry.compose.making import Making
 from wherry.compose.observing import SeenContainer
+from wherry.kit.values import dataclass, field
 
 STARTED, HEALTHY, COMPLETED = (
     "service_started",
@@ -20,7 +20,7 @@ RUNNING_OR_HEALTHY = "running_or_healthy"
 """What `--wait` waits for: healthy where there is a health check, else running."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """Something to be done. `subjects` are the lines that tell of it."""
 
@@ -29,35 +29,35 @@ class Action:
     done: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateNetwork(Action):
     """Make the network of a key."""
 
     key: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveNetwork(Action):
     """Remove a network; one that is still in use stays, and that is told."""
 
     identifier: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateVolume(Action):
     """Make the volume of a key."""
 
     key: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveVolume(Action):
     """Remove a volume; one that is still in use stays, and that is told."""
 
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PullImage(Action):
     """Fetch a service's image from its registry."""
 
@@ -68,7 +68,7 @@ class PullImage(Action):
     """Whether the command goes on without it, since it is there or can be built."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushImage(Action):
     """Send a service's image to its registry."""
 
@@ -77,7 +77,7 @@ class PushImage(Action):
     may_fail: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildImage(Action):
     """Build a service's image."""
 
@@ -87,21 +87,21 @@ class BuildImage(Action):
     """Whether a pull before it may have made it needless."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveImage(Action):
     """Remove an image; one that is still in use stays, and that is told."""
 
     reference: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateContainer(Action):
     """Make a container that isn't there."""
 
     making: Making
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecreateContainer(Action):
     """Make a container in place of one: made beside it, which is then stopped and removed."""
 
@@ -110,7 +110,7 @@ class RecreateContainer(Action):
     timeout_s: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartContainer(Action):
     """Start a container, by name, and run its service's hooks in it."""
 
@@ -118,7 +118,7 @@ class StartContainer(Action):
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopContainer(Action):
     """Stop a container, after its service's hooks."""
 
@@ -126,7 +126,7 @@ class StopContainer(Action):
     timeout_s: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveContainer(Action):
     """Remove a container that is stopped."""
 
@@ -152,7 +152,7 @@ _VERB_WORDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallContainer(Action):
     """Do one of the verbs to a container."""
 
@@ -162,12 +162,12 @@ class CallContainer(Action):
     timeout_s: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepContainer(Action):
     """Leave a container as it is: it is what it should be, and it runs."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitService(Action):
     """Wait until the containers of a service are as somebody who depends on it needs them."""
 
@@ -177,7 +177,7 @@ class AwaitService(Action):
     is_required: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """An action, why it is taken, and the keys of the steps that must be over before it."""
 
@@ -187,7 +187,7 @@ class Step:
     after: frozenset[str] = frozenset()
 
 
-@dataclass(kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Plan:
     """Steps in an order in which they could be taken one by one, and what to warn of before."""
 

@@ -2,7 +2,6 @@
 
 import secrets
 import sys
-from dataclasses import replace
 
 from wherry.cli.command import ONE_OR_MORE
 from wherry.cli.compose.carrying_out import carry_out
@@ -32,8 +31,9 @@ from wherry.compose import (
     observe,
     one_off_service,
     plan_up,
+    split_words,
 )
-from wherry.compose.short_words import split_words
+from wherry.kit.values import replace
 
 
 def run(session: Session, parsed: Parsed) -> int:

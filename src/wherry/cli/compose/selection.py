@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from wherry.cli.failures import CommandFailed
@@ -20,6 +19,7 @@ from wherry.compose import (
     project_containers,
     recalled,
 )
+from wherry.kit.values import replace
 
 _TRUTHS = ("1", "true", "t", "y", "yes", "on")
 
