@@ -25,13 +25,16 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(size) or b"{}")
         method = self.path.removeprefix("/")
         with (self.directory / "calls").open("a") as calls:
-            calls.write(f"{method} {request.get('Name', '')} {request.get('ID', '')}".strip())
-            calls.write("\n")
+            calls.write(f"{method} {self.named(request)}".strip() + "\n")
         answer = json.dumps(self._answer(method, request)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def named(self, request: dict[str, Any]) -> str:
+        """What the list of calls shows beside the method."""
+        return f"{request.get('Name', '')} {request.get('ID', '')}"
 
     def _answer(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
         place = self.directory / "volumes" / request.get("Name", "")

@@ -57,7 +57,8 @@ IFA_F_NODAD = 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
 
 RT_TABLE_MAIN = 254
-RTPROT_BOOT, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 3, 0, 253, 1
+RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST = 3, 0, 1
+RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 253, 255
 IFF_UP = 1
 
 HEADER = struct.Struct("=IHHII")
@@ -374,6 +375,23 @@ def _set_port_flag(route: NetlinkSocket, name: str, kind: int, shown: str) -> No
     route.request(RTM_NEWLINK, 0, payload, name="RTM_NEWLINK", operands=(name, shown))
 
 
+def move_link(
+    route: NetlinkSocket, index: int, *, name: str, namespace: int, mac_address: str = ""
+) -> None:
+    """`ip link set LINK netns NAMESPACE name NAME`; it arrives switched off.
+
+    Raises: KernelError (EEXIST: the name is taken there).
+    """
+    payload = (
+        IFINFOMSG.pack(0, 0, index, 0, 0)
+        + text_attribute(IFLA_IFNAME, name)
+        + number_attribute(IFLA_NET_NS_FD, namespace)
+    )
+    if mac_address:
+        payload += attribute(IFLA_ADDRESS, _mac(mac_address))
+    route.request(RTM_SETLINK, 0, payload, name="RTM_SETLINK", operands=(index, "netns", name))
+
+
 def set_up(route: NetlinkSocket, name: str) -> None:
     """`ip link set NAME up`. Raises: KernelError."""
     payload = IFINFOMSG.pack(0, 0, 0, IFF_UP, IFF_UP) + text_attribute(IFLA_IFNAME, name)
@@ -391,6 +409,7 @@ def delete_link(route: NetlinkSocket, name: str) -> None:
 
 Interface = IPv4Interface | IPv6Interface
 Gateway = IPv4Address | IPv6Address
+Subnet = IPv4Network | IPv6Network
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -453,23 +472,39 @@ def delete_default_route(route: NetlinkSocket, gateway: Gateway) -> None:
     _default_route(route, RTM_DELROUTE, 0, gateway)
 
 
-def add_link_route(route: NetlinkSocket, index: int, *, version: int) -> None:
-    """`ip route add default dev LINK`, with no gateway. Raises: KernelError."""
-    _link_route(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, index, version)
+def add_route(
+    route: NetlinkSocket, destination: Subnet, *, gateway: Gateway | None, index: int
+) -> None:
+    """`ip route add DESTINATION [via GATEWAY] dev LINK`. Raises: KernelError (EEXIST, …)."""
+    _route(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, destination, gateway, index)
 
 
-def delete_link_route(route: NetlinkSocket, index: int, *, version: int) -> None:
-    """`ip route delete default dev LINK`. Raises: KernelError (ESRCH)."""
-    _link_route(route, RTM_DELROUTE, 0, index, version)
+def delete_route(route: NetlinkSocket, destination: Subnet, *, index: int) -> None:
+    """`ip route delete DESTINATION dev LINK`. Raises: KernelError (ESRCH)."""
+    _route(route, RTM_DELROUTE, 0, destination, None, index)
 
 
-def _link_route(route: NetlinkSocket, kind: int, flags: int, index: int, version: int) -> None:
-    scope = RT_SCOPE_LINK if version == 4 else RT_SCOPE_UNIVERSE
-    payload = RTMSG.pack(
-        _FAMILIES[version], 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, 0
-    ) + number_attribute(RTA_OIF, index)
+def _route(
+    route: NetlinkSocket,
+    kind: int,
+    flags: int,
+    destination: Subnet,
+    gateway: Gateway | None,
+    index: int,
+) -> None:
+    is_to_link = gateway is None and destination.version == 4
+    scope = RT_SCOPE_LINK if is_to_link else RT_SCOPE_UNIVERSE
+    if kind == RTM_DELROUTE:
+        scope = RT_SCOPE_NOWHERE  # whichever it has (fib_table_delete)
+    family, length = _FAMILIES[destination.version], destination.prefixlen
+    payload = RTMSG.pack(family, length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, 0)
+    if length:
+        payload += attribute(RTA_DST, destination.network_address.packed)
+    if gateway is not None:
+        payload += attribute(RTA_GATEWAY, gateway.packed)
+    payload += number_attribute(RTA_OIF, index)
     name = "RTM_NEWROUTE" if kind == RTM_NEWROUTE else "RTM_DELROUTE"
-    route.request(kind, flags, payload, name=name, operands=("default", index))
+    route.request(kind, flags, payload, name=name, operands=(str(destination), index))
 
 
 def _default_route(route: NetlinkSocket, kind: int, flags: int, gateway: Gateway) -> None:

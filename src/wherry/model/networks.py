@@ -120,6 +120,8 @@ class AddressRange:
     """The part of the subnet that addresses are chosen from; empty: all of it."""
     reserved: Mapping[str, str] = field(default_factory=dict)
     """Addresses that are never given out, by the name that the user gave them."""
+    pool_id: str = ""
+    """What the IPAM plugin calls it; empty: the engine gives the addresses out itself."""
     is_chosen: bool = False
     """Whether the engine chose it from its pools; no user's address can be wished for then."""
 
@@ -216,6 +218,8 @@ class EndpointStatus:
     """Whether the container's default route leads through it."""
     is_routed_by_link: bool = False
     """Whether it needs no gateway to be that (ipvlan in mode l3)."""
+    link: str = ""
+    """The link that a plugin made for it, by its name on the host; empty: it is ours."""
 
     @property
     def may_lead_out(self) -> bool:

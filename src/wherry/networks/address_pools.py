@@ -11,6 +11,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import Protocol
 
 from wherry.model.errors import AddressPoolExhausted, AddressTaken, InvalidValue
 from wherry.model.networks import AddressRange
@@ -26,6 +27,31 @@ DEFAULT_POOLS: tuple[tuple[IPv4Network, int], ...] = (
 (docs.docker.com, "default-address-pools")."""
 _ULA_PREFIX = 48
 _IPV6_SUBNET = 64
+
+
+class Pool(Protocol):
+    """Who gives out the addresses of one subnet. Calls may block."""
+
+    @property
+    def subnet(self) -> Subnet:
+        """The whole subnet."""
+        ...
+
+    def lease(self) -> Address:
+        """A free address. Raises: AddressPoolExhausted, PluginFailed."""
+        ...
+
+    def claim(self, address: Address) -> None:
+        """Lease a certain address. Raises: AddressTaken, PluginFailed."""
+        ...
+
+    def take(self, address: Address) -> None:
+        """Lease a certain address, for somebody who has it already."""
+        ...
+
+    def release(self, address: Address) -> None:
+        """Make an address free again. Doing so twice is no error."""
+        ...
 
 
 class AddressPool:

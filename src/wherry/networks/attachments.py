@@ -170,9 +170,7 @@ class Attachments:
         assert attached is not None
         made = self._networks.of(network)
         async with UndoStack() as undo:
-            interface = interface_for(wish, attached.endpoints, made.segment.interface_prefix)
-            endpoint = named(made.network, made.lease(wish, interface=interface), request, wish)
-            undo.push(self._give_back, endpoint)
+            endpoint = await to_its_end(self._lease(undo, made, request, wish, attached.endpoints))
             wishes = {each.network: each for each in request.network.endpoints}
             after = with_way_out([*attached.endpoints, endpoint], wishes | {network.name: wish})
             container_netlink = await self._jobs.open_netlink(attached.namespace_path)
@@ -183,7 +181,7 @@ class Attachments:
                         attached.namespace_path,
                         container_netlink,
                         [after[-1]],
-                        sysctls=sysctls_of(wish, interface),
+                        sysctls=sysctls_of(wish, endpoint.interface),
                     )
                 )
                 await self._joins.move_way_out(
@@ -330,11 +328,7 @@ class Attachments:
             leased: list[EndpointStatus] = []
             for wish in wishes:
                 made = self._networks.of(self._table.find(wish.network))
-                interface = interface_for(wish, leased, made.segment.interface_prefix)
-                leased.append(
-                    named(made.network, made.lease(wish, interface=interface), request, wish)
-                )
-                undo.push(self._give_back, leased[-1])
+                leased.append(await to_its_end(self._lease(undo, made, request, wish, leased)))
             endpoints = with_way_out(leased, {each.network: each for each in wishes})
             attached = Attached(path, endpoints)
             undo.push(self._ports.release, request.container_id)
@@ -355,6 +349,24 @@ class Attachments:
             )
             undo.keep()
         return attached, journal
+
+    async def _lease(
+        self,
+        undo: UndoStack,
+        made: MadeNetwork,
+        request: AttachRequest,
+        wish: EndpointWish,
+        others: Sequence[EndpointStatus],
+    ) -> EndpointStatus:
+        """An endpoint with addresses and names, beside others of its container."""
+        endpoint = await self._offload(
+            made.lease,
+            wish,
+            self._namespace_path(request.container_id),
+            lambda prefix: interface_for(wish, others, prefix),
+        )
+        undo.push(self._give_back, endpoint)
+        return named(made.network, endpoint, request, wish)
 
     async def _reserve_ports(self, request: AttachRequest, attached: Attached) -> None:
         """Reserve what the container publishes, on the way out."""
@@ -401,7 +413,7 @@ class Attachments:
     async def _give_back(self, endpoint: EndpointStatus) -> None:
         made = self._networks.find(endpoint.network_id)
         if made is not None:
-            made.release(endpoint)
+            await self._offload(made.release, endpoint)
 
     # -- to nothing --------------------------------------------------------------------------
 

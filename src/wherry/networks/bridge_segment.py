@@ -9,48 +9,32 @@ from wherry.networks import host_bridge
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.drivers.inside import EndpointPlan
-from wherry.networks.segments import Segment
+from wherry.networks.segments import LocalSegment, Segment
 from wherry.operations.plan import Plan
 
 
-class BridgeSegment:
+class BridgeSegment(LocalSegment):
     """One bridge."""
 
     has_mac_addresses = True
-    routes_by_link = False
-    outlives_namespace = False
 
     def __init__(
         self, network_id: NetworkId, settings: BridgeSettings, *, replaces_addresses: bool = False
     ) -> None:
         """With `replaces_addresses` a repair takes addresses away that the bridge had before."""
         self.network_id = network_id
-        self.settings = settings
+        self.settings = self.bridge = self.publishing = settings
+        self.interface_prefix = settings.interface_prefix
         self._replaces_addresses = replaces_addresses
-
-    @property
-    def interface_prefix(self) -> str:
-        """As `container_iface_prefix` says."""
-        return self.settings.interface_prefix
 
     @property
     def ways_out(self) -> tuple[IPv4Address | IPv6Address, ...]:
         """The bridge's own addresses, unless the operator named others."""
         return self.settings.ways_out
 
-    @property
-    def publishing(self) -> BridgeSettings:
-        """Ports of the host lead over the bridge."""
-        return self.settings
-
     def link_plan(self, endpoint: EndpointPlan) -> Plan:
         """A veth pair, one end of which is a port of the bridge."""
         return bridge.link_plan(self.settings, endpoint)
-
-    def way_out_plan(self, interface: str, namespace_path: str) -> Plan:
-        """Through the bridge's addresses."""
-        del interface
-        return bridge.way_out_plan(self.settings, namespace_path)
 
     def check(self, others: Iterable[Segment]) -> None:
         """No two networks have one bridge. Raises: ConnectionRefused."""

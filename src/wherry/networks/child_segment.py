@@ -8,44 +8,31 @@ from wherry.networks import host_parent
 from wherry.networks.drivers import child
 from wherry.networks.drivers.child import ChildSettings
 from wherry.networks.drivers.inside import EndpointPlan
-from wherry.networks.segments import Segment
+from wherry.networks.segments import LocalSegment, Segment
 from wherry.operations.plan import Plan
 
 
-class ChildSegment:
+class ChildSegment(LocalSegment):
     """One parent link, as one network uses it."""
 
-    interface_prefix = "eth"
-    publishing = None
     outlives_namespace = True
 
     def __init__(self, name: str, settings: ChildSettings) -> None:
         """`name` is the network's."""
         self.name = name
         self.settings = settings
-
-    @property
-    def has_mac_addresses(self) -> bool:
+        self.has_mac_addresses = settings.driver == "macvlan"
         """An ipvlan port has its parent's."""
-        return self.settings.driver == "macvlan"
+        self.routes_by_link = settings.routes_by_link
 
     @property
     def ways_out(self) -> tuple[IPv4Address | IPv6Address, ...]:
         """Gateways on the host's own network, which the user named."""
         return self.settings.ways_out
 
-    @property
-    def routes_by_link(self) -> bool:
-        """In the modes of ipvlan in which the parent routes."""
-        return self.settings.routes_by_link
-
     def link_plan(self, endpoint: EndpointPlan) -> Plan:
         """A port that is born inside."""
         return child.link_plan(self.settings, endpoint)
-
-    def way_out_plan(self, interface: str, namespace_path: str) -> Plan:
-        """Through the gateways, or out of the link."""
-        return child.way_out_plan(self.settings, interface, namespace_path)
 
     def check(self, others: Iterable[Segment]) -> None:
         """The parent is there or can be made, and serves both drivers' networks on it.

@@ -54,9 +54,9 @@ def defined(
     if not (request.has_ipv4 or request.has_ipv6):
         raise InvalidValue("IPv4 or IPv6 must be enabled")
     ranges = tuple(_checked(each, request) for each in request.ranges)
-    stands_on_link = request.driver in ("macvlan", "ipvlan")
-    _refuse_overlaps(ranges, [each for each in occupied if not (stands_on_link and each.is_route)])
-    if request.driver in ("bridge", "macvlan", "ipvlan", "overlay"):
+    is_bridged = request.driver == "bridge"
+    _refuse_overlaps(ranges, [each for each in occupied if is_bridged or not each.is_route])
+    if request.ipam_driver == "default":
         ranges += tuple(_chosen(request, ranges, occupied, pools))
         ranges = tuple(_with_gateway(each, request) for each in ranges)
     return Network(

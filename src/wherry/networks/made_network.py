@@ -1,14 +1,15 @@
 """One network that is there, with its addresses: what an endpoint on it gets and gives back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from wherry.kit.random_ids import new_id
 from wherry.model.errors import InvalidValue
 from wherry.model.ids import EndpointId
-from wherry.model.networks import EndpointStatus, EndpointWish, Network
+from wherry.model.networks import AddressRange, EndpointStatus, EndpointWish, Network
 from wherry.networks import connections
-from wherry.networks.address_pools import Address, AddressPool, mac_address_for
+from wherry.networks.address_pools import Address, AddressPool, Pool, mac_address_for
 from wherry.networks.drivers import inside
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.networks.mac_addresses import parse_mac_address
@@ -19,22 +20,40 @@ from wherry.operations.plan import Plan
 class MadeNetwork:
     """A network, whose record never changes, and the segment that its containers are joined to."""
 
-    def __init__(self, network: Network, segment: Segment) -> None:
+    def __init__(
+        self,
+        network: Network,
+        segment: Segment,
+        make_pool: Callable[[AddressRange], Pool] = AddressPool,
+    ) -> None:
+        """`make_pool` makes what gives out the addresses of a subnet."""
         self.network = network
         self.segment = segment
-        self._pools = tuple(AddressPool(each) for each in network.ranges)
+        self._pools = tuple(make_pool(each) for each in network.ranges)
 
-    def lease(self, wish: EndpointWish, *, interface: str) -> EndpointStatus:
-        """Addresses for an endpoint, those that it wishes or the next free ones.
+    def lease(
+        self, wish: EndpointWish, namespace_path: str, name: Callable[[str], str]
+    ) -> EndpointStatus:
+        """Addresses for an endpoint, those that it wishes or the next free ones. Blocks.
 
-        Raises: AddressPoolExhausted, AddressTaken, InvalidValue.
+        `name` gives the next name of an interface that begins in some way; it raises
+        InvalidValue for one that can't be. Raises: AddressPoolExhausted, AddressTaken,
+        InvalidValue, PluginFailed.
         """
+        endpoint = self._leased(wish, name(self.segment.interface_prefix))
+        try:
+            return self.segment.admit(endpoint, namespace_path, name)
+        except BaseException:
+            self._free(endpoint)
+            raise
+
+    def _leased(self, wish: EndpointWish, interface: str) -> EndpointStatus:
         mac_address = parse_mac_address(wish.mac_address)
         if mac_address and not self.segment.has_mac_addresses:
             raise InvalidValue(
                 f"{self.network.driver} interfaces do not support custom mac address assignment"
             )
-        taken: list[tuple[AddressPool, Address]] = []
+        taken: list[tuple[Pool, Address]] = []
         try:
             for version, wanted in ((4, wish.ipv4_address), (6, wish.ipv6_address)):
                 leased = self._lease(version, wanted)
@@ -77,7 +96,11 @@ class MadeNetwork:
             pool.take(address)
 
     def release(self, endpoint: EndpointStatus) -> None:
-        """Make its addresses free again. Doing so twice is no error."""
+        """Make its addresses free again. Blocks; doing so twice is no error."""
+        self.segment.dismiss(endpoint)
+        self._free(endpoint)
+
+    def _free(self, endpoint: EndpointStatus) -> None:
         for pool, address in self._leases(endpoint):
             pool.release(address)
 
@@ -89,13 +112,17 @@ class MadeNetwork:
             interface=endpoint.interface,
             addresses=addresses_of(endpoint),
             mac_address=endpoint.mac_address,
+            link=endpoint.link,
             why=why,
         )
-        return self.segment.link_plan(plan), inside.address_plan(plan)
+        if not endpoint.interface:
+            return (), ()  # a plugin that needs no link
+        routes = self.segment.route_plan(endpoint, namespace_path)
+        return self.segment.link_plan(plan), (*inside.address_plan(plan), *routes)
 
     def way_out(self, endpoint: EndpointStatus, namespace_path: str) -> Plan:
         """Default routes through this network, and what leads to the endpoint's ports."""
-        routes = self.segment.way_out_plan(endpoint.interface, namespace_path)
+        routes = inside.way_out_plan(endpoint, namespace_path)
         return (*routes, *self.publication(endpoint))
 
     def publication(self, endpoint: EndpointStatus) -> connections.Publication:
@@ -103,7 +130,7 @@ class MadeNetwork:
         publishing = self.segment.publishing
         return connections.publication(publishing, endpoint) if publishing is not None else ()
 
-    def _lease(self, version: int, wanted: str) -> tuple[AddressPool, Address] | None:
+    def _lease(self, version: int, wanted: str) -> tuple[Pool, Address] | None:
         pools = [each for each in self._pools if each.subnet.version == version]
         if wanted:
             address = _parsed(wanted, version)
@@ -118,7 +145,7 @@ class MadeNetwork:
             return None
         return pools[0], pools[0].lease()
 
-    def _leases(self, endpoint: EndpointStatus) -> list[tuple[AddressPool, Address]]:
+    def _leases(self, endpoint: EndpointStatus) -> list[tuple[Pool, Address]]:
         addresses = [each.ip for each in addresses_of(endpoint)]
         return [
             (pool, address)
@@ -127,10 +154,10 @@ class MadeNetwork:
             if address in pool.subnet
         ]
 
-    def _gateway(self, pool: AddressPool) -> str:
+    def _gateway(self, pool: Pool) -> str:
         return next((str(each) for each in self.segment.ways_out if each in pool.subnet), "")
 
-    def _mac_address(self, taken: list[tuple[AddressPool, Address]]) -> str:
+    def _mac_address(self, taken: list[tuple[Pool, Address]]) -> str:
         has_one = self.segment.has_mac_addresses and taken
         return mac_address_for(taken[0][1]) if has_one else ""
 

@@ -4,10 +4,11 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 from wherry.kit.aio import OffloadPool
 from wherry.linux import nftables
-from wherry.model.errors import ConnectionRefused, StepFailed
+from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
 from wherry.networks import default_bridge, host_bridge
@@ -20,15 +21,29 @@ from wherry.networks.made_network import MadeNetwork
 from wherry.networks.segments import Segment
 from wherry.networks.settings import NetworkSettings
 from wherry.networks.uninterrupted import to_its_end
+from wherry.plugins import PluginHost
+
+if TYPE_CHECKING:
+    from wherry.networks.ipam_plugin import IpamPlugin
 
 _log = logging.getLogger(__name__)
+
+DEFAULT_IPAM = "default"
+"""The engine gives the addresses out itself."""
 
 
 class MadeNetworks:
     """The networks that are there; open it first."""
 
-    def __init__(self, *, engine_id: str, wanted: NetworkSettings, offload: OffloadPool) -> None:
-        self._offload, self._wanted = offload, wanted
+    def __init__(
+        self,
+        *,
+        engine_id: str,
+        wanted: NetworkSettings,
+        plugins: PluginHost,
+        offload: OffloadPool,
+    ) -> None:
+        self._offload, self._wanted, self._plugins = offload, wanted, plugins
         self._alias = f"wherry {engine_id}"
         self._made: dict[NetworkId, MadeNetwork] = {}
         self._default: BridgeSettings | None = None
@@ -71,9 +86,7 @@ class MadeNetworks:
         if self.packet_filter < 0:
             self.packet_filter = nftables.open_filter_socket()
         self._made = {
-            network.id: MadeNetwork(network, self._segment(network))
-            for network in networks
-            if is_made(network)
+            network.id: self._of_record(network) for network in networks if is_made(network)
         }
         await self.bring_up()
 
@@ -92,7 +105,7 @@ class MadeNetworks:
         await self._offload(
             host_bridge.install_table,
             self.table,
-            [each.segment.publishing for each in self if each.segment.publishing is not None],
+            self._bridges(),
             allows_direct_routing=self._wanted.allows_direct_routing,
         )
         for each in self:
@@ -109,7 +122,10 @@ class MadeNetworks:
     async def remove_everything(self) -> None:
         """Take everything away that is ours, and the table. Raises: StepFailed."""
         for each in self:
-            await self._offload(each.segment.take_down, ())
+            try:
+                await self._offload(each.segment.take_down, ())
+            except (PluginFailed, PluginNotFound) as error:
+                _log.warning("networks.plugin network=%s %s", each.network.name, error)
         await self._offload(host_bridge.remove_table, self.table)
 
     # -- one network -------------------------------------------------------------------------
@@ -119,21 +135,21 @@ class MadeNetworks:
 
         Raises: InvalidValue, ConnectionRefused, HostLacks, StepFailed.
         """
-        made = MadeNetwork(network, self._segment(network))
+        made = self._of_record(network)
         await self._offload(made.segment.check, self._segments())
         await to_its_end(self._make(made))
 
     async def remove(self, network: Network) -> None:
         """Take a network away. Doing so twice is no error. Raises: StepFailed."""
-        made = self._made.pop(network.id, None)
+        made = self._made.get(network.id)
         if made is not None:
-            await self._offload(made.segment.take_down, self._segments())
+            others = tuple(each for each in self._segments() if each is not made.segment)
+            await self._offload(made.segment.take_down, others)
+            self._made.pop(network.id, None)
 
     async def occupied(self, networks: Sequence[Network]) -> list[Occupied]:
         """Subnets that a new network can't have: of these networks, and of the host's routes."""
-        names = [
-            each.segment.publishing.name for each in self if each.segment.publishing is not None
-        ]
+        names = [each.name for each in self._bridges()]
         found = [
             Occupied(subnet=ip_network(each.subnet), holder=f"{network.name} ({each.subnet})")
             for network in networks
@@ -146,20 +162,40 @@ class MadeNetworks:
         await self._offload(made.segment.make)
         self._made[made.network.id] = made
 
+    def _bridges(self) -> list[BridgeSettings]:
+        """What the packet filter is to know."""
+        found = (each.segment.bridge for each in self)
+        return [each for each in found if each is not None]
+
     def _segments(self) -> tuple[Segment, ...]:
         return tuple(each.segment for each in self)
+
+    def _of_record(self, network: Network) -> MadeNetwork:
+        if network.ipam_driver == DEFAULT_IPAM:
+            return MadeNetwork(network, self._segment(network))
+        return MadeNetwork(network, self._segment(network), self.ipam(network.ipam_driver).pool)
+
+    def ipam(self, name: str) -> "IpamPlugin":
+        """The plugin that gives out addresses."""
+        from wherry.networks.ipam_plugin import IpamPlugin
+
+        return IpamPlugin(lambda: self._plugins.get(name, "IpamDriver"))
 
     def _segment(self, network: Network) -> Segment:
         """What joins a network's containers. Raises: InvalidValue."""
         match network.driver:
             case "bridge":
                 return self._bridge_segment(network)
-            case _:
-                # Seldom wanted: an engine that has no such network has no such driver in memory.
+            # Seldom wanted: an engine that has no such network has no such driver in memory.
+            case "macvlan" | "ipvlan":
                 from wherry.networks.child_segment import ChildSegment
                 from wherry.networks.drivers import child
 
                 return ChildSegment(network.name, child.settings_of(network, alias=self._alias))
+            case name:
+                from wherry.networks.remote_segment import RemoteSegment
+
+                return RemoteSegment(network, lambda: self._plugins.get(name, "NetworkDriver"))
 
     def _bridge_segment(self, network: Network) -> BridgeSegment:
         if network.is_builtin and self._default is not None:

@@ -4,10 +4,11 @@ Each driver has a segment of its own. A segment knows how an endpoint is joined 
 and how it itself comes to be on this host and goes; it knows nothing of which addresses are free.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
+from wherry.model.networks import EndpointStatus
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.operations.plan import Plan
@@ -37,6 +38,11 @@ class Segment(Protocol):
         ...
 
     @property
+    def bridge(self) -> BridgeSettings | None:
+        """The bridge of this host that it has, which the packet filter is to know."""
+        ...
+
+    @property
     def publishing(self) -> BridgeSettings | None:
         """How ports are published; None: containers are reached without the host."""
         ...
@@ -50,8 +56,21 @@ class Segment(Protocol):
         """Join a namespace that exists; the link inside has no address yet."""
         ...
 
-    def way_out_plan(self, interface: str, namespace_path: str) -> Plan:
-        """Default routes through this segment."""
+    def admit(
+        self, endpoint: EndpointStatus, namespace_path: str, name: Callable[[str], str]
+    ) -> EndpointStatus:
+        """Let somebody else have a say about an endpoint that is about to join. Blocks.
+
+        `name` gives the next name of an interface that begins in some way. Raises: PluginFailed.
+        """
+        ...
+
+    def dismiss(self, endpoint: EndpointStatus) -> None:
+        """Tell somebody else that an endpoint has left. Blocks; twice is no error."""
+        ...
+
+    def route_plan(self, endpoint: EndpointStatus, namespace_path: str) -> Plan:
+        """Routes that its containers have besides those of their subnets."""
         ...
 
     def check(self, others: "Iterable[Segment]") -> None:
@@ -72,3 +91,28 @@ class Segment(Protocol):
     def take_down(self, others: "Iterable[Segment]") -> None:
         """Take away what is ours and what no other stands on. Raises: StepFailed."""
         ...
+
+
+class LocalSegment:
+    """What segments have in common that nobody else has a say about."""
+
+    bridge: BridgeSettings | None = None
+    publishing: BridgeSettings | None = None
+    routes_by_link = False
+    outlives_namespace = False
+    interface_prefix = "eth"
+
+    def admit(
+        self, endpoint: EndpointStatus, namespace_path: str, name: Callable[[str], str]
+    ) -> EndpointStatus:
+        """The endpoint as it is."""
+        del namespace_path, name
+        return endpoint
+
+    def dismiss(self, endpoint: EndpointStatus) -> None:
+        """Nobody is told."""
+
+    def route_plan(self, endpoint: EndpointStatus, namespace_path: str) -> Plan:
+        """No other routes."""
+        del endpoint, namespace_path
+        return ()

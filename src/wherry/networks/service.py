@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import ConnectionRefused, InvalidValue, NetworkIsBuiltin
+from wherry.model.errors import (
+    ConnectionRefused,
+    FeatureMissing,
+    InvalidValue,
+    NetworkIsBuiltin,
+    PluginNotFound,
+)
 from wherry.model.ids import ContainerId
 from wherry.model.networks import (
     EndpointStatus,
@@ -29,12 +35,14 @@ from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
 from wherry.networks.filter_guard import FilterGuard
 from wherry.networks.host_ports import HostPorts
-from wherry.networks.made_networks import MadeNetworks, is_made
+from wherry.networks.made_networks import DEFAULT_IPAM, MadeNetworks, is_made
 from wherry.networks.network_table import NetworkTable
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.settings import NetworkSettings
+from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.plan import Journal
+from wherry.plugins import PluginHost
 
 if TYPE_CHECKING:
     from wherry.networks.sight import Sight
@@ -66,6 +74,7 @@ class Networks:
         offload: OffloadPool,
         clock: Clock,
         engine_id: str,
+        plugins: PluginHost | None = None,
     ) -> None:
         self._namespaces = os.path.join(exec_root, _NAMESPACES)
         self._offload, self._clock = offload, clock
@@ -75,7 +84,12 @@ class Networks:
             *(settings.pools or DEFAULT_POOLS),
             unique_local_pool(engine_id),
         )
-        self._made = MadeNetworks(engine_id=engine_id, wanted=settings, offload=offload)
+        self._made = MadeNetworks(
+            engine_id=engine_id,
+            wanted=settings,
+            plugins=plugins or PluginHost(),
+            offload=offload,
+        )
         self._changing = asyncio.Lock()
         self._attachments = Attachments(
             namespaces=self._namespaces,
@@ -149,8 +163,7 @@ class Networks:
         check_name(request.name)
         async with self._changing, UndoStack() as undo:
             self._table.require_free_name(request.name)
-            completed = self._completed(request)
-            _check_driver(completed)
+            completed = await self._with_subnets(self._completed(request), undo)
             network = defined(
                 completed,
                 occupied=await self._made.occupied(self._table.all()),
@@ -159,7 +172,10 @@ class Networks:
             )
             if is_made(network):
                 undo.push(self._made.remove, network)
-                await self._made.add(network)
+                try:
+                    await self._made.add(network)
+                except PluginNotFound as error:
+                    raise _not_found(network.driver) from error
             await self._offload(self._table.add, network)
             undo.keep()
         return network
@@ -169,8 +185,10 @@ class Networks:
         if network.is_builtin:
             raise NetworkIsBuiltin(network.name, "remove")
         async with self._changing:
-            await self._offload(self._table.remove, network.id)
             await self._made.remove(network)
+            await self._offload(self._table.remove, network.id)
+            if network.ipam_driver != DEFAULT_IPAM:
+                await self._offload(self._made.ipam(network.ipam_driver).release, network.ranges)
 
     def _completed(self, request: NetworkRequest) -> NetworkRequest:
         """The request, completed by the template that it names (`--config-from`)."""
@@ -187,6 +205,25 @@ class Networks:
             has_ipv6=template.has_ipv6,
             is_internal=template.is_internal,
         )
+
+    async def _with_subnets(self, request: NetworkRequest, undo: UndoStack) -> NetworkRequest:
+        """The request with the subnets that its IPAM plugin gives it, if it names one."""
+        _check_driver(request.driver)
+        if request.ipam_driver == DEFAULT_IPAM or request.is_configuration:
+            return request
+        if request.ipam_driver == "null":
+            raise FeatureMissing("networks without addresses (the IPAM driver null)")
+
+        async def requesting() -> NetworkRequest:
+            plugin = self._made.ipam(request.ipam_driver)
+            try:
+                ranges = await self._offload(plugin.request, request)
+            except PluginNotFound as error:
+                raise _not_found(request.ipam_driver) from error
+            undo.push(self._offload, plugin.release, ranges)
+            return replace(request, ranges=ranges)
+
+        return await to_its_end(requesting())
 
     def _with_defaults(self, request: NetworkRequest) -> NetworkRequest:
         """The request with what networks of its driver have unless they say otherwise."""
@@ -269,18 +306,16 @@ class Networks:
             self._guard.start(self._made.table)
 
 
-def _check_driver(request: NetworkRequest) -> None:
-    match request.driver:
-        case "bridge" | "macvlan" | "ipvlan":
-            return
-        case "host" | "null":
-            raise ConnectionRefused(f'only one instance of "{request.driver}" network is allowed')
-        case "overlay":
-            raise ConnectionRefused(
-                'This node is not a swarm manager. Use "docker swarm init" or "docker swarm '
-                'join" to connect this node to swarm and try again.'
-            )
-        case unknown:
-            raise InvalidValue(
-                f"could not find plugin {unknown} in v1 plugin registry: plugin not found"
-            )
+def _check_driver(driver: str) -> None:
+    """Refuse what no user can have one of. Raises: ConnectionRefused."""
+    if driver in ("host", "null"):
+        raise ConnectionRefused(f'only one instance of "{driver}" network is allowed')
+    if driver == "overlay":
+        raise ConnectionRefused(
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to '
+            "connect this node to swarm and try again."
+        )
+
+
+def _not_found(driver: str) -> InvalidValue:
+    return InvalidValue(f"could not find plugin {driver} in v1 plugin registry: plugin not found")

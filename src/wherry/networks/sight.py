@@ -105,7 +105,7 @@ class Sight:
 
     def _bridge(self, network_id: NetworkId) -> BridgeSettings | None:
         made = self._networks.find(network_id)
-        return made.segment.publishing if made is not None else None
+        return made.segment.bridge if made is not None else None
 
     async def _netlink(self, namespace_path: str) -> int:
         if namespace_path:

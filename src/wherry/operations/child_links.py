@@ -13,7 +13,6 @@ from wherry.operations import inside
 from wherry.operations.links import (
     CONTAINER_NETLINK,
     NAMESPACE,
-    entering,
     link_finding,
     route_of,
     tolerating,
@@ -139,37 +138,3 @@ class CreateParentLink(Operation):
             else f"{self.name} type dummy"
         )
         return f"ip link add {kind}; ip link set {self.name} alias {self.alias!r}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteByLink(Operation):
-    """Send everything that has no better route out of a link, with no gateway."""
-
-    kind: ClassVar[str] = "route-by-link"
-    aspect: ClassVar[Aspect] = Aspect.NETWORK
-
-    interface: str
-    version: int
-    """Of IP."""
-    namespace: str
-
-    def do(self, hands: Hands) -> Evidence:
-        with route_of(hands, self.namespace) as route:
-            index = netlink.link_index(route, self.interface)
-            netlink.add_link_route(route, index, version=self.version)
-        return {}
-
-    def undo(self, hands: Hands, evidence: Evidence) -> None:
-        if not hands.holds(CONTAINER_NETLINK):
-            return  # it goes with the namespace
-        with route_of(hands, self.namespace) as route, tolerating(errno.ESRCH, errno.ENODEV):
-            index = netlink.link_index(route, self.interface)
-            netlink.delete_link_route(route, index, version=self.version)
-
-    def describe(self) -> str:
-        return f"route everything else out of {self.interface} inside"
-
-    def shell(self) -> str:
-        family = "-6 " if self.version == 6 else ""
-        inside_it = entering(self.namespace)
-        return f"{inside_it}ip {family}route add default dev {self.interface} scope link"

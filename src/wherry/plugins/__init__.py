@@ -1,12 +1,12 @@
-"""Docker's plugin protocol: programs of somebody else that keep volumes.
+"""Docker's plugin protocol: programs of somebody else that keep volumes, or make networks.
 
 I own: finding a plugin by its name, its activation, and one call of its protocol.
 I never: start or stop a plugin, or believe what it answers without a look.
 On disk I leave: nothing; in the kernel a connection for the time of one call.
-Called by: volumes.
+Called by: volumes, networks.
 """
 
 from wherry.plugins.host import Plugin, PluginHost
-from wherry.plugins.messages import Answer, VolumePlace, VolumeRequest
+from wherry.plugins.messages import Answer, Nothing, VolumePlace, VolumeRequest
 
-__all__ = ["Answer", "Plugin", "PluginHost", "VolumePlace", "VolumeRequest"]
+__all__ = ["Answer", "Nothing", "Plugin", "PluginHost", "VolumePlace", "VolumeRequest"]

@@ -307,6 +307,9 @@ def test_ipvlan(mode: str) -> None:
         sandbox, one = await joined(host, networks, "one")
         _other, two = await joined(host, networks, "two")
         assert one.mac_address == ""
+        if mode != "l2":  # there is no ARP: others need a route by the parent
+            way = f"ip route add {RANGE.allocated_from} via {LAN}"
+            shell(f"nsenter --net={host.neighbour} {way}")
         assert host.ask(one.address, 80, namespace=host.neighbour) == ("one", NEIGHBOUR)
         assert host.ask(two.address, 80, namespace=sandbox.namespace_path) is not None
         route = host.inside(sandbox.namespace_path, "ip route")

@@ -6,16 +6,16 @@ from ipaddress import ip_interface
 import pytest
 
 from support.golden import assert_golden_json
-from wherry.model.networks import AddressRange
+from wherry.model.ids import EndpointId, NetworkId
+from wherry.model.networks import AddressRange, EndpointStatus
 from wherry.networks.drivers.bridge import (
     BridgeSettings,
     bridge_plan,
     is_valid_name,
     link_plan,
     publish,
-    way_out_plan,
 )
-from wherry.networks.drivers.inside import EndpointPlan, address_plan, loopback_up
+from wherry.networks.drivers.inside import EndpointPlan, address_plan, loopback_up, way_out_plan
 from wherry.networks.packet_table import USER_CHAIN, admission, elements, table_commands
 from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.packet_filter import REACHABLE
@@ -42,6 +42,18 @@ def shown(plan: Plan) -> list[dict[str, str]]:
     return [{"does": each.describe(), "why": each.why, "shell": each.shell()} for each in plan]
 
 
+def status_of(settings: BridgeSettings) -> EndpointStatus:
+    """An endpoint with the gateways that its network leads to."""
+    gateways = {each.version: str(each) for each in settings.ways_out}
+    return EndpointStatus(
+        endpoint_id=EndpointId("e"),
+        network_id=NetworkId("n"),
+        network_name="net",
+        gateway=gateways.get(4, ""),
+        ipv6_gateway=gateways.get(6, ""),
+    )
+
+
 def whole_endpoint(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
     """From a namespace to a container that is reached from outside."""
     inside = endpoint.namespace_path
@@ -51,7 +63,7 @@ def whole_endpoint(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
         loopback_up(inside),
         *link_plan(settings, endpoint),
         *address_plan(endpoint),
-        *way_out_plan(settings, inside),
+        *way_out_plan(status_of(settings), inside),
         publish(settings.table, target="172.17.0.2", target6=target6, ports=ports),
     )
 
@@ -82,7 +94,8 @@ def test_endpoint_with_ports(name: str, settings: BridgeSettings) -> None:
 def test_an_internal_network_is_no_way_out() -> None:
     """No default route, no masquerading, and both directions are closed."""
     internal = replace(SETTINGS, is_internal=True)
-    assert way_out_plan(internal, "/ns") == ()
+    assert internal.ways_out == ()
+    assert way_out_plan(status_of(internal), "/ns") == ()
     assert ("internal", '"docker0"') in set(elements(internal))
     assert not [name for name, _ in elements(internal) if name.startswith("masqueraded")]
 

@@ -21,7 +21,6 @@ from ipaddress import (
 )
 
 from wherry.model.networks import AddressRange
-from wherry.networks.drivers import inside
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.operations.links import (
     AllowHairpin,
@@ -35,7 +34,6 @@ from wherry.operations.packet_filter import PublishPorts
 from wherry.operations.plan import Operation, Plan
 from wherry.operations.sysctls import SetSysctl
 
-_WHY_OUT = "the world beyond the subnet is reached through the bridge"
 _IPV6_LEAST_MTU = 1280
 """A link with less has no IPv6 at all, nor sysctls of it (RFC 8200, addrconf_notify)."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -225,11 +223,6 @@ def link_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
         )  # fmt: skip
     plan.append(BringUp(why="the host's end carries traffic", interface=endpoint.host_interface))
     return tuple(plan)
-
-
-def way_out_plan(settings: BridgeSettings, namespace_path: str) -> Plan:
-    """Default routes through the bridge, for the families that it has; none if it is internal."""
-    return inside.way_out_plan(settings.ways_out, namespace_path, why=_WHY_OUT)
 
 
 def publish(

@@ -19,7 +19,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import AddressRange, Network
-from wherry.networks.drivers import inside
 from wherry.networks.drivers.bridge import is_valid_name
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.operations.child_links import (
@@ -28,16 +27,14 @@ from wherry.operations.child_links import (
     MACVLAN_MODES,
     CreateChildLink,
     CreateParentLink,
-    RouteByLink,
 )
 from wherry.operations.links import BringUp
-from wherry.operations.plan import Operation, Plan
+from wherry.operations.plan import Plan
 
 _DUMMY = {"macvlan": "dm-", "ipvlan": "di-"}
 _ID_DIGITS = 12
 _HIGHEST_VLAN = 4094
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_WHY_OUT = "the world beyond the subnet is reached through the network's gateway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,20 +174,3 @@ def link_plan(settings: ChildSettings, endpoint: EndpointPlan) -> Plan:
             namespace=endpoint.namespace_path,
         ),
     )
-
-
-def way_out_plan(settings: ChildSettings, interface: str, namespace_path: str) -> Plan:
-    """The default routes: through gateways, or out of the link itself."""
-    if settings.routes_by_link:
-        versions = sorted({each.version for each in settings.ranges})
-        routes: tuple[Operation, ...] = tuple(
-            RouteByLink(
-                why=f"in mode {settings.mode} the parent routes",
-                interface=interface,
-                version=version,
-                namespace=namespace_path,
-            )
-            for version in versions
-        )
-        return routes
-    return inside.way_out_plan(settings.ways_out, namespace_path, why=_WHY_OUT)

@@ -1,10 +1,11 @@
 """What every driver does in a container's namespace, once the container has a link there."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
+from wherry.model.networks import EndpointStatus
 from wherry.operations.links import AddDefaultRoute, AssignAddress, BringUp
+from wherry.operations.moved_links import AddRoute
 from wherry.operations.plan import Operation, Plan
 
 INTERFACE = "eth0"
@@ -21,6 +22,8 @@ class EndpointPlan:
     interface: str = INTERFACE
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     mac_address: str
+    link: str = ""
+    """A link of the host that a plugin made for it, to be moved inside."""
     why: str = "--network bridge, the default"
 
 
@@ -42,16 +45,29 @@ def address_plan(endpoint: EndpointPlan) -> Plan:
     return (*given, on)
 
 
-def way_out_plan(
-    gateways: Iterable[IPv4Address | IPv6Address], namespace_path: str, *, why: str
-) -> Plan:
-    """A default route for each version of IP, by the first of its gateways."""
-    first: dict[int, IPv4Address | IPv6Address] = {}
-    for each in gateways:
-        first.setdefault(each.version, each)
+def way_out_plan(endpoint: EndpointStatus, namespace_path: str) -> Plan:
+    """Default routes: through the endpoint's gateways, or out of its link."""
+    if endpoint.is_routed_by_link:
+        return tuple(
+            AddRoute(
+                why="what the link stands on does the routing",
+                destination=everything,
+                interface=endpoint.interface,
+                namespace=namespace_path,
+            )
+            for everything, address in (
+                ("0.0.0.0/0", endpoint.address), ("::/0", endpoint.ipv6_address)
+            )
+            if address
+        )  # fmt: skip
     return tuple(
-        AddDefaultRoute(why=why, gateway=str(first[version]), namespace=namespace_path)
-        for version in sorted(first)
+        AddDefaultRoute(
+            why="the world beyond the subnet is reached through its gateway",
+            gateway=each,
+            namespace=namespace_path,
+        )
+        for each in (endpoint.gateway, endpoint.ipv6_gateway)
+        if each
     )
 
 

@@ -1,0 +1,137 @@
+"""Networks and addresses of a plugin: another process that speaks Docker's plugin protocol."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import network_plugin
+from support.daemon import Engine
+from support.waiting import wait_until
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.stock_differs]
+
+SOCKET = "/run/docker/plugins/plug.sock"
+
+
+@pytest.fixture
+def plug(engine: Engine) -> Iterator[Path]:
+    """The directory of a plugin named `plug`; its calls are in `calls`."""
+    directory = engine.root / "plug"
+    directory.mkdir()
+    program = (sys.executable, network_plugin.__file__, SOCKET, str(directory))
+    process = subprocess.Popen(engine.machine.command(*program))
+    try:
+        wait_until(
+            "the plugin listens", lambda: not engine.machine.run("test", "-S", SOCKET).returncode
+        )
+        yield directory
+    finally:
+        engine.remove_all_containers()
+        engine.docker("network", "prune", "-f")
+        engine.machine.run("kill", (directory / "pid").read_text())
+        process.wait()
+        engine.machine.run("rm", "-rf", SOCKET, str(directory))
+
+
+def calls(directory: Path) -> list[str]:
+    """What the plugin was asked since the last look."""
+    file = directory / "calls"
+    told = file.read_text().splitlines() if file.exists() else []
+    file.write_text("")
+    return [each.partition(".")[2] for each in told if not each.startswith("Plugin.")]
+
+
+def links(engine: Engine) -> str:
+    """The names of the machine's links."""
+    return engine.machine.run("sh", "-c", "ls /sys/class/net | sort").stdout
+
+
+def test_a_network_of_a_plugin(engine: Engine, plug: Path) -> None:
+    """The plugin's link is in the container, with its name, routes and addresses; then gone."""
+    before = links(engine)
+    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    assert calls(plug) == [
+        "GetCapabilities",
+        "GetDefaultAddressSpaces",
+        "RequestPool",
+        "RequestAddress",
+        "GetCapabilities",
+        "CreateNetwork",
+    ]
+    run = ("run", "-d", "--network", "far")
+    for name in ("one", "two"):
+        engine.docker_ok(*run, "--name", name, "busybox", "sleep", "1000")
+    assert calls(plug)[:3] == ["RequestAddress", "CreateEndpoint", "Join"]
+    shown = engine.inspect("two")["NetworkSettings"]["Networks"]["far"]
+    assert (shown["IPAddress"], shown["Gateway"]) == ("10.88.0.21", "10.88.0.1")
+    assert shown["MacAddress"] == "02:99:00:00:00:01"
+    inside = engine.docker_ok("exec", "one", "sh", "-c", "ip -o addr show; ip route")
+    for words in ("plug0    inet 10.88.0.20/24", "default via 10.88.0.1 dev plug0",
+                  "192.0.2.0/24 via 10.88.0.1", "198.18.0.0/16 dev plug0"):  # fmt: skip
+        assert words in inside
+    engine.docker_ok("exec", "one", "ping", "-c", "1", "-W", "2", "10.88.0.1")
+    engine.docker_ok("exec", "one", "nslookup", "two")
+    taken = engine.docker(*run, "--ip", "10.88.0.20", "busybox", "true")
+    assert taken.returncode == 125
+    engine.kill9()
+    engine.start()
+    calls(plug)
+    engine.docker_ok("rm", "-f", "one", "two")
+    told = calls(plug)
+    assert told.count("Leave") == told.count("DeleteEndpoint") == 2
+    assert "ReleaseAddress 10.88.0.20" in told
+    engine.docker_ok("network", "rm", "far")
+    assert calls(plug) == ["DeleteNetwork", "ReleaseAddress 10.88.0.1", "ReleasePool"]
+    assert links(engine) == before
+
+
+def test_connecting_to_it_and_leaving_it(engine: Engine, plug: Path) -> None:
+    """A link of the plugin's comes and goes while the container runs."""
+    engine.docker_ok("network", "create", "-d", "plug", "--subnet", "10.89.0.0/24", "far")
+    engine.docker_ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    before = links(engine)
+    engine.docker_ok("network", "connect", "far", "one")
+    assert "plug0" in engine.docker_ok("exec", "one", "ip", "-o", "link")
+    engine.docker_ok("network", "disconnect", "far", "one")
+    assert "plug0" not in engine.docker_ok("exec", "one", "ip", "-o", "link")
+    assert links(engine) == before
+
+
+def test_addresses_of_a_plugin_on_a_bridge_of_ours(engine: Engine, plug: Path) -> None:
+    """The two kinds of plugin are apart."""
+    engine.docker_ok(
+        "network", "create", "--ipam-driver", "plug", "--subnet", "10.90.0.0/24", "--gateway",
+        "10.90.0.9", "mixed",
+    )  # fmt: skip
+    assert "RequestPool 10.90.0.0/24" in calls(plug)
+    run = ("run", "--rm", "--network", "mixed", "--ip", "10.90.0.77", "busybox")
+    assert "default via 10.90.0.9" in engine.docker_ok(*run, "ip", "route")
+    assert "ReleaseAddress 10.90.0.77" in calls(plug)
+    with_taken = engine.docker(*run[:4], "--ip", "10.90.0.9", "busybox", "true")
+    assert "10.90.0.9 is somebody's" in with_taken.stderr
+
+
+def test_what_a_plugin_refuses(engine: Engine, plug: Path) -> None:
+    """Its words reach the user, and nothing is left: no link, no address, no network."""
+    engine.docker_ok(
+        "network", "create", "-d", "plug", "--ipam-driver", "plug", "-o", "refuse=1", "far"
+    )
+    before = links(engine)
+    calls(plug)
+    ran = engine.docker("run", "--network", "far", "busybox", "true")
+    assert ran.returncode == 125
+    assert "nobody joins this one" in ran.stderr
+    told = calls(plug)
+    assert told[-2:] == ["DeleteEndpoint", "ReleaseAddress 10.88.0.20"]
+    assert links(engine) == before
+
+
+@pytest.mark.parametrize("flag", ["-d", "--ipam-driver"])
+def test_a_plugin_that_is_not_there(engine: Engine, flag: str) -> None:
+    """Docker's words; no network."""
+    ran = engine.docker("network", "create", flag, "nobody", "far")
+    assert "could not find plugin nobody in v1 plugin registry: plugin not found" in ran.stderr
+    assert "far" not in engine.docker_ok("network", "ls")
