@@ -9,6 +9,7 @@ import pytest
 
 from support.builds import build, write_tree
 from support.daemon import Engine
+from support.real_services import build_services
 
 IMAGES: Mapping[str, Mapping[str, str]] = {
     # Prints the time, every second.
@@ -63,6 +64,27 @@ def course_images(
     shared_engine.docker_ok("rmi", *IMAGES)
     shared_engine.docker_ok("volume", "prune", "-af")
     shared_engine.docker_ok("builder", "prune", "-af")
+
+
+@pytest.fixture(scope="module")
+def service_images(
+    shared_engine: Engine, clean_census: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """The engine with images of services, two of them real ones."""
+    shared_engine.docker_ok("tag", "busybox", "alpine")
+    names = build_services(shared_engine, tmp_path_factory.mktemp("services"))
+    yield shared_engine
+    shared_engine.remove_all_containers()
+    shared_engine.docker_ok("rmi", "alpine", *names)
+    shared_engine.docker_ok("builder", "prune", "-af")
+
+
+@pytest.fixture
+def services(service_images: Engine) -> Iterator[Engine]:
+    """The same, with no containers and no networks of others before and after the test."""
+    yield service_images
+    service_images.remove_all_containers()
+    service_images.docker_ok("network", "prune", "-f")
 
 
 @pytest.fixture
