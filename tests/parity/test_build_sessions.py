@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -34,7 +33,6 @@ def client(engine: Engine, tmp_path: Path) -> Iterator[BuildClient]:
     if built:
         engine.docker_ok("rmi", "-f", *sorted(built))
     engine.docker_ok("builder", "prune", "-af")
-    shutil.rmtree(engine.data_root / "build", ignore_errors=True)
 
 
 def sent(output: str) -> int:
@@ -104,7 +102,7 @@ def test_only_needed_files_travel(client: BuildClient) -> None:
         large.truncate(1 << 30)
     shown = client.docker("build", "--progress=plain", ".").stderr
     assert sent(shown) == len("small\n"), shown
-    kept = client.engine.data_root / "build/contexts"
+    kept = client.engine.data_root / "build-contexts"
     assert not list(kept.glob("*/files/large"))
 
 
@@ -167,6 +165,91 @@ def test_a_client_that_leaves_takes_its_build_along(engine: Engine, client: Buil
         building.wait()
     wait_until("its container goes", lambda: engine.docker_ok("ps", "-aq") == "")
     engine.docker_ok("builder", "prune", "-af")
-    shutil.rmtree(engine.data_root / "build")
     assert not engine.leaks_since(before)
     assert not list((engine.data_root / "tmp").glob("client-*"))
+
+
+MOUNTS = """FROM busybox
+RUN --mount=type=secret,id=token cat /run/secrets/token > /length && wc -c < /length > /seen
+RUN rm /length
+RUN --mount=type=cache,target=/cache echo x >> /cache/f; wc -l < /cache/f > /lines
+COPY --from=named n.txt /n.txt
+RUN --mount=type=bind,from=named,target=/m cat /m/n.txt > /n2.txt
+RUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo agent > /agent
+"""
+MOUNTING = """services:
+  web:
+    image: webby
+    build:
+      context: .
+      secrets: [token]
+      ssh: [default]
+      additional_contexts: {named: ./other}
+secrets:
+  token: {file: ./token.txt}
+"""
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[str]:
+    """An SSH agent with a key; its socket."""
+    socket = str(tmp_path / "agent")
+    key = str(tmp_path / "key")
+    serving = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    try:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        wait_until("the agent listens", lambda: Path(socket).exists())
+        environment = {**os.environ, "SSH_AUTH_SOCK": socket}
+        subprocess.run(["ssh-add", "-q", key], env=environment, check=True)
+        yield socket
+    finally:
+        serving.terminate()
+        serving.wait()
+
+
+def test_compose_builds_with_secrets_agents_caches_and_contexts(
+    engine: Engine, client: BuildClient, agent: str
+) -> None:
+    """All that only the client has is asked of it, when a step wants it."""
+    (client.directory / "other").mkdir()
+    (client.directory / "other/n.txt").write_text("named\n")
+    client.write(Dockerfile=MOUNTS, compose_yaml=MOUNTING, token_txt="sesame")
+    client.compose("build", SSH_AUTH_SOCK=agent)
+    show = ("run", "--rm", "webby", "sh", "-c", "cat /seen /lines /n.txt /n2.txt /agent")
+    assert engine.docker_ok(*show).split() == ["6", "1", "named", "named", "agent"]
+    client.compose("build", "--no-cache", SSH_AUTH_SOCK=agent)
+    assert engine.docker_ok("run", "--rm", "webby", "cat", "/lines") == "2"
+    arguments = ("--ssh", "default", "--secret", "id=token,env=TOKEN", "-t", "two", ".")
+    named = ("--build-context", "named=docker-image://webby")
+    client.write(Dockerfile=MOUNTS.replace("/m/n", "/m/n2").replace(" n.txt", " n2.txt"))
+    environment = {"SSH_AUTH_SOCK": agent, "TOKEN": "longer token"}
+    client.docker("build", "--no-cache", *named, *arguments, **environment)
+    assert engine.docker_ok("run", "--rm", "two", "cat", "/seen", "/n2.txt") == "12\nnamed"
+
+
+def test_an_agent_answers_inside(engine: Engine, client: BuildClient, agent: str) -> None:
+    """What a step asks the agent gets to the client's own, and the answer back."""
+    source = Path(__file__).parent.parent / "support/ask_agent.c"
+    program = client.directory / "ask"
+    subprocess.run(["gcc", "-O1", "-static", "-o", program, source], check=True)
+    run = "RUN --mount=type=ssh --mount=from=b,target=/b /b/ask > /keys"
+    client.write(Dockerfile=f"FROM scratch AS b\nCOPY ask /\nFROM busybox\n{run}\n")
+    client.docker("build", "--ssh", "default", "-t", "asked", ".", SSH_AUTH_SOCK=agent)
+    assert engine.docker_ok("run", "--rm", "asked", "cat", "/keys") == "1 keys"
+
+
+def test_what_builds_keep_is_seen_and_pruned(engine: Engine, client: BuildClient) -> None:
+    """`buildx du` and `prune`, of results of steps, cache mounts and what clients have sent."""
+    client.write(
+        Dockerfile="FROM busybox\nCOPY Dockerfile /\nRUN --mount=type=cache,target=/c true\n"
+    )
+    client.docker("build", ".")
+    shown = client.docker("buildx", "du", "--verbose").stdout
+    for kind in ("regular", "exec.cachemount", "source.local"):
+        assert re.search(rf"^Type:\s+{re.escape(kind)}$", shown, re.MULTILINE), shown
+    pruned = client.docker("buildx", "prune", "-f", "--filter", "type=source.local").stdout
+    assert re.search(r"^Total:\s+[1-9]", pruned, re.MULTILINE), pruned
+    assert "source.local" not in client.docker("buildx", "du", "--verbose").stdout
+    assert not list((engine.data_root / "build-contexts").iterdir())
+    client.docker("buildx", "prune", "-af")
+    assert re.search(r"^Total:\s+0B$", client.docker("buildx", "du").stdout, re.MULTILINE)

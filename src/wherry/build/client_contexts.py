@@ -1,15 +1,15 @@
 """Contexts that stay with the client: of a directory, only what a step needs travels."""
 
-import hashlib
 import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wherry.build import dockerfile as language
-from wherry.build.client_trees import ClientTree, prepare_kept
+from wherry.build.client_trees import ClientTree
 from wherry.build.contexts import content_of
 from wherry.build.directory_trees import DirectoryTree
+from wherry.build.kept_contexts import KeptContexts, open_kept
 from wherry.build.offers import ClientDirectory, Sending
 from wherry.build.ports import DockerfileText
 from wherry.build.trees import Tree
@@ -30,7 +30,7 @@ class ClientStorage:
 
     staging: str
     """For the trees of builds that are under way."""
-    kept: str
+    kept: KeptContexts
     """For what may be of use again."""
     offload: OffloadPool
 
@@ -94,12 +94,8 @@ class ClientContext:
         place = await self._place()
         root = await offload(_made, f"{place}/tree")
         self._opened.push(offload, os.close, root)
-        kept_at = f"{place}/kept"
-        if directory.key:
-            kept_at = f"{self._storage.kept}/{hashlib.sha256(directory.key.encode()).hexdigest()}"
         async with UndoStack() as undo:
-            kept = await offload(prepare_kept, kept_at)
-            undo.push(offload, os.close, kept)
+            kept = await self._kept(directory, place, undo)
             tree = ClientTree(root, kept)
             undo.push(offload, tree.close)
             async with directory.sending(paths, ignore) as sending:
@@ -109,6 +105,14 @@ class ClientContext:
                 await self._fetch(sending, tree, wanted)
                 await offload(tree.finish)
         return DirectoryTree(root)
+
+    async def _kept(self, directory: ClientDirectory, place: str, undo: UndoStack) -> int:
+        """Where contents are kept; for the build alone, where nobody can tell whose they are."""
+        if directory.key:
+            return await undo.enter(self._storage.kept.held(directory.key, directory.name))
+        kept = await self._storage.offload(open_kept, f"{place}/kept", directory.name)
+        undo.push(self._storage.offload, os.close, kept)
+        return kept
 
     async def _fetch(self, sending: Sending, tree: ClientTree, wanted: Sequence[int]) -> None:
         if not wanted:

@@ -20,18 +20,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from wherry.build.kept_contexts import COMING, FILES
 from wherry.kit.random_ids import new_id
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2, remove_tree
 from wherry.model.errors import InvalidValue
 from wherry.model.files import SentFile
 
-MOST_FILES = 2_000_000
+MOSTFILES = 2_000_000
 """Files of one directory; more is no context but a mistake, or an attack."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _INSIDE = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
-_FILES, _COMING = "files", "coming"
 
 
 @dataclass(slots=True)
@@ -74,8 +74,8 @@ class ClientTree:
         wanted = []
         for file in files:
             number = len(self._files)
-            if number >= MOST_FILES:
-                raise InvalidValue(f"the client sends more than {MOST_FILES} files")
+            if number >= MOSTFILES:
+                raise InvalidValue(f"the client sends more than {MOSTFILES} files")
             self._files.append(file)
             with _refusing(file):
                 if not self._made(file):
@@ -125,7 +125,7 @@ class ClientTree:
         """Let go of what is open; what had not come whole is gone."""
         for coming in self._coming.values():
             os.close(coming.descriptor)
-            os.unlink(f"{_COMING}/{coming.name}", dir_fd=self.kept)
+            os.unlink(f"{COMING}/{coming.name}", dir_fd=self.kept)
         self._coming.clear()
         if self._here is not None:
             os.close(self._here.descriptor)
@@ -159,7 +159,7 @@ class ClientTree:
 
     def _linked(self, file: SentFile, directory: int, name: str) -> bool:
         """Whether the kept copy has this very file; it is in the tree then."""
-        place = f"{_FILES}/{posixpath.dirname(file.path)}"
+        place = f"{FILES}/{posixpath.dirname(file.path)}"
         try:
             above = openat2(self.kept, place, _DIRECTORY, 0, _INSIDE)
         except OSError:
@@ -203,14 +203,14 @@ class ClientTree:
 
     def _begin(self, number: int) -> _Coming:
         name = new_id()
-        descriptor = os.open(f"{_COMING}/{name}", _NEW, 0o600, dir_fd=self.kept)
+        descriptor = os.open(f"{COMING}/{name}", _NEW, 0o600, dir_fd=self.kept)
         coming = _Coming(self._files[number], name, descriptor)
         self._coming[number] = coming
         return coming
 
     def _end(self, number: int, coming: _Coming) -> None:
         """The content is whole: into the tree with it, and into the kept copy."""
-        file, came = coming.file, f"{_COMING}/{coming.name}"
+        file, came = coming.file, f"{COMING}/{coming.name}"
         os.fchmod(coming.descriptor, stat.S_IMODE(file.mode))
         os.utime(coming.descriptor, ns=(file.modified_ns, file.modified_ns))
         directory = self._parent(file.path)
@@ -223,7 +223,7 @@ class ClientTree:
     def _keep(self, came: str, path: str) -> None:
         """Put a file where the next build looks for it, in the place of what was there."""
         parent, name = posixpath.split(path)
-        above = os.open(_FILES, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.kept)
+        above = os.open(FILES, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.kept)
         try:
             for part in parent.split("/") if parent else ():
                 below = _directory(above, part)
@@ -236,14 +236,6 @@ class ClientTree:
                 os.rename(came, name, src_dir_fd=self.kept, dst_dir_fd=above)
         finally:
             os.close(above)
-
-
-def prepare_kept(place: str) -> int:
-    """The directory of a kept copy, made where it is missing; its descriptor. Raises: OSError."""
-    for each in (_FILES, _COMING):
-        os.makedirs(f"{place}/{each}", mode=0o700, exist_ok=True)
-    os.utime(place)  # When it was last of use.
-    return os.open(place, _DIRECTORY)
 
 
 def _directory(above: int, name: str) -> int:

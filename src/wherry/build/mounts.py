@@ -231,7 +231,12 @@ class Mounts:
             finally:
                 writer.close()
 
-        server = await asyncio.start_unix_server(join, path)
+        directory = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # A socket's address has 107 bytes; how long the path is must not matter.
+            server = await asyncio.start_unix_server(join, f"/proc/self/fd/{directory}/agent")
+        finally:
+            os.close(directory)
         opened.push(_closed, server)
         os.chown(path, *_owner(options))
         os.chmod(path, _mode(options, 0o600))

@@ -33,6 +33,11 @@ class ClientDirectory(Protocol):
     """A directory of a client's."""
 
     @property
+    def name(self) -> str:
+        """What the client calls it."""
+        ...
+
+    @property
     def key(self) -> str:
         """The same whenever the same directory is sent; empty where nobody can tell."""
         ...

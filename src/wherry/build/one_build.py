@@ -13,6 +13,7 @@ from wherry.build.event_sink import EventSink
 from wherry.build.executing import StepExecutor
 from wherry.build.exporting import Exporting, Result
 from wherry.build.filling import Filling
+from wherry.build.kept_contexts import KeptContexts
 from wherry.build.mounts import MountGround, Mounts
 from wherry.build.planning import PROXIES, Base, PlannedStep, Planner
 from wherry.build.ports import BuildPorts
@@ -71,8 +72,7 @@ class BuildGround:
     mounts: MountGround
     staging: str
     """Where contexts are while a build is under way."""
-    kept_contexts: str
-    """Where copies of what clients have sent are."""
+    kept_contexts: KeptContexts
 
 
 class OneBuild:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from wherry.build import BuildCache, CacheMounts
+from wherry.build import BuildCache, CacheMounts, KeptContexts
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
@@ -20,13 +20,14 @@ Matches = Callable[[CacheRecord], bool]
 
 
 class BuildCaches:
-    """Results of steps and cache mounts, together."""
+    """Results of steps, cache mounts and what clients have sent, together."""
 
     def __init__(
         self,
         *,
         steps: BuildCache,
         mounts: CacheMounts,
+        contexts: KeptContexts,
         store: ImageStore,
         data_root: str,
         offload: OffloadPool,
@@ -34,6 +35,7 @@ class BuildCaches:
     ) -> None:
         self._steps = steps
         self._mounts = mounts
+        self._contexts = contexts
         self._store = store
         self._data_root = data_root
         self._offload = offload
@@ -55,15 +57,18 @@ class BuildCaches:
         steps = tuple(
             replace(each, is_shared=each.diff_id in shared) for each in self._steps.all()
         )
-        return (*steps, *self._mounts.all())
+        return (*steps, *self._mounts.all(), *self._contexts.all())
 
     def _removed(self, wish: CachePrune, matches: Matches) -> Sequence[CacheRecord]:
         records = self._all()
         free_bytes = _free_bytes(self._data_root) if wish.least_free_bytes else 0
         gone = chosen([each for each in records if matches(each)], records, wish, free_bytes)
-        steps = [each.key for each in gone if each.kind is CacheKind.STEP]
-        self._steps.forget(tuple(steps))
-        self._mounts.forget(tuple(each.key for each in gone if each.kind is CacheKind.CACHE_MOUNT))
+        for kind, keeper in (
+            (CacheKind.STEP, self._steps),
+            (CacheKind.CACHE_MOUNT, self._mounts),
+            (CacheKind.CONTEXT, self._contexts),
+        ):
+            keeper.forget(tuple(each.key for each in gone if each.kind is kind))
         return gone
 
 

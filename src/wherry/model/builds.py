@@ -218,6 +218,8 @@ class CacheKind(Enum):
 
     STEP = "regular"
     CACHE_MOUNT = "exec.cachemount"
+    CONTEXT = "source.local"
+    """What a client has sent of a directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

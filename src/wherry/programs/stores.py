@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wherry.build import BuildCache, CacheMounts
+from wherry.build import BuildCache, CacheMounts, KeptContexts
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.event_journal import EventJournal
 from wherry.engine.events import EventLog
@@ -25,6 +25,7 @@ class Stores:
     images: ImageStore
     build_cache: BuildCache
     build_mounts: CacheMounts
+    build_contexts: KeptContexts
     """What RUN steps keep between builds."""
     volumes: Volumes
     users: ContainerVolumes
@@ -42,6 +43,7 @@ def open_stores(ground: Ground, tasks: Tasks) -> Stores:
     build_mounts = CacheMounts(
         f"{ground.settings.data_root}/build-mounts", ground.database, ground.offload, ground.clock
     )
+    build_contexts = KeptContexts(f"{ground.settings.data_root}/build-contexts", ground.offload)
     volumes = Volumes(ground.settings.data_root, ground.database, ground.clock)
     return Stores(
         records=records,
@@ -51,6 +53,7 @@ def open_stores(ground: Ground, tasks: Tasks) -> Stores:
         images=images,
         build_cache=build_cache,
         build_mounts=build_mounts,
+        build_contexts=build_contexts,
         volumes=volumes,
         users=ContainerVolumes(
             records=records,

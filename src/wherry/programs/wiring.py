@@ -146,7 +146,7 @@ async def engine_on(
                 run_directory=f"{ground.settings.exec_root}/builds",
             ),
             staging=f"{ground.settings.data_root}/tmp",
-            kept_contexts=f"{ground.settings.data_root}/build/contexts",
+            kept_contexts=stores.build_contexts,
         )
         return BuildService(build_ground, StepContainers(containers.creating, containers.verbs))
 
@@ -171,6 +171,7 @@ async def engine_on(
                 caches=BuildCaches(
                     steps=stores.build_cache,
                     mounts=stores.build_mounts,
+                    contexts=stores.build_contexts,
                     store=stores.images,
                     data_root=ground.settings.data_root,
                     offload=ground.offload,

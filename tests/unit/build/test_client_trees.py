@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from wherry.build.client_trees import ClientTree, prepare_kept
+from wherry.build.client_trees import ClientTree
+from wherry.build.kept_contexts import open_kept
 from wherry.model.errors import InvalidValue
 from wherry.model.files import SentFile
 
@@ -31,7 +32,7 @@ class Place:
         root = self.path / f"tree-{self.count}"
         root.mkdir()
         descriptor = os.open(root, os.O_RDONLY)
-        kept = prepare_kept(str(self.path / "kept"))
+        kept = open_kept(str(self.path / "kept"), "context")
         tree = ClientTree(descriptor, kept)
         try:
             wanted = tree.add(files)
@@ -139,7 +140,7 @@ def test_what_nobody_asked_for_is_refused(place: Place) -> None:
     """Contents of unknown files, of directories, and of files that are whole."""
     root = place.path / "tree"
     root.mkdir()
-    descriptor, kept = os.open(root, os.O_RDONLY), prepare_kept(str(place.path / "kept"))
+    descriptor, kept = os.open(root, os.O_RDONLY), open_kept(str(place.path / "kept"), "context")
     tree = ClientTree(descriptor, kept)
     tree.add([SentFile(path="d", mode=DIRECTORY), file("a", 1)])
     tree.write([(1, b"a"), (1, b"")])
@@ -155,7 +156,7 @@ def test_what_did_not_come_is_missed(place: Place) -> None:
     """A transfer that ends too early is an error, and the half file is gone."""
     root = place.path / "tree"
     root.mkdir()
-    descriptor, kept = os.open(root, os.O_RDONLY), prepare_kept(str(place.path / "kept"))
+    descriptor, kept = os.open(root, os.O_RDONLY), open_kept(str(place.path / "kept"), "context")
     tree = ClientTree(descriptor, kept)
     tree.add([file("a", 2)])
     tree.write([(0, b"a")])

@@ -12,5 +12,6 @@ def test_the_builder_is_imported_at_the_first_build() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == [
-        f"wherry.build.{name}" for name in ("cache_mounts", "cache_table", "offers", "ports")
+        f"wherry.build.{name}"
+        for name in ("cache_mounts", "cache_table", "kept_contexts", "offers", "ports")
     ]

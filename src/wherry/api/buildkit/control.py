@@ -8,12 +8,11 @@ from grpclib.const import Handler
 from wherry.api.buildkit.calls import Metadata, answered, streamed
 from wherry.api.buildkit.failures import failure
 from wherry.api.buildkit.jobs import Job, Jobs
+from wherry.api.buildkit.keeping import chosen, to_cache_prune, to_usage_record
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.services import Builds, System
-from wherry.model.builds import CacheRecord
 from wherry.model.errors import ClientGone, FeatureMissing
 from wherry.wire.buildkit import control as wire
-from wherry.wire.protobuf import timestamp
 
 _SERVICE = "/moby.buildkit.v1.Control"
 
@@ -39,6 +38,7 @@ class Control:
             f"{_SERVICE}/DiskUsage": answered(
                 self.disk_usage, wire.DiskUsageRequest, wire.DiskUsageResponse
             ),
+            f"{_SERVICE}/Prune": streamed(self.prune, wire.PruneRequest, wire.UsageRecord),
         }
 
     # -- solving -----------------------------------------------------------------------------
@@ -86,11 +86,18 @@ class Control:
         return wire.InfoResponse(buildkitVersion=_version((await self._system.info()).version))
 
     async def disk_usage(
-        self, _request: wire.DiskUsageRequest, _: Metadata
+        self, request: wire.DiskUsageRequest, _: Metadata
     ) -> wire.DiskUsageResponse:
         """What later builds may use again."""
         records = [to_usage_record(each) for each in await self._builds.cache()]
-        return wire.DiskUsageResponse(record=records)
+        return wire.DiskUsageResponse(record=chosen(records, request.filter))
+
+    async def prune(
+        self, request: wire.PruneRequest, _: Metadata
+    ) -> AsyncIterator[wire.UsageRecord]:
+        """Remove what later builds may use; told record by record."""
+        for record in await self._builds.prune(to_cache_prune(request)):
+            yield to_usage_record(record)
 
 
 async def _until_lost(job: Job, session: Session | None) -> None:
@@ -121,19 +128,6 @@ def _exported(job: Job) -> dict[str, str]:
         if done.names:
             said["image.name"] = ",".join(done.names)
     return said
-
-
-def to_usage_record(record: CacheRecord) -> wire.UsageRecord:
-    """A result that a later build may use again."""
-    return wire.UsageRecord(
-        ID=record.key[:25],
-        Size=record.size_bytes,
-        CreatedAt=timestamp(record.created_at_ns),
-        LastUsedAt=timestamp(record.used_at_ns),
-        UsageCount=record.use_count,
-        Description=record.description,
-        RecordType="regular",
-    )
 
 
 def _version(version: str) -> wire.BuildkitVersion:

@@ -1,14 +1,10 @@
 """The door as a whole: one for an engine, made when somebody comes to it first."""
 
-from collections.abc import Mapping
-
-from grpclib.const import Handler
-
-from wherry.api.buildkit.calls import Metadata, answered
+from wherry.api.buildkit.calls import Metadata, answered, unknown
 from wherry.api.buildkit.control import Control
 from wherry.api.buildkit.gateway import Gateway
 from wherry.api.buildkit.jobs import Jobs
-from wherry.api.buildkit.links import serve_methods
+from wherry.api.buildkit.links import Methods, serve_methods
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.call import SessionOffer
 from wherry.api.hijack import RawConnection
@@ -36,12 +32,13 @@ class Door:
             jobs=jobs, sessions=self._sessions, builds=services.builds, system=services.system
         )
         gateway = Gateway(jobs=jobs, control=control)
-        self._methods: Mapping[str, Handler] = {
+        methods = {
             **control.methods(),
             **gateway.methods(),
             _HEALTH: answered(_health, HealthCheckRequest, HealthCheckResponse),
             _TRACES: answered(_drop, TracesRequest, TracesResponse),
         }
+        self._methods = Methods(methods, unknown)
 
     async def serve(self, client: RawConnection) -> None:
         """A connection on which the client calls us."""

@@ -10,6 +10,7 @@ client                                   engine
 """
 
 import asyncio
+import os
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -143,4 +144,26 @@ def to_sent_file(sent: Stat) -> SentFile:
         size=sent.size,
         modified_ns=sent.modTime,
         link=sent.linkname,
+    )
+
+
+def to_stat(path: str, state: os.stat_result, link: str) -> Stat:
+    """A file as the client's side tells of it."""
+    kind = stat.S_IFMT(state.st_mode)
+    mode = state.st_mode & wire.MODE_PERMISSIONS
+    mode |= sum(bit for bit, own in _KINDS if own == kind)
+    if kind == stat.S_IFCHR:
+        mode |= wire.MODE_DEVICE
+    for bit, special in _SPECIAL:
+        mode |= bit if state.st_mode & special else 0
+    return Stat(
+        path=path,
+        mode=mode,
+        uid=state.st_uid,
+        gid=state.st_gid,
+        size=state.st_size if kind == stat.S_IFREG else 0,
+        modTime=state.st_mtime_ns,
+        linkname=link,
+        devmajor=os.major(state.st_rdev) if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0,
+        devminor=os.minor(state.st_rdev) if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0,
     )

@@ -16,12 +16,13 @@ from wherry.api.buildkit.session_offers import (
     SessionCredentials,
     SessionDirectory,
     SessionSecrets,
+    SessionSink,
 )
 from wherry.api.buildkit.sessions import Session
 from wherry.api.buildkit.stories import Story
 from wherry.api.services import Builds
-from wherry.build import ClientDirectory, ClientOffers, NoSink
-from wherry.kit.aio import own_task
+from wherry.build import ClientDirectory, ClientOffers
+from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import BuildDone
 from wherry.model.errors import FeatureMissing, InvalidValue
@@ -29,6 +30,8 @@ from wherry.wire.buildkit.control import SolveRequest
 
 _FRONTEND = "dockerfile.v0"
 _GATEWAY = "gateway.v0"
+_THREADS = 2
+"""That read what is sent to clients."""
 _PATIENCE_S = 6.0
 """How long a listener waits for a build: both calls come at the same time."""
 
@@ -41,6 +44,7 @@ class Job:
     session: Session | None
     story: Story
     builds: Builds
+    offload: OffloadPool
     narrator: Narrator = field(init=False)
     returned: "asyncio.Future[None]" = field(init=False)
     """The end of a build that its client steers."""
@@ -92,35 +96,41 @@ class Job:
         return last
 
     def _offers(self, session: Session, options: Options) -> ClientOffers:
-        def directory(name: str, title: str, noun: str = "context") -> SessionDirectory:
-            return SessionDirectory(
-                session=session, name=name, story=self.story, title=title, noun=noun
-            )
-
         if options.get("context"):
             raise FeatureMissing(f"a context that is no directory ({options['context']})")
         file = options.get("filename") or "Dockerfile"
         contexts: dict[str, ClientDirectory | str] = {}
         for name, kind, value in _named_contexts(options):
             if kind == "local":
-                contexts[name] = directory(value, f"[context {name}] load from client")
+                contexts[name] = SessionDirectory(
+                    session=session,
+                    name=value,
+                    story=self.story,
+                    title=f"[context {name}] load from client",
+                    ignore_title=f"[context {name}] load .dockerignore",
+                )
             elif kind == "docker-image":
                 contexts[name] = value
             else:
                 raise FeatureMissing(f"the named context {name} of {kind}:")
         return ClientOffers(
-            context=directory(
-                options.get("contextkey", "context"), "[internal] load build context"
+            context=SessionDirectory(
+                session=session,
+                name=options.get("contextkey", "context"),
+                story=self.story,
+                title="[internal] load build context",
             ),
-            dockerfiles=directory(
-                options.get("dockerfilekey", "dockerfile"),
-                f"[internal] load build definition from {file}",
-                "dockerfile",
+            dockerfiles=SessionDirectory(
+                session=session,
+                name=options.get("dockerfilekey", "dockerfile"),
+                story=self.story,
+                title=f"[internal] load build definition from {file}",
+                noun="dockerfile",
             ),
             contexts=contexts,
             secrets=SessionSecrets(session),
             agents=SessionAgents(session),
-            sink=NoSink(),
+            sink=SessionSink(session, self.story, self.offload),
         )
 
 
@@ -130,6 +140,7 @@ class Jobs:
     def __init__(self, builds: Builds, clock: Clock) -> None:
         self._builds = builds
         self._clock = clock
+        self._offload = OffloadPool(_THREADS)
         self._running: dict[str, Job] = {}
         self._came = asyncio.Condition()
 
@@ -141,7 +152,7 @@ class Jobs:
         """
         if request.Ref in self._running:
             raise InvalidValue(f"job ID {request.Ref} exists")
-        job = Job(request, session, Story(request.Ref, self._clock), self._builds)
+        job = Job(request, session, Story(request.Ref, self._clock), self._builds, self._offload)
         async with self._came:
             self._running[request.Ref] = job
             self._came.notify_all()

@@ -6,7 +6,7 @@ pause when the client doesn't keep up, and a task beside the reading one lets it
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from grpclib.client import Channel
@@ -71,20 +71,23 @@ class _Link(asyncio.Transport):
         self._client.close()
 
 
-class _Service:
-    """Methods by path, as grpclib's server takes them."""
+class Methods(dict[str, Handler]):
+    """Methods by path; what is not among them is answered, and named, by `unknown`."""
 
-    def __init__(self, methods: Mapping[str, Handler]) -> None:
-        self._methods = methods
+    def __init__(self, methods: Mapping[str, Handler], unknown: Callable[[str], Handler]) -> None:
+        super().__init__(methods)
+        self._unknown = unknown
 
-    def __mapping__(self) -> dict[str, Handler]:
-        return dict(self._methods)
+    def get(self, path: str, default: object = None) -> Handler:
+        return self[path] if path in self else self._unknown(path)
 
 
-async def serve_methods(client: RawConnection, methods: Mapping[str, Handler]) -> None:
+async def serve_methods(client: RawConnection, methods: Methods) -> None:
     """Answer calls until the client leaves; what is under way then is cancelled."""
-    server = Server([_Service(methods)], codec=MessageCodec(), status_details_codec=DetailsCodec())
-    # A server of grpclib's listens by itself; we have the connection already.
+    server = Server([], codec=MessageCodec(), status_details_codec=DetailsCodec())
+    # A server of grpclib's listens by itself, and answers unknown calls in a way that Go's
+    # clients take for a broken connection. We have the connection already, and the answer.
+    server._mapping = methods
     await _carry(client, server._protocol_factory())
 
 

@@ -38,6 +38,7 @@ class Narrator:
     failed_line: int = 0
     _planned: list[StepPlanned] = field(default_factory=list)
     _shown: set[int] = field(default_factory=set)
+    _pulling: str = ""
 
     def tell(self, event: BuildEvent) -> None:
         """One event."""
@@ -73,8 +74,8 @@ class Narrator:
         if not self._planned:
             return
         planned, self._planned = self._planned, []
-        if _PULLING in self.story:
-            self.story.finish(_PULLING)
+        if self._pulling:
+            self.story.finish(self._pulling)
         written = [each for each in planned if each.label and not each.is_metadata]
         self._shown = {each.number for each in written}
         totals = Counter(each.stage for each in written)
@@ -110,10 +111,10 @@ class Narrator:
     # -- images ------------------------------------------------------------------------------
 
     def _pull(self, progress: Progress) -> None:
-        self.story.start(_PULLING, _PULLING)
+        self._pulling = self._pulling or self.story.begin(_PULLING)
         if progress.id and progress.total:
             self.story.count(
-                _PULLING,
+                self._pulling,
                 progress.id,
                 current=progress.current or 0,
                 total=progress.total,
@@ -123,10 +124,10 @@ class Narrator:
     def _export(self, event: BuildDone) -> None:
         if not event.image_id:
             return
-        self.story.start(_EXPORTING, _EXPORTING)
+        exporting = self.story.begin(_EXPORTING)
         for part in (f"writing image {event.image_id}", *(f"naming to {n}" for n in event.names)):
-            self.story.count(_EXPORTING, part, is_whole=True)
-        self.story.finish(_EXPORTING)
+            self.story.count(exporting, part, is_whole=True)
+        self.story.finish(exporting)
 
 
 def sentence(error: Exception) -> str:

@@ -1,13 +1,16 @@
 """A session as the builder sees it: directories, secrets, agents, credentials, a way out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
-from wherry.api.buildkit.file_sync import Receiving, receiving
+from wherry.api.buildkit.file_send import send_directory, send_stream
+from wherry.api.buildkit.file_sync import Receiving, Told, receiving
 from wherry.api.buildkit.sessions import Session
-from wherry.api.buildkit.stories import Story
+from wherry.api.buildkit.stories import CANCELLED, Story
+from wherry.api.errors import message_of
+from wherry.kit.aio import OffloadPool
 from wherry.registry import ANONYMOUS, Credentials
 from wherry.wire.buildkit.files import BytesMessage
 from wherry.wire.buildkit.sessions import (
@@ -25,6 +28,8 @@ _CHECK_AGENT = "/moby.sshforward.v1.SSH/CheckAgent"
 _FORWARD_AGENT = "/moby.sshforward.v1.SSH/ForwardAgent"
 _HUB, _HUB_HOST = "docker.io", "registry-1.docker.io"
 _PIECE = 32 << 10
+_TOLD_EACH = 22
+"""Progress is told each 4 MiB (two to this power)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,8 @@ class SessionDirectory:
     story: Story
     title: str
     """The vertex that tells of its transfers."""
-    noun: str
+    ignore_title: str = "[internal] load .dockerignore"
+    noun: str = "context"
     """What is transferred, as it is told."""
 
     @property
@@ -49,24 +55,27 @@ class SessionDirectory:
         self, paths: Sequence[str], ignore: Sequence[str]
     ) -> AsyncIterator[Receiving]:
         """Have it sent, and tell of it."""
-        title = "[internal] load .dockerignore" if paths == (".dockerignore",) else self.title
+        is_for_patterns = tuple(paths) == (".dockerignore",)
+        vertex = self.story.begin(self.ignore_title if is_for_patterns else self.title)
         part, came = f"transferring {self.noun}:", 0
 
         def told(count: int) -> None:
             nonlocal came
             came += count
+            if came >> _TOLD_EACH > (came - count) >> _TOLD_EACH:
+                self.story.count(vertex, part, current=came)
 
-        self.story.start(title, title)
         try:
             async with receiving(
                 self.session, self.name, paths=paths, ignore=ignore, told=told
             ) as transfer:
                 yield transfer
         except BaseException as error:
-            self.story.finish(title, error=str(error) or "context canceled")
+            told_error = message_of(error) if isinstance(error, Exception) else CANCELLED
+            self.story.finish(vertex, error=told_error)
             raise
-        self.story.count(title, part, current=came, is_whole=True)
-        self.story.finish(title)
+        self.story.count(vertex, part, current=came, is_whole=True)
+        self.story.finish(vertex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,42 @@ class SessionCredentials:
         if not answer.Username:
             return Credentials(identity_token=answer.Secret)
         return Credentials(username=answer.Username, password=answer.Secret)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSink:
+    """A client that takes results."""
+
+    session: Session
+    story: Story
+    offload: OffloadPool
+
+    async def directory(self, number: int, root: int) -> None:
+        """Send a tree, by the descriptor of its root."""
+        with self._telling("copying files") as told:
+            await send_directory(self.session, number, root, self.offload, told)
+
+    async def stream(self, number: int, pieces: AsyncIterator[bytes]) -> None:
+        """Send one file."""
+        with self._telling("sending tarball") as told:
+            await send_stream(self.session, number, pieces, told)
+
+    @contextmanager
+    def _telling(self, part: str) -> Iterator[Told]:
+        vertex, went = self.story.begin("exporting to client"), 0
+
+        def told(count: int) -> None:
+            nonlocal went
+            went += count
+
+        try:
+            yield told
+        except BaseException as error:
+            told_error = message_of(error) if isinstance(error, Exception) else CANCELLED
+            self.story.finish(vertex, error=told_error)
+            raise
+        self.story.count(vertex, part, current=went, is_whole=True)
+        self.story.finish(vertex)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from wherry.wire.protobuf import Timestamp, timestamp
 MOST_OUTPUT = 2 << 20
 """Bytes of one step's output that are told; BuildKit's limit as well."""
 STDOUT, STDERR = 1, 2
+CANCELLED = "context canceled"
+"""The error of what was broken off; clients know it by these words."""
 _CLIPPED = f"[output clipped, log limit {MOST_OUTPUT >> 20}MiB reached]\n".encode()
 
 
@@ -62,7 +64,7 @@ class Story:
         """There is no more to tell; what was left open is told as broken off."""
         for key, chapter in self._chapters.items():
             if chapter.vertex.started is not None and chapter.vertex.completed is None:
-                self.finish(key, error="context canceled")
+                self.finish(key, error=CANCELLED)
         self._has_ended = True
         self._wake()
 
@@ -76,10 +78,15 @@ class Story:
         self._chapters[key] = Chapter(vertex)
         self._tell_vertex(vertex)
 
-    def start(self, key: str, name: str = "") -> None:
-        """It begins; a step that was not planned has its name now."""
-        if key not in self._chapters:
-            self.plan(key, name)
+    def begin(self, name: str) -> str:
+        """Something that nobody planned begins; the key by which it is known from now on."""
+        key = f"{name} {len(self._chapters)}"
+        self.plan(key, name)
+        self.start(key)
+        return key
+
+    def start(self, key: str) -> None:
+        """A planned step begins."""
         vertex = self._chapters[key].vertex
         if vertex.started is None:
             vertex.started = self._now()
@@ -129,9 +136,6 @@ class Story:
         if key in self._chapters:
             warning.vertex = self._chapters[key].vertex.digest
         self._tell(StatusResponse(warnings=[warning]))
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._chapters
 
     @property
     def steps(self) -> Sequence[Vertex]:
