@@ -1,9 +1,11 @@
 """Builds by BuildKit's own protocol: the real Compose v2, and the stock CLI with buildx."""
 
+import json
 import os
 import re
 import signal
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,7 +74,7 @@ def test_the_stock_cli_builds_with_buildx(engine: Engine, client: BuildClient) -
         r"#\d+ \[3/3\] RUN cat /hello; echo done > /done",
         r"#\d+ DONE [0-9.]+s",
         r"#\d+ exporting to image",
-        r"#\d+ naming to one:latest done",
+        r"#\d+ naming to docker.io/library/one:latest done",
     ):
         assert re.search(f"^{line}$", shown, re.MULTILINE), f"{line}\n{shown}"
     image_id = engine.docker_ok("inspect", "-f", "{{.Id}}", "one")
@@ -253,3 +255,43 @@ def test_what_builds_keep_is_seen_and_pruned(engine: Engine, client: BuildClient
     assert not list((engine.data_root / "build-contexts").iterdir())
     client.docker("buildx", "prune", "-af")
     assert re.search(r"^Total:\s+0B$", client.docker("buildx", "du").stdout, re.MULTILINE)
+
+
+def test_results_go_to_the_client(client: BuildClient) -> None:
+    """A directory, a tar of files, and archives of images; nothing of it stays here."""
+    (client.directory / "d").mkdir()
+    (client.directory / "d/link").symlink_to("../hello.txt")
+    client.write(
+        Dockerfile="FROM scratch\nCOPY . /\n", hello_txt="hi\n", _dockerignore="*.tar\nout"
+    )
+    os.link(client.directory / "hello.txt", client.directory / "d/hard")
+    os.chmod(client.directory / "d/hard", 0o640)
+    client.docker("build", "-o", "out", ".")
+    out = client.directory / "out"
+    assert (out / "d/hard").read_text() == "hi\n"
+    assert (out / "d/hard").samefile(out / "hello.txt")
+    assert (out / "d/hard").stat().st_mode & 0o777 == 0o640
+    assert os.readlink(out / "d/link") == "../hello.txt"
+    client.docker("build", "-o", "type=tar,dest=files.tar", ".")
+    with tarfile.open(client.directory / "files.tar") as files:
+        assert "./d/link" in files.getnames() or "d/link" in files.getnames()
+    client.docker("build", "-o", "type=oci,dest=image.tar", "-t", "sent:away", ".")
+    with tarfile.open(client.directory / "image.tar") as image:
+        assert {"oci-layout", "index.json"} <= set(image.getnames())
+    assert client.engine.docker_ok("images", "-q", "sent") == ""
+    full = client.docker("build", "-o", "type=tar,dest=/dev/full", ".", is_ok=False)
+    assert "no space left on device" in full.stderr
+
+
+def test_what_was_built_is_told(engine: Engine, client: BuildClient) -> None:
+    """The metadata file has the digests and the names."""
+    client.write(Dockerfile="FROM busybox\nLABEL a=b\n")
+    client.docker("build", "--metadata-file", "told", "-t", "one", "-t", "two:x", ".")
+    told = json.loads((client.directory / "told").read_text())
+    assert told["containerimage.config.digest"] == engine.docker_ok(
+        "inspect", "-f", "{{.Id}}", "one"
+    )
+    assert re.fullmatch("sha256:[0-9a-f]{64}", told["containerimage.digest"])
+    assert told["image.name"] == "docker.io/library/one:latest,docker.io/library/two:x"
+    lines = client.docker("build", "--progress=rawjson", ".").stderr
+    assert '"name": "[1/1] FROM busybox"' in lines

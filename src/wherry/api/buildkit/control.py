@@ -9,11 +9,17 @@ from wherry.api.buildkit.calls import Metadata, answered, streamed
 from wherry.api.buildkit.failures import failure
 from wherry.api.buildkit.jobs import Job, Jobs
 from wherry.api.buildkit.keeping import chosen, to_cache_prune, to_usage_record
+from wherry.api.buildkit.narration import canonical
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.services import Builds, System
 from wherry.model.errors import ClientGone, FeatureMissing
 from wherry.wire.buildkit import control as wire
 
+_LABELS = {
+    "org.mobyproject.buildkit.worker.executor": "wherry",
+    # By this one buildx knows that images of all kinds, and of several platforms, can come out.
+    "org.mobyproject.buildkit.worker.snapshotter": "wherry",
+}
 _SERVICE = "/moby.buildkit.v1.Control"
 
 
@@ -76,7 +82,7 @@ class Control:
         info = await self._system.info()
         return wire.WorkerRecord(
             ID=info.id,
-            Labels={"org.mobyproject.buildkit.worker.executor": "wherry"},
+            Labels=dict(_LABELS),
             platforms=[wire.Platform(OS="linux", Architecture=info.architecture)],
             version=_version(info.version),
         )
@@ -124,9 +130,10 @@ def _exported(job: Job) -> dict[str, str]:
     for done in job.done.values():
         if done.image_id:
             said["containerimage.config.digest"] = done.image_id
-            said["containerimage.digest"] = done.image_id
+        if done.digest:
+            said["containerimage.digest"] = done.digest
         if done.names:
-            said["image.name"] = ",".join(done.names)
+            said["image.name"] = ",".join(canonical(each) for each in done.names)
     return said
 
 

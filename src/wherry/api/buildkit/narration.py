@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from wherry.api.buildkit.stories import Story
 from wherry.api.errors import message_of
+from wherry.images import parse
 from wherry.model.builds import (
     BasePulled,
     BuildDone,
@@ -125,7 +126,10 @@ class Narrator:
         if not event.image_id:
             return
         exporting = self.story.begin(_EXPORTING)
-        for part in (f"writing image {event.image_id}", *(f"naming to {n}" for n in event.names)):
+        for part in (
+            f"writing image {event.image_id}",
+            *(f"naming to {canonical(each)}" for each in event.names),
+        ):
             self.story.count(exporting, part, is_whole=True)
         self.story.finish(exporting)
 
@@ -138,6 +142,12 @@ def sentence(error: Exception) -> str:
             f"exit code: {error.exit_code}"
         )
     return message_of(error)
+
+
+def canonical(name: str) -> str:
+    """A name with its registry, which people leave out."""
+    reference = parse(name)
+    return f"{reference.repository}:{reference.tag}"
 
 
 def _key(number: int) -> str:

@@ -28,7 +28,6 @@ def to_build_request(request: SolveRequest, options: Options) -> BuildRequest:
     imports = [*(cache.Imports if cache else ()), *_cache_imports(options)]
     return BuildRequest(
         dockerfile=options.get("filename") or "Dockerfile",
-        names=tuple(_names(exporters(request))),
         target=options.get("target", ""),
         arguments=_with_prefix(options, "build-arg:"),
         labels=_with_prefix(options, "label:"),
@@ -82,11 +81,6 @@ def _with_prefix(options: Options, prefix: str) -> dict[str, str]:
         for name, value in options.items()
         if name.startswith(prefix)
     }
-
-
-def _names(given: Sequence[Exporter]) -> Iterator[str]:
-    for exporter in given:
-        yield from (name for name in exporter.Attrs.get("name", "").split(",") if name)
 
 
 def _network(text: str) -> NetworkMode:
