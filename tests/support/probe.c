@@ -10,6 +10,7 @@
  *   probe devices LAST MINORS..    make and open nodes of every major, print who may be opened
  *   probe swap A B                 exchange two names again and again (renameat2)
  *   probe look WORD                look into all processes until stdin ends; count what is seen
+ *   probe ask SOCKET WORD          write a word to a Unix socket, print the answer
  *   probe write SECONDS BYTES COUNT  write lines of a size; at the end the longest write, in ms
  */
 #define _GNU_SOURCE
@@ -28,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -278,6 +280,21 @@ static int write_lines(long seconds, long size, long count)
     return 0;
 }
 
+static int ask(const char *path, const char *word)
+{
+    char answer[256];
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int connection = socket(AF_UNIX, SOCK_STREAM, 0);
+    strncpy(to.sun_path, path, sizeof to.sun_path - 1);
+    if (connect(connection, (struct sockaddr *)&to, sizeof to)) {
+        perror(path);
+        return 1;
+    }
+    if (write(connection, word, strlen(word)) < 0) return 1;
+    ssize_t size = read(connection, answer, sizeof answer);
+    return size <= 0 || write(1, answer, size) != size;
+}
+
 int main(int count, char **words)
 {
     const char *verb = count > 1 ? words[1] : "";
@@ -290,6 +307,7 @@ int main(int count, char **words)
     if (!strcmp(verb, "numbers") && count == 4) return numbers(atol(words[2]), atol(words[3]));
     if (!strcmp(verb, "devices") && count > 3) return devices(atoi(words[2]), count - 3, words + 3);
     if (!strcmp(verb, "swap") && count == 4) return swap(words[2], words[3]);
+    if (!strcmp(verb, "ask") && count == 4) return ask(words[2], words[3]);
     if (!strcmp(verb, "look") && count == 3) return look(words[2]);
     if (!strcmp(verb, "write") && count == 5)
         return write_lines(atol(words[2]), atol(words[3]), atol(words[4]));

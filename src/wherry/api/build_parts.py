@@ -6,6 +6,7 @@ name is the main one. Secrets come first, so that they are never on a disk.
 """
 
 from collections.abc import AsyncIterator
+from urllib.parse import unquote
 
 from aiohttp import BodyPartReader
 
@@ -28,7 +29,7 @@ async def sent_parts(call: Call) -> AsyncIterator[SentPart]:
             kind = PartKind(part.name or "")
         except ValueError:
             raise InvalidValue(f"a part of the request's body is named {part.name!r}") from None
-        yield SentPart(kind=kind, name=part.filename or "", pieces=_pieces(part))
+        yield SentPart(kind=kind, name=unquote(part.filename or ""), pieces=_pieces(part))
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ import os
 
 from wherry.images import BuildImages, BuildState
 from wherry.kit.aio import OffloadPool, UndoStack
-from wherry.kit.random_ids import new_id
+from wherry.kit.random_ids import new_id, short_id
 from wherry.linux.files import remove_tree
 from wherry.model.ids import SnapshotKey
 from wherry.tasks import Tasks
@@ -32,7 +32,7 @@ class StageFiles:
 
     async def empty_directory(self, opened: UndoStack, place: str = "") -> str:
         """A directory for work that is under way, on the disk or at another place."""
-        place, name = place or self._staging, f"work-{new_id()}"
+        place, name = place or self._staging, f"work-{short_id(new_id())}"
         opened.push(self._offload, _remove, place, name)
         await self._offload(os.mkdir, f"{place}/{name}", 0o711)
         return f"{place}/{name}"

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
+from wherry.cli.build_outputs import Output, Results, read_output, without_pieces
+from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
 from wherry.cli.command import ONE, Command
 from wherry.cli.configuration import configuration_directory
 from wherry.cli.failures import CommandFailed
@@ -52,20 +54,75 @@ _NUMBERS = (
     ("memory-swap", "memswap"),
     ("shm-size", "shmsize"),
 )
-_SWITCHES = (("no-cache", "nocache"), ("pull", "pull"), ("force-rm", "forcerm"))
+_SWITCHES = (
+    ("squash", "squash"),
+    ("no-cache", "nocache"),
+    ("pull", "pull"),
+    ("force-rm", "forcerm"),
+)
 
 
 def build(session: Session, parsed: Parsed) -> int:
     """Send a context; show what the engine does with it."""
+    outputs = _outputs(parsed)
     dockerfile, context = _context(session, parsed)
-    query = [("dockerfile", dockerfile), *_query(parsed)]
-    messages = session.client.images.build(query, context, _logins(session))
+    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed)]
+    if outputs:
+        query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
+    body, content_type = _body(parsed, context)
+    messages = session.client.images.build(
+        query, body, _logins(session), content_type=content_type
+    )
     built = _Built()
-    show_progress(built.watched(messages), session.out)
+    shown = session.err if any(each.place == "-" for each in outputs) else session.out
+    with Results(outputs) as results:
+        show_progress(without_pieces(built.watched(messages), results), shown)
     if path := parsed.text("iidfile"):
-        with open(path, "w") as file:
-            file.write(built.image_id)
+        _write(path, built.image_id)
+    if path := parsed.text("metadata-file"):
+        _write(path, json.dumps(built.metadata(parsed.texts("tag")), indent=2))
     return 0
+
+
+def _write(path: str, content: str) -> None:
+    with open(path, "w") as file:
+        file.write(content)
+
+
+def _outputs(parsed: Parsed) -> list[Output]:
+    outputs = [read_output(each) for each in parsed.texts("output")]
+    if parsed.is_on("push"):
+        outputs.append(Output("image", {"push": "true"}))
+    if parsed.is_on("load"):
+        outputs.append(Output("image"))
+    return outputs
+
+
+def _own_query(session: Session, parsed: Parsed) -> list[tuple[str, str]]:
+    """What our own engine understands beside Docker's parameters."""
+    is_local = session.endpoint.is_unix
+    agents = dict(agent(each, is_local=is_local) for each in parsed.texts("ssh"))
+    images = {
+        name: place
+        for name, place in map(named_context, parsed.texts("build-context"))
+        if isinstance(place, str)
+    }
+    query = [("allow", each) for each in parsed.texts("allow")]
+    query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
+    query += [("ssh", json.dumps(agents))] if agents else []
+    query += [("contexts", json.dumps(images))] if images else []
+    return query
+
+
+def _body(parsed: Parsed, context: Iterator[bytes]) -> tuple[Iterable[bytes], str]:
+    """The context alone, or behind what else there is to send; and how that is written."""
+    parts = [secret_part(each) for each in parsed.texts("secret")]
+    contexts = [place for _name, place in map(named_context, parsed.texts("build-context"))]
+    parts += [each for each in contexts if isinstance(each, Part)]
+    if not parts:
+        return context, "application/x-tar"
+    body = PartedBody([*parts, Part("context", "", context)])
+    return body, body.content_type
 
 
 class _Built:
@@ -73,6 +130,16 @@ class _Built:
 
     def __init__(self) -> None:
         self.image_id = ""
+        self._digest = ""
+
+    def metadata(self, names: list[str]) -> Document:
+        """What `--metadata-file` tells, under BuildKit's names."""
+        found: Document = {"containerimage.config.digest": self.image_id}
+        if self._digest:
+            found["containerimage.digest"] = self._digest
+        if names:
+            found["image.name"] = ",".join(names)
+        return found
 
     def watched(self, messages: Iterable[Document]) -> Iterator[Document]:
         """Messages to show. Raises: CommandFailed with the code of a command that failed."""
@@ -81,8 +148,9 @@ class _Built:
             if failure:
                 code = number(failure, "code") or 1
                 raise CommandFailed(text(failure, "message"), code=code)
-            if "aux" in message:
-                self.image_id = text(child(message, "aux"), "ID") or self.image_id
+            aux = child(message, "aux")
+            if "ID" in aux:
+                self.image_id, self._digest = text(aux, "ID"), text(aux, "Digest")
                 continue
             yield message
 
@@ -255,6 +323,8 @@ BUILD = Command(
     arguments=ONE,
     run=build,
     flags=(
+        Flag("allow", LIST, "Grant RUN more (network.host, security.insecure)"),
+        Flag("build-context", LIST, "Another context (name=path or docker-image://)"),
         Flag("add-host", _HOSTS, "Add a host name (host:ip)"),
         Flag("build-arg", LIST, "Set a build-time variable"),
         absent_flag("cache-from", "results of other images", label="list"),
@@ -272,16 +342,20 @@ BUILD = Command(
         Flag("memory-swap", BYTES_OR_UNLIMITED, "Limit of memory plus swap; -1 for any swap"),
         Flag("network", STRING, "The network of RUN"),
         Flag("no-cache", SWITCH, "Use no result of an earlier build"),
-        absent_flag("output", "something else than an image", label="list"),
+        Flag("load", SWITCH, "Keep the image in the engine (as --output=type=docker)"),
+        Flag("metadata-file", STRING, "Write what is known of the result to a file"),
+        Flag("no-cache-filter", LIST, "Stages that use no result of an earlier build"),
+        Flag("output", LIST, "What becomes of the result (type=local,dest=path)", short="o"),
         Flag("platform", STRING, "Platform of the image"),
         absent_flag("progress", "other ways of showing progress", label="string"),
         Flag("pull", SWITCH, "Always try to pull a newer version of the base"),
         Flag("quiet", SWITCH, "Show the image's id only", short="q"),
         Flag("rm", SWITCH, "Remove the containers of RUN after success", default="true"),
-        absent_flag("secret", "secrets for RUN", label="list"),
+        Flag("push", SWITCH, "Send the image to its registry (as --output=type=registry)"),
+        Flag("secret", LIST, "A secret for RUN (id=mysecret,src=/path or env=NAME)"),
         Flag("shm-size", BYTES, "Size of /dev/shm"),
-        absent_flag("squash", "one layer for the whole build"),
-        absent_flag("ssh", "agents for RUN", label="list"),
+        Flag("squash", SWITCH, "One layer for all that the build adds to its base"),
+        Flag("ssh", LIST, "An SSH agent for RUN (default, or NAME=SOCKET)"),
         Flag("tag", LIST, "Name of the image (name:tag)", short="t"),
         Flag("target", STRING, "The stage to build"),
         Flag("ulimit", repeated("ulimit", limits.read_ulimit), "Limits of RUN"),

@@ -114,8 +114,10 @@ class Images:
         query: Sequence[tuple[str, str]],
         context: Iterable[bytes],
         logins: Iterable[Login] = (),
+        *,
+        content_type: str = "application/x-tar",
     ) -> Iterator[Document]:
-        """Build an image of a context, a tar, as the query says; a stream of messages."""
+        """Build of a context, or of parts of which it is one; a stream of messages."""
         known: Document = {login.server: login.as_document() for login in logins}
         response = self._client.request(
             "POST",
@@ -123,7 +125,7 @@ class Images:
             query=query,
             headers={"X-Registry-Config": urlsafe_b64encode(encode(known)).decode()},
             upload=context,
-            content_type="application/x-tar",
+            content_type=content_type,
         )
         return stream(response.chunks())
 

@@ -92,4 +92,8 @@ class Progress:
     """The exit code of a build step."""
     built: str = ""
     """The id of an image that a build has made."""
+    digest: str = ""
+    """Of the manifest or index that leads to what was built."""
+    output: tuple[int, bytes] | None = None
+    """A piece of a result that a build makes for its client, and which result it is of."""
     pushed: PushedTag | None = None

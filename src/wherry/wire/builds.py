@@ -1,6 +1,13 @@
 """Shapes of builds: what a query may hold as JSON, and the rows of the build cache."""
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+
+class Output(Struct):
+    """One of `outputs`."""
+
+    Type: str
+    Attrs: dict[str, str] = field(default_factory=dict)
 
 
 class CacheRow(Struct):

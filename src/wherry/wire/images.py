@@ -162,6 +162,15 @@ class BuildResult(Struct):
     """What a build made; the `aux` of its last messages."""
 
     ID: str
+    Digest: str = ""
+
+
+class OutputData(Struct):
+    """A piece of what a build makes for its client (Wherry's own)."""
+
+    Output: int
+    Data: str
+    """In base64."""
 
 
 class Message(Struct, kw_only=True, omit_defaults=True):
@@ -173,4 +182,4 @@ class Message(Struct, kw_only=True, omit_defaults=True):
     id: str = ""
     errorDetail: ErrorDetail | None = None
     error: str = ""
-    aux: PushResult | BuildResult | None = None
+    aux: PushResult | BuildResult | OutputData | None = None

@@ -14,6 +14,7 @@ from wherry.model.builds import (
     BuildEvent,
     BuildWarned,
     DockerfileRead,
+    OutputPiece,
     StepEnded,
     StepPlanned,
     StepSaid,
@@ -35,9 +36,9 @@ async def transcript(
     try:
         async for event in events:
             for message in teller.messages(event):
-                if is_quiet and not isinstance(event, BuildDone):
+                if is_quiet and not isinstance(event, BuildDone | OutputPiece):
                     kept.append(message)
-                elif not is_quiet or message.built:
+                elif not is_quiet or message.built or message.output:
                     yield message
             if is_quiet and isinstance(event, BuildDone):
                 yield Progress(stream=f"{event.image_id}\n")
@@ -85,6 +86,8 @@ class _Teller:
                 return [progress]
             case BuildWarned(text=text):
                 self._warnings.append(f"[Warning] {text}\n")
+            case OutputPiece(number=number, content=content):
+                return [Progress(output=(number, content))]
             case BuildDone():
                 return self._done(event)
         return []
@@ -141,7 +144,7 @@ class _Teller:
         return told
 
     def _done(self, done: BuildDone) -> list[Progress]:
-        told = [Progress(built=done.image_id)] if done.image_id else []
+        told = [Progress(built=done.image_id, digest=done.digest)] if done.image_id else []
         told += [Progress(stream=text) for text in self._warnings]
         if done.image_id:
             short = short_id(done.image_id.removeprefix("sha256:"))

@@ -7,11 +7,11 @@ from wherry.api.call import Call
 from wherry.api.translate.networking import to_network_mode
 from wherry.api.translate.registries import decoded_header, to_credentials
 from wherry.kit.timestamps import rfc3339_nano
-from wherry.model.builds import BuildRequest, CachePrune, CacheRecord
+from wherry.model.builds import BuildOutput, BuildRequest, CachePrune, CacheRecord, OutputKind
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.limits import Limits, Ulimit
 from wherry.registry import Credentials
-from wherry.wire.builds import CacheRow
+from wherry.wire.builds import CacheRow, Output
 from wherry.wire.container_config import Ulimit as UlimitShape
 from wherry.wire.lenient import Decoder, InvalidJson
 from wherry.wire.registries import AuthConfig
@@ -21,6 +21,8 @@ T = TypeVar("T")
 _ARGUMENTS = Decoder(dict[str, str | None])
 _LABELS = Decoder(dict[str, str])
 _ULIMITS = Decoder(list[UlimitShape])
+_OUTPUTS = Decoder(list[Output])
+_IMAGE_CONTEXT = "docker-image://"
 _AUTHS = Decoder(dict[str, AuthConfig])
 
 
@@ -37,6 +39,12 @@ def to_build_request(call: Call) -> BuildRequest:
         uses_cache=not call.flag("nocache"),
         pulls_always=call.flag("pull"),
         is_quiet=call.flag("q"),
+        uncached_stages=tuple(call.texts("nocachefilter")),
+        squashes=call.flag("squash"),
+        entitlements=frozenset(call.texts("allow")),
+        outputs=_outputs(call),
+        contexts=_image_contexts(call),
+        agents=_json(call, "ssh", "error reading agents", _LABELS) or {},
         keeps_containers=not call.flag("rm", default=True) and not call.flag("forcerm"),
         network=to_network_mode(call.text("networkmode")),
         extra_hosts=tuple(
@@ -106,10 +114,6 @@ def _refuse_unbuilt(call: Call) -> None:
             raise InvalidValue(f"invalid version {other}")
     if call.text("remote"):
         raise FeatureMissing("building from a URL (send the context instead)")
-    if call.flag("squash"):
-        raise InvalidValue("squash is only supported with experimental mode")
-    if call.text("outputs") not in ("", "[]", "null"):
-        raise FeatureMissing("build outputs other than an image")
     if call.text("cachefrom") not in ("", "[]", "null"):
         raise FeatureMissing("build caches of other images (--cache-from)")
     if call.texts("securityopt"):
@@ -118,6 +122,31 @@ def _refuse_unbuilt(call: Call) -> None:
         )
     if call.text("isolation") not in ("", "default"):
         raise InvalidValue(f'Unsupported isolation: "{call.text("isolation")}"')
+
+
+def _outputs(call: Call) -> tuple[BuildOutput, ...]:
+    """`outputs`: a list of what becomes of the result; an image where it is not there."""
+    wanted = _json(call, "outputs", "invalid outputs specified", _OUTPUTS)
+    return tuple(_output(each) for each in wanted or (Output(Type="image"),))
+
+
+def _output(wanted: Output) -> BuildOutput:
+    try:
+        kind = OutputKind(wanted.Type)
+    except ValueError:
+        raise InvalidValue(f'exporter "{wanted.Type}" could not be found') from None
+    return BuildOutput(kind=kind, attributes=wanted.Attrs)
+
+
+def _image_contexts(call: Call) -> Mapping[str, str]:
+    """Named contexts that are images. Raises: InvalidValue."""
+    found = {}
+    given = _json(call, "contexts", "error reading contexts", _LABELS) or {}
+    for name, place in given.items():
+        if not place.startswith(_IMAGE_CONTEXT):
+            raise InvalidValue(f"context {name}: {place!r} does not begin with {_IMAGE_CONTEXT}")
+        found[name.lower()] = place.removeprefix(_IMAGE_CONTEXT)
+    return found
 
 
 def _json(call: Call, name: str, problem: str, decoder: Decoder[T]) -> T | None:

@@ -1,5 +1,6 @@
 """From an image to what Docker shows of it."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET
@@ -131,9 +132,14 @@ def to_history(image: Image) -> list[shapes.HistoryItem]:
     return items
 
 
-def _aux(progress: Progress) -> shapes.PushResult | shapes.BuildResult | None:
+def _aux(
+    progress: Progress,
+) -> shapes.PushResult | shapes.BuildResult | shapes.OutputData | None:
     if progress.built:
-        return shapes.BuildResult(ID=progress.built)
+        return shapes.BuildResult(ID=progress.built, Digest=progress.digest)
+    if progress.output is not None:
+        number, content = progress.output
+        return shapes.OutputData(Output=number, Data=b64encode(content).decode())
     pushed = progress.pushed
     if pushed is None:
         return None

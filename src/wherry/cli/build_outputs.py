@@ -1,0 +1,156 @@
+"""What a build makes beside an image that the engine keeps: files and archives of this machine."""
+
+import csv
+import os
+import sys
+import threading
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import Queue
+
+from wherry.cli.failures import CommandFailed
+from wherry.cli.local_trees import unpack
+from wherry.client.documents import Document, number, text
+
+_FILES = ("tar", "oci", "docker")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One `--output`."""
+
+    kind: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    place: str = ""
+    """A directory, a file, or `-` for the standard output."""
+
+    def as_document(self) -> Document:
+        """As the engine is asked for it."""
+        return {"Type": self.kind, "Attrs": {**self.attributes}}
+
+
+def read_output(given: str) -> Output:
+    """`type=KIND,dest=PLACE,...`, or a directory alone. Raises: CommandFailed."""
+    if "=" not in given:
+        return Output("tar", place="-") if given == "-" else Output("local", place=given)
+    attributes: dict[str, str] = {}
+    for part in next(csv.reader([given]), []):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise CommandFailed(f"invalid value {part}")
+        attributes[key.strip().lower()] = value
+    kind, place = attributes.pop("type", ""), attributes.pop("dest", "")
+    if not kind:
+        raise CommandFailed("type is required for output")
+    if kind == "registry":
+        return Output("image", {**attributes, "push": "true"})
+    if kind not in ("image", "local", *_FILES):
+        raise CommandFailed(f"unsupported output type {kind!r}")
+    if kind == "local" and not place:
+        raise CommandFailed("dest is required for local output")
+    if kind == "docker" and not place:
+        return Output("image", attributes)
+    if kind in _FILES:
+        place = place or "-"
+        if place == "-" and sys.stdout.isatty():
+            raise CommandFailed(
+                "dest file is required for tar exporter. refusing to write to console"
+            )
+    return Output(kind, attributes, place)
+
+
+class Results:
+    """Writes results as their pieces come; what is not whole does not stay."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = outputs
+        self._taking: dict[int, _Taking] = {}
+
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(self, kind: object, *_error: object) -> None:
+        for taking in self._taking.values():
+            taking.end(is_whole=kind is None)
+
+    def take(self, piece: Document) -> None:
+        """One piece. Raises: CommandFailed, OSError."""
+        which = number(piece, "Output")
+        if which not in self._taking:
+            output = self._outputs[which]
+            self._taking[which] = (
+                _Directory(output.place) if output.kind == "local" else _File(output.place)
+            )
+        self._taking[which].put(b64decode(text(piece, "Data")))
+
+
+class _File:
+    """A result that is one file."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._name = f"{place}.part" if place != "-" else ""
+        self._descriptor = (
+            os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            if self._name
+            else os.dup(sys.stdout.fileno())
+        )
+
+    def put(self, content: bytes) -> None:
+        """Write a piece."""
+        while content:
+            content = content[os.write(self._descriptor, content) :]
+
+    def end(self, *, is_whole: bool) -> None:
+        """Give the file its name, or take it away."""
+        os.close(self._descriptor)
+        if self._name and is_whole:
+            os.replace(self._name, self._place)
+        elif self._name:
+            os.unlink(self._name)
+
+
+class _Directory:
+    """A result that is a tree: a tar, unpacked by a thread while it comes."""
+
+    def __init__(self, place: str) -> None:
+        os.makedirs(place, exist_ok=True)
+        self._pieces: Queue[bytes] = Queue(16)
+        self._problem: Exception | None = None
+        self._thread = threading.Thread(target=self._unpack, args=(place,), daemon=True)
+        self._thread.start()
+
+    def put(self, content: bytes) -> None:
+        """Unpack a piece."""
+        if content:
+            self._pieces.put(content)
+
+    def end(self, *, is_whole: bool) -> None:
+        """Wait until all is there. Raises: what unpacking did."""
+        self._pieces.put(b"")
+        self._thread.join()
+        if self._problem is not None and is_whole:
+            raise self._problem
+
+    def _unpack(self, place: str) -> None:
+        coming = iter(self._pieces.get, b"")
+        try:
+            unpack(coming, place, ".", "")
+        except Exception as problem:  # told by the thread that waits for this one
+            self._problem = problem
+        for _rest in coming:
+            pass
+
+
+_Taking = _File | _Directory
+
+
+def without_pieces(messages: Iterator[Document], results: Results) -> Iterator[Document]:
+    """Messages, but for those that bring pieces of results."""
+    for message in messages:
+        aux = message.get("aux")
+        if isinstance(aux, dict) and "Data" in aux:
+            results.take(aux)
+        else:
+            yield message
