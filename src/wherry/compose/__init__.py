@@ -34,7 +34,7 @@ from wherry.compose.observing import (
     seen,
 )
 from wherry.compose.one_offs import RunWishes, one_off_service
-from wherry.compose.performing import Clients, Performer
+from wherry.compose.performing import Clients, Performer, run_hook
 from wherry.compose.planning import Recreate, UpWishes, diverged_volumes, plan_up
 from wherry.compose.project import Project
 from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
@@ -52,7 +52,9 @@ from wherry.compose.steps import (
     awaiting,
 )
 from wherry.compose.variables import variables_in
+from wherry.compose.watching import Trigger, changes_between, look_at, triggers_of
 from wherry.compose.yaml_source import read_documents
+from wherry.compose.yaml_traps import traps_in
 
 __all__ = [
     "COMPOSE_VERSION",
@@ -79,6 +81,7 @@ __all__ = [
     "SeenContainer",
     "Skipped",
     "Told",
+    "Trigger",
     "UpWishes",
     "Verb",
     "Wishes",
@@ -86,6 +89,7 @@ __all__ = [
     "as_json",
     "as_yaml",
     "awaiting",
+    "changes_between",
     "diverged_volumes",
     "escaped",
     "execute",
@@ -93,6 +97,7 @@ __all__ = [
     "json_order",
     "labels",
     "load_project",
+    "look_at",
     "observe",
     "one_off_service",
     "plan_build",
@@ -110,9 +115,12 @@ __all__ = [
     "project_containers",
     "read_documents",
     "recalled",
+    "run_hook",
     "seen",
     "service_hash",
     "size_of",
     "split_words",
+    "traps_in",
+    "triggers_of",
     "variables_in",
 ]

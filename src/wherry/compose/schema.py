@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from os.path import dirname, join
 from typing import NamedTuple
 
 from wherry.client.documents import Document, Json, document, text, texts
@@ -62,7 +62,8 @@ class Complaint(NamedTuple):
 
 @cache
 def _schema() -> Document:
-    return document(json.loads(files(__package__).joinpath("compose_spec.json").read_bytes()))
+    with open(join(dirname(__file__), "compose_spec.json"), "rb") as file:
+        return document(json.load(file))
 
 
 def validate(value: Document, name: str, lines: dict[Path, int]) -> None:

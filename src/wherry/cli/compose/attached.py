@@ -66,7 +66,7 @@ class Over(NamedTuple):
 
 
 Happening = Ended | Interrupt | Over
-_START, _STOP = "start", "stop"
+_START, _STOP, _WATCH = "start", "stop", "watch"
 
 
 def up_attached(session: Session, parsed: Parsed, made: Application) -> int:
@@ -127,8 +127,24 @@ class _Attached:
             Clients(self._session.client), self._made, seen_now, warner(self._session)
         )
         with self._signals():
+            if self._parsed.is_on("watch"):
+                self._watch()
             self._begin(_START, lambda: execute(starting, performer.perform, lambda _told: None))
             return self._loop()
+
+    def _watch(self) -> None:
+        """Keep the containers as the files are, beside everything else."""
+        from wherry.cli.compose.watching import Watcher
+
+        watcher = Watcher(self._session, self._parsed, self._made)
+
+        def watch() -> None:
+            try:
+                watcher.watch(threading.Event())
+            except BaseException as problem:
+                self._happenings.put(Over(_WATCH, problem))
+
+        threading.Thread(target=watch, daemon=True).start()
 
     def _attach(self, containers: list[SeenContainer]) -> None:
         shown = [each for each in containers if each.service in self._shown]

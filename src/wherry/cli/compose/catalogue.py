@@ -34,15 +34,15 @@ ENTRIES: dict[str, Entry] = {
     "up": Entry("up", "UP", "Create and start containers"),
     "version": Entry("config", "VERSION", "Show which Compose this is"),
     "volumes": Entry("views", "VOLUMES", "List volumes"),
+    "viz": Entry("viz", "VIZ", "Write the services and their dependencies as a graph"),
     "wait": Entry("lifecycle", "WAIT", "Block until containers of services stop"),
+    "watch": Entry("watching", "WATCH", "Watch files, and rebuild or refresh containers"),
 }
 
 _LATER = "it comes with the next part of compose"
 ABSENT = dict.fromkeys(
     [
         "publish",
-        "viz",
-        "watch",
     ],
     _LATER,
 )

@@ -2,7 +2,7 @@
 
 from wherry.cli.command import ANY, NONE
 from wherry.cli.compose.entry import ComposeCommand
-from wherry.cli.compose.selection import project_of, wishes_of
+from wherry.cli.compose.selection import project_of, warner, wishes_of
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
@@ -15,6 +15,7 @@ from wherry.compose import (
     escaped,
     json_order,
     service_hash,
+    traps_in,
     variables_in,
 )
 
@@ -46,6 +47,7 @@ def run(session: Session, parsed: Parsed) -> int:
     )
     project = project_of(session, parsed, wishes)
     project.services(parsed.arguments)
+    _warn_of_traps(session, project)
     if parsed.is_on("quiet"):
         return 0
     if aspects:
@@ -57,6 +59,16 @@ def run(session: Session, parsed: Parsed) -> int:
         shown = _rendered(json_order(typed) if form == "json" else typed, form)
     _write(session, shown, parsed.text("output"))
     return 0
+
+
+def _warn_of_traps(session: Session, project: Project) -> None:
+    """Say where a file means something else to an older YAML."""
+    warn = warner(session)
+    for path in project.files:
+        if path != "-":
+            with open(path, "rb") as file:
+                for trap in traps_in(file.read()):
+                    warn(f"{path}: line {trap.line}: {trap.problem}")
 
 
 def _rendered(value: Document, form: str) -> str:
