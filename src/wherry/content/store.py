@@ -35,7 +35,8 @@ class BlobWriter:
     """Takes in one blob; leaving the block without `finish` throws it away."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
+        """Where the bytes are until the blob has a name."""
         self._hash = hashlib.sha256()
         self._size = 0
         self._file = open(path, "xb", buffering=0, opener=_open_private)  # noqa: SIM115
@@ -43,7 +44,7 @@ class BlobWriter:
         self._grown = threading.Condition()
         self._is_over = False
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: bytes | memoryview, /) -> None:
         """Add bytes. Raises: OSError."""
         left = memoryview(data)
         while left:
@@ -55,7 +56,7 @@ class BlobWriter:
 
     def follow(self) -> "FollowingReader":
         """Read the blob from its beginning while it comes."""
-        return FollowingReader(self, self._path)
+        return FollowingReader(self, self.path)
 
     def wait_beyond(self, position: int) -> int:
         """How many bytes there are, once there are more than `position` or it is over.
@@ -74,7 +75,7 @@ class BlobWriter:
         self._is_finished = True
         self._end()
         digest = Digest("sha256:" + self._hash.hexdigest())
-        return StagedBlob(path=self._path, digest=digest, size_bytes=self._size)
+        return StagedBlob(path=self.path, digest=digest, size_bytes=self._size)
 
     def __enter__(self) -> "BlobWriter":
         return self
@@ -88,7 +89,7 @@ class BlobWriter:
         self._file.close()
         self._end()
         if not self._is_finished:
-            os.unlink(self._path)
+            os.unlink(self.path)
 
     def _end(self) -> None:
         with self._grown:

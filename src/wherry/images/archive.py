@@ -7,10 +7,12 @@ name with `..` in it, or a link that leads out, only ever leads nowhere.
 
 import contextlib
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from wherry.content import ContentStore, StagedBlob
+from wherry.images.ahead import UnpackingAhead
 from wherry.images.documents import LARGEST_DOCUMENT
 from wherry.images.intake import ImagePlan
 from wherry.images.references import Reference, parse
@@ -35,6 +37,8 @@ from wherry.snapshots import (
 MOST_MEMBERS = 16_384
 _MOST_LINKS = 8
 _WORTH_TELLING = 1 << 20
+_WORTH_UNPACKING = 1 << 16
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _DOCUMENTS = ("manifest.json", "index.json", "repositories", "oci-layout")
 _NAME_ANNOTATION = "io.containerd.image.name"
 """The full name in an index, as Docker 25 and containerd write it."""
@@ -49,8 +53,10 @@ class _Link:
 class ImageArchive:
     """The members of one archive, staged; leaving the block throws away what is left."""
 
-    def __init__(self, content: ContentStore) -> None:
+    def __init__(self, content: ContentStore, ahead: UnpackingAhead) -> None:
+        """`ahead` unpacks what may be layers."""
         self._content = content
+        self._ahead = ahead
         self._members: dict[str, StagedBlob | _Link] = {}
         self._count = 0
 
@@ -80,10 +86,7 @@ class ImageArchive:
             elif entry.kind == REGULAR and entry.sparse is None:
                 if name in _DOCUMENTS and entry.size > LARGEST_DOCUMENT:
                     raise ArchiveRefused(f"{name} of {entry.size} bytes")
-                with self._content.ingest() as writer:
-                    while archive.remaining:
-                        writer.write(bytes(archive.read_content()))
-                    blob = writer.finish()
+                blob = self._received(name, entry.size, archive)
                 self._put(name, blob)
                 if entry.size >= _WORTH_TELLING:
                     yield Progress(
@@ -94,6 +97,19 @@ class ImageArchive:
                     )
             else:
                 raise ArchiveRefused(f"member {name!r} is neither a file nor a link")
+
+    def _received(self, name: str, size: int, archive: TarReader) -> StagedBlob:
+        with self._content.ingest() as writer:
+            if size >= _WORTH_UNPACKING and not self._is_here(name):
+                self._ahead.follow(writer)
+            while archive.remaining:
+                writer.write(archive.read_content())
+            return writer.finish()
+
+    def _is_here(self, name: str) -> bool:
+        """Whether a member's name is the digest of a blob that we have."""
+        match = _BLOB.fullmatch(name)
+        return match is not None and self._content.has(Digest(f"sha256:{match.group(1)}"))
 
     def plans(self) -> tuple[ImagePlan, ...]:
         """The images that the archive describes. Raises: ArchiveRefused; DigestMismatch."""
@@ -161,6 +177,7 @@ class ImageArchive:
         """Of two members with one name the later one counts, as when a tar is unpacked."""
         old = self._members.get(name)
         if isinstance(old, StagedBlob):
+            self._ahead.forget(old)
             self._content.discard(old)
         self._members[name] = member
 

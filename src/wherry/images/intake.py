@@ -1,15 +1,17 @@
 """Taking images in: all of an archive, or nothing of it.
 
 Blobs are staged first, without any lock, as fast or slowly as they come. Then, in one go and
-under the store's lock: layers are unpacked and checked against their digests, synced, committed;
-blobs get their names; and one transaction records the images and how they are called. Whatever
-fails or is killed before that leaves no name, and nothing that a sweep doesn't take away.
+under the store's lock: layers are unpacked where they are not yet, checked against their digests,
+put on each other, synced, committed; blobs get their names; and one transaction records the
+images and how they are called. Whatever fails or is killed before that leaves no name, and
+nothing that a sweep doesn't take away.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wherry.content import ContentStore, StagedBlob
+from wherry.images.ahead import UnpackingAhead
 from wherry.images.documents import LARGEST_DOCUMENT, read_document
 from wherry.images.image_table import ImageTable, LayerBlob, NewImage
 from wherry.images.references import Reference
@@ -44,15 +46,21 @@ class Intake:
         self._clock = clock
 
     def take_in(
-        self, plans: Sequence[ImagePlan], *, collect: Callable[[], object]
+        self,
+        plans: Sequence[ImagePlan],
+        *,
+        collect: Callable[[], object],
+        ahead: UnpackingAhead | None = None,
     ) -> tuple[ImageId, ...]:
-        """Make images; `collect` is called to clean up when one can't be made.
+        """Make images, of layers that may be unpacked already.
+
+        `collect` is called to clean up when one can't be made.
 
         Raises: ArchiveRefused, DigestMismatch, StepFailed.
         """
         staged: list[StagedLayer] = []
         try:
-            added = [self._unpack(plan, staged) for plan in plans]
+            added = [self._unpack(plan, staged, ahead) for plan in plans]
             self._snapshots.layers.commit(staged)
             for plan in plans:
                 for blob in (plan.config, *plan.layers):
@@ -64,7 +72,9 @@ class Intake:
             raise
         return tuple(image.id for image in added)
 
-    def _unpack(self, plan: ImagePlan, staged: list[StagedLayer]) -> NewImage:
+    def _unpack(
+        self, plan: ImagePlan, staged: list[StagedLayer], ahead: UnpackingAhead | None
+    ) -> NewImage:
         config, document = _configuration(plan)
         blobs = list(self._table.blobs_of(plan.base)) if plan.base is not None else []
         chain: ChainId | None = None
@@ -78,10 +88,14 @@ class Intake:
             )
         for layer, promised in zip(plan.layers, promises, strict=True):
             diff_id = DiffId(promised)
+            loose = ahead.take(layer) if ahead is not None else None
             with layer.open() as packed:
                 compression = compression_of(packed.read(16))
                 packed.seek(0)
-                unpacked = self._snapshots.layers.stage(chain, packed, diff_id=diff_id)
+                if loose is not None:
+                    unpacked = self._snapshots.layers.settle(chain, loose, diff_id=diff_id)
+                else:
+                    unpacked = self._snapshots.layers.stage(chain, packed, diff_id=diff_id)
             staged.append(unpacked)
             chain = unpacked.layer.chain_id
             blobs.append(

@@ -49,6 +49,7 @@ MOST_FETCHES = 3
 """Blobs that are fetched at the same time (dockerd's `max-concurrent-downloads`)."""
 _UNLIMITED = 1000
 _TOLD_EVERY_S = 0.1
+_WRITTEN_AT_ONCE = 1 << 20
 _CONFIGS = (CONFIG, DOCKER_CONFIG)
 _DEEPEST_INDEX = 2
 
@@ -326,9 +327,9 @@ class _Pull:
                 self._repository, wanted.descriptor, self._credentials
             )
             async with contextlib.aclosing(stream):
-                async for chunk in stream:
-                    await self._pulls.blocking(writer.write, chunk)
-                    count += len(chunk)
+                async for piece in _gathered(stream):
+                    await self._pulls.blocking(writer.write, piece)
+                    count += len(piece)
                     if loop.time() - told_at > _TOLD_EVERY_S:
                         told_at = loop.time()
                         self._tell(_share("Downloading", wanted, count, size))
@@ -405,6 +406,20 @@ class _Arrival:
         reader = await asyncio.shield(self._begun)
         self._is_taken = True
         return reader
+
+
+async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What came in a while, in one piece: a visit to a thread costs more than 64 KiB do."""
+    loop = asyncio.get_running_loop()
+    pieces: list[bytes] = []
+    since = loop.time()
+    async for chunk in chunks:
+        pieces.append(chunk)
+        if sum(map(len, pieces)) >= _WRITTEN_AT_ONCE or loop.time() - since > _TOLD_EVERY_S:
+            yield b"".join(pieces)
+            pieces, since = [], loop.time()
+    if pieces:
+        yield b"".join(pieces)
 
 
 def _layers(config: bytes, manifest: Manifest) -> tuple[_Wanted, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from wherry.content import ContentStore, StagedBlob
 from wherry.images import references
+from wherry.images.ahead import UnpackingAhead
 from wherry.images.archive import ImageArchive
 from wherry.images.bootstrap import BaseImage, base_image
 from wherry.images.changes import apply_changes, completed_by
@@ -282,12 +283,15 @@ class ImageStore:
 
         Raises (while iterating): ArchiveRefused, DigestMismatch, StepFailed, OtherPlatform.
         """
-        with ImageArchive(self._content) as received:
+        with (
+            UnpackingAhead(self.layers) as ahead,
+            ImageArchive(self._content, ahead) as received,
+        ):
             yield from received.receive(source)
             plans = only_for(platforms, received.plans())
             with self._changing:
                 replaced = self._renamed_by(plans)
-                ids = self._intake.take_in(plans, collect=self.collect)
+                ids = self._intake.take_in(plans, collect=self.collect, ahead=ahead)
         yield from replaced
         for image_id, plan in zip(ids, plans, strict=True):
             for name in plan.names:

@@ -73,6 +73,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     layer_mounts.HoldLayers,
     layers.ApplyLayer,
     layers.DiffLayer,
+    layers.DressLayer,
     layers.PrepareSnapshot,
     layers.RemoveLayer,
     layers.RemoveSnapshot,

@@ -106,6 +106,24 @@ class ApplyLayer(TreeWork):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DressLayer(TreeWork):
+    """Let the directories that a layer's tar leaves out look as in the layers below it."""
+
+    kind: ClassVar[str] = "dress-layer"
+
+    directory: str
+    count: int
+
+    def describe(self) -> str:
+        """How many."""
+        return f"dress {self.count} directories of {self.directory} as in the layers below"
+
+    def shell(self) -> str:
+        """In words: it is a chown and a chmod for each."""
+        return f"# chown and chmod --reference of {self.count} directories"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiffLayer(TreeWork):
     """Write a tree as a layer's tar. It only reads."""
 

@@ -32,6 +32,8 @@ _SILENCE_S = 15.0
 """How long an answer may make no progress at all before it counts as broken off."""
 _LARGEST_COMPLAINT = 64 << 10
 _CHUNK = 1 << 17
+_BUFFER_BYTES = 1 << 19
+"""Of an answer, about half of what may wait for its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ class Transport:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 auto_decompress=False,
+                read_bufsize=_BUFFER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept-Encoding",),
                 timeout=aiohttp.ClientTimeout(

@@ -11,7 +11,7 @@ Modification times of directories come last, since each new entry would change t
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +27,13 @@ from wherry.snapshots.layer_names import (
     shown,
     whited_out,
 )
-from wherry.snapshots.layer_tree import WHITEOUT_DEVICE, LayerTree, is_whiteout, state_of
+from wherry.snapshots.layer_tree import (
+    WHITEOUT_DEVICE,
+    LayerTree,
+    UnnamedDirectory,
+    is_whiteout,
+    state_of,
+)
 from wherry.snapshots.tar_reader import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -63,17 +69,16 @@ def apply_tar(
     archive: Archive,
     root: int,
     *,
-    lowers: Sequence[int] = (),
     on_progress: Callable[[LayerCounts], None] | None = None,
-) -> LayerCounts:
-    """Unpack an archive into an empty directory.
+) -> tuple[LayerCounts, tuple[UnnamedDirectory, ...]]:
+    """Unpack an archive into an empty directory, of which `root` is a descriptor.
 
-    `root` and `lowers` are descriptors of directories; `lowers` (topmost first) only tell how
-    directories look that the archive uses without naming them.
+    Also returns the directories that it uses and doesn't describe, for `layer_tree.dress`.
 
     Raises: ArchiveRefused; OSError when the disk refuses.
     """
-    writer = TreeWriter(LayerTree(root, lowers))
+    tree = LayerTree(root)
+    writer = TreeWriter(tree)
     try:
         for entry in archive:
             writer.add(entry, archive)
@@ -84,7 +89,7 @@ def apply_tar(
         raise refusal(error) or error from error
     finally:
         writer.close()
-    return writer.counts
+    return writer.counts, tree.unnamed
 
 
 def refusal(error: OSError) -> ArchiveRefused | None:
@@ -137,6 +142,10 @@ class WritableTree(Protocol):
 
     def clear(self, parent: int, name: bytes) -> None:
         """Make room: remove whatever has this name. Raises: OSError."""
+        ...
+
+    def described(self, path: bytes) -> None:
+        """Hear that an entry says how a directory looks."""
         ...
 
 
@@ -230,6 +239,7 @@ class TreeWriter:
         if entry.kind != DIRECTORY:
             raise ArchiveRefused("the root of a layer must be a directory")
         self._describe_directory(self._tree.root, b"", entry)
+        self._tree.described(b"")
 
     def _add_symlink(self, parent: int, name: bytes, entry: TarEntry) -> None:
         if not entry.link:

@@ -1,8 +1,9 @@
 """Committed and staged layers on the disk: unpacking, committing, removing them.
 
-A staged layer is unpacked and has no row; others may be staged on top of it. Committing syncs
-the file system first and writes the rows after, so that a row never speaks of data that a power
-cut could still take.
+A layer may be unpacked before it is known what it stands on; settling it there makes it staged.
+A staged layer has no row; others may be staged on top of it. Committing syncs the file system
+first and writes the rows after, so that a row never speaks of data that a power cut could still
+take.
 
 Lock order: this class's lock, then the database's.
 """
@@ -17,12 +18,13 @@ from dataclasses import dataclass
 from wherry.linux.files import remove_tree, syncfs
 from wherry.model.errors import ArchiveRefused, DigestMismatch, StateUnreadable, StepFailed
 from wherry.model.ids import ChainId, DiffId
-from wherry.operations.layers import ApplyLayer, RemoveLayer
+from wherry.operations.layers import ApplyLayer, DressLayer, RemoveLayer
 from wherry.operations.plan import Evidence, Hands, Journal, Operation, OperationFailed, execute
 from wherry.snapshots.apply import LayerCounts, apply_tar
 from wherry.snapshots.compression import decompressed
 from wherry.snapshots.host_trees import open_directory
 from wherry.snapshots.layer_table import CommittedLayer, LayerTable, chain_id
+from wherry.snapshots.layer_tree import UnnamedDirectory, dress
 from wherry.snapshots.streams import HashingReader
 from wherry.snapshots.tar_reader import Readable, TarReader
 from wherry.store import Database
@@ -31,6 +33,17 @@ LARGEST_LAYER = 1 << 38
 """Bytes that a layer's tar may have unpacked, 256 GiB: what stops a bomb that lies of nothing."""
 MOST_LAYERS = 128
 """Docker's bound; overlayfs takes 500, but their names must fit in one page of options."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LooseLayer:
+    """A layer that is unpacked and stands on nothing yet: `settle` it or `drop` it."""
+
+    number: int
+    """Its directory's name."""
+    diff_id: DiffId
+    counts: LayerCounts
+    unnamed: tuple[UnnamedDirectory, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,27 +143,39 @@ class LayerStore:
             known = self._known(parent, diff_id)
             if known is not None:
                 return known
-            stack = self._stack(parent)
-            if len(stack) >= MOST_LAYERS:
-                raise ArchiveRefused(f"more than {MOST_LAYERS} layers")
+            self._check_height(parent)
+        return self.settle(parent, self.unpack(packed, diff_id=diff_id, on_progress=on_progress))
+
+    def unpack(
+        self,
+        packed: Readable,
+        *,
+        diff_id: DiffId | None = None,
+        on_progress: Callable[[LayerCounts], None] | None = None,
+    ) -> LooseLayer:
+        """Unpack a layer (compressed or not) into a directory of its own.
+
+        Raises: ArchiveRefused; DigestMismatch; StepFailed. Nothing is left behind then.
+        """
+        with self.lock:
             number = self._next_number
             self._next_number += 1
         source = HashingReader(decompressed(packed)[1], limit_bytes=LARGEST_LAYER)
-        counts = LayerCounts()
+        unpacked: list[LooseLayer] = []
 
         def unpack() -> Evidence:
-            nonlocal counts
-            counts = self._unpack(number, stack, source, on_progress)
-            if diff_id is not None and source.digest() != diff_id:
-                raise DigestMismatch(diff_id, source.digest())
+            counts, unnamed = self._unpack(number, source, on_progress)
+            _check_digest(diff_id, source.digest())
+            unpacked.append(
+                LooseLayer(number=number, diff_id=source.digest(), counts=counts, unnamed=unnamed)
+            )
             return {"entries": counts.entries, "bytes": counts.content_bytes}
 
-        directory = os.path.join(self.directory, str(number))
         try:
             perform(
                 ApplyLayer(
                     why="the image has this layer",
-                    directory=directory,
+                    directory=os.path.join(self.directory, str(number)),
                     diff_id=diff_id or "",
                     work=unpack,
                 )
@@ -158,14 +183,40 @@ class LayerStore:
         except BaseException:
             self.remove_entry(str(number))
             raise
+        return unpacked[0]
+
+    def settle(
+        self, parent: ChainId | None, loose: LooseLayer, *, diff_id: DiffId | None = None
+    ) -> StagedLayer:
+        """Put an unpacked layer on a stack. Where that is here already, the new one goes.
+
+        Raises: ArchiveRefused; DigestMismatch; StepFailed. The layer is dropped then.
+        """
+        try:
+            _check_digest(diff_id, loose.diff_id)
+            known = self._known(parent, loose.diff_id)
+            if known is not None:
+                self.drop(loose)
+                return known
+            with self.lock:
+                stack = self._check_height(parent)
+            if stack:
+                self._dress(loose, stack)
+        except BaseException:
+            self.drop(loose)
+            raise
         layer = CommittedLayer(
-            number=number,
-            chain_id=chain_id(parent, source.digest()),
+            number=loose.number,
+            chain_id=chain_id(parent, loose.diff_id),
             parent=parent,
-            diff_id=source.digest(),
-            size_bytes=counts.content_bytes,
+            diff_id=loose.diff_id,
+            size_bytes=loose.counts.content_bytes,
         )
-        return self._stage(StagedLayer(layer=layer, counts=counts, is_new=True))
+        return self._stage(StagedLayer(layer=layer, counts=loose.counts, is_new=True))
+
+    def drop(self, loose: LooseLayer) -> None:
+        """Remove an unpacked layer that is not wanted."""
+        self.remove_entry(str(loose.number))
 
     def commit(self, staged: Sequence[StagedLayer]) -> None:
         """Make staged layers durable, parents first: after this they survive a power cut.
@@ -283,29 +334,42 @@ class LayerStore:
         except KeyError as error:
             raise StateUnreadable("layers", f"no layer {error.args[0]}") from error
 
+    def _check_height(self, parent: ChainId | None) -> tuple[CommittedLayer, ...]:
+        """A stack that may get another layer, topmost first. Raises: ArchiveRefused."""
+        stack = self._stack(parent)
+        if len(stack) >= MOST_LAYERS:
+            raise ArchiveRefused(f"more than {MOST_LAYERS} layers")
+        return stack
+
     def _unpack(
         self,
         number: int,
-        stack: Sequence[CommittedLayer],
         source: Readable,
         on_progress: Callable[[LayerCounts], None] | None,
-    ) -> LayerCounts:
+    ) -> tuple[LayerCounts, tuple[UnnamedDirectory, ...]]:
         directory = f"{self.directory}/{number}"
         os.mkdir(directory, 0o710)
         os.mkdir(f"{directory}/diff", 0o755)
-        with contextlib.ExitStack() as opened:
-            root = opened.enter_context(open_directory(f"{directory}/diff"))
-            lowers = [
-                opened.enter_context(open_directory(f"{self.directory}/{layer.number}/diff"))
-                for layer in stack
-            ]
-            if lowers:
-                state = os.fstat(lowers[0])
-                os.fchown(root, state.st_uid, state.st_gid)
-                os.fchmod(root, stat.S_IMODE(state.st_mode))
-            else:
-                os.fchmod(root, 0o755)
-            return apply_tar(TarReader(source), root, lowers=lowers, on_progress=on_progress)
+        with open_directory(f"{directory}/diff") as root:
+            os.fchmod(root, 0o755)
+            return apply_tar(TarReader(source), root, on_progress=on_progress)
+
+    def _dress(self, loose: LooseLayer, stack: Sequence[CommittedLayer]) -> None:
+        directory = f"{self.directory}/{loose.number}"
+
+        def work() -> Evidence:
+            with contextlib.ExitStack() as opened:
+                root = opened.enter_context(open_directory(f"{directory}/diff"))
+                lowers = [
+                    opened.enter_context(open_directory(f"{self.directory}/{each.number}/diff"))
+                    for each in stack
+                ]
+                dress(root, loose.unnamed, lowers)
+            return {"count": len(loose.unnamed)}
+
+        if loose.unnamed:
+            why = "the archive uses directories that it does not describe"
+            perform(DressLayer(why=why, directory=directory, count=len(loose.unnamed), work=work))
 
     def _forget(self, layer: CommittedLayer) -> None:
         self._lowers.pop(layer.chain_id, None)
@@ -327,6 +391,11 @@ class LayerStore:
 def is_layer_name(name: str) -> bool:
     """Whether a directory is a layer's: a short number, which no snapshot's key may be."""
     return len(name) <= 10 and name.isascii() and name.isdigit()
+
+
+def _check_digest(promised: DiffId | None, found: DiffId) -> None:
+    if promised is not None and promised != found:
+        raise DigestMismatch(promised, found)
 
 
 def perform(operation: Operation) -> Journal:

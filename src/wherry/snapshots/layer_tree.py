@@ -3,21 +3,36 @@
 Every parent is opened with `open_in_root`, where the kernel resolves links that the tar brought
 as if the directory were the root. The descriptors of the latest ones are kept, and let go when
 a directory or link is replaced, because names may lead elsewhere then.
+
+An archive may use directories that it does not name. Those look as they do in the layers below,
+which may not be known yet while the layer is unpacked: they are noted, and dressed when they are.
 """
 
 import errno
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from wherry.linux import xattrs
 from wherry.linux.files import open_in_root, remove_tree
 from wherry.linux.syscall import KernelError
+from wherry.model.errors import ArchiveRefused
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 WHITEOUT_DEVICE = os.makedev(0, 0)
 _KEPT_DIRECTORIES = 64
+_MOST_UNNAMED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedDirectory:
+    """A directory that an archive uses and does not describe; the root's path is empty."""
+
+    path: bytes
+    inode: int
+    """It may be replaced by something else before it is dressed."""
 
 
 class LayerTree:
@@ -26,11 +41,11 @@ class LayerTree:
     A descriptor that a method gave is good until `begin_entry` is called.
     """
 
-    def __init__(self, root: int, lowers: Sequence[int]) -> None:
+    def __init__(self, root: int) -> None:
         self._root = root
         self.inherits_group = bool(os.fstat(root).st_mode & stat.S_ISGID)
         """Whether a new file may get its directory's group (mkdir(2), "set-group-ID")."""
-        self._lowers = lowers
+        self._unnamed = {b"": os.fstat(root).st_ino}
         self._kept: OrderedDict[bytes, int] = OrderedDict()
         self._retired: list[int] = []
 
@@ -38,6 +53,11 @@ class LayerTree:
     def root(self) -> int:
         """The layer's directory."""
         return self._root
+
+    @property
+    def unnamed(self) -> tuple[UnnamedDirectory, ...]:
+        """The directories that no entry has described so far, from the root down."""
+        return tuple(UnnamedDirectory(*each) for each in self._unnamed.items())
 
     def begin_entry(self) -> None:
         """Close what the entry before was the last to use."""
@@ -75,9 +95,14 @@ class LayerTree:
     def add_directory(self, parent: int, path: bytes, name: bytes) -> int:
         """Make a directory that the archive names, or take the one that is there."""
         self._make_directory(parent, name)
+        self.described(path)
         directory = os.open(name, OPEN_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         self._keep(path, directory)
         return directory
+
+    def described(self, path: bytes) -> None:
+        """An entry says how a directory looks."""
+        self._unnamed.pop(path, None)
 
     def clear(self, parent: int, name: bytes) -> None:
         """Make room for an entry: remove whatever has its name."""
@@ -115,7 +140,9 @@ class LayerTree:
                 raise
         self._make_directory(parent, name)
         directory = open_in_root(self._root, path, OPEN_DIRECTORY)
-        self._look_like_lower(directory, path)
+        if len(self._unnamed) > _MOST_UNNAMED:
+            raise ArchiveRefused(f"more than {_MOST_UNNAMED} directories that it does not name")
+        self._unnamed[path] = os.fstat(directory).st_ino
         return directory
 
     def _make_directory(self, parent: int, name: bytes) -> None:
@@ -131,22 +158,6 @@ class LayerTree:
             if is_whiteout(state):
                 xattrs.set_at(parent, name, xattrs.OVERLAY_OPAQUE, b"y")
 
-    def _look_like_lower(self, directory: int, path: bytes) -> None:
-        """Take mode and owner from the layers below: the archive says nothing of them."""
-        for lower in self._lowers:
-            try:
-                below = open_in_root(lower, path, os.O_PATH | os.O_DIRECTORY)
-            except KernelError:
-                continue
-            try:
-                state = os.fstat(below)
-            finally:
-                os.close(below)
-            os.fchown(directory, state.st_uid, state.st_gid)
-            os.fchmod(directory, stat.S_IMODE(state.st_mode))
-            self.inherits_group = self.inherits_group or bool(state.st_mode & stat.S_ISGID)
-            return
-
     def _keep(self, path: bytes, directory: int) -> None:
         old = self._kept.pop(path, None)
         if old is not None:
@@ -159,6 +170,37 @@ class LayerTree:
         # Not closed yet: the present entry may still be using one of them.
         self._retired.extend(self._kept.values())
         self._kept.clear()
+
+
+def dress(root: int, unnamed: Iterable[UnnamedDirectory], lowers: Sequence[int]) -> None:
+    """Give directories the mode and owner that they have in the layers below (topmost first)."""
+    for each in unnamed:
+        below = _first_state(each.path, lowers)
+        if below is None:
+            continue
+        try:
+            directory = open_in_root(root, each.path or b".", OPEN_DIRECTORY)
+        except KernelError:
+            continue  # A later entry took its place.
+        try:
+            if os.fstat(directory).st_ino == each.inode:
+                os.fchown(directory, below.st_uid, below.st_gid)
+                os.fchmod(directory, stat.S_IMODE(below.st_mode))
+        finally:
+            os.close(directory)
+
+
+def _first_state(path: bytes, lowers: Sequence[int]) -> os.stat_result | None:
+    for lower in lowers:
+        try:
+            below = open_in_root(lower, path or b".", os.O_PATH | os.O_DIRECTORY)
+        except KernelError:
+            continue
+        try:
+            return os.fstat(below)
+        finally:
+            os.close(below)
+    return None
 
 
 def state_of(parent: int, name: bytes) -> os.stat_result | None:

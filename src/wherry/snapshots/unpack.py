@@ -123,6 +123,9 @@ class _LiveTree:
         remove_tree(parent, name)
         self._retire()
 
+    def described(self, path: bytes) -> None:
+        """The tree is its own: what an archive leaves out is as it was."""
+
     def _made(self, path: bytes) -> int:
         try:
             return self.open(path)
