@@ -3,7 +3,8 @@ PREFIX ?= /usr/local
 PYTHON_VENV = .venv/bin/python
 
 help:
-	@echo "make demo      a container, started by docker, serves a page through a published port"
+	@echo "make demo      the course's first stack: built, up, fetched, explained, drawn, down"
+	@echo "make examples  the course's applications, built and run by Compose v2 and by ours"
 	@echo "make test      every test there is (root; under half an hour on two cores)"
 	@echo "make course    what the slides of the course say, chapter by chapter (CLI=wherry: typed so)"
 	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (5 minutes)"
@@ -22,6 +23,10 @@ setup:
 
 demo: setup
 	@$(PYTHON_VENV) scripts/demo.py
+
+# The course's applications, by the real Compose v2 and by ours: ten minutes the first time.
+examples: setup
+	@$(PYTHON_VENV) scripts/examples.py
 
 # Kernel, parity and fault tests share one machine's worth of ports and cgroups: no -n here.
 test: setup
@@ -59,4 +64,4 @@ clean:
 bench-runtimes: setup
 	@$(PYTHON_VENV) bench/runtimes.py
 
-.PHONY: bench-runtimes help setup demo test course fuzz proof vm-test check install bench clean
+.PHONY: bench-runtimes help setup demo examples test course fuzz proof vm-test check install bench clean
