@@ -24,6 +24,7 @@ WHOLE = (
     "tests/kernel/runtime/test_hooks.py::test_hooks_are_not_confined",
     "tests/kernel/runtime/test_user_namespaces.py",
     "tests/parity/test_profile.py",
+    "tests/parity/test_systemd.py",
     "tests/proofs/test_profile_matrix.py",
 )
 NOT_THERE = ("--deselect", "tests/kernel/runtime/test_user_namespaces.py::test_idmapped_mounts",
