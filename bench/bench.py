@@ -68,13 +68,14 @@ class Session:
         self._used_at = time.perf_counter()
         return response.status, content
 
-    def created(self, *command: str, **host: object) -> str:
+    def created(self, *command: str, health: object = None, **host: object) -> str:
         """A new container's id."""
         document = {
             "Image": BUSYBOX,
             "Cmd": list(command),
             "ExposedPorts": {"7000/tcp": {}} if "PortBindings" in host else {},
             "HostConfig": host,
+            "Healthcheck": health,
         }
         return str(json.loads(self.call("POST", "/containers/create", document)[1])["Id"])
 
@@ -225,9 +226,23 @@ class Session:
             used = _processor_seconds(self.engine.pid) - before
             return 100 * used / (time.perf_counter() - begun)
 
-    def pss_mib(self) -> float:
-        """Proportional memory of the engine's own processes, not of the containers'."""
-        total = 0
+    def probing_percent(self, seconds: float) -> float:
+        """What all of the engine, and the probes that it starts, take of one processor."""
+        begun, before = time.perf_counter(), self._seconds_of_all()
+        time.sleep(seconds)
+        used = self._seconds_of_all() - before
+        return 100 * used / (time.perf_counter() - begun)
+
+    def _seconds_of_all(self) -> float:
+        """Of the engine's own processes, with what they have waited for."""
+        total = 0.0
+        for pid in self._own_processes():
+            with contextlib.suppress(OSError):
+                total += _processor_seconds(pid, with_children=True)
+        return total
+
+    def _own_processes(self) -> Iterator[int]:
+        """Those of the engine, not of the containers."""
         for pid in self.engine.machine.processes():
             with contextlib.suppress(OSError):
                 status = Path(f"/proc/{pid}/status").read_text()
@@ -236,6 +251,13 @@ class Session:
                     continue  # in a container's pid namespace: payload
                 if status.startswith("Name:\tnsenter\n"):
                     continue  # how we got the daemon into its machine
+                yield pid
+
+    def pss_mib(self) -> float:
+        """Proportional memory of the engine's own processes, not of the containers'."""
+        total = 0
+        for pid in self._own_processes():
+            with contextlib.suppress(OSError):
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
                 total += sum(int(x.split()[1]) for x in rollup.splitlines() if x[:4] == "Pss:")
         return total / 1024
@@ -314,6 +336,7 @@ class Bench:
             "files": self.files,
             "registry": self.registry,
             "watching": self.watching,
+            "health": self.health,
             "listing": self.listing,
             "runtimes": self.runtimes,
             "compose": self.compose,
@@ -490,6 +513,22 @@ class Bench:
                 samples.append(session.watching_percent(made, seconds=5 if self.quick else 15))
         print(row.text(), flush=True)
 
+    def health(self) -> None:
+        """What it costs that every container is probed each five seconds."""
+        count = min(self.scale, 20) if self.quick else self.scale
+        row = Row(f"health checks of {count} containers, every 5 s [% of a core]", "%", "<= 20 %")
+        self.rows.append(row)
+        check = {"Test": ["CMD", "true"], "Interval": 5 * 10**9}
+        for session, samples in self.sessions(row):
+            made = [session.created("sleep", "3600", health=check) for _ in range(count)]
+            for each in made:
+                session.call("POST", f"/containers/{each}/start")
+            time.sleep(6)
+            samples.append(session.probing_percent(10 if self.quick else 30))
+            for each in made:
+                session.removed(each)
+        print(row.text(), flush=True)
+
     def lifecycles(self) -> None:
         """Starts and execs."""
         for network in ("none", "bridge"):
@@ -563,10 +602,11 @@ def _drain(client: socket.socket) -> None:
             pass
 
 
-def _processor_seconds(pid: int) -> float:
-    """User and system time of a process so far (proc_pid_stat(5))."""
+def _processor_seconds(pid: int, *, with_children: bool = False) -> float:
+    """User and system time of a process so far, and of ended children (proc_pid_stat(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    ticks = sum(int(each) for each in fields[11 : 15 if with_children else 13])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _answers(session: Session) -> bool:
