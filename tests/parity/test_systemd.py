@@ -32,6 +32,7 @@ def image(engine: Engine, tmp_path: Path) -> Iterator[str]:
     engine.docker_ok("rmi", IMAGE)
 
 
+@pytest.mark.timeout(900)
 def test_boot_and_stop(engine: Engine, image: str) -> None:
     """The service is started, the stop signal of the image stops it, and a start boots again."""
     flags = ("-d", "--name", "host", "--privileged", "--cgroupns", "private", "--tmpfs", "/run")
