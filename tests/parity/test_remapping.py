@@ -146,7 +146,7 @@ def test_the_mapped_root_reaches_nothing(remapped: Engine) -> None:
 
 
 def test_copies(remapped: Engine, tmp_path: Path) -> None:
-    """Out, files have the container's owners; into one that runs they can't go, it is said."""
+    """Files have the container's owners, out and in, whether it runs or not."""
     script = "echo told > /x; chown 7:8 /x; mv /x /told; exec sleep 1000"
     container = remapped.docker_ok("run", "-d", "busybox", "sh", "-c", script)
     wait_until("it has written", lambda: "A /told" in remapped.docker_ok("diff", container))
@@ -155,8 +155,16 @@ def test_copies(remapped: Engine, tmp_path: Path) -> None:
         (entry,) = archive.getmembers()
     assert (entry.uid, entry.gid) == (7, 8)
     (tmp_path / "told").write_text("x")
-    refused = remapped.docker("cp", str(tmp_path / "told"), f"{container}:/back")
-    assert "stop it before" in refused.stderr
+    os.chown(tmp_path / "told", 7, 8)
+    remapped.docker_ok("cp", "-a", str(tmp_path / "told"), f"{container}:/live")
+    remapped.docker_ok("cp", str(tmp_path), f"{container}:/tree")
+    script = "stat -c %u:%g /live /tree /tree/told; echo more >> /tree/told; rm -r /tree"
+    owners = remapped.docker_ok("exec", container, "sh", "-c", script)
+    assert owners.split() == ["7:8", "0:0", "7:8"]
+    os.chown(tmp_path / "told", COUNT + 1, 0)
+    nobody = remapped.docker("cp", "-a", str(tmp_path / "told"), f"{container}:/nobody")
+    assert f"mapping is {COUNT + 1} in the container" in nobody.stderr
+    os.chown(tmp_path / "told", 0, 0)
     remapped.docker_ok("stop", "-t", "0", container)
     remapped.docker_ok("cp", str(tmp_path / "told"), f"{container}:/back")
     remapped.docker_ok("commit", container, "kept")

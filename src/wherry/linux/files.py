@@ -9,12 +9,17 @@ import ctypes
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from wherry.linux.process import prctl
 from wherry.linux.syscall import KernelError, number, syscall
 
 SYS_OPENAT2 = 437
 SYS_SYNCFS = number(306, 267)
 SYS_RENAMEAT2 = number(316, 276)
+SYS_SETFSUID = number(122, 151)
+SYS_SETFSGID = number(123, 152)
 
 FICLONE = 0x40049409
 RENAME_NOREPLACE = 0x01
@@ -28,6 +33,8 @@ RESOLVE_IN_ROOT = 0x10
 O_PATH = os.O_PATH
 _EAGAIN_TRIES = 128
 _AT_FDCWD = -100
+PR_GET_SECUREBITS, PR_SET_SECUREBITS = 27, 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 
 
 class _OpenHow(ctypes.Structure):
@@ -134,6 +141,26 @@ def file_creation_mask() -> int:
             if line.startswith(b"Umask:"):
                 return int(line.split()[1], 8)
     return 0o777  # before Linux 4.7: as if nothing passed
+
+
+@contextmanager
+def making_files_as(uid: int, gid: int) -> Iterator[None]:
+    """New files of this thread belong to somebody else, with every right kept (setfsuid(2)).
+
+    Raises: KernelError.
+    """
+    before = prctl(PR_GET_SECUREBITS)
+    prctl(PR_SET_SECUREBITS, before | SECBIT_NO_SETUID_FIXUP)
+    try:
+        own_gid = syscall(SYS_SETFSGID, gid, name="setfsgid", operands=(gid,))
+        own_uid = syscall(SYS_SETFSUID, uid, name="setfsuid", operands=(uid,))
+        try:
+            yield
+        finally:
+            syscall(SYS_SETFSUID, own_uid, name="setfsuid", operands=(own_uid,))
+            syscall(SYS_SETFSGID, own_gid, name="setfsgid", operands=(own_gid,))
+    finally:
+        prctl(PR_SET_SECUREBITS, before)
 
 
 def remove_tree(directory: int, name: str | bytes) -> int:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
-from wherry.linux.identity import making_files_as
+from wherry.linux.files import making_files_as
 from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWNS, setns, unshare
 from wherry.operations.looking import mount_finding

@@ -11,10 +11,12 @@ Names mean what they say here: `.wh.x` is a file, no whiteout.
 import errno
 import os
 import stat
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 from wherry.linux import xattrs
-from wherry.linux.files import open_in_root, remove_tree
+from wherry.linux.files import making_files_as, open_in_root, remove_tree
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import ArchiveRefused, InvalidValue
 from wherry.operations import targets
@@ -33,6 +35,19 @@ from wherry.snapshots.tar_reader import (
 _MOST_ATTEMPTS = 16
 
 
+class OwnerMap(Protocol):
+    """Which ids of the host the ids of a user namespace are."""
+
+    @property
+    def root(self) -> tuple[int, int]:
+        """Who its root is: user and group."""
+        ...
+
+    def on_host(self, uid: int, gid: int) -> tuple[int, int]:
+        """Who its uid and gid are. Raises: InvalidValue for none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpackRules:
     """What an archive may do to the files that are there."""
@@ -45,6 +60,8 @@ class UnpackRules:
     """The archive is all that the tree will be: its root looks as the archive says, and a name
     that leads out of it, by `..` or from the root, is refused."""
     takes_devices: bool = True
+    ids: OwnerMap | None = None
+    """For a tree that a user namespace owns: who the archive's owners are on the host."""
 
 
 def unpack_tar(archive: Archive, root: int, place: bytes, rules: UnpackRules) -> LayerCounts:
@@ -52,7 +69,16 @@ def unpack_tar(archive: Archive, root: int, place: bytes, rules: UnpackRules) ->
 
     Raises: ArchiveRefused, InvalidValue; OSError.
     """
-    tree = _LiveTree(root, place)
+    with _owned_by_default(rules.ids):
+        return _unpacked(archive, _LiveTree(root, place), rules)
+
+
+def _owned_by_default(ids: OwnerMap | None) -> AbstractContextManager[None]:
+    """A file whose owner has no id in its file system can't even be made."""
+    return nullcontext() if ids is None else making_files_as(*ids.root)
+
+
+def _unpacked(archive: Archive, tree: "_LiveTree", rules: UnpackRules) -> LayerCounts:
     writer = _LiveWriter(tree, rules)
     try:
         for entry in archive:
@@ -161,6 +187,8 @@ class _LiveWriter(TreeWriter):
         """Make what one entry says."""
         if self._rules.owner is not None:
             entry.uid, entry.gid = self._rules.owner
+        if self._rules.ids is not None:
+            entry.uid, entry.gid = self._rules.ids.on_host(entry.uid, entry.gid)
         if self._rules.keeps_kinds:
             self._refuse_another_kind(entry)
         if self._rules.is_whole_tree and (

@@ -25,6 +25,17 @@ class RemappedIds:
         """Who the container's root is on the host: user and group."""
         return self.uids[0].host_id, self.gids[0].host_id
 
+    def on_host(self, uid: int, gid: int) -> tuple[int, int]:
+        """Who somebody of the container is on the host. Raises: InvalidValue for nobody."""
+        return _on_host(self.uids, uid), _on_host(self.gids, gid)
+
+
+def _on_host(mapping: tuple[IdMapping, ...], number: int) -> int:
+    for each in mapping:
+        if each.container_id <= number < each.container_id + each.size:
+            return each.host_id + number - each.container_id
+    raise InvalidValue(f"no id of the user namespace's mapping is {number} in the container")
+
 
 def is_remapped(spec: ContainerSpec, ids: RemappedIds | None) -> bool:
     """Whether a container has a user namespace of its own: where ids are mapped, by default."""

@@ -212,7 +212,7 @@ def _unpack(
         os.close(place)
     _refuse_read_only(view.container, resolved)
     owner = _user_of(view) if rules.gives_to_user else None
-    unpacking = UnpackRules(owner=owner, keeps_kinds=rules.keeps_kinds)
+    unpacking = UnpackRules(owner=owner, keeps_kinds=rules.keeps_kinds, ids=view.ids)
     try:
         unpack_tar(
             TarReader(decompressed(archive)[1]), view.root, os.fsencode(resolved), unpacking

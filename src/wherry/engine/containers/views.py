@@ -7,8 +7,9 @@ its lock is held until the writer has finished, because an upper directory must 
 overlays.
 
 Under `userns-remap` a container that runs sees its files through the map of its user namespace,
-in which the daemon is nobody: it is read as one that does not run, from its layers, and not
-written to.
+so in its own mounts they belong to ids of the host. To be read, which should show the container's
+ids, it is looked at as one that does not run, from its layers; to be written to, through its own
+mounts, by somebody who knows the map.
 """
 
 import os
@@ -23,10 +24,9 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.random_ids import new_id
 from wherry.model.containers import BindMount, Container, ImageMount, TmpfsMount, VolumeMount
-from wherry.model.errors import FeatureMissing
 from wherry.model.ids import SnapshotKey
 from wherry.snapshots import Snapshots
-from wherry.specgen import HostFacts, is_remapped
+from wherry.specgen import HostFacts, RemappedIds, is_remapped
 from wherry.tasks import Tasks, ViewMount
 from wherry.volumes import Volumes
 
@@ -39,6 +39,8 @@ class View:
 
     container: Container
     root: int
+    ids: RemappedIds | None = None
+    """Who its owners are on the host, where the view shows them by the host's numbers."""
 
 
 class ContainerViews:
@@ -79,11 +81,14 @@ class ContainerViews:
             container = self._records.find(container_id)
             if has_mounts and not container.is_alive:
                 await self._hold_volumes(container, open_until_done)
-            root = await self._open(container, writes=writes, has_mounts=has_mounts)
+            is_mapped = container.is_alive and is_remapped(container.spec, self._host.remapped)
+            root = await self._open(
+                container, writes=writes, has_mounts=has_mounts, is_mapped=is_mapped
+            )
             open_until_done.callback(os.close, root)
             if container.is_alive or not writes:
                 await open_for_now.aclose()
-            yield View(container, root)
+            yield View(container, root, self._host.remapped if is_mapped and writes else None)
 
     async def _hold_volumes(self, container: Container, stack: AsyncExitStack) -> None:
         holder = f"view-{new_id()}"
@@ -91,14 +96,11 @@ class ContainerViews:
             stack.push_async_callback(self._offload, self._volumes.release, name, holder)
             await self._offload(self._volumes.hold, name, holder)
 
-    async def _open(self, container: Container, *, writes: bool, has_mounts: bool) -> int:
-        is_mapped = container.is_alive and is_remapped(container.spec, self._host.remapped)
-        if is_mapped and writes:
-            raise FeatureMissing(
-                "copying files into a container that runs in a user namespace (stop it before)"
-            )
+    async def _open(
+        self, container: Container, *, writes: bool, has_mounts: bool, is_mapped: bool
+    ) -> int:
         mounts = await self._offload(self._mounts, container) if has_mounts else []
-        if container.is_alive and not is_mapped:
+        if container.is_alive and (writes or not is_mapped):
             return await self._tasks.open_view(container.status.pid, mounts)
         rootfs = self._snapshots.rootfs(SnapshotKey(container.id))
         return await self._tasks.open_view(rootfs, mounts, writes=writes)
