@@ -17,6 +17,7 @@ def _no_networks_after(engine: Engine) -> Iterator[None]:
     yield
     engine.remove_all_containers()
     engine.docker("network", "prune", "-f")
+    engine.docker("network", "rm", "-f", "pattern")
 
 
 def address(engine: Engine, container: str, network: str, family: str = "IPAddress") -> str:
@@ -172,6 +173,29 @@ def test_link_local_addresses_are_refused_by_name(engine: Engine) -> None:
     assert engine.docker_ok("ps", "-aq", "--filter", "name=far") == ""
 
 
+def test_ipv6_alone(engine: Engine) -> None:
+    """No IPv4 at all inside; names, and ports of both of the host's families."""
+    engine.docker_ok("network", "create", "--ipv4=false", "--ipv6", "six")
+    page = "mkdir /w; echo page >/w/index.html; exec httpd -f -p [::]:80 -h /w"
+    engine.docker_ok("run", "-d", "--name", "web", "-p", "8086:80", "--network", "six",
+                     "busybox", "sh", "-c", page)  # fmt: skip
+    shown = engine.inspect("web")["NetworkSettings"]["Networks"]["six"]
+    assert (shown["IPAddress"], shown["Gateway"]) == ("", "")
+    assert shown["GlobalIPv6Address"].startswith("fd")
+    inside = engine.docker_ok("exec", "web", "ip", "-o", "addr", "show", "eth0")
+    assert "inet " not in inside
+    sleeper(engine, "peer", "--network", "six")
+    assert reaches(engine, "peer", shown["GlobalIPv6Address"])
+    engine.docker_ok("exec", "peer", "wget", "-qO-", "http://web/")
+
+    def fetched(host: str) -> bool:
+        url = f"http://{host}:8086/"
+        return engine.machine.run("curl", "-sf", "-m", "5", url).stdout == "page\n"
+
+    for host in ("[::1]", "127.0.0.1", "198.51.100.2"):
+        wait_until(f"the page is served at {host}", lambda host=host: fetched(host))  # type: ignore[misc]
+
+
 def test_several_networks_at_once(engine: Engine) -> None:
     """`--network` twice, with a priority that decides the default route."""
     for name in ("alpha", "beta"):
@@ -194,6 +218,12 @@ def test_networks_outlive_the_daemon(engine: Engine) -> None:
     sleeper(engine, "two", "--network", "blue")
     assert address(engine, "two", "blue") != first == address(engine, "one", "blue")
     assert reaches(engine, "two", first)
+
+
+def kept(engine: Engine) -> str:
+    """The machine's links, addresses, namespaces and packet filter, and the engine's networks."""
+    looking = "ls /sys/class/net; ip -o -4 address; nft list ruleset; grep -c nsfs /proc/mounts"
+    return engine.machine.run("sh", "-c", looking).stdout + engine.docker_ok("network", "ls")
 
 
 @pytest.mark.parametrize(
@@ -222,15 +252,45 @@ def test_networks_outlive_the_daemon(engine: Engine) -> None:
         (("run", "--network-alias", "x", "busybox", "true"),
          "network-scoped aliases are only supported for user-defined networks"),
         (("run", "--network", "nope", "busybox", "true"), "network nope not found"),
+        (("run", "--network", "taken", "--ip", "10.67.0.9", "busybox", "true"),
+         "no configured subnet or ip-range contain the IP address 10.67.0.9"),
+        (("run", "--network", "taken", "--ip", "10.66.0", "busybox", "true"),
+         "invalid IPv4 address: 10.66.0"),
+        (("run", "--network", "taken", "--ip", "10.66.0.7", "busybox", "true"),
+         "Address already in use"),
+        (("run", "--network", "taken", "--ip", "10.66.0.1", "busybox", "true"),
+         "Address already in use"),
+        (("run", "--network", "taken", "--ip6", "fd00::1", "busybox", "true"),
+         "only when connecting to networks with user configured subnets"),
+        (("run", "--network", "taken", "--network-alias", "a\n10.0.0.1 evil", "busybox", "true"),
+         "invalid network alias"),
+        (("run", "--network", "pattern", "busybox", "true"),
+         "cannot create endpoint on configuration-only network"),
+        (("network", "create", "--config-from", "taken", "x"),
+         'configuration network "taken" not found'),
+        (("network", "create", "--config-only", "--internal", "x"),
+         "configuration network can only contain network specific fields"),
+        (("network", "rm", "pattern"), 'configuration network "pattern" is in use'),
+        (("network", "create", "--ingress", "x"), "can only be global scope network"),
+        (("network", "create", "--scope", "swarm", "x"), "This node is not a swarm manager"),
+        (("network", "create", "--scope", "far", "x"), "invalid network scope: far"),
+        (("network", "create", "--ipam-driver", "null", "x"), "ipv4 pool is empty"),
+        (("network", "create", "--ipv4=false", "x"), "IPv4 or IPv6 must be enabled"),
+        (("network", "create", "-d", "null", "x"),
+         'only one instance of "null" network is allowed'),
     ],
 )  # fmt: skip
 def test_refusals(engine: Engine, words: tuple[str, ...], told: str) -> None:
     """Docker's words, and nothing left behind."""
     engine.docker_ok("network", "create", "--subnet", "10.66.0.0/16", "taken")
-    sleeper(engine, "holder", "--network", "taken")
+    engine.docker_ok("network", "create", "--config-only", "--subnet", "10.65.0.0/16", "pattern")
+    engine.docker_ok("network", "create", "--config-from", "pattern", "drawn")
+    sleeper(engine, "holder", "--network", "taken", "--ip", "10.66.0.7")
+    before = kept(engine)
     ran = engine.docker(*words)
     assert ran.returncode in (1, 125), ran.stdout
     assert told in ran.stderr
+    assert kept(engine) == before
 
 
 def test_prune_takes_what_nobody_is_on(engine: Engine) -> None:

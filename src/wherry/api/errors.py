@@ -351,6 +351,16 @@ RULES: Mapping[type[WherryError], Rule] = {
         400,
         lambda e: f"network {e.reference} is ambiguous ({e.count} matches found based on name)",
     ),
+    kinds.ConfigurationNotFound: Rule(
+        404, lambda e: f'configuration network "{e.name}" not found'
+    ),
+    kinds.NoCluster: Rule(
+        503,
+        lambda _: (
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to '
+            "connect this node to swarm and try again."
+        ),
+    ),
     kinds.NetworkNameTaken: Rule(409, lambda e: f"network with name {e.name} already exists"),
     kinds.NetworkIsBuiltin: Rule(403, _builtin_network),
     kinds.NetworkInUse: Rule(

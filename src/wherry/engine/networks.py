@@ -128,11 +128,16 @@ class NetworkVerbs:
         self._tell("disconnect", network, container=container_id)
 
     async def prune(self, given: FilterReader, until_ns: int | None) -> Sequence[str]:
-        """Remove users' networks that no running container is on; their names."""
+        """Remove users' networks that no running container is on; their names.
+
+        Templates stay: nobody is ever on one.
+        """
         removed = []
         for network in self._networks.list():
             is_young = until_ns is not None and network.created_at_ns > until_ns
-            if network.is_builtin or is_young or not given.labels_match(network.labels):
+            if network.is_builtin or network.is_configuration or is_young:
+                continue
+            if not given.labels_match(network.labels):
                 continue
             if not self._on(network):
                 await self._networks.remove(network)

@@ -366,6 +366,18 @@ class VolumeSnapshotExists(AlreadyExists):
 
 
 @dataclass(eq=False)
+class ConfigurationNotFound(NotFound):
+    """No configuration-only network of this name."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class NoCluster(Unavailable):
+    """Something that a cluster's manager can do, asked of an engine that is in none."""
+
+
+@dataclass(eq=False)
 class PluginNotFound(NotFound):
     """No plugin of this name, or none that does what is wanted."""
 

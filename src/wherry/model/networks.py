@@ -155,6 +155,7 @@ class NetworkRequest:
     """A template for others, never a network itself (`--config-only`)."""
     configured_by: str = ""
     """The template (`--config-from`)."""
+    is_ingress: bool = False
     scope: str = "local"
     ipam_driver: str = "default"
     ipam_options: Mapping[str, str] = field(default_factory=dict)

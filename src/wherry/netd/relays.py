@@ -1,4 +1,6 @@
-"""From IPv6 addresses of the host to a container: TCP spliced in the kernel, UDP by datagram.
+"""From a host's address of one family to a container's of the other, or from `::1`.
+
+TCP is spliced in the kernel, UDP goes by datagram.
 
 A TCP relay has a pipe per direction. splice(2) moves pages from a socket into the pipe and on
 to the other socket, so no byte is copied into this process:
@@ -89,7 +91,7 @@ class _TcpRelay:
     ) -> None:
         self._loop, self._client, self._on_end = loop, client, on_end
         client.setblocking(False)
-        self._container = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._container = socket.socket(_family(target), socket.SOCK_STREAM)
         self._container.setblocking(False)
         self._directions: tuple[_Direction, ...] = ()
         code = self._container.connect_ex(target)
@@ -198,7 +200,7 @@ class UdpListener:
         if flow is None:
             if len(self._flows) >= _MOST_UDP_CLIENTS:
                 self._end(next(iter(self._flows)))
-            flow = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            flow = socket.socket(_family(self._target), socket.SOCK_DGRAM)
             flow.setblocking(False)
             flow.connect(self._target)
             self._loop.watch(flow, READ, lambda _events: self._from_container(client))
@@ -227,6 +229,10 @@ class UdpListener:
         self._listener.close()
         for client in tuple(self._flows):
             self._end(client)
+
+
+def _family(target: tuple[str, int]) -> int:
+    return socket.AF_INET6 if ":" in target[0] else socket.AF_INET
 
 
 Listener = TcpListener | UdpListener

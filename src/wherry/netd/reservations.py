@@ -98,7 +98,7 @@ class Reservations:
                 if wish in kept:
                     ports.append(wish.first)
                     continue
-                port, sockets = self._bind_wish(wish)
+                port, sockets = self._bind_wish(wish, relays_v4=":" in target)
                 made.append((wish.at(port), sockets))
                 ports.append(port)
         except (PortTaken, OSError):
@@ -136,13 +136,14 @@ class Reservations:
         ]
         return _Place(target=target, silent=bound.silent, listeners=listeners, held=bound.held)
 
-    def _bind_wish(self, wish: Wish) -> tuple[int, _Bound]:
+    def _bind_wish(self, wish: Wish, *, relays_v4: bool) -> tuple[int, _Bound]:
+        """Hold a port; with `relays_v4` what arrives by IPv4 is relayed, as by IPv6."""
         taken: PortTaken | None = None
         for port in self._candidates(wish):
             bound = _Bound()
             for address in wish.addresses:
                 try:
-                    _bind(bound, wish, address, port)
+                    _bind(bound, wish, address, port, relays_v4=relays_v4)
                 except OSError as error:
                     bound.close()
                     if error.errno != errno.EADDRINUSE:
@@ -174,12 +175,12 @@ class Reservations:
         return ""
 
 
-def _bind(bound: _Bound, wish: Wish, address: str, port: int) -> None:
+def _bind(bound: _Bound, wish: Wish, address: str, port: int, *, relays_v4: bool) -> None:
     """Hold one port on one address."""
-    if ":" not in address:
-        bound.silent.append(_bind_v4(wish.protocol, address, port))
+    if ":" in address or relays_v4:
+        _bind_relayed(bound, wish, address, port)
     else:
-        _bind_v6(bound, wish, address, port)
+        bound.silent.append(_bind_v4(wish.protocol, address, port))
     bound.held.append(
         Held(protocol=wish.protocol, address=address, host_port=port, port=wish.port)
     )
@@ -202,11 +203,13 @@ def _bind_v4(protocol: str, address: str, port: int) -> socket.socket:
     return made
 
 
-def _bind_v6(bound: _Bound, wish: Wish, address: str, port: int) -> None:
-    """Hold a port on `[::]` or on one address, and relay from there."""
-    made = _socket(socket.AF_INET6, wish.protocol)
+def _bind_relayed(bound: _Bound, wish: Wish, address: str, port: int) -> None:
+    """Hold a port on every address of a family or on one, and relay from there."""
+    is_ipv6 = ":" in address
+    made = _socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, wish.protocol)
     bound.relayed.append((wish.protocol, wish.port, made))
-    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if is_ipv6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     if wish.protocol == "tcp":
         _tolerate(made, others=True)
     made.bind((address, port))

@@ -182,15 +182,8 @@ def check_wish(network: Network, wish: EndpointWish) -> None:
     """Whether an endpoint can be wished for on a network at all. Raises: InvalidValue."""
     sysctls_of(wish, interface_of(wish))
     if not network.is_builtin and network.driver != "null":
-        named = {each.subnet for each in network.ranges if not each.is_chosen}
         for wanted in filter(None, (wish.ipv4_address, wish.ipv6_address)):
-            family = ":" in wanted
-            if not any((":" in each) is family for each in named):
-                raise InvalidValue(
-                    "invalid config for network "
-                    f"{network.name}: invalid endpoint settings:\nuser specified IP address is "
-                    "supported only when connecting to networks with user configured subnets"
-                )
+            _check_wished_address(network, wanted)
         return
     if wish.ipv4_address or wish.ipv6_address:
         raise InvalidValue(
@@ -201,4 +194,28 @@ def check_wish(network: Network, wish: EndpointWish) -> None:
         raise InvalidValue(
             f"invalid config for network {network.name}: invalid endpoint settings:\n"
             "network-scoped aliases are only supported for user-defined networks"
+        )
+
+
+def _check_wished_address(network: Network, wanted: str) -> None:
+    """Whether an address can be had on a user's network. Raises: InvalidValue."""
+    version = 6 if ":" in wanted else 4
+    refused = f"invalid config for network {network.name}: invalid endpoint settings:\n"
+    try:
+        address = ip_address(wanted)
+    except ValueError as error:
+        raise InvalidValue(f"{refused}invalid IPv{version} address: {wanted}") from error
+    named = [
+        ip_network(each.subnet)
+        for each in network.ranges
+        if not each.is_chosen and each.version == version
+    ]
+    if not named:
+        raise InvalidValue(
+            f"{refused}user specified IP address is supported only when connecting to networks "
+            "with user configured subnets"
+        )
+    if not any(address in each for each in named):
+        raise InvalidValue(
+            f"{refused}no configured subnet or ip-range contain the IP address {wanted}"
         )

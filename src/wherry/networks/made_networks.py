@@ -58,6 +58,8 @@ class MadeNetworks:
     def of(self, network: Network) -> MadeNetwork:
         """A network that is there. Raises: ConnectionRefused for one that can't be."""
         made = self._made.get(network.id)
+        if made is None and network.is_configuration:
+            raise ConnectionRefused("cannot create endpoint on configuration-only network")
         if made is None:
             raise ConnectionRefused(
                 f"network {network.name} is a {network.driver} network that no other goes with"

@@ -12,10 +12,12 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import (
+    ConfigurationNotFound,
     ConnectionRefused,
     FeatureMissing,
     InvalidValue,
     NetworkIsBuiltin,
+    NoCluster,
     PluginNotFound,
 )
 from wherry.model.ids import ContainerId
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from wherry.networks.sight import Sight
 
 NO_BRIDGE = "none"
+_BUILT_IN = ("bridge", "macvlan", "ipvlan")
 _NAMESPACES = "netns"
 
 
@@ -184,6 +187,8 @@ class Networks:
         """Remove a network that nobody is on. Raises: NetworkIsBuiltin, StepFailed."""
         if network.is_builtin:
             raise NetworkIsBuiltin(network.name, "remove")
+        if network.is_configuration:
+            self._require_unused(network)
         async with self._changing:
             await self._made.remove(network)
             await self._offload(self._table.remove, network.id)
@@ -194,9 +199,14 @@ class Networks:
         """The request, completed by the template that it names (`--config-from`)."""
         if not request.configured_by:
             return self._with_defaults(request)
-        template = self._table.find(request.configured_by)
-        if not template.is_configuration:
-            raise ConnectionRefused(f"{template.name} is not a configuration-only network")
+        if request.is_configuration:
+            raise ConnectionRefused(
+                "a configuration network can't depend on another configuration network"
+            )
+        templates = (each for each in self._table.all() if each.is_configuration)
+        template = next((x for x in templates if x.name == request.configured_by), None)
+        if template is None:
+            raise ConfigurationNotFound(request.configured_by)
         return replace(
             request,
             ranges=template.ranges,
@@ -206,13 +216,20 @@ class Networks:
             is_internal=template.is_internal,
         )
 
+    def _require_unused(self, template: Network) -> None:
+        """Raises: ConnectionRefused while a network has its configuration from a template."""
+        if any(each.configured_by == template.name for each in self._table.all()):
+            raise ConnectionRefused(f'configuration network "{template.name}" is in use')
+
     async def _with_subnets(self, request: NetworkRequest, undo: UndoStack) -> NetworkRequest:
         """The request with the subnets that its IPAM plugin gives it, if it names one."""
-        _check_driver(request.driver)
+        _check_reach(request)
         if request.ipam_driver == DEFAULT_IPAM or request.is_configuration:
             return request
         if request.ipam_driver == "null":
-            raise FeatureMissing("networks without addresses (the IPAM driver null)")
+            if request.driver in _BUILT_IN:
+                raise InvalidValue("ipv4 pool is empty")
+            raise FeatureMissing("networks of plugins without addresses (the IPAM driver null)")
 
         async def requesting() -> NetworkRequest:
             plugin = self._made.ipam(request.ipam_driver)
@@ -306,14 +323,23 @@ class Networks:
             self._guard.start(self._made.table)
 
 
-def _check_driver(driver: str) -> None:
-    """Refuse what no user can have one of. Raises: ConnectionRefused."""
-    if driver in ("host", "null"):
-        raise ConnectionRefused(f'only one instance of "{driver}" network is allowed')
-    if driver == "overlay":
+def _check_reach(request: NetworkRequest) -> None:
+    """Refuse what no user can have one of, or only in a cluster.
+
+    Raises: ConnectionRefused, InvalidValue.
+    """
+    if request.driver in ("host", "null"):
+        raise ConnectionRefused(f'only one instance of "{request.driver}" network is allowed')
+    if request.driver == "overlay" or request.scope in ("swarm", "global"):
+        raise NoCluster()
+    if request.scope != "local":
+        raise InvalidValue(f"invalid network scope: {request.scope}")
+    if request.is_ingress:
+        raise ConnectionRefused("Ingress network can only be global scope network")
+    if request.is_configuration and (request.is_internal or request.is_attachable):
         raise ConnectionRefused(
-            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to '
-            "connect this node to swarm and try again."
+            "configuration network can only contain network specific fields. Network operator "
+            "fields like [ ingress | internal | attachable | scope ] are not supported."
         )
 
 

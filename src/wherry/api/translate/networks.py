@@ -7,15 +7,13 @@ from msgspec import UNSET
 from wherry.api.translate.endpoints import to_endpoint_wish
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.containers import Container
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.networks import AddressRange, EndpointWish, Network, NetworkRequest
 from wherry.wire import networks as shapes
 
 
 def to_network_request(body: shapes.NetworkCreateRequest) -> NetworkRequest:
-    """What a user wants. Raises: InvalidValue, FeatureMissing."""
-    if body.Ingress:
-        raise FeatureMissing("ingress networks, which need a swarm")
+    """What a user wants. Raises: InvalidValue."""
     ipam = body.IPAM or shapes.IpamRequest()
     template = body.ConfigFrom.Network if body.ConfigFrom is not None else ""
     if template and (ipam.Config or body.Options):
@@ -33,6 +31,7 @@ def to_network_request(body: shapes.NetworkCreateRequest) -> NetworkRequest:
         has_ipv6=body.EnableIPv6,
         is_internal=body.Internal,
         is_attachable=body.Attachable,
+        is_ingress=body.Ingress,
         is_configuration=body.ConfigOnly,
         configured_by=template,
         scope=body.Scope or "local",
