@@ -231,3 +231,24 @@ class EndpointStatus:
     def is_connected(self) -> bool:
         """Whether it has an address now."""
         return bool(self.address or self.ipv6_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayPlace:
+    """Where a network that spans hosts is, as this host sees it."""
+
+    vni: int
+    """Its number on the wire, the same on every host."""
+    local: str
+    """The address of this host that the others send to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A container of a network that spans hosts, on another of them."""
+
+    addresses: tuple[str, ...]
+    """Of both versions."""
+    mac_address: str
+    host: str
+    """The address of its host that frames are sent to."""

@@ -1,11 +1,11 @@
-"""Networks: bridges, host and none; addresses, published ports, and name files.
+"""Networks of every driver; addresses, published ports, and name files.
 
 I own: the networks that users made, their bridges and addresses, the table of the packet filter
 that belongs to this engine, the veth pairs and network namespaces of containers, which host ports
 are published and by whom, and the content of /etc/hosts, /etc/resolv.conf and /etc/hostname.
 I never: enter a namespace (`NamespaceJobs` does), paste a user's text into a rule, or touch a
 link, rule or port that belongs to somebody else.
-On disk and in the kernel I leave: rows for networks, bridges, one nft table,
+On disk and in the kernel I leave: rows for networks, bridges, VLANs, tunnels, one nft table,
 `exec-root/netns/ID` and `exec-root/netd.sock` while containers live; three files per container
 in its own directory.
 Called by: engine, wired by programs.

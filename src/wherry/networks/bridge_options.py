@@ -16,15 +16,14 @@
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import NoReturn
 
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import Network
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.option_values import MTU, flag, number, refuse
 
 BRIDGE = "com.docker.network.bridge"
-MTU = "com.docker.network.driver.mtu"
 PREFIX = "com.docker.network.container_iface_prefix"
 ENABLE = "com.docker.network.enable_ipv"
 """With a version: whether a network has it that says nothing (`--default-network-opt`)."""
@@ -34,8 +33,6 @@ _NAME_DIGITS = 12
 _HOST_ADDRESS = "com.docker.network.host_ipv"
 _VERSIONS = (4, 6)
 _MODES = ("nat", "nat-unprotected", "routed", "isolated")
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _LEAST_MTU = {4: 68, 6: 1280}
 """RFC 791 and RFC 8200."""
 
@@ -97,31 +94,6 @@ def interface_prefix(options: Mapping[str, str]) -> str:
     return prefix
 
 
-def flag(options: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """A boolean option as Go reads it. Raises: InvalidValue."""
-    text = options.get(name)
-    if text is None:
-        return default
-    if text not in _TRUE | _FALSE:
-        _refuse(name, text, f'strconv.ParseBool: parsing "{text}": invalid syntax')
-    return text in _TRUE
-
-
-def number(options: Mapping[str, str], name: str, *, default: int) -> int:
-    """A number option. Raises: InvalidValue."""
-    text = options.get(name)
-    if text is None:
-        return default
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
-        _refuse(name, text, f'strconv.Atoi: parsing "{text}": invalid syntax')
-    return int(text)
-
-
-def _refuse(name: str, text: str, why: str) -> NoReturn:
-    raise InvalidValue(f"failed to parse {name} value: {text} ({why})")
-
-
 def _mode(network: Network, version: int) -> str:
     mode = network.options.get(f"{BRIDGE}.gateway_mode_ipv{version}") or "nat"
     if mode not in _MODES:
@@ -148,11 +120,11 @@ def _addresses(options: Mapping[str, str], name: str) -> tuple[str, ...]:
         try:
             address = ip_address(text) if text else None
         except ValueError:
-            _refuse(option, text, "nil ip")
+            refuse(option, text, "nil ip")
         if address is None or address.is_unspecified:
             continue
         if address.version != version:
-            _refuse(option, text, f"not an IPv{version} address")
+            refuse(option, text, f"not an IPv{version} address")
         found.append(str(address))
     return tuple(found)
 
@@ -162,5 +134,5 @@ def _trusted(options: Mapping[str, str]) -> tuple[str, ...]:
     names = tuple(filter(None, options.get(option, "").split(":")))
     for name in names:
         if not bridge.is_valid_name(name):
-            _refuse(option, name, "not the name of an interface")
+            refuse(option, name, "not the name of an interface")
     return names

@@ -6,6 +6,7 @@ from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
 from wherry.networks import bridge_options
 from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.option_values import MTU
 
 BRIDGE, HOST, NONE = "bridge", "host", "none"
 _MTU, _ANY = 1500, "0.0.0.0"
@@ -54,5 +55,5 @@ def _bridge_options(settings: BridgeSettings) -> dict[str, str]:
         f"{bridge_options.BRIDGE}.enable_ip_masquerade": str(bool(settings.masqueraded)).lower(),
         f"{bridge_options.BRIDGE}.host_binding_ipv4": "".join(settings.host_addresses) or _ANY,
         f"{bridge_options.BRIDGE}.name": settings.name,
-        bridge_options.MTU: str(settings.mtu or _MTU),
+        MTU: str(settings.mtu or _MTU),
     }

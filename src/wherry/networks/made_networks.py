@@ -10,7 +10,7 @@ from wherry.kit.aio import OffloadPool
 from wherry.linux import nftables
 from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
 from wherry.model.ids import NetworkId
-from wherry.model.networks import Network
+from wherry.model.networks import Network, Peer
 from wherry.networks import default_bridge, host_bridge
 from wherry.networks.address_pools import Subnet
 from wherry.networks.bridge_options import settings_of
@@ -149,6 +149,18 @@ class MadeNetworks:
             await self._offload(made.segment.take_down, others)
             self._made.pop(network.id, None)
 
+    async def set_peers(self, network: Network, peers: Sequence[Peer]) -> None:
+        """Say who is where on a network that spans hosts.
+
+        Raises: ConnectionRefused for one that does not; StepFailed.
+        """
+        from wherry.networks.overlay_segment import OverlaySegment
+
+        segment = self.of(network).segment
+        if not isinstance(segment, OverlaySegment):
+            raise ConnectionRefused(f"network {network.name} does not span hosts")
+        await self._offload(segment.set_peers, peers)
+
     async def occupied(self, networks: Sequence[Network]) -> list[Occupied]:
         """Subnets that a new network can't have: of these networks, and of the host's routes."""
         names = [each.name for each in self._bridges()]
@@ -194,6 +206,12 @@ class MadeNetworks:
                 from wherry.networks.drivers import child
 
                 return ChildSegment(network.name, child.settings_of(network, alias=self._alias))
+            case "overlay":
+                from wherry.networks.drivers import overlay
+                from wherry.networks.overlay_segment import OverlaySegment
+
+                settings = overlay.settings_of(network, table=self.table, alias=self._alias)
+                return OverlaySegment(network.id, settings)
             case name:
                 from wherry.networks.remote_segment import RemoteSegment
 

@@ -26,12 +26,14 @@ from wherry.model.networks import (
     EndpointWish,
     Network,
     NetworkRequest,
+    OverlayPlace,
+    Peer,
     PortBinding,
     PublishedPort,
 )
 from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
 from wherry.networks.attachments import Attachments
-from wherry.networks.bridge_options import ENABLE, flag
+from wherry.networks.bridge_options import ENABLE
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
@@ -39,6 +41,7 @@ from wherry.networks.filter_guard import FilterGuard
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.made_networks import DEFAULT_IPAM, MadeNetworks, is_made
 from wherry.networks.network_table import NetworkTable
+from wherry.networks.option_values import LOCAL, VNI, flag
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.settings import NetworkSettings
@@ -163,6 +166,26 @@ class Networks:
 
     async def create(self, request: NetworkRequest) -> Network:
         """Make a network. Raises: InvalidValue, NetworkNameTaken, SubnetTaken, HostLacks…"""
+        _check_reach(request)
+        return await self._create(request)
+
+    async def create_overlay(self, request: NetworkRequest, place: OverlayPlace) -> Network:
+        """Make this host's part of a network that spans hosts; `set_peers` connects it to others.
+
+        For whoever knows the other hosts: a user alone can't have one. Raises: as `create`.
+        """
+        options = {**request.options, VNI: str(place.vni), LOCAL: place.local}
+        wanted = replace(request, driver="overlay", scope="swarm", options=options)
+        return await self._create(wanted)
+
+    async def set_peers(self, network: Network, peers: Sequence[Peer]) -> None:
+        """Say who is where on a network that spans hosts: these, and nobody else.
+
+        Raises: ConnectionRefused for a network that does not; StepFailed.
+        """
+        await self._made.set_peers(network, peers)
+
+    async def _create(self, request: NetworkRequest) -> Network:
         check_name(request.name)
         async with self._changing, UndoStack() as undo:
             self._table.require_free_name(request.name)
@@ -223,7 +246,6 @@ class Networks:
 
     async def _with_subnets(self, request: NetworkRequest, undo: UndoStack) -> NetworkRequest:
         """The request with the subnets that its IPAM plugin gives it, if it names one."""
-        _check_reach(request)
         if request.ipam_driver == DEFAULT_IPAM or request.is_configuration:
             return request
         if request.ipam_driver == "null":

@@ -126,6 +126,11 @@ class BridgeSettings:
         return "--allow-direct-routing" if self.allows_direct_routing else ""
 
     @property
+    def is_ipv6_gateway(self) -> bool:
+        """Whether it has an IPv6 address of its own."""
+        return any(each.version == 6 for each in self.gateways)
+
+    @property
     def has_ipv6(self) -> bool:
         """Whether it has an IPv6 subnet."""
         return any(each.is_ipv6 for each in self.ranges)
@@ -167,9 +172,13 @@ def bridge_plan(
                 value="0",
             ),
             SetSysctl(
-                why="the network has IPv6" if settings.has_ipv6 else "the network has no IPv6",
+                why=(
+                    "the bridge is a gateway of IPv6"
+                    if settings.is_ipv6_gateway
+                    else "the bridge is no gateway of IPv6"
+                ),
                 name=f"net/ipv6/conf/{name}/disable_ipv6",
-                value="0" if settings.has_ipv6 else "1",
+                value="0" if settings.is_ipv6_gateway else "1",
             ),
         )
     plan += (
