@@ -142,6 +142,10 @@ def test_failures_show_the_line(engine: Engine, client: BuildClient) -> None:
     failed = client.docker("build", ".", is_ok=False)
     assert "unknown instruction: RUNN (did you mean RUN?)" in failed.stderr
     assert "   2 | >>> RUNN true" in failed.stderr
+    client.write(Dockerfile="FROM busybox\nCOPY nofile /\n")
+    failed = client.docker("build", ".", is_ok=False)
+    assert 'failed to calculate checksum of ref: "/nofile": not found' in failed.stderr
+    assert "   2 | >>> COPY nofile /" in failed.stderr
     failed = client.docker("build", "-f", "nowhere", ".", is_ok=False)
     assert "failed to read dockerfile: open nowhere: no such file or directory" in failed.stderr
     assert engine.docker_ok("images", "-aq", "bad") == ""
@@ -281,6 +285,21 @@ def test_results_go_to_the_client(client: BuildClient) -> None:
     assert client.engine.docker_ok("images", "-q", "sent") == ""
     full = client.docker("build", "-o", "type=tar,dest=/dev/full", ".", is_ok=False)
     assert "no space left on device" in full.stderr
+
+
+def test_a_context_comes_on_standard_input(engine: Engine, client: BuildClient) -> None:
+    """As a tar, which is sent as a whole, and as a Dockerfile alone."""
+    client.write(Other="FROM busybox\nCOPY hello.txt /\n", hello_txt="hi\n")
+    with tarfile.open(client.directory / "context.tar", "w", format=tarfile.GNU_FORMAT) as context:
+        for name in ("Other", "hello.txt"):
+            context.add(client.directory / name, name)
+    with (client.directory / "context.tar").open() as context:
+        client.docker("build", "-f", "Other", "-t", "tarred", "-", stdin=context)
+    assert engine.docker_ok("run", "--rm", "tarred", "cat", "/hello.txt") == "hi"
+    client.write(Dockerfile="FROM busybox\nRUN echo alone > /a\n")
+    with (client.directory / "Dockerfile").open() as file:
+        client.docker("build", "-t", "alone", "-", stdin=file)
+    assert engine.docker_ok("run", "--rm", "alone", "cat", "/a") == "alone"
 
 
 def test_what_was_built_is_told(engine: Engine, client: BuildClient) -> None:

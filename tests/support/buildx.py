@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -32,23 +33,33 @@ class BuildClient:
         for name, text in files.items():
             (self.directory / name.replace("_", ".")).write_text(text)
 
-    def docker(self, *words: str, is_ok: bool = True, **environment: str) -> Ran:
+    def docker(
+        self, *words: str, is_ok: bool = True, stdin: IO[str] | None = None, **environment: str
+    ) -> Ran:
         """The stock CLI with buildx."""
         if not _PLUGIN.exists():
             pytest.skip("this host has no buildx (scripts/fetch-buildx.sh)")
-        return self._run(["docker", *words], environment, is_ok=is_ok)
+        return self._run(["docker", *words], environment, is_ok=is_ok, stdin=stdin)
 
     def compose(self, *words: str, is_ok: bool = True, **environment: str) -> Ran:
         """Compose v2 with the builder that is built in."""
         command = [str(oracle_program()), "--progress", "plain", *words]
         return self._run(command, {"COMPOSE_BAKE": "false", **environment}, is_ok=is_ok)
 
-    def _run(self, command: Sequence[str], more: dict[str, str], *, is_ok: bool) -> Ran:
+    def _run(
+        self,
+        command: Sequence[str],
+        more: dict[str, str],
+        *,
+        is_ok: bool,
+        stdin: IO[str] | None = None,
+    ) -> Ran:
         environment = {**self.engine.environment, "DOCKER_CONFIG": str(self.config), **more}
         ran = subprocess.run(
             command,
             cwd=self.directory,
             env=environment,
+            stdin=stdin or subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60 * PATIENCE,

@@ -6,6 +6,7 @@ call is remembered in `calls`, so that a test can say what the API asked for.
 
 import asyncio
 import itertools
+import os
 import socket
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
@@ -225,6 +226,7 @@ class FakeEngine:
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
+        self.builds = FakeBuilds()
 
     def services(self) -> Services:
         """What the API is given."""
@@ -232,7 +234,7 @@ class FakeEngine:
             containers=FakeContainers(self),
             execs=FakeExecs(self),
             images=FakeImages(self),
-            builds=FakeBuilds(),
+            builds=self.builds,
             registries=FakeRegistries(self),
             networks=FakeNetworks(self),
             files=FakeFiles(self),
@@ -656,6 +658,7 @@ class FakeBuilds:
     """A builder that makes nothing."""
 
     def __init__(self) -> None:
+        self.files = "/"
         self.sent: list[str] = []
         """What clients told of their directories."""
 
@@ -679,7 +682,23 @@ class FakeBuilds:
         async with offers.dockerfiles.sending(paths, ()) as sending:
             async for files in sending.files():
                 self.sent += [each.path for each in files]
-        yield BuildDone(image_id="sha256:" + "e" * 64, names=request.names)
+        names = tuple(each.attributes["name"] for each in request.outputs)
+        yield BuildDone(image_id="sha256:" + "e" * 64, names=names)
+
+    @asynccontextmanager
+    async def files_of(self, reference: str) -> AsyncIterator[int]:
+        """A directory of the test's."""
+        root = os.open(self.files, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield root
+        finally:
+            os.close(root)
+
+    async def configuration(
+        self, reference: str, platform: str, credentials: CredentialSource
+    ) -> tuple[str, bytes]:
+        """The same for every image."""
+        return "sha256:" + "c" * 64, b"{}"
 
     async def cache(self) -> Sequence[CacheRecord]:
         """Nothing."""

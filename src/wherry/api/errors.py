@@ -386,6 +386,13 @@ RULES: Mapping[type[WherryError], Rule] = {
     ),
     kinds.ConnectionRefused: Rule(403, lambda e: e.sentence),
     kinds.PortInUse: Rule(409, _port_in_use),
+    kinds.NotInContext: Rule(
+        400,
+        lambda e: (
+            "COPY failed: file not found in build context or excluded by .dockerignore: "
+            f"stat {e.path}: file does not exist"
+        ),
+    ),
     kinds.ClientGone: Rule(499, lambda _: "the client of the build is gone"),
     kinds.DockerfileRefused: Rule(400, _dockerfile_refused),
     kinds.StepEndedBadly: Rule(

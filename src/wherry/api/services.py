@@ -6,6 +6,7 @@ what a user typed: an id, an unambiguous prefix of one, or a name. Every method 
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -282,6 +283,16 @@ class Builds(Protocol):
     def build_for_client(
         self, request: BuildRequest, offers: ClientOffers, credentials: CredentialSource
     ) -> AsyncIterator[BuildEvent]: ...
+    def files_of(self, reference: str) -> AbstractAsyncContextManager[int]:
+        """The root of an image's files, to read."""
+        ...
+
+    async def configuration(
+        self, reference: str, platform: str, credentials: CredentialSource
+    ) -> tuple[str, bytes]:
+        """Digest and content of an image's configuration."""
+        ...
+
     async def cache(self) -> Sequence[CacheRecord]: ...
     async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
         """What went."""

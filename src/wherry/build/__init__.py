@@ -11,7 +11,7 @@ Called by: engine.
 from wherry.build.cache_mounts import CacheMounts
 from wherry.build.cache_table import MIGRATIONS, BuildCache
 from wherry.build.kept_contexts import KeptContexts
-from wherry.build.offers import ClientDirectory, ClientOffers, Sending
+from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers, Sending
 from wherry.build.ports import (
     Agents,
     BuildPorts,
@@ -28,6 +28,7 @@ __all__ = [
     "BuildCache",
     "BuildPorts",
     "CacheMounts",
+    "ClientArchive",
     "ClientDirectory",
     "ClientOffers",
     "ContextFiles",

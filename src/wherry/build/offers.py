@@ -52,11 +52,18 @@ class ClientDirectory(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ClientArchive:
+    """A context that the client has as a tar, and sends as a whole."""
+
+    pieces: AsyncIterator[bytes]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOffers:
     """All that a build may ask its client for."""
 
-    context: ClientDirectory
+    context: ClientDirectory | ClientArchive
     dockerfiles: ClientDirectory
     contexts: Mapping[str, "ClientDirectory | str"] = field(default_factory=dict)
     """Named contexts; a text refers to an image."""

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from wherry.build import dockerfile as language
 from wherry.build.client_contexts import ClientContext, ClientStorage
 from wherry.build.commands import StepContainers
-from wherry.build.contexts import Views
-from wherry.build.offers import ClientDirectory, ClientOffers
+from wherry.build.contexts import Views, received
+from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers
 from wherry.build.one_build import BaseImages, BuildGround, OneBuild
-from wherry.build.ports import BuildPorts
+from wherry.build.ports import BuildPorts, ContextFiles
 from wherry.build.sent_parts import given_ports
+from wherry.build.stage_files import StageFiles
 from wherry.images import BuildImages, parse
 from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.model.builds import (
@@ -20,8 +21,12 @@ from wherry.model.builds import (
     DockerfileRead,
     SentPart,
 )
+from wherry.model.ids import Digest
+from wherry.model.images import Image
 
 __all__ = ["BuildGround", "BuildService"]
+
+_LARGEST_DOCUMENT = 4 << 20
 
 
 class BuildService:
@@ -58,18 +63,20 @@ class BuildService:
         storage = ClientStorage(ground.staging, ground.kept_contexts, ground.offload)
         async with UndoStack() as opened:
 
-            def context(directory: ClientDirectory) -> ClientContext:
+            async def context(offer: ClientDirectory | ClientArchive) -> ContextFiles:
+                if isinstance(offer, ClientArchive):
+                    return await received(offer.pieces, ground.staging, ground.offload, opened)
                 return ClientContext(
-                    files=directory,
+                    files=offer,
                     dockerfiles=offers.dockerfiles,
                     storage=storage,
                     opened=opened,
                 )
 
             ports = BuildPorts(
-                context=context(offers.context),
+                context=await context(offers.context),
                 contexts={
-                    name: each if isinstance(each, str) else context(each)
+                    name: each if isinstance(each, str) else await context(each)
                     for name, each in offers.contexts.items()
                 },
                 secrets=offers.secrets,
@@ -78,6 +85,33 @@ class BuildService:
             )
             async for event in self.build(request, ports, bases):
                 yield event
+
+    @contextlib.asynccontextmanager
+    async def files_of(self, image: Image) -> AsyncIterator[int]:
+        """The root of an image's files, to read, as long as the block runs. Raises: StepFailed."""
+        ground = self._ground
+        async with UndoStack() as opened:
+            images = self._images(opened)
+            state = await ground.offload(images.base, image)
+            files = StageFiles(images, ground.tasks, ground.offload, ground.staging)
+            yield await files.opened(state, opened)
+
+    async def configuration(
+        self, reference: str, platform: str, bases: BaseImages
+    ) -> tuple[str, bytes]:
+        """Digest and content of an image's configuration. Raises: as a pull."""
+        image = await bases.find(reference, platform, lambda _progress: None, pulls=False)
+        content = await self._ground.offload(
+            self._ground.store.content.read, Digest(image.id), limit_bytes=_LARGEST_DOCUMENT
+        )
+        return image.id, content
+
+    def _images(self, opened: UndoStack) -> BuildImages:
+        """The image store, with a lease of the caller's."""
+        lease = self._ground.store.lease()
+        images = BuildImages(self._ground.store, self._ground.snapshots, lease.__enter__())
+        opened.push(_leave, lease)
+        return images
 
     async def build(
         self, request: BuildRequest, ports: BuildPorts, bases: BaseImages
@@ -93,9 +127,7 @@ class BuildService:
             text = await ports.context.dockerfile(request.dockerfile)
             yield DockerfileFound(name=request.dockerfile, content=text.content)
             file = await self._ground.offload(language.parse, text.content)
-            lease = self._ground.store.lease()
-            images = BuildImages(self._ground.store, self._ground.snapshots, lease.__enter__())
-            opened.push(_leave, lease)
+            images = self._images(opened)
             build = OneBuild(
                 ground=self._ground,
                 containers=self._containers,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.kit.path_patterns import BadPattern, Ignore, matches_path, segment_pattern
-from wherry.model.errors import InvalidValue
+from wherry.model.errors import InvalidValue, NotInContext
 from wherry.snapshots import HARD_LINK, SYMLINK, Archive, TarEntry
 
 _WILDCARDS = frozenset("*?[")
@@ -60,10 +60,7 @@ class View:
         else:
             paths = sorted(self._matching(clean.split("/")))
         if not paths:
-            raise InvalidValue(
-                "COPY failed: file not found in build context or excluded by .dockerignore: "
-                f"stat {clean}: file does not exist"
-            )
+            raise NotInContext(clean)
         return paths
 
     def place(self, path: str) -> Place:

@@ -4,6 +4,7 @@ The room `build` is imported when somebody builds for the first time.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from wherry.build import ClientOffers
@@ -52,6 +53,10 @@ class ImageBuilder(Protocol):
     def build_for_client(
         self, request: BuildRequest, offers: ClientOffers, bases: Bases
     ) -> AsyncIterator[BuildEvent]: ...
+    def files_of(self, image: Image) -> AbstractAsyncContextManager[int]: ...
+    async def configuration(
+        self, reference: str, platform: str, bases: Bases
+    ) -> tuple[str, bytes]: ...
 
 
 class CredentialSource(Protocol):
@@ -125,6 +130,23 @@ class Builds:
                 for name in event.names:
                     self._events.image("tag", image.id, name, image)
             yield event
+
+    def files_of(self, reference: str) -> AbstractAsyncContextManager[int]:
+        """The root of an image's files, to read, as long as the block runs.
+
+        Raises: ImageNotFound; StepFailed, as the block begins.
+        """
+        return self._made_builder().files_of(self._store.resolve(reference))
+
+    async def configuration(
+        self, reference: str, platform: str, credentials: CredentialSource
+    ) -> tuple[str, bytes]:
+        """Digest and content of an image's configuration; pulled if it is missing.
+
+        Raises: as a pull.
+        """
+        bases = _Bases(self._store, self._registries, credentials)
+        return await self._made_builder().configuration(reference, platform, bases)
 
     async def cache(self) -> Sequence[CacheRecord]:
         """What later builds may use again."""

@@ -675,6 +675,13 @@ class DockerfileRefused(InvalidRequest):
     problem: str
 
 
+@dataclass(eq=False)
+class NotInContext(InvalidRequest):
+    """A file that COPY or ADD names is not there, or left out by the patterns."""
+
+    path: str
+
+
 class ClientGone(Cancelled):
     """The client of a build left, and with it what the build needs."""
 

@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
-from grpclib.const import Handler
+from grpclib.const import Handler, Status
 
 from wherry.api.buildkit.calls import Metadata, answered, streamed
-from wherry.api.buildkit.failures import failure
+from wherry.api.buildkit.failures import failure, to_rpc_status
+from wherry.api.buildkit.history import History
 from wherry.api.buildkit.jobs import Job, Jobs
 from wherry.api.buildkit.keeping import chosen, to_cache_prune, to_usage_record
 from wherry.api.buildkit.narration import canonical
 from wherry.api.buildkit.sessions import Session, Sessions
+from wherry.api.buildkit.stories import CANCELLED
 from wherry.api.services import Builds, System
 from wherry.model.errors import ClientGone, FeatureMissing
 from wherry.wire.buildkit import control as wire
+from wherry.wire.buildkit.errors import RpcStatus
 
 _LABELS = {
     "org.mobyproject.buildkit.worker.executor": "wherry",
@@ -26,9 +29,12 @@ _SERVICE = "/moby.buildkit.v1.Control"
 class Control:
     """The service."""
 
-    def __init__(self, *, jobs: Jobs, sessions: Sessions, builds: Builds, system: System) -> None:
+    def __init__(
+        self, *, jobs: Jobs, sessions: Sessions, history: History, builds: Builds, system: System
+    ) -> None:
         self._jobs = jobs
         self._sessions = sessions
+        self._history = history
         self._builds = builds
         self._system = system
 
@@ -44,6 +50,14 @@ class Control:
             f"{_SERVICE}/DiskUsage": answered(
                 self.disk_usage, wire.DiskUsageRequest, wire.DiskUsageResponse
             ),
+            f"{_SERVICE}/ListenBuildHistory": streamed(
+                self.listen_build_history, wire.BuildHistoryRequest, wire.BuildHistoryEvent
+            ),
+            f"{_SERVICE}/UpdateBuildHistory": answered(
+                self.update_build_history,
+                wire.UpdateBuildHistoryRequest,
+                wire.UpdateBuildHistoryResponse,
+            ),
             f"{_SERVICE}/Prune": streamed(self.prune, wire.PruneRequest, wire.UsageRecord),
         }
 
@@ -55,11 +69,32 @@ class Control:
             raise FeatureMissing("builds from an LLB definition (Solve of a graph)")
         session = await self._sessions.get(request.Session) if request.Session else None
         async with self._jobs.running(request, session) as job:
+            self._history.begin(job)
+            told: RpcStatus | None = RpcStatus(code=Status.CANCELLED.value, message=CANCELLED)
             try:
                 await _until_lost(job, session)
+                told = None
             except Exception as error:
-                raise failure(error, job.narrator) from error
+                refusal = failure(error, job.narrator)
+                told = to_rpc_status(refusal)
+                raise refusal from error
+            finally:
+                self._history.end(job, _exported(job), told)
             return wire.SolveResponse(ExporterResponse=_exported(job))
+
+    async def listen_build_history(
+        self, request: wire.BuildHistoryRequest, _: Metadata
+    ) -> AsyncIterator[wire.BuildHistoryEvent]:
+        """Builds that were and are."""
+        async for event in self._history.listen(request):
+            yield event
+
+    async def update_build_history(
+        self, request: wire.UpdateBuildHistoryRequest, _: Metadata
+    ) -> wire.UpdateBuildHistoryResponse:
+        """Keep a record, or forget it."""
+        self._history.update(request)
+        return wire.UpdateBuildHistoryResponse()
 
     async def status(
         self, request: wire.StatusRequest, _: Metadata

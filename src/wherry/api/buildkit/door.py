@@ -3,6 +3,7 @@
 from wherry.api.buildkit.calls import Metadata, answered, unknown
 from wherry.api.buildkit.control import Control
 from wherry.api.buildkit.gateway import Gateway
+from wherry.api.buildkit.history import History
 from wherry.api.buildkit.jobs import Jobs
 from wherry.api.buildkit.links import Methods, serve_methods
 from wherry.api.buildkit.sessions import Session, Sessions
@@ -29,9 +30,13 @@ class Door:
         self._sessions = Sessions()
         jobs = Jobs(services.builds, clock)
         control = Control(
-            jobs=jobs, sessions=self._sessions, builds=services.builds, system=services.system
+            jobs=jobs,
+            sessions=self._sessions,
+            history=History(clock),
+            builds=services.builds,
+            system=services.system,
         )
-        gateway = Gateway(jobs=jobs, control=control)
+        gateway = Gateway(jobs=jobs, control=control, builds=services.builds)
         methods = {
             **control.methods(),
             **gateway.methods(),

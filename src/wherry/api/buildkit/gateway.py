@@ -5,6 +5,7 @@ that we give; what it returns ends the job.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 
 from grpclib.const import Handler
 
@@ -12,11 +13,15 @@ from wherry.api.buildkit.calls import Metadata, answered
 from wherry.api.buildkit.control import Control
 from wherry.api.buildkit.failures import failure, to_failure
 from wherry.api.buildkit.jobs import Job, Jobs
+from wherry.api.buildkit.result_files import read_directory, read_file, stat_file
+from wherry.api.buildkit.session_offers import SessionCredentials
+from wherry.api.services import Builds
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.wire.buildkit import gateway as wire
-from wherry.wire.buildkit.control import VertexWarning
+from wherry.wire.buildkit.control import Platform, VertexWarning
 
 _SERVICE = "/moby.buildkit.v1.frontend.LLBBridge"
+_IMAGE = "docker-image://"
 _JOB = "buildkit-controlapi-buildid"
 
 _FRONTEND_CAPS = (
@@ -46,9 +51,10 @@ _BUILD_CAPS = ("source.image", "source.image.resolvemode", "source.local", "sour
 class Gateway:
     """The service."""
 
-    def __init__(self, *, jobs: Jobs, control: Control) -> None:
+    def __init__(self, *, jobs: Jobs, control: Control, builds: Builds) -> None:
         self._jobs = jobs
         self._control = control
+        self._builds = builds
 
     def methods(self) -> Mapping[str, Handler]:
         """By path."""
@@ -60,6 +66,25 @@ class Gateway:
             ),
             f"{_SERVICE}/Evaluate": answered(
                 self.evaluate, wire.EvaluateRequest, wire.EvaluateResponse
+            ),
+            f"{_SERVICE}/ReadFile": answered(
+                self.read_file, wire.ReadFileRequest, wire.ReadFileResponse
+            ),
+            f"{_SERVICE}/ReadDir": answered(
+                self.read_dir, wire.ReadDirRequest, wire.ReadDirResponse
+            ),
+            f"{_SERVICE}/StatFile": answered(
+                self.stat_file, wire.StatFileRequest, wire.StatFileResponse
+            ),
+            f"{_SERVICE}/ResolveImageConfig": answered(
+                self.resolve_image_config,
+                wire.ResolveImageConfigRequest,
+                wire.ResolveImageConfigResponse,
+            ),
+            f"{_SERVICE}/ResolveSourceMeta": answered(
+                self.resolve_source_meta,
+                wire.ResolveSourceMetaRequest,
+                wire.ResolveSourceMetaResponse,
             ),
             f"{_SERVICE}/Inputs": answered(self.inputs, wire.InputsRequest, wire.InputsResponse),
             f"{_SERVICE}/Warn": answered(self.warn, wire.WarnRequest, wire.WarnResponse),
@@ -123,6 +148,71 @@ class Gateway:
             ),
         )
         return wire.WarnResponse()
+
+    # -- files of results --------------------------------------------------------------------
+
+    async def read_file(
+        self, request: wire.ReadFileRequest, metadata: Metadata
+    ) -> wire.ReadFileResponse:
+        """A file's content, or a part of it."""
+        part = request.Range or wire.FileRange()
+        async with await self._files(metadata, request.Ref) as root:
+            data = read_file(root, request.FilePath, part.Offset, part.Length)
+        return wire.ReadFileResponse(Data=data)
+
+    async def read_dir(
+        self, request: wire.ReadDirRequest, metadata: Metadata
+    ) -> wire.ReadDirResponse:
+        """What is in a directory."""
+        async with await self._files(metadata, request.Ref) as root:
+            entries = read_directory(root, request.DirPath, request.IncludePattern)
+        return wire.ReadDirResponse(entries=entries)
+
+    async def stat_file(
+        self, request: wire.StatFileRequest, metadata: Metadata
+    ) -> wire.StatFileResponse:
+        """What is at a path."""
+        async with await self._files(metadata, request.Ref) as root:
+            return wire.StatFileResponse(stat=stat_file(root, request.Path))
+
+    async def _files(self, metadata: Metadata, ref: str) -> AbstractAsyncContextManager[int]:
+        """The root of a result. Raises: InvalidValue, FeatureMissing."""
+        done = (await self._job(metadata)).done.get(ref)
+        if done is None:
+            raise InvalidValue(f"no such ref: {ref}")
+        if not done.image_id:
+            raise FeatureMissing("reading files of a result that is no image")
+        return self._builds.files_of(done.image_id)
+
+    # -- images ------------------------------------------------------------------------------
+
+    async def resolve_image_config(
+        self, request: wire.ResolveImageConfigRequest, metadata: Metadata
+    ) -> wire.ResolveImageConfigResponse:
+        """An image's configuration; the image is pulled if it is missing."""
+        digest, content = await self._configuration(metadata, request.Ref, request.platform)
+        return wire.ResolveImageConfigResponse(Digest=digest, Config=content, Ref=request.Ref)
+
+    async def resolve_source_meta(
+        self, request: wire.ResolveSourceMetaRequest, metadata: Metadata
+    ) -> wire.ResolveSourceMetaResponse:
+        """The same for a source, which must be an image."""
+        source = request.Source or wire.SourceOp()
+        if not source.identifier.startswith(_IMAGE):
+            raise FeatureMissing(f"the source {source.identifier}")
+        reference = source.identifier.removeprefix(_IMAGE)
+        digest, content = await self._configuration(metadata, reference, request.platform)
+        image = wire.ResolveSourceImageResponse(Digest=digest, Config=content)
+        return wire.ResolveSourceMetaResponse(Source=source, Image=image)
+
+    async def _configuration(
+        self, metadata: Metadata, reference: str, platform: Platform | None
+    ) -> tuple[str, bytes]:
+        job = await self._job(metadata)
+        if job.session is None:
+            raise InvalidValue("resolving an image needs a session")
+        wanted = f"{platform.OS}/{platform.Architecture}" if platform else ""
+        return await self._builds.configuration(reference, wanted, SessionCredentials(job.session))
 
     async def _job(self, metadata: Metadata) -> Job:
         """The job that a call belongs to. Raises: InvalidValue."""

@@ -17,11 +17,12 @@ from wherry.api.buildkit.session_offers import (
     SessionDirectory,
     SessionSecrets,
     SessionSink,
+    uploaded,
 )
 from wherry.api.buildkit.sessions import Session
 from wherry.api.buildkit.stories import Story
 from wherry.api.services import Builds
-from wherry.build import ClientDirectory, ClientOffers
+from wherry.build import ClientArchive, ClientDirectory, ClientOffers
 from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import BuildDone
@@ -30,6 +31,7 @@ from wherry.wire.buildkit.control import SolveRequest
 
 _FRONTEND = "dockerfile.v0"
 _GATEWAY = "gateway.v0"
+_UPLOADED = "http://buildkit-session/"
 _THREADS = 2
 """That read what is sent to clients."""
 _PATIENCE_S = 6.0
@@ -48,6 +50,9 @@ class Job:
     narrator: Narrator = field(init=False)
     returned: "asyncio.Future[None]" = field(init=False)
     """The end of a build that its client steers."""
+    frontend: str = ""
+    options: Options = field(default_factory=dict)
+    """What was asked of it last."""
     done: dict[str, BuildDone] = field(default_factory=dict)
     """What was built, by the names that the client was given for it."""
     _tasks: set["asyncio.Task[BuildDone]"] = field(default_factory=set)
@@ -61,6 +66,7 @@ class Job:
 
         Raises: what a build raises.
         """
+        self.frontend, self.options = frontend, options
         _check_frontend(frontend, options)
         building = own_task(self._build(options))
         self._tasks.add(building)
@@ -95,9 +101,18 @@ class Job:
         assert last is not None, "a build that succeeds says what it made"
         return last
 
+    def _context(self, session: Session, options: Options) -> ClientDirectory | ClientArchive:
+        place = options.get("context", "")
+        if place.startswith(_UPLOADED):
+            return ClientArchive(uploaded(session, self.story, place))
+        if place and not place.startswith("local:"):
+            raise FeatureMissing(f"building from a URL ({place})")
+        name = place.removeprefix("local:") or options.get("contextkey", "context")
+        return SessionDirectory(
+            session=session, name=name, story=self.story, title="[internal] load build context"
+        )
+
     def _offers(self, session: Session, options: Options) -> ClientOffers:
-        if options.get("context"):
-            raise FeatureMissing(f"a context that is no directory ({options['context']})")
         file = options.get("filename") or "Dockerfile"
         contexts: dict[str, ClientDirectory | str] = {}
         for name, kind, value in _named_contexts(options):
@@ -114,12 +129,7 @@ class Job:
             else:
                 raise FeatureMissing(f"the named context {name} of {kind}:")
         return ClientOffers(
-            context=SessionDirectory(
-                session=session,
-                name=options.get("contextkey", "context"),
-                story=self.story,
-                title="[internal] load build context",
-            ),
+            context=self._context(session, options),
             dockerfiles=SessionDirectory(
                 session=session,
                 name=options.get("dockerfilekey", "dockerfile"),

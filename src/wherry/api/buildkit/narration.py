@@ -18,7 +18,7 @@ from wherry.model.builds import (
     StepSaid,
     StepStarted,
 )
-from wherry.model.errors import Cancelled, StepEndedBadly
+from wherry.model.errors import Cancelled, NotInContext, StepEndedBadly
 from wherry.model.outcomes import Progress
 from wherry.wire.buildkit.control import VertexWarning
 from wherry.wire.buildkit.sources import Position, Range, SourceInfo
@@ -141,12 +141,14 @@ def sentence(error: Exception) -> str:
             f'process "{error.command}" did not complete successfully: '
             f"exit code: {error.exit_code}"
         )
+    if isinstance(error, NotInContext):
+        return f'failed to calculate checksum of ref: "/{error.path}": not found'
     return message_of(error)
 
 
 def canonical(name: str) -> str:
     """A name with its registry, which people leave out."""
-    reference = parse(name)
+    reference = parse(name).with_default_tag()
     return f"{reference.repository}:{reference.tag}"
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from wherry.api.buildkit.file_send import send_directory, send_stream
 from wherry.api.buildkit.file_sync import Receiving, Told, receiving
@@ -26,6 +27,7 @@ _CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
 _GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"
 _CHECK_AGENT = "/moby.sshforward.v1.SSH/CheckAgent"
 _FORWARD_AGENT = "/moby.sshforward.v1.SSH/ForwardAgent"
+_PULL = "/moby.upload.v1.Upload/Pull"
 _HUB, _HUB_HOST = "docker.io", "registry-1.docker.io"
 _PIECE = 32 << 10
 _TOLD_EACH = 22
@@ -76,6 +78,20 @@ class SessionDirectory:
             raise
         self.story.count(vertex, part, current=came, is_whole=True)
         self.story.finish(vertex)
+
+
+async def uploaded(session: Session, story: Story, url: str) -> AsyncIterator[bytes]:
+    """What the client was given on its standard input. Raises: InvalidValue, ClientGone."""
+    place, came = urlsplit(url), 0
+    asked = {"urlhost": place.netloc, "urlpath": place.path}
+    vertex = story.begin("[internal] load remote build context")
+    async with session.stream(_PULL, BytesMessage, asked) as stream:
+        await stream.send_request(end=True)
+        async for message in stream:
+            came += len(message.data)
+            yield message.data
+    story.count(vertex, "transferring context:", current=came, is_whole=True)
+    story.finish(vertex)
 
 
 @dataclass(frozen=True, slots=True)
