@@ -46,7 +46,9 @@ def test_from_starting_to_healthy_and_back(engine: Engine) -> None:
     engine.docker_ok("exec", "web", "touch", "/ok")
     becomes(engine, "web", "healthy")
     until = str(int(time.time()) + 1)
-    flags = ("--since", "0", "--until", until, "--filter", "event=health_status")
+    container = f"container={engine.inspect('web')['Id']}"
+    flags = ("--since", "0", "--until", until, "--filter", "event=health_status",
+             "--filter", container)  # fmt: skip
     told = engine.docker_ok("events", *flags, "--format", "{{.Action}}").splitlines()
     assert told == [f"health_status: {word}" for word in ("healthy", "unhealthy", "healthy")]
     engine.docker_ok("stop", "-t", "0", "web")

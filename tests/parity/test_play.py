@@ -1,5 +1,6 @@
 """`wherry play`: a Kubernetes manifest becomes pods of this one engine."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,33 @@ spec:
     }  # fmt: skip
     policy = engine.inspect("many-1-one")["HostConfig"]["RestartPolicy"]["Name"]
     assert policy == "always"
+
+
+def test_a_liveness_probe_that_fails(engine: Engine) -> None:
+    """The container is killed, and starts again as the pod's policy says."""
+    text = """
+apiVersion: v1
+kind: Pod
+metadata: {name: mortal}
+spec:
+  containers:
+  - name: one
+    image: busybox
+    command: [sh, -c, "touch /alive; exec sleep 1000"]
+    livenessProbe: {exec: {command: [test, -e, /alive]}, periodSeconds: 1, failureThreshold: 1}
+"""
+    assert play(engine, text)[2] == 0
+    engine.docker_ok("exec", "mortal-one", "rm", "/alive")
+    wait_until(
+        "it starts again",
+        lambda: (
+            engine.inspect("mortal-one")["RestartCount"] == 1
+            and engine.docker("exec", "mortal-one", "test", "-e", "/alive").returncode == 0
+        ),
+        within_s=20,
+    )
+    kills = engine.events_since(time.time() - 60, type=["container"], event=["kill"])
+    assert [each["Actor"]["Attributes"]["signal"] for each in kills][-1] == "9"
 
 
 def test_a_failing_init_container_leaves_nothing(engine: Engine) -> None:

@@ -12,6 +12,9 @@ DEFAULT_RETRIES = 3
 KEPT_RESULTS = 5
 KEPT_OUTPUT_BYTES = 4096
 DEFAULT_SHELL = ("/bin/sh", "-c")
+WHEN_UNHEALTHY = "wherry.when-unhealthy"
+"""A label: with the value `kill` a container that becomes unhealthy is killed, and what comes next
+is its restart policy's to say. Docker only shows it."""
 NOT_RUN = -1
 """The exit code of a probe that timed out or could not be run."""
 

@@ -13,6 +13,8 @@ from wherry.pods.sandbox import CONTAINER_ROLE, INIT_ROLE, TOOLS, Sandbox, joini
 from wherry.pods.sandbox import member_labels as labels_of
 from wherry.pods.volumes import PodVolume
 
+WHEN_UNHEALTHY = "wherry.when-unhealthy"
+"""The label by which the engine kills what has become unhealthy; its restart policy goes on."""
 _NANO = 10**9
 _SHARES_PER_CPU = 1024
 _REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][A-Za-z0-9_.-]*)\))")
@@ -51,12 +53,9 @@ def container_request(of: Container, around: Surroundings, *, is_init: bool) -> 
         "OpenStdin": of.stdin,
         "Tty": of.tty,
         "StopTimeout": pod.spec.termination_grace_period_seconds,
-        "Labels": as_json(
-            {**pod.metadata.labels,
-             **labels_of(pod.metadata.name, of.name, INIT_ROLE if is_init else CONTAINER_ROLE)}
-        ),
+        "Labels": as_json(_labels(of, pod, is_init=is_init)),
         "HostConfig": _host_config(of, around, where, is_init=is_init),
-    }  # fmt: skip
+    }
     if check is not None:
         request["Healthcheck"] = check
     # `command` is the entrypoint; without it the image's stays, and `args` are its arguments.
@@ -65,6 +64,12 @@ def container_request(of: Container, around: Surroundings, *, is_init: bool) -> 
     if of.args or of.command:
         request["Cmd"] = as_json([_expanded(word, variables) for word in of.args])
     return request
+
+
+def _labels(of: Container, pod: Pod, *, is_init: bool) -> dict[str, str]:
+    role = INIT_ROLE if is_init else CONTAINER_ROLE
+    lives = {WHEN_UNHEALTHY: "kill"} if of.liveness_probe is not None else {}
+    return {**pod.metadata.labels, **labels_of(pod.metadata.name, of.name, role), **lives}
 
 
 def _host_config(of: Container, around: Surroundings, where: str, *, is_init: bool) -> Document:

@@ -3,6 +3,8 @@
 A request or a connection is made by the sandbox's own static tools, which a probed container has
 below `/tools`, so that its image needs none. The engine knows one check per container: it is the
 liveness probe, or else the readiness probe; a startup probe gives the time before failures count.
+When the liveness probe fails, a label has the engine kill the container, and its restart policy
+does what the pod's says.
 The time-out is the engine's too (and `wget -T` of Debian's static busybox ends by SIGSEGV).
 """
 

@@ -11,6 +11,7 @@ Each result is shown at once, but only a change of the state is worth a commit.
 
 import asyncio
 import logging
+import signal
 from dataclasses import replace
 
 from wherry.engine.containers.assembly import SeccompPrograms
@@ -29,7 +30,9 @@ from wherry.model.health import (
     DEFAULT_TIMEOUT_NS,
     KEPT_OUTPUT_BYTES,
     NOT_RUN,
+    WHEN_UNHEALTHY,
     HealthCheck,
+    HealthState,
     ProbeResult,
     after_probe,
     pause_before_probe_ns,
@@ -172,6 +175,10 @@ class HealthMonitor:
                 return
             await self._records.replace(probed)
         self._events.container(f"health_status: {health.state.value}", probed)
+        is_unwanted = probed.spec.labels.get(WHEN_UNHEALTHY) == "kill"
+        if health.state is HealthState.UNHEALTHY and is_unwanted:
+            self._events.container("kill", probed, signal=str(signal.SIGKILL.value))
+            await task.signal(signal.SIGKILL)
 
 
 async def _ends_within(ended: "asyncio.Future[ExitRecord]", seconds: float) -> bool:
