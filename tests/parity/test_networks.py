@@ -208,6 +208,26 @@ def test_several_networks_at_once(engine: Engine) -> None:
     assert f"dev eth0 scope link  src {networks['beta']['IPAddress']}" in route
 
 
+def test_each_family_has_its_own_way_out(engine: Engine) -> None:
+    """IPv4 by one network and IPv6 by another; a priority moves both."""
+    engine.docker_ok("network", "create", "four")
+    engine.docker_ok("network", "create", "--ipv4=false", "--ipv6", "six")
+    sleeper(engine, "cee", "--network", "four", "--network", "six")
+    networks = engine.inspect("cee")["NetworkSettings"]["Networks"]
+    ways = ("ip route; ip -6 route",)
+    routes = engine.docker_ok("exec", "cee", "sh", "-c", *ways)
+    assert f"default via {networks['four']['Gateway']} dev eth0" in routes
+    assert f"default via {networks['six']['IPv6Gateway']} dev eth1" in routes
+    engine.docker_ok("network", "create", "--ipv6", "both")
+    engine.docker_ok("network", "connect", "--gw-priority", "1", "both", "cee")
+    routes = engine.docker_ok("exec", "cee", "sh", "-c", *ways)
+    assert routes.count("default via") == routes.count("dev eth2  metric 1024") + 1 == 2
+    engine.docker_ok("network", "disconnect", "both", "cee")
+    routes = engine.docker_ok("exec", "cee", "sh", "-c", *ways)
+    assert f"default via {networks['four']['Gateway']} dev eth0" in routes
+    assert f"default via {networks['six']['IPv6Gateway']} dev eth1" in routes
+
+
 def test_networks_outlive_the_daemon(engine: Engine) -> None:
     """Records, bridges and containers are as they were; addresses are not given twice."""
     engine.docker_ok("network", "create", "blue")

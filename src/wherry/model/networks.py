@@ -216,16 +216,22 @@ class EndpointStatus:
     links: tuple[str, ...] = ()
     """What it may call others there, and nobody else may: `container:alias`."""
     is_way_out: bool = False
-    """Whether the container's default route leads through it."""
+    """Whether the container's default route leads through it, and its published ports lead to it.
+
+    The route of IPv4, unless the container has that of IPv6 alone.
+    """
+    is_ipv6_way_out: bool = False
+    """Whether the default route of IPv6 leads through it."""
     is_routed_by_link: bool = False
     """Whether it needs no gateway to be that (ipvlan in mode l3)."""
     link: str = ""
     """The link that a plugin made for it, by its name on the host; empty: it is ours."""
 
-    @property
-    def may_lead_out(self) -> bool:
-        """Whether the container's default route can lead through it."""
-        return bool(self.gateway or self.ipv6_gateway or self.is_routed_by_link)
+    def can_lead_out(self, version: int) -> bool:
+        """Whether the container's default route of a version of IP can lead through it."""
+        if self.is_routed_by_link:
+            return bool(self.address if version == 4 else self.ipv6_address)
+        return bool(self.gateway if version == 4 else self.ipv6_gateway)
 
     @property
     def is_connected(self) -> bool:

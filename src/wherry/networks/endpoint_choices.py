@@ -52,15 +52,22 @@ def named(
 def with_way_out(
     endpoints: Sequence[EndpointStatus], wishes: Mapping[str, EndpointWish]
 ) -> list[EndpointStatus]:
-    """The endpoints, one of which has the default route: by priority, then by name."""
+    """The endpoints, with a way out for each version of IP: by priority, then by name."""
 
     def order(endpoint: EndpointStatus) -> tuple[int, str]:
         wish = wishes.get(endpoint.network_name)
         return -(wish.gateway_priority if wish else 0), endpoint.network_name
 
-    fit = [each for each in endpoints if each.may_lead_out]
-    chosen = min(fit, key=order, default=None)
-    return [replace(each, is_way_out=each is chosen) for each in endpoints]
+    def chosen(version: int) -> EndpointStatus | None:
+        fit = (each for each in endpoints if each.can_lead_out(version))
+        return min(fit, key=order, default=None)
+
+    four, six = chosen(4), chosen(6)
+    way_out = four or six
+    return [
+        replace(each, is_way_out=each is way_out, is_ipv6_way_out=each is six)
+        for each in endpoints
+    ]
 
 
 def check_may_connect(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from wherry.kit.aio import OffloadPool
 from wherry.model.errors import StartFailed
-from wherry.model.ids import ContainerId
+from wherry.model.ids import ContainerId, EndpointId
 from wherry.model.networks import EndpointStatus, Network
 from wherry.networks import connections, published_ports
 from wherry.networks.drivers import inside
@@ -88,11 +88,9 @@ class Joins:
                 first=inside.loopback_up(path),
                 sysctls=sysctls,
             )
-            way_out = attached.way_out
-            if way_out is not None:
-                journal += await self._perform(
-                    path, container_netlink, self._way_out_plan(path, way_out)
-                )
+            ways_out = self._ways_out_plan(path, attached.endpoints)
+            if ways_out:
+                journal += await self._perform(path, container_netlink, ways_out)
         finally:
             os.close(container_netlink)
         return journals.from_json(lines) + journal
@@ -157,33 +155,29 @@ class Joins:
         after: list[EndpointStatus],
         container_netlink: int,
     ) -> None:
-        """Let the default route and the published ports follow from one endpoint to another."""
-        before = attached.way_out
-        now = next((each for each in after if each.is_way_out), None)
-        if (before and before.endpoint_id) == (now and now.endpoint_id):
+        """Let the default routes and the published ports follow from one endpoint to another."""
+        if _ways_out(attached.endpoints) == _ways_out(after):
             return
-        path = attached.namespace_path
+        path, before = attached.namespace_path, attached.way_out
         published = before.published if before is not None else ()
         after[:] = [
             replace(each, published=published if each.is_way_out else ()) for each in after
         ]
-        if before is not None:
-            problems = await self._offload(
-                connections.undo_inside,
-                self._way_out_plan(path, before),
-                container_netlink=container_netlink,
+        problems = await self._offload(
+            connections.undo_inside,
+            self._ways_out_plan(path, attached.endpoints),
+            container_netlink=container_netlink,
+        )
+        for problem in problems:
+            _log.warning("networks.way_out_left container=%s %s", container_id, problem)
+        now = next((each for each in after if each.is_way_out), None)
+        if now is not None and published:
+            await self._ports.hold_at(
+                container_id,
+                target=now.address or now.ipv6_address,
+                wishes=published_ports.wishes_again(published),
             )
-            for problem in problems:
-                _log.warning("networks.way_out_left container=%s %s", container_id, problem)
-        if now is not None:
-            moved = next(each for each in after if each.is_way_out)
-            if published:
-                await self._ports.hold_at(
-                    container_id,
-                    target=moved.address or moved.ipv6_address,
-                    wishes=published_ports.wishes_again(published),
-                )
-            await self._perform(path, container_netlink, self._way_out_plan(path, moved))
+        await self._perform(path, container_netlink, self._ways_out_plan(path, after))
 
     # -- leaving -----------------------------------------------------------------------------
 
@@ -247,8 +241,12 @@ class Joins:
         with contextlib.suppress(OSError):
             await self._offload(connections.delete_lingering, interface)
 
-    def _way_out_plan(self, path: str, way_out: EndpointStatus) -> Plan:
-        return self._made(way_out).way_out(way_out, path)
+    def _ways_out_plan(self, path: str, endpoints: Sequence[EndpointStatus]) -> Plan:
+        """Default routes, and what leads to published ports."""
+        connected = [each for each in endpoints if each.is_connected]
+        return tuple(
+            operation for each in connected for operation in self._made(each).way_out(each, path)
+        )
 
     async def _perform(self, path: str, container_netlink: int, plan: Plan) -> Journal:
         """Do a plan; once more when our table had been removed."""
@@ -273,6 +271,12 @@ class Joins:
         made = self._networks.find(endpoint.network_id)
         assert made is not None, "a network with endpoints is not removed"
         return made
+
+
+def _ways_out(endpoints: Sequence[EndpointStatus]) -> tuple[set[EndpointId], set[EndpointId]]:
+    """The endpoints that the default routes lead through."""
+    four = {each.endpoint_id for each in endpoints if each.is_way_out}
+    return four, {each.endpoint_id for each in endpoints if each.is_ipv6_way_out}
 
 
 def _why(network: Network) -> str:

@@ -51,6 +51,8 @@ def status_of(settings: BridgeSettings) -> EndpointStatus:
         network_name="net",
         gateway=gateways.get(4, ""),
         ipv6_gateway=gateways.get(6, ""),
+        is_way_out=4 in gateways,
+        is_ipv6_way_out=6 in gateways,
     )
 
 

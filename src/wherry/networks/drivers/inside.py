@@ -46,28 +46,26 @@ def address_plan(endpoint: EndpointPlan) -> Plan:
 
 
 def way_out_plan(endpoint: EndpointStatus, namespace_path: str) -> Plan:
-    """Default routes: through the endpoint's gateways, or out of its link."""
-    if endpoint.is_routed_by_link:
-        return tuple(
-            AddRoute(
-                why="what the link stands on does the routing",
-                destination=everything,
-                interface=endpoint.interface,
-                namespace=namespace_path,
-            )
-            for everything, address in (
-                ("0.0.0.0/0", endpoint.address), ("::/0", endpoint.ipv6_address)
-            )
-            if address
-        )  # fmt: skip
+    """The default routes that lead through an endpoint: by a gateway, or out of its link."""
+    leading = (
+        (endpoint.is_way_out and endpoint.can_lead_out(4), "0.0.0.0/0", endpoint.gateway),
+        (endpoint.is_ipv6_way_out, "::/0", endpoint.ipv6_gateway),
+    )
     return tuple(
         AddDefaultRoute(
             why="the world beyond the subnet is reached through its gateway",
-            gateway=each,
+            gateway=gateway,
             namespace=namespace_path,
         )
-        for each in (endpoint.gateway, endpoint.ipv6_gateway)
-        if each
+        if gateway
+        else AddRoute(
+            why="what the link stands on does the routing",
+            destination=everything,
+            interface=endpoint.interface,
+            namespace=namespace_path,
+        )
+        for leads, everything, gateway in leading
+        if leads
     )
 
 
