@@ -19,6 +19,7 @@ WHOLE = (
     "tests/kernel/apparmor",
     "tests/kernel/seccomp",
     "tests/kernel/networks/test_child_links.py",
+    "tests/kernel/networks/test_sctp.py",
     "tests/kernel/runtime/test_defaults.py",
     "tests/kernel/runtime/test_hostile_images.py",
     "tests/kernel/runtime/test_hooks.py::test_hooks_are_not_confined",

@@ -30,11 +30,11 @@ class BoundSocket:
 
 
 def bound_sockets(protocol: str, directory: str = OWN) -> Iterator[BoundSocket]:
-    """Every socket of `tcp` or `udp`, of both families.
+    """Every socket of `tcp` or `udp`, of both families; of other protocols there is no table.
 
     `directory` is some process's `/proc/PID/net`. A table that is not there is empty.
     """
-    for table in _TABLES[protocol]:
+    for table in _TABLES.get(protocol, ()):
         try:
             with open(f"{directory}/{table}", encoding="ascii") as file:
                 rows = file.read().splitlines()[1:]

@@ -23,7 +23,12 @@ from wherry.netd.event_loop import EventLoop
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.netd.relays import Listener, listen
 
-_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_TYPES = {
+    "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
+    "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
+    "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
+}
+"""Type and number of each protocol (socket(2))."""
 _BACKLOG = 4096
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
@@ -218,7 +223,8 @@ def _bind_relayed(bound: _Bound, wish: Wish, address: str, port: int) -> None:
 
 
 def _socket(family: int, protocol: str) -> socket.socket:
-    return socket.socket(family, _TYPES[protocol] | socket.SOCK_CLOEXEC)
+    kind, number = _TYPES[protocol]
+    return socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
 
 
 def _tolerate(made: socket.socket, *, others: bool) -> None:

@@ -1,10 +1,11 @@
 """The host ports of containers: reserved with netd before anything leads to them."""
 
+import errno
 import logging
 
 from wherry.kit.aio import OffloadPool
 from wherry.kit.random_ids import short_id
-from wherry.model.errors import PortInUse, StepFailed
+from wherry.model.errors import HostLacks, PortInUse, StepFailed
 from wherry.model.ids import ContainerId
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.networks.port_keeper import PortKeeper
@@ -53,6 +54,11 @@ class HostPorts:
         except PortTaken as taken:
             raise await self._port_in_use(container_id, taken) from taken
         except OSError as error:
+            if error.errno == errno.EPROTONOSUPPORT:
+                raise HostLacks(
+                    "failed to bind host port: protocol not supported: publishing sctp ports",
+                    "a kernel with SCTP",
+                ) from error
             raise StepFailed(step="reserve host ports", cause=_words(error)) from error
         self._names[container_id] = name
         return ports

@@ -68,8 +68,10 @@ _RULES = {
     "published": (
         "dnat ip to ip daddr . tcp dport map @tcp-addressed",
         "dnat ip to ip daddr . udp dport map @udp-addressed",
+        "dnat ip to ip daddr . sctp dport map @sctp-addressed",
         "meta nfproto ipv4 dnat ip to tcp dport map @tcp-anywhere",
         "meta nfproto ipv4 dnat ip to udp dport map @udp-anywhere",
+        "meta nfproto ipv4 dnat ip to sctp dport map @sctp-anywhere",
         "dnat ip6 to ip6 daddr . tcp dport map @tcp6-addressed",
         "dnat ip6 to ip6 daddr . udp dport map @udp6-addressed",
         "meta nfproto ipv6 dnat ip6 to tcp dport map @tcp6-anywhere",

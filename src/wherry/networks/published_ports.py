@@ -10,7 +10,7 @@ from wherry.model.networks import EndpointStatus, Port, PortBinding, PublishedPo
 from wherry.netd.protocol import Held, Wish
 
 ANY_V4, ANY_V6, LOOPBACK_V6 = "0.0.0.0", "::", "::1"
-_PROTOCOLS = ("tcp", "udp")
+_PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 def wishes_of(
@@ -132,11 +132,17 @@ def _is_filtered(published: PublishedPort, endpoint: EndpointStatus) -> bool:
 
 
 def _wish(binding: PortBinding, defaults: Sequence[str], *, has_ipv6: bool) -> Wish:
-    if binding.port.protocol not in _PROTOCOLS:
-        raise FeatureMissing(f"publishing {binding.port.protocol} ports")
+    """One wish. SCTP is of IPv4 alone: netd can't relay what arrives by IPv6."""
+    protocol = binding.port.protocol
+    if protocol not in _PROTOCOLS:
+        raise FeatureMissing(f"publishing {protocol} ports")
+    is_relayed = protocol != "sctp"
+    addresses = _addresses(binding.host_address, defaults, has_ipv6=has_ipv6 and is_relayed)
+    if not is_relayed and any(":" in each for each in addresses):
+        raise FeatureMissing("publishing sctp ports on IPv6 addresses")
     return Wish(
-        protocol=binding.port.protocol,
-        addresses=_addresses(binding.host_address, defaults, has_ipv6=has_ipv6),
+        protocol=protocol,
+        addresses=addresses,
         first=binding.host_port,
         last=binding.host_port_end or binding.host_port,
         port=binding.port.number,

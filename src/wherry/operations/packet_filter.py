@@ -18,11 +18,9 @@ from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, 
 
 PACKET_FILTER = "packet-filter"
 ANYWHERE, ADDRESSED = "anywhere", "addressed"
-PROTOCOLS = ("tcp", "udp")
 MAPS = tuple(
-    f"{protocol}{family}-{scope}"
-    for protocol in PROTOCOLS
-    for family in ("", "6")
+    f"{protocol}-{scope}"
+    for protocol in ("tcp", "tcp6", "udp", "udp6", "sctp")
     for scope in (ANYWHERE, ADDRESSED)
 )
 """Names of the maps that every table has: by port alone, or by address and port; IPv6 apart."""

@@ -56,9 +56,13 @@ def test_one_ipv6_address() -> None:
 
 
 def test_what_cannot_be_served_is_refused() -> None:
-    """SCTP."""
-    with pytest.raises(FeatureMissing):
-        wishes_of(NetworkSpec(bindings=(PortBinding(port=Port(9, "sctp")),)), has_ipv6=False)
+    """A protocol that nobody knows, and SCTP by IPv6; by IPv4 it is served."""
+    sctp = PortBinding(port=Port(9, "sctp"))
+    (wish_of_sctp,) = wishes_of(NetworkSpec(bindings=(sctp,)), has_ipv6=True)
+    assert wish_of_sctp.addresses == ("0.0.0.0",)
+    for refused in (replace(sctp, host_address="::1"), PortBinding(port=Port(9, "dccp"))):
+        with pytest.raises(FeatureMissing):
+            wishes_of(NetworkSpec(bindings=(refused,)), has_ipv6=False)
 
 
 def test_publish_all_adds_what_is_exposed_and_not_bound() -> None:
