@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from support.daemon import Engine
+from support.machine import HOST_ADDRESS
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.stock_differs]
 
@@ -123,6 +125,7 @@ def test_new_networks_have_the_daemons_options(configured: Engine) -> None:
         (("--default-gateway", "fd00::1"), "default-gateway: fd00::1 is not an IPv4 address"),
         (("--ipv6", "--bip6", "10.0.0.1/24"), "must be an IPv6 address with a prefix length"),
         (("--ip", "nowhere"), "ip: IP address is not correctly formatted: nowhere"),
+        (("--iptables=false",), "iptables and ip6tables must say the same"),
         (("--mtu", "7"), "mtu: 7 is not between 68 and 65535"),
         (("--default-network-opt", "bridge"), "'bridge' is not driver=option=value"),
     ],
@@ -137,3 +140,33 @@ def test_what_the_daemon_does_not_take(
     )  # fmt: skip
     assert ran.returncode == 1
     assert sentence in ran.stderr
+
+
+def test_without_a_packet_filter(tmp_path: Path) -> None:
+    """`--iptables=false`: no rule of ours; what is published is relayed, on 127.0.0.1 too."""
+    engine = Engine("--iptables=false", "--ip6tables=false")
+    try:
+        engine.start()
+        engine.bootstrap()
+        page = "mkdir /w; echo page >/w/index.html; exec httpd -f -p 80 -h /w"
+        engine.docker_ok("network", "create", "net")
+        for name, publish in (("web", "8080:80"), ("near", "127.0.0.1:8081:80")):
+            flags = ("--name", name, "--network", "net", "-p", publish)
+            engine.docker_ok("run", "-d", *flags, "busybox", "sh", "-c", page)
+
+        def fetched(place: str) -> bool:
+            return engine.machine.run("curl", "-sf", "-m", "5", f"http://{place}/").returncode == 0
+
+        for place in (f"{HOST_ADDRESS}:8080", "127.0.0.1:8080", "[::1]:8080", "127.0.0.1:8081"):
+            wait_until(f"the page is served at {place}", lambda place=place: fetched(place))  # type: ignore[misc]
+        assert not fetched(f"{HOST_ADDRESS}:8081")
+        engine.kill9()
+        engine.start()
+        assert fetched(f"{HOST_ADDRESS}:8080")
+        assert engine.machine.run("nft", "list", "tables").stdout == ""
+        engine.docker_ok("rm", "-f", "web")
+        assert not fetched(f"{HOST_ADDRESS}:8080")
+        engine.docker_ok("network", "create", "-d", "bridge", "more")
+        engine.docker_ok("network", "rm", "more")
+    finally:
+        engine.close()

@@ -111,7 +111,10 @@ class Netd:
         wishes = protocol.wishes_of(request)
         try:
             ports = self._reservations.reserve(
-                str(request["owner"]), str(request["target"]), wishes
+                str(request["owner"]),
+                str(request["target"]),
+                wishes,
+                relays_all=bool(request.get("relays")),
             )
         except protocol.PortTaken as taken:
             return protocol.taken_message(taken)

@@ -106,10 +106,16 @@ class PortTaken(Exception):
     holder: str = ""
 
 
-def reserve_message(owner: str, target: str, wishes: Sequence[Wish]) -> Message:
-    """Ask for ports: all of them or none. `target` is where relays lead to."""
+def reserve_message(
+    owner: str, target: str, wishes: Sequence[Wish], *, relays_all: bool = False
+) -> Message:
+    """Ask for ports: all of them or none. `target` is where relays lead to.
+
+    With `relays_all` each port is relayed, since no packet filter leads it.
+    """
     return {
         "request": RESERVE,
+        "relays": relays_all,
         "owner": owner,
         "target": target,
         "wishes": [[w.protocol, list(w.addresses), w.first, w.last, w.port] for w in wishes],

@@ -87,8 +87,13 @@ class Reservations:
             for owner, each in self._reservations.items()
         }
 
-    def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
+    def reserve(
+        self, owner: str, target: str, wishes: Sequence[Wish], *, relays_all: bool = False
+    ) -> list[int]:
         """Hold a port for each wish, or no new one at all; returns the ports.
+
+        What arrives by the other family than the target's is relayed there; with `relays_all`,
+        everything.
 
         What the owner held before is let go first, so that asking twice is no error; but what
         is wished again just as it was stays untouched, with its relayed connections.
@@ -103,7 +108,7 @@ class Reservations:
                 if wish in kept:
                     ports.append(wish.first)
                     continue
-                port, sockets = self._bind_wish(wish, relays_v4=":" in target)
+                port, sockets = self._bind_wish(wish, relays_v4=relays_all or ":" in target)
                 made.append((wish.at(port), sockets))
                 ports.append(port)
         except (PortTaken, OSError):

@@ -44,6 +44,7 @@ def settings_of(
     alias: str,
     forwards: bool = True,
     allows_direct_routing: bool = False,
+    is_filtered: bool = True,
 ) -> BridgeSettings:
     """The bridge of a user's network, by its options. Raises: InvalidValue."""
     options = network.options
@@ -77,6 +78,7 @@ def settings_of(
         host_addresses=_addresses(options, f"{BRIDGE}.host_binding_ipv"),
         allows_direct_routing=allows_direct_routing,
         forwards=forwards,
+        is_filtered=is_filtered,
         why_made=f"docker network create {network.name}",
     )  # fmt: skip
 

@@ -117,6 +117,8 @@ def delete_lingering(interface: str) -> bool:
 
 def publication(settings: BridgeSettings, endpoint: EndpointStatus) -> Publication:
     """What leads to an endpoint's ports: from ports of the host, and at its own addresses."""
+    if not settings.is_filtered:
+        return ()
     plan: list[PublishPorts | OpenPorts] = []
     led = filter_entries(endpoint)
     if led:

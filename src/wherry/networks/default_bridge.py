@@ -54,6 +54,7 @@ def find(
         host_addresses=(wanted.host_address,) if wanted.host_address else (),
         allows_direct_routing=wanted.allows_direct_routing,
         forwards=wanted.forwards,
+        is_filtered=wanted.filters,
         why_made="containers of the default network are ports of a bridge",
     )
 

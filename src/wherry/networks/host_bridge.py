@@ -73,7 +73,7 @@ def make(settings: BridgeSettings) -> None:
         has_ipv6=os.path.isdir("/proc/sys/net/ipv6"),
     )
     # Admitted first: a bridge that the packet filter does not know would be open.
-    _perform((admission(settings), *plan))
+    _perform((admission(settings), *plan) if settings.is_filtered else plan)
 
 
 def take_down(settings: BridgeSettings) -> None:

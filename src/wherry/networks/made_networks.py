@@ -104,12 +104,15 @@ class MadeNetworks:
         A bridge that can't be is an error. Links of the host may be gone for good: networks on
         them wait for their return. Raises: InvalidField, StepFailed.
         """
-        await self._offload(
-            host_bridge.install_table,
-            self.table,
-            self._bridges(),
-            allows_direct_routing=self._wanted.allows_direct_routing,
-        )
+        if self._wanted.filters:
+            await self._offload(
+                host_bridge.install_table,
+                self.table,
+                self._bridges(),
+                allows_direct_routing=self._wanted.allows_direct_routing,
+            )
+        else:
+            await self._offload(host_bridge.remove_table, self.table)
         for each in self:
             try:
                 await self._offload(each.segment.repair)
@@ -226,6 +229,7 @@ class MadeNetworks:
             table=self.table,
             alias=self._alias,
             forwards=self._wanted.forwards,
+            is_filtered=self._wanted.filters,
             allows_direct_routing=self._wanted.allows_direct_routing,
         )
         return BridgeSegment(network.id, settings)

@@ -76,9 +76,14 @@ class NetdKeeper:
     gone on leading the ports.
     """
 
-    def __init__(self, *, exec_root: str, command: Sequence[str]) -> None:
-        """`command` starts a netd when the exec-root is added to it."""
-        self._exec_root = exec_root
+    def __init__(
+        self, *, exec_root: str, command: Sequence[str], relays_all: bool = False
+    ) -> None:
+        """`command` starts a netd when the exec-root is added to it.
+
+        With `relays_all` it is to relay every port, since no packet filter leads them.
+        """
+        self._exec_root, self._relays_all = exec_root, relays_all
         self._command = (*command, exec_root)
         self._lock = threading.Lock()
         self._channel: socket.socket | None = None
@@ -94,11 +99,16 @@ class NetdKeeper:
     def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
         """Hold a port for each wish or none at all. Raises: PortTaken; OSError."""
         with self._lock:
-            answer = self._ask(protocol.reserve_message(owner, target, wishes))
+            answer = self._ask(self._reserve_message(owner, target, wishes))
             ports = protocol.ports_of(answer)
             certain = [wish.at(port) for wish, port in zip(wishes, ports, strict=True)]
-            self._asked[owner] = protocol.reserve_message(owner, target, certain)
+            self._asked[owner] = self._reserve_message(owner, target, certain)
         return ports
+
+    def _reserve_message(
+        self, owner: str, target: str, wishes: Sequence[Wish]
+    ) -> messages.Message:
+        return protocol.reserve_message(owner, target, wishes, relays_all=self._relays_all)
 
     def release(self, owner: str) -> None:
         """Let go of all that an owner has. Raises: OSError."""

@@ -341,7 +341,7 @@ class Networks:
         Raises: StepFailed.
         """
         await self._attachments.sweep(living)
-        if not self._guard.is_watching:
+        if self._settings.filters and not self._guard.is_watching:
             self._guard.start(self._made.table)
 
 

@@ -37,6 +37,9 @@ class NetworkSettings:
     cut from it; empty: Docker's."""
     forwards: bool = True
     """Whether the engine may make the host forward packets (`--ip-forward`)."""
+    filters: bool = True
+    """Whether the engine has a table of the packet filter. Without it nothing is kept apart or
+    masqueraded, and netd relays what is published (`--iptables`, `--ip6tables`)."""
     allows_direct_routing: bool = False
     """Whether other hosts may reach published ports at containers' own addresses."""
     driver_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -99,6 +99,7 @@ def network_settings(settings: Settings) -> NetworkSettings:
         mtu=settings.mtu,
         pools=tuple((ip_network(base), size) for base, size in settings.address_pools),
         forwards=settings.forwards,
+        filters=settings.filters_ipv4,
         allows_direct_routing=settings.allows_direct_routing,
         driver_options=settings.network_options,
     )

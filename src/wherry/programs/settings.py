@@ -70,6 +70,9 @@ class Settings:
     host_address: str = ""
     is_masqueraded: bool = True
     forwards: bool = True
+    filters_ipv4: bool = True
+    """Whether the engine has a table of the packet filter, which is one for both families."""
+    filters_ipv6: bool = True
     mtu: int = 0
     allows_direct_routing: bool = False
     network_options: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -310,6 +313,10 @@ def _checked(settings: Settings) -> Settings:
     if settings.log_format not in LOG_FORMATS:
         raise ValueError(f"invalid log format: {settings.log_format}")
     check_runtime(settings.default_runtime, settings.runtimes)
+    if settings.filters_ipv4 is not settings.filters_ipv6:
+        raise ValueError(
+            "iptables and ip6tables must say the same: one table of the packet filter is for both"
+        )
     refuse_driver(settings.storage_driver)
     if settings.ipc_namespace not in ("private", "shareable"):
         raise ValueError(

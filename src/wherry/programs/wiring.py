@@ -273,6 +273,7 @@ def _networks(ground: Ground, tasks: Tasks) -> Networks:
         keeper=NetdKeeper(
             exec_root=settings.exec_root,
             command=(sys.executable, "-I", "-S", netd_program.__file__),
+            relays_all=not settings.filters_ipv4,
         ),
         offload=ground.offload,
         clock=ground.clock,

@@ -81,6 +81,8 @@ class BridgeSettings:
     """Whether other hosts reach published ports at containers' own addresses."""
     forwards: bool = True
     """Whether the host is told to forward packets."""
+    is_filtered: bool = True
+    """Whether the packet filter knows it, and leads ports to its containers."""
     why_made: str = "containers of a network are ports of a bridge"
 
     @property
@@ -197,13 +199,14 @@ def bridge_plan(
             )
             for each in switches
         )
-    plan.append(
-        SetSysctl(
-            why="a port published on 127.0.0.1 leads over the bridge",
-            name=f"net/ipv4/conf/{name}/route_localnet",
-            value="1",
+    if settings.is_filtered:  # which also keeps others' packets for 127.0.0.1 out
+        plan.append(
+            SetSysctl(
+                why="a port published on 127.0.0.1 leads over the bridge",
+                name=f"net/ipv4/conf/{name}/route_localnet",
+                value="1",
+            )
         )
-    )
     plan.append(BringUp(why="the bridge carries traffic", interface=name))
     return tuple(plan)
 
