@@ -34,18 +34,23 @@ for name in wherry wherryd; do launcher $name wherry.programs.$name; done
 [ ! -f src/wherry/programs/wherry_runtime.py ] || launcher wherry-runtime wherry.programs.wherry_runtime
 
 # Compose by the names that others look for it by, where it would take nobody's place: a file
-# that isn't there, or that is ours.
+# that isn't there, or that is ours. Below a DESTDIR only that counts.
 ours_or_absent() { # PATH
     [ ! -e "$1" ] || grep -q wherry.programs.docker_compose "$1"
 }
+others_program() {
+    found=$(command -v docker-compose || true)
+    [ -z "${DESTDIR:-}" ] && [ -n "$found" ] && ! ours_or_absent "$found"
+}
 others_plugin() {
+    [ -z "${DESTDIR:-}" ] || return 1
     for directory in /usr/local/lib /usr/local/libexec /usr/lib /usr/libexec; do
         ours_or_absent "$directory/docker/cli-plugins/docker-compose" || return 0
     done
     return 1
 }
 plugins="${DESTDIR:-}${PREFIX:-/usr/local}/lib/docker/cli-plugins"
-if ours_or_absent "$bin/docker-compose"; then
+if ! others_program && ours_or_absent "$bin/docker-compose"; then
     launcher docker-compose wherry.programs.docker_compose
 fi
 if ! others_plugin && ours_or_absent "$plugins/docker-compose"; then

@@ -14,9 +14,10 @@ engine="busybox-static tini nftables libnftables1 libseccomp2 debootstrap iprout
 # rsyslog as a receiver of logs, btrfs for its snapshot driver,
 # skopeo to read what we write, qemu to run what is for other processors, redis and haproxy as
 # services of the course (the program redis-server is in redis-tools), systemd to be the init of
-# a container.
+# a container, docker-compose 1.29.2 as a client.
 tests="docker-registry strace gcc libc6-dev procps util-linux python3-venv openssl openssh-server openssh-client"
 tests="$tests zsh fish rsyslog podman btrfs-progs skopeo qemu-user-static redis-tools haproxy systemd"
+tests="$tests docker-compose"
 
 missing() {
     for package in "$@"; do

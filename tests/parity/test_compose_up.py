@@ -32,6 +32,7 @@ services:
       front: {aliases: [alias], priority: 5}
       back: {ipv4_address: 172.30.5.9, mac_address: "02:42:ac:1e:05:09"}
     extra_hosts: ["somewhere:1.2.3.4"]
+    links: ["linked:other"]
     ulimits: {nofile: {soft: 100, hard: 200}, nproc: 50}
     sysctls: {net.core.somaxconn: 99}
     deploy:
@@ -57,6 +58,7 @@ services:
     tty: true
     stdin_open: true
   shares: {<<: *idle, network_mode: "service:all", pid: "service:all", depends_on: [all]}
+  linked: {<<: *idle, networks: [front]}
   lone: {<<: *idle, container_name: lonely, network_mode: none, restart: unless-stopped,
          read_only: true, privileged: true, group_add: ["9"], oom_score_adj: 7, cpuset: "0",
          mem_swappiness: 3, pids_limit: 9, cpu_shares: 99, entrypoint: [], init: false}

@@ -76,7 +76,7 @@ def _facts(found: Any) -> dict[str, Any]:
         del config["Hostname"]
     for key, each in list(config.items()):
         if key == "Env":
-            config[key] = sorted(each)
+            config[key] = sorted(each or [])
     for key, each in list(host.items()):
         if isinstance(each, list):
             host[key] = sorted(each, key=json.dumps)
