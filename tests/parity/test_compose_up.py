@@ -1,12 +1,14 @@
 """`wherry compose up` and `down` beside Compose v2: the same containers, each other's projects."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from support.compose_projects import OURS, THEIRS, ComposeProject
 from support.daemon import Engine
+from support.terminal import Terminal
 from support.waiting import wait_until
 
 _RICH = """
@@ -173,6 +175,44 @@ def test_failures_leave_the_others(small: ComposeProject) -> None:
     assert states["small-web-1"] == "created"
     small.down()
     assert small.container_ids() == {}
+
+
+_HOOKED = """
+name: small
+services:
+  web:
+    image: busybox
+    command: sleep 99
+    init: true
+    volumes: ["./told:/told"]
+    post_start: [{command: [sh, -c, "echo started $$WORD >> /told/all"], environment: [WORD=w]}]
+    pre_stop: [{command: [sh, -c, "echo stopping >> /told/all"], user: root}]
+"""
+
+
+def test_hooks(small: ComposeProject) -> None:
+    """post_start runs after the start and pre_stop before the stop; one that fails is told."""
+    (small.directory / "told").mkdir()
+    small.write(_HOOKED)
+    small.ok(OURS, "up", "-d")
+    small.ok(OURS, "stop", "-t", "0")
+    assert (small.directory / "told" / "all").read_text() == "started w\nstopping\n"
+    small.write(_HOOKED.replace("echo started $$WORD >> /told/all", "echo because; exit 3"))
+    told = small.run(OURS, "up", "-d")
+    assert told.returncode == 1
+    assert "web hook exited with status 3: because" in told.stderr
+    small.down()
+
+
+def test_live_progress(small: ComposeProject) -> None:
+    """On a terminal each thing keeps its line, which ends with what became of it."""
+    own = (sys.executable, "-P", "-m", "wherry.programs.wherry", "--no-autostart", "compose")
+    file = str(small.directory / "compose.yaml")
+    with Terminal([*own, "-f", file, "up", "-d"], small.engine.environment) as terminal:
+        terminal.expect(r"\[\+\] Running [0-9]/[0-9]", within_s=30)
+        terminal.expect(r"✔ Container small-web-2 +Started +.*[0-9]\.[0-9]s", within_s=60)
+        assert terminal.wait(within_s=30) == 0
+    small.down()
 
 
 def test_ps_and_logs(small: ComposeProject) -> None:

@@ -201,7 +201,7 @@ COMMON = ("run", "exec", "ps", "images", "version", "info", "explain")
 
 def also_known_as(path: str) -> list[str]:
     """All the names of a command, the long ones first; empty when it has just one."""
-    entry = ENTRIES[path]
+    entry = ENTRIES.get(path)  # A command of compose isn't there.
     same = [name for name, each in ENTRIES.items() if each == entry]
     names = sorted(same, key=lambda name: " " not in name)
     aliases = [alias for alias, target in ALIASES.items() if target in same]

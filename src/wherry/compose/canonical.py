@@ -209,6 +209,5 @@ _DEFAULTS: PathTable[Callable[[Document], Json]] = PathTable(
         },
         "services.*.deploy.resources.reservations.devices.*": _device_request,
         "services.*.gpus.*": _device_request,
-        "services.*.volumes.*.bind": lambda value: {"create_host_path": True, **value},
     }
 )

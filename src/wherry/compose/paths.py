@@ -32,11 +32,14 @@ def resolve_paths(value: Document, directory: str) -> Document:
     return document(walk(value, ()))
 
 
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+
+
 def absolute_path(path: str, directory: str) -> str:
     """One path; one of another machine's or a remote stays as it is."""
     if path == "~" or path.startswith("~/"):
         return os.path.join(os.path.expanduser("~"), path[2:])
-    if os.path.isabs(path):
+    if os.path.isabs(path) or _WINDOWS.match(path):
         return path
     return os.path.normpath(os.path.join(directory, path))
 

@@ -112,7 +112,7 @@ def _split(text: str) -> list[str]:
 
 def is_path(source: str) -> bool:
     """Whether a volume's source is a path of the host and no volume's name."""
-    return source[:1] in ("/", "~", ".") or re.match(r"[A-Za-z]:\\|\\\\", source) is not None
+    return source[:1] in ("/", "~", ".") or re.match(r"[A-Za-z]:[\\/]|\\\\", source) is not None
 
 
 def parse_device(text: str) -> Document:

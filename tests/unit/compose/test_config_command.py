@@ -126,3 +126,17 @@ def test_other_commands_stay_quick() -> None:
     )
     ran = _ran([sys.executable, "-c", script], REPOSITORY)
     assert ran.stdout.endswith("[]\n"), ran.stdout
+
+
+def test_help_of_each_command() -> None:
+    """Every command says what it takes."""
+    from wherry.cli.compose.catalogue import ENTRIES
+
+    script = (
+        "from wherry.cli.entry import main\n"
+        f"for name in {sorted(ENTRIES)}: assert main(['compose', name, '--help']) == 0\n"
+    )
+    ran = _ran([sys.executable, "-c", script], REPOSITORY)
+    assert ran.returncode == 0, ran.stderr
+    for name in ENTRIES:
+        assert f"Usage:  wherry compose {name}" in ran.stdout

@@ -67,7 +67,7 @@ def restart(session: Session, parsed: Parsed) -> int:
     plan = plan_restart(
         made,
         found,
-        parsed.arguments,
+        _chosen(named, parsed),
         _timeout_s(parsed),
         with_dependents=not parsed.is_on("no-deps"),
     )
@@ -116,7 +116,7 @@ def remove(session: Session, parsed: Parsed) -> int:
     named, made, found = _found(session, parsed, with_one_offs=True)
     if parsed.is_on("stop"):
         _carry_out(session, parsed, plan_stop(made, found), made, found)
-        found = containers_of(session, named, parsed.arguments, with_one_offs=True)
+        found = containers_of(session, named, _chosen(named, parsed), with_one_offs=True)
     stopped = [each for each in found if each.state not in ("running", "paused", "restarting")]
     if not stopped:
         session.complain("No stopped containers")
@@ -200,8 +200,15 @@ def _found(
     """The project, all its services, and the containers that the command is about."""
     named = named_project(session, parsed)
     made = remembered_application(session, parsed, named)
-    found = containers_of(session, named, parsed.arguments, with_one_offs=with_one_offs)
+    found = containers_of(session, named, _chosen(named, parsed), with_one_offs=with_one_offs)
     return named, made, found
+
+
+def _chosen(named: Named, parsed: Parsed) -> list[str]:
+    """The services that were named, or those that the profiles enable; without files, all."""
+    if parsed.arguments or named.project is None:
+        return parsed.arguments
+    return list(named.project.services())
 
 
 def _carry_out(
