@@ -54,11 +54,12 @@ def defined(
     if not (request.has_ipv4 or request.has_ipv6):
         raise InvalidValue("IPv4 or IPv6 must be enabled")
     ranges = tuple(_checked(each, request) for each in request.ranges)
-    is_bridged = request.driver == "bridge"
-    _refuse_overlaps(ranges, [each for each in occupied if is_bridged or not each.is_route])
-    if request.ipam_driver == "default":
-        ranges += tuple(_chosen(request, ranges, occupied, pools))
-        ranges = tuple(_with_gateway(each, request) for each in ranges)
+    if not request.is_configuration:
+        is_bridged = request.driver == "bridge"
+        _refuse_overlaps(ranges, [each for each in occupied if is_bridged or not each.is_route])
+        if request.ipam_driver == "default":
+            ranges += tuple(_chosen(request, ranges, occupied, pools))
+            ranges = tuple(_with_gateway(each, request) for each in ranges)
     return Network(
         id=NetworkId(new_id()),
         name=request.name,

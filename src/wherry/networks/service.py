@@ -12,12 +12,7 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import (
-    ConfigurationNotFound,
-    ConnectionRefused,
-    FeatureMissing,
-    InvalidValue,
     NetworkIsBuiltin,
-    NoCluster,
     PluginNotFound,
 )
 from wherry.model.ids import ContainerId
@@ -31,9 +26,9 @@ from wherry.model.networks import (
     PortBinding,
     PublishedPort,
 )
+from wherry.networks import requests
 from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
 from wherry.networks.attachments import Attachments
-from wherry.networks.bridge_options import ENABLE
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
@@ -41,7 +36,7 @@ from wherry.networks.filter_guard import FilterGuard
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.made_networks import DEFAULT_IPAM, MadeNetworks, is_made
 from wherry.networks.network_table import NetworkTable
-from wherry.networks.option_values import LOCAL, VNI, flag
+from wherry.networks.option_values import LOCAL, VNI
 from wherry.networks.port_keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.settings import NetworkSettings
@@ -53,7 +48,6 @@ if TYPE_CHECKING:
     from wherry.networks.sight import Sight
 
 NO_BRIDGE = "none"
-_BUILT_IN = ("bridge", "macvlan", "ipvlan")
 _NAMESPACES = "netns"
 
 
@@ -166,7 +160,7 @@ class Networks:
 
     async def create(self, request: NetworkRequest) -> Network:
         """Make a network. Raises: InvalidValue, NetworkNameTaken, SubnetTaken, HostLacks…"""
-        _check_reach(request)
+        requests.check_reach(request)
         return await self._create(request)
 
     async def create_overlay(self, request: NetworkRequest, place: OverlayPlace) -> Network:
@@ -189,7 +183,10 @@ class Networks:
         check_name(request.name)
         async with self._changing, UndoStack() as undo:
             self._table.require_free_name(request.name)
-            completed = await self._with_subnets(self._completed(request), undo)
+            completed = requests.completed(
+                request, self._table.all(), self._settings.driver_options
+            )
+            completed = await self._with_subnets(completed, undo)
             network = defined(
                 completed,
                 occupied=await self._made.occupied(self._table.all()),
@@ -201,7 +198,7 @@ class Networks:
                 try:
                     await self._made.add(network)
                 except PluginNotFound as error:
-                    raise _not_found(network.driver) from error
+                    raise requests.plugin_not_found(network.driver) from error
             await self._offload(self._table.add, network)
             undo.keep()
         return network
@@ -210,69 +207,30 @@ class Networks:
         """Remove a network that nobody is on. Raises: NetworkIsBuiltin, StepFailed."""
         if network.is_builtin:
             raise NetworkIsBuiltin(network.name, "remove")
-        if network.is_configuration:
-            self._require_unused(network)
+        requests.check_may_go(network, self._table.all())
         async with self._changing:
             await self._made.remove(network)
             await self._offload(self._table.remove, network.id)
             if network.ipam_driver != DEFAULT_IPAM:
                 await self._offload(self._made.ipam(network.ipam_driver).release, network.ranges)
 
-    def _completed(self, request: NetworkRequest) -> NetworkRequest:
-        """The request, completed by the template that it names (`--config-from`)."""
-        if not request.configured_by:
-            return self._with_defaults(request)
-        if request.is_configuration:
-            raise ConnectionRefused(
-                "a configuration network can't depend on another configuration network"
-            )
-        templates = (each for each in self._table.all() if each.is_configuration)
-        template = next((x for x in templates if x.name == request.configured_by), None)
-        if template is None:
-            raise ConfigurationNotFound(request.configured_by)
-        return replace(
-            request,
-            ranges=template.ranges,
-            options=template.options,
-            has_ipv4=template.has_ipv4,
-            has_ipv6=template.has_ipv6,
-            is_internal=template.is_internal,
-        )
-
-    def _require_unused(self, template: Network) -> None:
-        """Raises: ConnectionRefused while a network has its configuration from a template."""
-        if any(each.configured_by == template.name for each in self._table.all()):
-            raise ConnectionRefused(f'configuration network "{template.name}" is in use')
-
     async def _with_subnets(self, request: NetworkRequest, undo: UndoStack) -> NetworkRequest:
         """The request with the subnets that its IPAM plugin gives it, if it names one."""
         if request.ipam_driver == DEFAULT_IPAM or request.is_configuration:
             return request
         if request.ipam_driver == "null":
-            if request.driver in _BUILT_IN:
-                raise InvalidValue("ipv4 pool is empty")
-            raise FeatureMissing("networks of plugins without addresses (the IPAM driver null)")
+            raise requests.without_addresses(request)
 
         async def requesting() -> NetworkRequest:
             plugin = self._made.ipam(request.ipam_driver)
             try:
                 ranges = await self._offload(plugin.request, request)
             except PluginNotFound as error:
-                raise _not_found(request.ipam_driver) from error
+                raise requests.plugin_not_found(request.ipam_driver) from error
             undo.push(self._offload, plugin.release, ranges)
             return replace(request, ranges=ranges)
 
         return await to_its_end(requesting())
-
-    def _with_defaults(self, request: NetworkRequest) -> NetworkRequest:
-        """The request with what networks of its driver have unless they say otherwise."""
-        options = {**self._settings.driver_options.get(request.driver, {}), **request.options}
-        has_ipv4, has_ipv6 = request.has_ipv4, request.has_ipv6
-        if has_ipv4 is None:
-            has_ipv4 = flag(options, f"{ENABLE}4", default=True)
-        if has_ipv6 is None:
-            has_ipv6 = flag(options, f"{ENABLE}6", default=False)
-        return replace(request, options=options, has_ipv4=has_ipv4, has_ipv6=has_ipv6)
 
     # -- containers --------------------------------------------------------------------------
 
@@ -343,27 +301,3 @@ class Networks:
         await self._attachments.sweep(living)
         if self._settings.filters and not self._guard.is_watching:
             self._guard.start(self._made.table)
-
-
-def _check_reach(request: NetworkRequest) -> None:
-    """Refuse what no user can have one of, or only in a cluster.
-
-    Raises: ConnectionRefused, InvalidValue.
-    """
-    if request.driver in ("host", "null"):
-        raise ConnectionRefused(f'only one instance of "{request.driver}" network is allowed')
-    if request.driver == "overlay" or request.scope in ("swarm", "global"):
-        raise NoCluster()
-    if request.scope != "local":
-        raise InvalidValue(f"invalid network scope: {request.scope}")
-    if request.is_ingress:
-        raise ConnectionRefused("Ingress network can only be global scope network")
-    if request.is_configuration and (request.is_internal or request.is_attachable):
-        raise ConnectionRefused(
-            "configuration network can only contain network specific fields. Network operator "
-            "fields like [ ingress | internal | attachable | scope ] are not supported."
-        )
-
-
-def _not_found(driver: str) -> InvalidValue:
-    return InvalidValue(f"could not find plugin {driver} in v1 plugin registry: plugin not found")
