@@ -1,9 +1,13 @@
 """The local image store: load, save, import, tag, remove, list, inspect, history."""
 
+import functools
 import hashlib
+import http.server
 import io
 import json
+import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +80,46 @@ def test_import_with_changes(engine: Engine, tmp_path: Path) -> None:
     assert len(found["RootFS"]["Layers"]) == 1
     history = engine.docker_ok("history", "--format", "{{.Comment}}", "imported:1")
     assert "by hand" in history
+
+
+@pytest.fixture
+def web(engine: Engine, tmp_path: Path) -> Iterator[str]:
+    """A web server on the engine's loopback that gives what is in the test's directory."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = engine.machine.in_network(
+        lambda: http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    )
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+
+def test_import_from_the_web(engine: Engine, web: str, tmp_path: Path) -> None:
+    """The engine fetches an archive itself; what the server refuses is told as it says it."""
+    _small_root(tmp_path / "root.tar")
+    subprocess.run(["gzip", "-k", tmp_path / "root.tar"], check=True)
+    change = ("-c", 'CMD ["/bin/busybox", "cat", "/word"]')
+    for url in (f"http://{web}/root.tar", f"http://{web}/root.tar.gz"):
+        told = engine.docker_ok("import", *change, url, "fetched:1")
+        assert f"Downloading from {url}" in told
+        assert engine.docker_ok("run", "--rm", "fetched:1") == "from the archive"
+        comment = engine.docker_ok("inspect", "-f", "{{.Comment}}", "fetched:1")
+        assert comment == f"Imported from {url}"
+        engine.docker_ok("rmi", "fetched:1")
+    bare = engine.api("POST", f"/images/create?fromSrc={web}/root.tar")
+    assert bare.status == 200
+    assert b"sha256:" in bare.body
+    refused = engine.docker("import", f"http://{web}/nothing.tar", "fetched:1")
+    assert f"failed to GET http://{web}/nothing.tar with status 404 " in refused.stderr
+    refused = engine.docker("import", "http://127.0.0.1:1/x.tar", "fetched:1")
+    assert "connection refused" in refused.stderr
+    (tmp_path / "words.tar").write_text("no archive " * 100)
+    refused = engine.docker("import", f"http://{web}/words.tar", "fetched:1")
+    assert refused.returncode == 1
+    assert engine.docker("image", "inspect", "fetched:1").returncode == 1
 
 
 def test_removal_says_what_went(engine: Engine, tmp_path: Path) -> None:

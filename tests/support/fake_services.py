@@ -630,6 +630,18 @@ class FakeImages:
         async for each in self._messages("import", reference, message, tuple(changes)):
             yield each
 
+    async def import_from(
+        self,
+        address: str,
+        *,
+        reference: str,
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+    ) -> AsyncIterator[Progress]:
+        async for each in self._messages("import", address, reference, message, tuple(changes)):
+            yield each
+
     async def bootstrap(self, reference: str) -> AsyncIterator[Progress]:
         async for message in self._messages("bootstrap", reference):
             yield message

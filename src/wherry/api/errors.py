@@ -8,6 +8,7 @@ A failure that Docker words differently depending on the verb is reworded by the
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import responses
 from typing import Any
 
 from wherry.kit.random_ids import short_id
@@ -342,6 +343,13 @@ RULES: Mapping[type[WherryError], Rule] = {
         lambda e: (
             f"image with reference {e.reference} was found but does not provide the specified "
             f"platform ({e.platform})"
+        ),
+    ),
+    kinds.DownloadRefused: Rule(
+        404,
+        lambda e: (
+            f"failed to GET {e.address} with status {e.status} {responses.get(e.status, '')}"
+            + (f": {e.complaint}" if e.complaint else "")
         ),
     ),
     kinds.ManifestRefused: Rule(400, lambda e: f"invalid manifest: {e.problem}"),

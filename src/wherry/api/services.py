@@ -260,6 +260,15 @@ class Images(Protocol):
         changes: Sequence[str] = (),
         platform: str = "",
     ) -> AsyncIterator[Progress]: ...
+    def import_from(
+        self,
+        address: str,
+        *,
+        reference: str,
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+    ) -> AsyncIterator[Progress]: ...
     def bootstrap(self, reference: str) -> AsyncIterator[Progress]: ...
 
 

@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from wherry.engine.events import EventLog
 from wherry.engine.image_matching import matching_images
 from wherry.engine.records import ContainerRecords
-from wherry.images import ImageStore, platform_from
-from wherry.images import Progress as StoreProgress
+from wherry.engine.registries import told
+from wherry.images import ImageStore, Tell, platform_from
 from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
 from wherry.kit.clock import Clock
 from wherry.model.ids import Digest
 from wherry.model.images import DescribedImage, Image
-from wherry.model.outcomes import Removal
+from wherry.model.outcomes import Progress, Removal
 from wherry.model.queries import Filters
 from wherry.oci.image_spec import Platform
+from wherry.registry import Downloads, Incoming
 from wherry.snapshots import Snapshots
+
+_TOLD_EVERY_S = 0.1
 
 
 class ImageVerbs:
@@ -30,8 +33,10 @@ class ImageVerbs:
         events: EventLog,
         offload: OffloadPool,
         clock: Clock,
+        downloads: Downloads,
     ) -> None:
         self._store = store
+        self._downloads = downloads
         self._snapshots = snapshots
         self._records = records
         self._events = events
@@ -110,14 +115,14 @@ class ImageVerbs:
 
     def load(
         self, archive: AsyncIterator[bytes], *, platforms: Sequence[str] = ()
-    ) -> AsyncIterator[StoreProgress]:
+    ) -> AsyncIterator[Progress]:
         """Read an image archive, whole or only what is for some platforms.
 
         Raises: InvalidField; while iterating ArchiveRefused, DigestMismatch, OtherPlatform.
         """
         wanted = self._platforms(platforms)
 
-        def loading(reader: BlockingReader) -> Iterator[StoreProgress]:
+        def loading(reader: BlockingReader) -> Iterator[Progress]:
             return self._store.load(reader, platforms=wanted)
 
         return self._receiving(archive, loading, "load")
@@ -142,10 +147,10 @@ class ImageVerbs:
         message: str = "",
         changes: Sequence[str] = (),
         platform: str = "",
-    ) -> AsyncIterator[StoreProgress]:
+    ) -> AsyncIterator[Progress]:
         """Make an image of one layer from a file tree in a tar archive."""
 
-        def importing(reader: BlockingReader) -> Iterator[StoreProgress]:
+        def importing(reader: BlockingReader) -> Iterator[Progress]:
             return iter(
                 self._store.import_archive(
                     reader,
@@ -158,16 +163,44 @@ class ImageVerbs:
 
         return self._receiving(archive, importing, "import")
 
-    def bootstrap(self, reference: str) -> AsyncIterator[StoreProgress]:
+    def import_from(
+        self,
+        address: str,
+        *,
+        reference: str,
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
+    ) -> AsyncIterator[Progress]:
+        """As `import_archive`, of a tar archive that is fetched from the web.
+
+        Raises (before the first message): InvalidValue, DownloadRefused, RegistryUnreachable.
+        """
+
+        async def work(tell: Tell) -> None:
+            async with self._downloads.opened(address) as incoming:
+                tell(Progress(status=f"Downloading from {address}"))
+                async for progress in self.import_archive(
+                    counted(incoming, tell),
+                    reference=reference,
+                    message=message or f"Imported from {address}",
+                    changes=changes,
+                    platform=platform,
+                ):
+                    tell(progress)
+
+        return told(work)
+
+    def bootstrap(self, reference: str) -> AsyncIterator[Progress]:
         """Make a base image without a registry. Raises: InvalidValue for an unknown one."""
         return in_thread(self._offload, lambda: iter(self._store.bootstrap(reference)))
 
     async def _receiving(
         self,
         archive: AsyncIterator[bytes],
-        receive: Callable[[BlockingReader], Iterator[StoreProgress]],
+        receive: Callable[[BlockingReader], Iterator[Progress]],
         action: str,
-    ) -> AsyncIterator[StoreProgress]:
+    ) -> AsyncIterator[Progress]:
         before = {each.id for each in self._store.list()}
         reader = BlockingReader(archive, asyncio.get_running_loop())
         try:
@@ -189,3 +222,15 @@ class ImageVerbs:
             for each in self._records.all()
             if each.image_id == image_id
         ]
+
+
+async def counted(incoming: Incoming, tell: Tell) -> AsyncIterator[bytes]:
+    """A download's bytes, telling now and then how many have come."""
+    total, count, told_at = incoming.length, 0, 0.0
+    loop = asyncio.get_running_loop()
+    async for chunk in incoming.chunks():
+        yield chunk
+        count += len(chunk)
+        if loop.time() - told_at > _TOLD_EVERY_S:
+            told_at = loop.time()
+            tell(Progress(status="Importing", current=count, total=total))

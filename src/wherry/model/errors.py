@@ -559,6 +559,15 @@ class OtherPlatform(NotFound):
 
 
 @dataclass(eq=False)
+class DownloadRefused(NotFound):
+    """A file on the web that its server doesn't give; `status` is HTTP's."""
+
+    address: str
+    status: int
+    complaint: str
+
+
+@dataclass(eq=False)
 class ManifestRefused(InvalidRequest):
     """A manifest that is malformed, ambiguous or too large."""
 

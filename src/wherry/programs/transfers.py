@@ -8,7 +8,7 @@ from wherry.programs.defaults import registry_settings
 from wherry.programs.ground import Ground
 from wherry.programs.settings import Settings
 from wherry.programs.version import VERSION
-from wherry.registry import RegistryClient
+from wherry.registry import Downloads, RegistryClient
 
 UNPACKING_THREADS = 4
 """Threads that unpack layers and may wait for the network; no other work waits for them."""
@@ -21,6 +21,7 @@ class Transfers:
     client: RegistryClient
     pulls: ImagePulls
     pushes: ImagePushes
+    downloads: Downloads
     unpacking: OffloadPool
 
     def adopt(self, settings: Settings) -> None:
@@ -32,6 +33,7 @@ class Transfers:
     async def close(self) -> None:
         """Let go of registries."""
         await self.client.close()
+        await self.downloads.close()
         self.unpacking.close()
 
 
@@ -45,6 +47,7 @@ def open_transfers(ground: Ground, images: ImageStore) -> Transfers:
         client,
         ImagePulls(store=images, client=client, offload=ground.offload, unpacking=unpacking),
         ImagePushes(store=images, client=client, offload=ground.offload),
+        Downloads(f"wherry/{VERSION}"),
         unpacking,
     )
     made.adopt(settings)

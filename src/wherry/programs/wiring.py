@@ -90,8 +90,10 @@ async def engine_on(
         host=ground.host,
         offload=ground.offload,
     )
+    transfers = open_transfers(ground, stores.images)
     image_verbs = ImageVerbs(
         store=stores.images,
+        downloads=transfers.downloads,
         snapshots=ground.snapshots,
         records=stores.records,
         events=stores.events,
@@ -116,8 +118,6 @@ async def engine_on(
         events=stores.events,
     )
     await containers.boot.reconcile()
-
-    transfers = open_transfers(ground, stores.images)
 
     def reload(settings: Settings) -> None:
         containers.creating.use_defaults(create_defaults(settings))

@@ -10,6 +10,7 @@ Called by: engine (pull, push, login, search), build, and the command line (mani
 
 from wherry.registry.client import RegistryClient, Repository, SearchHit
 from wherry.registry.credentials import ANONYMOUS, Credentials
+from wherry.registry.downloads import Downloads
 from wherry.registry.exchange import Asker
 from wherry.registry.hosts import Capability, RegistryHost, RegistrySettings, Trust
 from wherry.registry.manifests import (
@@ -31,6 +32,7 @@ from wherry.registry.publishing import (
     publisher,
 )
 from wherry.registry.scopes import pulling, pushing
+from wherry.registry.transport import Incoming
 from wherry.registry.uploads import Uploads
 
 __all__ = [
@@ -41,7 +43,9 @@ __all__ = [
     "Asker",
     "Capability",
     "Credentials",
+    "Downloads",
     "FetchedManifest",
+    "Incoming",
     "NothingThere",
     "PublishProblem",
     "PublishedImage",

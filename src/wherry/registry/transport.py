@@ -116,6 +116,11 @@ class Incoming:
         """A header, empty when there is none."""
         return self._response.headers.get(name, "")
 
+    @property
+    def length(self) -> int | None:
+        """How many bytes are announced; None for an unknown number."""
+        return self._response.content_length
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises: RegistryUnreachable when it breaks off."""
         try:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
 from aiohttp import web
 
@@ -10,7 +11,7 @@ from wherry.api.errors import message_of
 from wherry.api.translate.images import to_message
 from wherry.api.translate.platforms import platform_text
 from wherry.api.translate.registries import from_header
-from wherry.model.errors import FeatureMissing, InvalidValue, StepEndedBadly, WherryError
+from wherry.model.errors import InvalidValue, StepEndedBadly, WherryError
 from wherry.model.outcomes import Progress
 from wherry.wire.encoding import encode
 
@@ -38,23 +39,22 @@ async def create(call: Call) -> web.StreamResponse:
     if call.text("fromImage"):
         return await _pull(call)
     source = call.text("fromSrc")
-    if source != "-":
-        raise (
-            FeatureMissing("importing from a URL")
-            if source
-            else InvalidValue("neither fromImage nor fromSrc was given")
-        )
-    repository, tag = call.text("repo"), call.text("tag")
-    return await stream_progress(
-        call,
-        call.services.images.import_archive(
-            call.body_stream(),
-            reference=f"{repository}:{tag}" if repository and tag else repository,
-            message=call.text("message"),
-            changes=call.texts("changes"),
-            platform=call.text("platform"),
-        ),
+    if not source:
+        raise InvalidValue("neither fromImage nor fromSrc was given")
+    images = call.services.images
+    importing = (
+        partial(images.import_archive, call.body_stream())
+        if source == "-"
+        else partial(images.import_from, source)
     )
+    repository, tag = call.text("repo"), call.text("tag")
+    messages = importing(
+        reference=f"{repository}:{tag}" if repository and tag else repository,
+        message=call.text("message"),
+        changes=call.texts("changes"),
+        platform=call.text("platform"),
+    )
+    return await stream_progress(call, messages)
 
 
 async def _pull(call: Call) -> web.StreamResponse:
