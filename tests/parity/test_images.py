@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support import http_over_unix
 from support.daemon import BUSYBOX, Engine
 
 
@@ -120,6 +121,23 @@ def test_import_from_the_web(engine: Engine, web: str, tmp_path: Path) -> None:
     refused = engine.docker("import", f"http://{web}/words.tar", "fetched:1")
     assert refused.returncode == 1
     assert engine.docker("image", "inspect", "fetched:1").returncode == 1
+
+
+@pytest.mark.stock_differs  # its busybox is smaller than what a socket takes
+def test_clients_that_leave_in_the_middle(engine: Engine, tmp_path: Path) -> None:
+    """Whoever breaks off a download or an upload holds nothing of the engine."""
+    request = f"GET {engine.api_prefix}/images/busybox/get HTTP/1.1\r\nHost: x\r\n\r\n"
+    upload = (
+        f"POST {engine.api_prefix}/images/load HTTP/1.1\r\nHost: x\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n100\r\n" + "x" * 100
+    )
+    for _ in range(12):
+        for text in (request, upload):
+            with http_over_unix.connect(engine.socket, timeout_s=30) as leaving:
+                leaving.sendall(text.encode())
+                if text is request:
+                    leaving.recv(100)
+    assert engine.docker_ok("save", "-o", str(tmp_path / "whole.tar"), "busybox") == ""
 
 
 def test_removal_says_what_went(engine: Engine, tmp_path: Path) -> None:

@@ -104,3 +104,43 @@ def test_podman_and_skopeo(fresh_engine: Engine, registry: str, tmp_path: Path) 
     for kind in ("oci-archive", "docker-archive"):
         config = words(fresh_engine, "skopeo", "inspect", "--config", f"{kind}:{saved}")
         assert json.loads(config)["os"] == "linux"
+
+
+def test_layouts(fresh_engine: Engine, tmp_path: Path) -> None:
+    """OCI archives and directories in both directions, as skopeo writes and reads them."""
+    name, identity = (
+        "layouts.test/box:1",
+        fresh_engine.docker_ok("inspect", "-f", "{{.Id}}", "busybox"),
+    )
+    fresh_engine.docker_ok("tag", "busybox", name)
+    ours, directory = tmp_path / "ours.tar", tmp_path / "ours"
+    fresh_engine.docker_ok("save", "-o", str(ours), name)
+    saved = fresh_engine.wherry("save", "--format", "oci-dir", "-o", str(directory), name)
+    assert saved.returncode == 0, saved.stderr
+    assert sorted(each.name for each in directory.iterdir()) == [
+        "blobs",
+        "index.json",
+        "oci-layout",
+    ]
+    fresh_engine.docker_ok("rmi", name)
+    digests = set()
+    theirs = {"oci-archive": tmp_path / "theirs.tar", "oci": tmp_path / "theirs",
+              "docker-archive": tmp_path / "old.tar"}  # fmt: skip
+    for source in (f"oci-archive:{ours}", f"oci:{directory}"):
+        shown = json.loads(words(fresh_engine, "skopeo", "inspect", source))
+        digests.add(shown["Digest"])
+    for kind, path in theirs.items():
+        tag = f":{name}"
+        words(fresh_engine, "skopeo", "copy", "-q", f"oci-archive:{ours}", f"{kind}:{path}{tag}")
+        loaded = fresh_engine.wherry("load", "-i", str(path))
+        assert loaded.returncode == 0, loaded.stderr
+        assert fresh_engine.docker_ok("inspect", "-f", "{{.Id}}", name) == identity, kind
+        fresh_engine.docker_ok("rmi", name)
+    assert len(digests) == 1
+    words(fresh_engine, "skopeo", "inspect", f"docker-archive:{ours}:{name}")
+    no_layout = fresh_engine.wherry("load", "-i", str(tmp_path))
+    assert "is a directory, and no OCI layout" in no_layout.stderr
+    again = fresh_engine.wherry("save", "--format", "oci-dir", "-o", str(directory), "busybox")
+    assert "exists already" in again.stderr
+    unknown = fresh_engine.wherry("save", "--format", "zip", "-o", str(directory), "busybox")
+    assert "must be one of docker-archive, oci-archive, oci-dir" in unknown.stderr

@@ -188,6 +188,7 @@ class Connection(RequestHandler):
             self._watch_for_hang_up()
             return True
         self._say_farewell()
+        self._break_off_bodies()
         is_busy = self._is_busy
         self.close()
         return is_busy
@@ -237,6 +238,11 @@ class Connection(RequestHandler):
         self.transport.write(head)
         self._resume_reading()
         return self._raw
+
+    def begin(self) -> None:
+        """A request is about to be answered, whose client may have left on the way."""
+        if self._is_at_end:
+            self._break_off_bodies()
 
     def release(self) -> None:
         """There will be no take-over: what was held is HTTP after all."""
@@ -298,6 +304,15 @@ class Connection(RequestHandler):
         """Whether a request has come and is not answered yet."""
         is_waiting = self._waiter is not None and not self._waiter.done()
         return bool(self._messages) or (self._request_count > 0 and not is_waiting)
+
+    def _break_off_bodies(self) -> None:
+        """A body whose end has not come will never be whole: who reads it must not wait."""
+        bodies = [body for _message, body in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        for body in bodies:
+            if not body.is_eof():
+                body.set_exception(ConnectionResetError("the body is cut off"))
 
     def _may_open_take_over(self, data: bytes) -> bool:
         """Whether this may be the beginning of such a request, as far as it has come."""

@@ -68,6 +68,9 @@ class Api:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer."""
+        connection = request.protocol
+        if isinstance(connection, Connection):
+            connection.begin()
         try:
             return await self._answer(request)
         except (Refusal, WherryError) as error:
@@ -78,7 +81,6 @@ class Api:
             _log.exception("request.failed method=%s path=%s", request.method, request.path)
             return self._refuse(request, error)
         finally:
-            connection = request.protocol
             if isinstance(connection, Connection):
                 connection.release()
 

@@ -1,5 +1,6 @@
 """`load`, `save` and `import`: images as tar archives."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,11 +9,15 @@ from typing import BinaryIO
 from wherry.cli.command import NONE, ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
+from wherry.cli.oci_directories import pieces_of_directory, write_directory
 from wherry.cli.progress import show_progress
 from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
 
 _PIECE_BYTES = 256 * 1024
+OCI_DIRECTORY = "oci-dir"
+FORMATS = ("docker-archive", "oci-archive", OCI_DIRECTORY)
+"""The first two are the same file: it has the lists of both."""
 
 
 def load(session: Session, parsed: Parsed) -> int:
@@ -20,9 +25,9 @@ def load(session: Session, parsed: Parsed) -> int:
     path = parsed.text("input")
     if not path and sys.stdin.isatty():
         raise CommandFailed("requested load from stdin, but stdin is empty")
-    with opened_archive(path) as archive:
+    with opened_layout(path) as pieces:
         messages = session.client.images.load(
-            pieces_of(archive),
+            pieces,
             is_quiet=parsed.is_on("quiet") or not session.out.isatty(),
             platforms=parsed.texts("platform"),
         )
@@ -32,7 +37,13 @@ def load(session: Session, parsed: Parsed) -> int:
 
 def save(session: Session, parsed: Parsed) -> int:
     """Write an archive of images."""
-    path = parsed.text("output")
+    path, form = parsed.text("output"), parsed.text("format") or FORMATS[0]
+    if form not in FORMATS:
+        raise CommandFailed(f"unknown format {form!r}: must be one of {', '.join(FORMATS)}")
+    if form == OCI_DIRECTORY and not path:
+        raise CommandFailed(
+            f"the format {OCI_DIRECTORY} needs a directory to make: use the -o flag"
+        )
     if not path and sys.stdout.isatty():
         raise CommandFailed("cowardly refusing to save to a terminal. Use the -o flag or redirect")
     pieces = session.client.images.save(parsed.arguments, platforms=parsed.texts("platform"))
@@ -42,9 +53,22 @@ def save(session: Session, parsed: Parsed) -> int:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return 0
+    if form == OCI_DIRECTORY:
+        write_directory(path, pieces)
+        return 0
     _check_directory(path)
     write_whole(path, pieces)
     return 0
+
+
+@contextlib.contextmanager
+def opened_layout(path: str) -> Iterator[Iterable[bytes]]:
+    """An archive, of a file or of standard input, or a directory as one. Raises: CommandFailed."""
+    if path and os.path.isdir(path):
+        yield pieces_of_directory(path)
+        return
+    with opened_archive(path) as archive:
+        yield pieces_of(archive)
 
 
 def import_(session: Session, parsed: Parsed) -> int:
@@ -118,7 +142,7 @@ LOAD = Command(
     arguments=NONE,
     run=load,
     flags=(
-        Flag("input", STRING, "Read from a file, not from STDIN", short="i"),
+        Flag("input", STRING, "Read from a file or OCI directory, not from STDIN", short="i"),
         Flag("platform", LIST, "Only the images for this platform"),
         Flag("quiet", SWITCH, "Don't show progress", short="q"),
     ),
@@ -129,6 +153,7 @@ SAVE = Command(
     arguments=ONE_OR_MORE,
     run=save,
     flags=(
+        Flag("format", STRING, f"How to write: {', '.join(FORMATS)}; the archives are one"),
         Flag("output", STRING, "Write to a file, not to STDOUT", short="o"),
         Flag("platform", LIST, "Only the images for this platform"),
     ),

@@ -71,7 +71,7 @@ def unpack(pieces: Iterable[bytes], directory: str, base: str, new_base: str) ->
     size = 0
     times: list[tuple[list[str], float]] = []
     try:
-        with tarfile.open(fileobj=_Readable(pieces), mode="r|") as archive:
+        with tarfile.open(fileobj=ReadablePieces(pieces), mode="r|") as archive:
             for member in archive:
                 parts = _renamed(member.name, base, new_base)
                 if parts:
@@ -193,7 +193,7 @@ def _set_time(top: int, parts: list[str], mtime: float) -> None:
         os.close(directory)
 
 
-class _Readable(RawIOBase):
+class ReadablePieces(RawIOBase):
     """The pieces of an answer as a file."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Images as the API asks for them: the image store, and who uses an image."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from wherry.engine.events import EventLog
@@ -204,8 +205,11 @@ class ImageVerbs:
         before = {each.id for each in self._store.list()}
         reader = BlockingReader(archive, asyncio.get_running_loop())
         try:
-            async for progress in in_thread(self._offload, lambda: receive(reader)):
-                yield progress
+            async with contextlib.aclosing(
+                in_thread(self._offload, lambda: receive(reader))
+            ) as told_of:
+                async for progress in told_of:
+                    yield progress
         finally:
             reader.abandon()
         for image in self._store.list():

@@ -1,8 +1,10 @@
 """Images as archives: in, out, and the progress that is told meanwhile."""
 
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from functools import partial
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -17,6 +19,7 @@ from wherry.wire.encoding import encode
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 TAR = "application/x-tar"
 
 
@@ -93,12 +96,14 @@ async def save_several(call: Call) -> web.StreamResponse:
 
 async def _save(call: Call, references: list[str]) -> web.StreamResponse:
     """The first piece decides whether this is an archive or a failure."""
-    pieces = call.services.images.save(references, platforms=_platforms(call))
-    first = await anext(pieces, b"")
-    answer = await call.stream_answer(TAR)
-    await answer.write(first)
-    async for piece in pieces:
-        await answer.write(piece)
+    async with closed_after(
+        call.services.images.save(references, platforms=_platforms(call))
+    ) as pieces:
+        first = await anext(pieces, b"")
+        answer = await call.stream_answer(TAR)
+        await answer.write(first)
+        async for piece in pieces:
+            await answer.write(piece)
     return answer
 
 
@@ -106,8 +111,23 @@ def _platforms(call: Call) -> list[str]:
     return [platform_text(each) for each in call.texts("platform")]
 
 
+@contextlib.asynccontextmanager
+async def closed_after(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """End what makes the items, also when the client leaves: a thread may wait to hand one on."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+
+
 async def stream_progress(call: Call, messages: AsyncIterator[Progress]) -> web.StreamResponse:
     """Send messages as they come; a failure after the first one is a message too."""
+    async with closed_after(messages):
+        return await _messages_sent(call, messages)
+
+
+async def _messages_sent(call: Call, messages: AsyncIterator[Progress]) -> web.StreamResponse:
     first = await anext(messages, None)
     answer = await call.stream_answer()
     try:

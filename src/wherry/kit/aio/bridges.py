@@ -7,7 +7,7 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TypeVar
 
 from wherry.kit.aio.offload import OffloadPool
@@ -104,10 +104,11 @@ class BlockingReader:
 
 async def in_thread(
     offload: OffloadPool, make: Callable[[], Iterator[T]], *, ahead: int = 8
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """Run a blocking iterator in the pool; at most `ahead` items wait to be taken.
 
-    When the consumer leaves early, the iterator is closed at its next item.
+    When the consumer leaves early, the iterator is closed at its next item; the consumer must
+    close this, since the thread waits until then.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[object] = asyncio.Queue(ahead)
