@@ -98,6 +98,13 @@ def processes(directory: str) -> tuple[int, ...]:
         raise
 
 
+def unified_directory(pid: int, unified: Hierarchy) -> str:
+    """Where a process is in the version 2 tree. Raises: OSError."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        path = next(line[3:] for line in file.read().splitlines() if line.startswith("0::"))
+    return f"{unified.mount_point}{path.rstrip('/')}"
+
+
 def children(directory: str) -> tuple[str, ...]:
     """The paths of the cgroups directly below one. Empty when it is gone."""
     try:

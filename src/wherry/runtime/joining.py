@@ -1,6 +1,7 @@
 """Put one more process into a container that runs (exec)."""
 
 from wherry.kit.values import dataclass
+from wherry.linux.cgroups import Hierarchy, read_text, unified_directory
 from wherry.oci.runtime_spec import Personality, Process
 from wherry.operations.looking import namespace_inode
 from wherry.operations.namespaces import INIT
@@ -63,6 +64,9 @@ def join(
     """
     machine, process = machine or this_machine(), request.process
     try:
+        cgroup_paths = tuple(
+            _habitable(each, init_pid, machine.layout.unified) for each in cgroup_paths
+        )
         if not process.args:
             raise PlanRefused("no command specified")
         if (request.stdio is None) != process.terminal:
@@ -100,6 +104,21 @@ def join(
     return JoinedProcess(
         pid=parked.pid, pidfd=parked.pidfd, console=parked.console, journal=parked.journal
     )
+
+
+def _habitable(path: str, init_pid: int, unified: Hierarchy | None) -> str:
+    """A cgroup that a process may enter: a container's own, or where its init is now.
+
+    One of version 2 that passes controllers on has no processes of its own (cgroups(7), "no
+    internal processes"). A container that manages its tree, as systemd does, has moved them to
+    one below. Raises: OSError.
+    """
+    if unified is None or not path.startswith(f"{unified.mount_point}/"):
+        return path
+    if not read_text(path, "cgroup.subtree_control"):
+        return path
+    below = unified_directory(init_pid, unified)
+    return below if below.startswith(f"{path}/") else path
 
 
 def _is_elsewhere(pid: int, namespace: str) -> bool:

@@ -198,6 +198,25 @@ def test_values_by_their_own_names(box: Box, file: str, value: str) -> None:
     assert outcome.left == []
 
 
+def test_a_container_that_manages_its_tree(engine: Engine) -> None:
+    """Nobody may enter a cgroup that passes controllers on: exec and probes go where they can."""
+    tree = "/sys/fs/cgroup"
+    script = (
+        f"mkdir {tree}/init && echo 1 > {tree}/init/cgroup.procs"
+        f" && echo +pids > {tree}/cgroup.subtree_control && echo ready; exec sleep 1000"
+    )
+    flags = ("--privileged", "--cgroupns", "private", "--health-cmd", "true",
+             "--health-interval", "1s")  # fmt: skip
+    container = engine.docker_ok("run", "-d", *flags, "busybox", "sh", "-c", script)
+    wait_until("it has moved", lambda: engine.docker_ok("logs", container) == "ready")
+    assert engine.docker_ok("exec", container, "cat", "/proc/self/cgroup") == "0::/init"
+    health = "{{.State.Health.Status}}"
+    wait_until(
+        "a probe has joined",
+        lambda: engine.docker_ok("inspect", "-f", health, container) == "healthy",
+    )
+
+
 def test_the_tree_is_read_only(engine: Engine) -> None:
     """No container can write to its own or any other cgroup."""
     script = "for each in /sys/fs/cgroup/*; do (echo 1 > $each) 2>/dev/null && echo $each; done; :"
