@@ -17,6 +17,7 @@ from wherry.linux.mounts import closing
 from wherry.operations import targets
 from wherry.operations.looking import mount_finding
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation
+from wherry.operations.tree_copy import copy_directory
 
 ROOT = "root"
 
@@ -94,18 +95,36 @@ class MountFilesystem(Operation):
     attributes: tuple[str, ...] = ()
     options: tuple[tuple[str, str | None], ...] = ()
     """Of the file system; None for those that have no value."""
+    copies_up: bool = False
+    """Whether it begins with what it would hide."""
 
     def do(self, hands: Hands) -> Evidence:
         root = hands.get(ROOT)
         opened, made = targets.open_directory(root, self.destination)
+        copied: Evidence = {}
         with closing(opened) as target:
             resolved = targets.resolved_name(root, target)
             targets.refuse_hiding_proc(self.destination, resolved, self.filesystem, "")
             flags, _ = attribute_masks(self.attributes)
             was_held = hands.holds(held_filesystem(self.filesystem))
-            with closing(self._detached(hands, flags)) as detached:
+            with closing(self._detached(hands, 0 if self.copies_up else flags)) as detached:
+                if self.copies_up:
+                    copied = self._copy_up(target, detached)
+                    kernel.mount_setattr(detached, set_=flags)
                 kernel.move_mount(detached, target)
-        return {"mount_point": resolved, "made": made, "was_held": was_held}
+        return {"mount_point": resolved, "made": made, "was_held": was_held, **copied}
+
+    def _copy_up(self, hidden: int, detached: int) -> Evidence:
+        """Copy what will be hidden; a mode that was asked for is stronger than the directory's."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        with (
+            closing(os.open(".", flags, dir_fd=hidden)) as source,
+            closing(os.open(".", flags, dir_fd=detached)) as target,
+        ):
+            copied = copy_directory(source, target)
+            if mode := dict(self.options).get("mode"):
+                os.fchmod(target, int(mode, 8))
+        return copied
 
     def _detached(self, hands: Hands, flags: int) -> int:
         held = held_filesystem(self.filesystem)
@@ -130,12 +149,15 @@ class MountFilesystem(Operation):
         options = f" -o {shlex.quote(','.join(words))}" if words else ""
         source = shlex.quote(self.source or self.filesystem)
         line = f"mount -t {self.filesystem}{options} {source} {place}"
+        if self.copies_up:
+            line = f"cp -a {place} hidden && {line} && cp -a hidden/. {place} && rm -r hidden"
         return f"{line} && {remount_line(place, ('ro',))}" if "ro" in self.attributes else line
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         if evidence.get("was_held"):
             return (*_made(evidence), Call("mount_setattr"), Call("move_mount"))
-        return (*_made(evidence), *new_mount_calls(self.filesystem, len(self.options)))
+        later = (Call("mount_setattr"),) if self.copies_up else ()
+        return (*_made(evidence), *new_mount_calls(self.filesystem, len(self.options)), *later)
 
     def _words(self) -> tuple[str, ...]:
         options = (key if value is None else f"{key}={value}" for key, value in self.options)

@@ -8,6 +8,9 @@ _PROPAGATION_WORDS = frozenset({*PROPAGATIONS, *(f"r{each}" for each in PROPAGAT
 _IGNORED = frozenset({"defaults", "async", "nouser", "auto", "noauto", "user"})
 """Words of fstab(5) that say nothing to the kernel."""
 
+_COPY_UP = "tmpcopyup"
+"""runc's word, which podman gives to each `--tmpfs`."""
+
 SUBPATH = "x-wherry.subpath="
 """A word of our own; those with `x-` are never the kernel's (mount(8))."""
 
@@ -33,6 +36,8 @@ class MountWords:
     """`idmap`, `ridmap` for the mounts below as well, or empty: owners are shown as they are."""
     subpath: str = ""
     """Of a bind: the place below its source that is meant."""
+    copies_up: bool = False
+    """Whether a tmpfs begins with what it hides."""
 
 
 def mount_words(mount: Mount) -> MountWords:
@@ -49,8 +54,9 @@ def mount_words(mount: Mount) -> MountWords:
             recursive.append(word[1:])
         elif word in _PROPAGATION_WORDS:
             propagation = word
-        elif word == "tmpcopyup":
-            raise PlanRefused(f"mount {mount.destination}: tmpcopyup is not supported")
+        elif word == _COPY_UP:
+            if mount.type != "tmpfs":
+                raise PlanRefused(f"mount {mount.destination}: {_COPY_UP} is for tmpfs alone")
         elif word in ("idmap", "ridmap"):
             id_map = word
         elif word.startswith(SUBPATH):
@@ -67,4 +73,5 @@ def mount_words(mount: Mount) -> MountWords:
         options=tuple(options),
         id_map=id_map,
         subpath=subpath,
+        copies_up=_COPY_UP in mount.options,
     )

@@ -93,6 +93,7 @@ def mount_operations(mount: Mount, label: str = "") -> Iterator[Operation]:
             source=mount.source,
             attributes=words.attributes,
             options=(*words.options, *context),
+            copies_up=words.copies_up,
             why=_why_mounted(mount),
         )
     else:

@@ -43,6 +43,7 @@ from wherry.model.volumes import (
     VolumeSpec,
 )
 from wherry.operations.plan import Evidence
+from wherry.operations.tree_copy import copy_directory
 from wherry.operations.volume_history import CopyVolume, MoveVolume, RemoveVolumeTree
 from wherry.operations.volumes import make_volume_tree
 from wherry.snapshots import (
@@ -56,7 +57,6 @@ from wherry.snapshots import (
 )
 from wherry.volumes.comparison import changes_between
 from wherry.volumes.performing import perform
-from wherry.volumes.tree_copy import copy_directory
 from wherry.volumes.volume_table import VolumeTable
 
 _LABEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")

@@ -277,7 +277,7 @@ class Volumes:
             os.close(source)
 
     def _populate(self, volume: Volume, source: int, path: str) -> Journal:
-        from wherry.volumes.tree_copy import copy_directory
+        from wherry.operations.tree_copy import copy_directory
 
         place = self.get(volume.name).mount_point
         target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

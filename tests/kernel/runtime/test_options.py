@@ -164,6 +164,22 @@ def test_tmpfs_options(box: Box) -> None:
     assert "No space left on device" in outcome.output
 
 
+def test_tmpfs_that_begins_with_what_it_hides(box: Box) -> None:
+    """`tmpcopyup`: files, owners, links and the directory's own mode, unless another was asked."""
+    options = ("nosuid", "nodev", "tmpcopyup")
+    mounts = (
+        Mount(destination="/etc", type="tmpfs", source="tmpfs", options=(*options, "ro")),
+        Mount(destination="/new", type="tmpfs", source="tmpfs", options=(*options, "mode=711")),
+    )
+    script = "cat /etc/passwd; stat -c %a /etc /new; touch /etc/x || touch /new/x && ls /new"
+    outcome = box.runs("sh", "-c", script, mounts=mounts)
+    lines = outcome.output.splitlines()
+    assert lines[0].startswith("root:x:0:0:")
+    assert lines[-4:-2] == ["755", "711"]
+    assert "Read-only file system" in lines[-2]
+    assert lines[-1] == "x"
+
+
 def test_limits_are_in_force(box: Box) -> None:
     """Memory, processes and processor time are what the cgroup files say."""
     if this_machine().layout.is_unified:

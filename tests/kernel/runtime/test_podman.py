@@ -87,6 +87,10 @@ def test_podman_runs_joins_pauses_and_kills(podman: Podman, place: Path) -> None
     rootfs = ("--network", "none", "--rootfs", str(place / "rootfs"))
     done = podman("run", "--rm", *rootfs, "sh", "-c", "echo hello; exit 3", fails=True)
     assert (done.returncode, done.stdout) == (3, "hello\n")
+    (place / "rootfs" / "data").mkdir()
+    (place / "rootfs" / "data" / "kept").write_text("of the image")
+    shown = podman("run", "--rm", "--tmpfs", "/data", *rootfs, "cat", "/data/kept")
+    assert shown.stdout == "of the image"
 
     name = f"wherry-podman-{os.getpid()}"
     podman("run", "-d", "--name", name, *rootfs, "sleep", "1000")

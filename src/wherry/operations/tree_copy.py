@@ -180,5 +180,14 @@ def _describe(source: int, target: int) -> None:
         if not attribute.startswith("trusted."):
             value = xattrs.get(source, attribute)
             if value is not None:
-                os.setxattr(target, attribute, value)
+                _set_if_possible(target, attribute, value)
     os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def _set_if_possible(target: int, attribute: str, value: bytes) -> None:
+    """A tmpfs has attributes of users since Linux 6.6 only. Raises: OSError."""
+    try:
+        os.setxattr(target, attribute, value)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
