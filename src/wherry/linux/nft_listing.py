@@ -41,6 +41,15 @@ def base_chains() -> list[BaseChain]:
     ]
 
 
+def has_chain(beside: BaseChain, name: str) -> bool:
+    """Whether the table of a chain has another one."""
+    try:
+        listed(f"list chain {beside.family} {beside.table} {name}")
+    except (RulesetRefused, OSError):
+        return False
+    return True
+
+
 def rules(family: str, table: str, chain: str) -> dict[int, str]:
     """The rules of a chain as nft writes them, by handle; none where it is gone.
 

@@ -343,6 +343,7 @@ class Attachments:
             journal = await to_its_end(
                 self._joins.make(attached, request.id_maps, sysctls=sysctls)
             )
+            journal += self._networks.doors()
             undo.push(self._names.forget, request.container_id)
             journal += await self._names.serve(
                 request.container_id, path, attached.endpoints, request.network

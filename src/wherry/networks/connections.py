@@ -2,7 +2,9 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 
 from wherry.linux import netlink
@@ -215,3 +217,8 @@ def as_done(operations: Iterable[Operation]) -> Journal:
         Entry(operation=operation, at_ns=0, duration_ns=0, outcome=Outcome.DONE)
         for operation in operations
     ]
+
+
+def as_told(operations: Iterable[Operation]) -> Journal:
+    """The same, for a story that is told from now on."""
+    return [replace(each, at_ns=time.time_ns()) for each in as_done(operations)]

@@ -10,6 +10,7 @@ from wherry.networks.connections import as_done, as_step_failed
 from wherry.networks.definitions import Occupied
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.foreign_filters import Barriers
 from wherry.networks.packet_table import admission, table_commands
 from wherry.operations.links import HOST_NETLINK, AssignAddress, CreateBridge
 from wherry.operations.packet_filter import InstallTable
@@ -48,7 +49,11 @@ def bring_up(settings: BridgeSettings, *, replaces_addresses: bool = False) -> N
 
 
 def install_table(
-    table: str, networks: Iterable[BridgeSettings], *, allows_direct_routing: bool
+    table: str,
+    networks: Iterable[BridgeSettings],
+    *,
+    allows_direct_routing: bool,
+    barriers: Barriers,
 ) -> None:
     """Make or repair the engine's table of the packet filter. Raises: StepFailed."""
     _perform(
@@ -57,7 +62,10 @@ def install_table(
                 why="published ports, masquerading, and no way in for anything else",
                 table=table,
                 commands=table_commands(
-                    table, networks, allows_direct_routing=allows_direct_routing
+                    table,
+                    networks,
+                    allows_direct_routing=allows_direct_routing,
+                    barriers=barriers,
                 ),
             ),
         )

@@ -11,16 +11,18 @@ from wherry.linux import nftables
 from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network, Peer
-from wherry.networks import default_bridge, host_bridge
+from wherry.networks import connections, default_bridge, foreign_filters, host_bridge
 from wherry.networks.address_pools import Subnet
 from wherry.networks.bridge_options import settings_of
 from wherry.networks.bridge_segment import BridgeSegment
 from wherry.networks.definitions import Occupied
 from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.foreign_filters import Barriers
 from wherry.networks.made_network import MadeNetwork
 from wherry.networks.segments import Segment
 from wherry.networks.settings import NetworkSettings
 from wherry.networks.uninterrupted import to_its_end
+from wherry.operations.plan import Journal
 from wherry.plugins import PluginHost
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class MadeNetworks:
         self._alias = f"wherry {engine_id}"
         self._made: dict[NetworkId, MadeNetwork] = {}
         self._default: BridgeSettings | None = None
+        self._barriers = Barriers()
         self.table = f"wherry-{engine_id[:8]}"
         """This engine's table of the packet filter: named after its default bridge, if any."""
         self.packet_filter = -1
@@ -105,12 +108,7 @@ class MadeNetworks:
         them wait for their return. Raises: InvalidField, StepFailed.
         """
         if self._wanted.filters:
-            await self._offload(
-                host_bridge.install_table,
-                self.table,
-                self._bridges(),
-                allows_direct_routing=self._wanted.allows_direct_routing,
-            )
+            await self._bring_up_filter()
         else:
             await self._offload(host_bridge.remove_table, self.table)
         for each in self:
@@ -124,6 +122,33 @@ class MadeNetworks:
                     each.network.name, failed.step, failed.cause,
                 )  # fmt: skip
 
+    async def _bring_up_filter(self) -> None:
+        barriers = await self._look_at_others()
+        await self._offload(
+            host_bridge.install_table,
+            self.table,
+            self._bridges(),
+            allows_direct_routing=self._wanted.allows_direct_routing,
+            barriers=barriers,
+        )
+        await self._offload(foreign_filters.open_doors, barriers)
+        self._barriers = barriers
+
+    async def is_past_barriers(self) -> bool:
+        """Whether other engines' filters are as we took care of them."""
+        barriers = await self._look_at_others()
+        return barriers == self._barriers and await self._offload(
+            foreign_filters.are_open, barriers
+        )
+
+    def doors(self) -> Journal:
+        """What lets packets past other engines' filters, for the story of a start."""
+        return connections.as_told(self._barriers.doors)
+
+    async def _look_at_others(self) -> Barriers:
+        names = [each.name for each in self._bridges()]
+        return await self._offload(foreign_filters.look, self.table, names)
+
     async def remove_everything(self) -> None:
         """Take everything away that is ours, and the table. Raises: StepFailed."""
         for each in self:
@@ -131,6 +156,7 @@ class MadeNetworks:
                 await self._offload(each.segment.take_down, ())
             except (PluginFailed, PluginNotFound) as error:
                 _log.warning("networks.plugin network=%s %s", each.network.name, error)
+        await self._offload(foreign_filters.close_doors, self.table)
         await self._offload(host_bridge.remove_table, self.table)
 
     # -- one network -------------------------------------------------------------------------

@@ -19,6 +19,7 @@ thousand. Every change is one transaction: nothing is ever open in between.
                             their network names; so is what comes back to a bridge with a source
                             that the container could not answer through the host: loopback, or
                             its own subnet (hairpin)
+    passing                 only beside another engine's chain that drops: marks what may pass it
     user                    made once, never touched again: rules of the operator live here
 """
 
@@ -26,9 +27,12 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.foreign_filters import Barriers
+from wherry.operations.foreign_filters import MARK
 from wherry.operations.packet_filter import MAPS, AdmitNetwork
 
 USER_CHAIN = "user"
+_PASSING = "passing"
 
 _SETS = {
     "bridges": "type ifname",
@@ -115,12 +119,17 @@ _RULES = {
 
 
 def table_commands(
-    table: str, networks: Iterable[BridgeSettings], *, allows_direct_routing: bool = False
+    table: str,
+    networks: Iterable[BridgeSettings],
+    *,
+    allows_direct_routing: bool = False,
+    barriers: Barriers | None = None,
 ) -> str:
     """nft commands that make the table or replace its chains and sets.
 
     Ports that are published stay, and so does the user's chain. With `allows_direct_routing`
-    every published port is reached at its container's address too.
+    every published port is reached at its container's address too. Beside `barriers`, packets
+    are marked that a door in one is to let pass.
     """
     lines = [f"add table inet {table}"]
     for name in MAPS:
@@ -143,12 +152,28 @@ def table_commands(
     if allows_direct_routing:
         rules["inward"] = (*rules["inward"][:-1], "jump reachable", rules["inward"][-1])
     lines += [f"add rule inet {table} {chain} {rule}" for chain in rules for rule in rules[chain]]
+    lines += _marking(table, barriers or Barriers())
     lines += [
         f"add element inet {table} {name} {{ {element} }}"
         for settings in networks
         for name, element in elements(settings)
     ]
     return "\n".join(lines) + "\n"
+
+
+def _marking(table: str, barriers: Barriers) -> Iterable[str]:
+    """The chain that marks what our networks send and get, but for what others protect."""
+    place = f"inet {table} {_PASSING}"
+    hook = "type filter hook forward priority filter - 10 ; policy accept ;"
+    yield f"add chain {place} {{ {hook} }}"
+    yield f"flush chain {place}"
+    if not barriers.doors:
+        yield f"delete chain {place}"
+        return
+    marking = f"meta mark set meta mark | {MARK:#x}"
+    yield f"add rule {place} oifname @bridges {marking}"
+    kept = " ".join(f'oifname != "{each}"' for each in sorted(barriers.protected))
+    yield f"add rule {place} iifname @bridges {kept} {marking}"
 
 
 def admission(settings: BridgeSettings) -> AdmitNetwork:

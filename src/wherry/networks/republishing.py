@@ -5,7 +5,6 @@ packet filter   new entries come, old ones go
 flows           connections through ports that went are forgotten, so that they end
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -107,7 +106,7 @@ class Republishing:
             )
             raise connections.as_step_failed(failed) from failed
         attached.endpoints = [after if x is way_out else x for x in attached.endpoints]
-        return _told(publication)
+        return connections.as_told(publication)
 
 
 def _difference(
@@ -130,8 +129,3 @@ def _ends_of_flows(gone: Sequence[Operation]) -> tuple[ForgetFlows, ...]:
         if isinstance(each, PublishPorts)
         for target in filter(None, (each.target, each.target6))
     )
-
-
-def _told(publication: connections.Publication) -> Journal:
-    """What leads to the container now, as if it had been done at once."""
-    return [replace(each, at_ns=time.time_ns()) for each in connections.as_done(publication)]

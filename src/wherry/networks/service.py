@@ -101,7 +101,7 @@ class Networks:
             offload=offload,
             changing=self._changing,
         )
-        self._guard = FilterGuard(self._attachments.repair)
+        self._guard = FilterGuard(self._attachments.repair, self._made.is_past_barriers)
         self._jobs = jobs
 
     # -- lifecycle ---------------------------------------------------------------------------

@@ -9,12 +9,13 @@ import socket
 from ipaddress import ip_address
 
 from wherry.kit.aio import OffloadPool
-from wherry.linux import netlink, nft_listing
+from wherry.linux import netlink
 from wherry.linux.socket_tables import listening_sockets
 from wherry.linux.syscall import KernelError
 from wherry.model.ids import NetworkId
 from wherry.model.networks import EndpointStatus, Network
 from wherry.model.reaching import LinkSeen, ListenerSeen, NameSeen, ProbeSeen, WaySeen
+from wherry.networks import foreign_filters
 from wherry.networks.connections import host_interface_name
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.made_networks import MadeNetworks
@@ -169,8 +170,6 @@ def _listeners(pid: int, protocol: str) -> tuple[ListenerSeen, ...]:
 
 
 def _barriers(own_table: str) -> tuple[str, ...]:
-    return tuple(
-        str(each)
-        for each in nft_listing.base_chains()
-        if each.hook == "forward" and each.drops and each.table != own_table
-    )
+    found = foreign_filters.look(own_table, ())
+    closed = (f"{each.family} filter {each.door}" for each in found.doors if not each.is_open())
+    return tuple(sorted([*found.shut, *closed]))
