@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 import compositions  # noqa: E402
+import networks  # noqa: E402
 from files import Files  # noqa: E402
 from transfers import Transfers  # noqa: E402
 
@@ -330,6 +331,7 @@ class Bench:
             "lifecycles": self.lifecycles,
             "operations": self.operation_layer,
             "ports": self.published_port,
+            "networks": self.networks,
             "sequence": self.sequence,
             "logs": self.logs,
             "latency": self.latency,
@@ -563,6 +565,33 @@ class Bench:
                          lambda session: session.load("send", "1000"))  # fmt: skip
             self.measure("host to 127.0.0.1:PORT", "conn/s", ">= 2", 5,
                          lambda session: session.load("connect", "1"))  # fmt: skip
+
+    def networks(self) -> None:
+        """Networks made and started on, what is between their containers, and many of them."""
+        self.measure("network create", "ms", "<= 0.3", 20, networks.create_ms)
+        self.measure("network rm", "ms", "<= 0.1", 20, networks.remove_ms)
+        with contextlib.ExitStack() as stack:
+            pairs = {
+                session: stack.enter_context(networks.pair(session))
+                for session in (self.theirs, self.ours)
+                if session is not None
+            }
+            for network in ("none", networks.NETWORK):
+                name = f"start, network {network}"
+                self.measure(name, "ms", "<= 1.25 none", 20,
+                             lambda session, on=network: networks.start_ms(session, on))  # fmt: skip
+            for unit, *load in (("MB/s", "send", "2000"), ("conn/s", "connect", "1")):
+                self.measure("container to container", unit, ">= 1", 7,
+                             lambda session, load=load: pairs[session].load(*load))  # fmt: skip
+            for unit, which, goal in (("1/s", 0, ">= 1"), ("p99 us", 1, "<= 1")):
+                self.measure("look-ups of a name", unit, goal, 7,
+                             lambda session, at=which: pairs[session].look_ups("1")[at])  # fmt: skip
+        few, many = (20, 100) if self.quick else (200, 1000)
+        with networks.crowd(self.ours, networks=few, endpoints=many) as table:
+            row = Row(f"rule update, {few} networks, {many} endpoints [ms]", "ms", "<= 10 ms")
+            self.rows.append(row)
+            row.ours += [networks.rule_update_ms(self.ours, table) for _ in range(5)]
+            print(row.text(), flush=True)
 
     def memory(self) -> None:
         """Memory of an engine that does nothing, and what each container adds."""

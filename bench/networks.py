@@ -1,0 +1,149 @@
+"""What networks cost: made, removed, started on; between containers; names; many of them."""
+
+import contextlib
+import itertools
+import json
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from wherry.linux import nftables
+from wherry.operations.packet_filter import PACKET_FILTER, PublishPorts
+from wherry.operations.plan import Hands
+
+if TYPE_CHECKING:
+    from bench import Session
+
+T = TypeVar("T")
+NETWORK = "bench"
+_numbers = itertools.count(1)
+
+
+def create_ms(session: "Session") -> float:
+    """The answer to a network's creation; its removal is not measured."""
+    took, name = _created(session)
+    session.call("DELETE", f"/networks/{name}")
+    return took
+
+
+def remove_ms(session: "Session") -> float:
+    """The answer to a removal."""
+    _took, name = _created(session)
+    begun = time.perf_counter()
+    session.call("DELETE", f"/networks/{name}")
+    return (time.perf_counter() - begun) * 1000
+
+
+def start_ms(session: "Session", network: str) -> float:
+    """The answer to the start of a container that is there already."""
+    container = session.created("sleep", "99", NetworkMode=network)
+    begun = time.perf_counter()
+    session.call("POST", f"/containers/{container}/start")
+    took = (time.perf_counter() - begun) * 1000
+    session.removed(container)
+    return took
+
+
+def _created(session: "Session") -> tuple[float, str]:
+    name = f"passing{next(_numbers)}"
+    begun = time.perf_counter()
+    session.call("POST", "/networks/create", {"Name": name})
+    return (time.perf_counter() - begun) * 1000, name
+
+
+class Pair:
+    """Two containers on a network, one of which serves."""
+
+    def __init__(self, session: "Session", server: str, client: str) -> None:
+        self._session, self._client = session, client
+        told = json.loads(session.call("GET", f"/containers/{server}/json")[1])
+        self._address = told["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
+        self._name = server[:12]  # earlier dockerds give no other name where none was wished
+
+    def load(self, verb: str, amount: str) -> float:
+        """What netload measures from one container to the other."""
+        return float(self._run(verb, self._address, "7000", amount).split()[0])
+
+    def look_ups(self, seconds: str) -> tuple[float, float]:
+        """Look-ups of the server's name each second, and the 99th of a hundred in microseconds."""
+        rate, p99_us = self._run("names", self._name, seconds).split()
+        return float(rate), float(p99_us)
+
+    def _run(self, *words: str) -> str:
+        return self._session.engine.docker_ok("exec", self._client, "/netload", *words)
+
+
+@contextlib.contextmanager
+def pair(session: "Session") -> Iterator[Pair]:
+    """Two containers on a network of a user's, for a while."""
+    session.call("POST", "/networks/create", {"Name": NETWORK})
+    bind = [f"{session.netload}:/netload:ro"]
+    with contextlib.ExitStack() as stack:
+        stack.callback(session.call, "DELETE", f"/networks/{NETWORK}")
+        server, client = (
+            stack.enter_context(session.running(*command, NetworkMode=NETWORK, Binds=bind))
+            for command in (("/netload", "serve", "7000"), ("sleep", "3600"))
+        )
+        yield Pair(session, server, client)
+
+
+# -- many of them ----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def crowd(session: "Session", *, networks: int, endpoints: int) -> Iterator[str]:
+    """So many networks, and so many published endpoints in the packet filter; its table."""
+    names = [f"crowd{number}" for number in range(networks)]
+    for number, name in enumerate(names):
+        pool = [{"Subnet": f"10.{200 + number // 250}.{number % 250}.0/24"}]
+        session.call("POST", "/networks/create", {"Name": name, "IPAM": {"Config": pool}})
+    tables = session.engine.machine.run("nft", "list", "tables").stdout
+    table = re.findall(r"table inet (wherry-\S+)", tables)[0]
+    filled = _published(table, range(20000, 20000 + endpoints))
+    _in_machine(session, lambda hands: filled.do(hands))
+    try:
+        yield table
+    finally:
+        _in_machine(session, lambda hands: filled.undo(hands, {}))
+        for name in names:
+            session.call("DELETE", f"/networks/{name}")
+
+
+def rule_update_ms(session: "Session", table: str) -> float:
+    """One port published and unpublished: the mean of the two, as the daemon does them."""
+    one = _published(table, range(40000, 40001))
+
+    def change(hands: Hands) -> float:
+        took = []
+        for _ in range(20):
+            begun = time.perf_counter()
+            one.do(hands)
+            one.undo(hands, {})
+            took.append((time.perf_counter() - begun) * 1000 / 2)
+        return statistics.median(took)
+
+    return _in_machine(session, change)
+
+
+def _published(table: str, ports: range) -> PublishPorts:
+    return PublishPorts(
+        why="a benchmark",
+        table=table,
+        target="10.200.0.9",
+        ports=tuple(("tcp", "", port, 80) for port in ports),
+    )
+
+
+def _in_machine(session: "Session", call: Callable[[Hands], T]) -> T:
+    """Call something with a netfilter socket of the machine's."""
+
+    def there() -> T:
+        hands = Hands({PACKET_FILTER: nftables.open_filter_socket()})
+        try:
+            return call(hands)
+        finally:
+            hands.close()
+
+    return session.engine.machine.in_network(there)
