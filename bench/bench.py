@@ -578,19 +578,34 @@ class Bench:
             }
             for network in ("none", networks.NETWORK):
                 name = f"start, network {network}"
-                self.measure(name, "ms", "<= 1.25 none", 20,
-                             lambda session, on=network: networks.start_ms(session, on))  # fmt: skip
+                self.measure(
+                    name,
+                    "ms",
+                    "<= 1.25 none",
+                    20,
+                    lambda session, on=network: networks.start_ms(session, on),
+                )
             for unit, *load in (("MB/s", "send", "2000"), ("conn/s", "connect", "1")):
-                self.measure("container to container", unit, ">= 1", 7,
-                             lambda session, load=load: pairs[session].load(*load))  # fmt: skip
+                self.measure(
+                    "container to container",
+                    unit,
+                    ">= 1",
+                    7,
+                    lambda session, load=load: pairs[session].load(*load),
+                )
             for unit, which, goal in (("1/s", 0, ">= 1"), ("p99 us", 1, "<= 1")):
-                self.measure("look-ups of a name", unit, goal, 7,
-                             lambda session, at=which: pairs[session].look_ups("1")[at])  # fmt: skip
+                self.measure(
+                    "look-ups of a name",
+                    unit,
+                    goal,
+                    7,
+                    lambda session, at=which: pairs[session].look_ups("1")[at],
+                )
         few, many = (20, 100) if self.quick else (200, 1000)
         with networks.crowd(self.ours, networks=few, endpoints=many) as table:
-            row = Row(f"rule update, {few} networks, {many} endpoints [ms]", "ms", "<= 10 ms")
+            row = Row(f"rule update, {few} networks, {many} endpoints [us]", "us", "<= 10 ms")
             self.rows.append(row)
-            row.ours += [networks.rule_update_ms(self.ours, table) for _ in range(5)]
+            row.ours += [networks.rule_update_us(self.ours, table) for _ in range(5)]
             print(row.text(), flush=True)
 
     def memory(self) -> None:
