@@ -9,6 +9,7 @@ import io
 import os
 import posixpath
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wherry.build.trees import Renamed, View
@@ -30,6 +31,8 @@ from wherry.snapshots import (
     unpack_tar,
 )
 
+Pick = tuple[View, str]
+"""A path, and where it is."""
 _MODE = re.compile(r"[0-7]{1,4}")
 _HEAD_BYTES = 1 << 20
 """Enough of a compressed file to see the first header of a tar (bzip2: a block of 900 kB)."""
@@ -64,14 +67,14 @@ def mode_of(text: str) -> int | None:
     return int(text, 8)
 
 
-def copy_paths(root: int, view: View, paths: list[str], wish: Wish) -> None:
+def copy_paths(root: int, picks: Sequence[Pick], wish: Wish) -> None:
     """Put what is under some paths into a snapshot. Raises: InvalidValue, ArchiveRefused."""
-    if len(paths) > 1 and not wish.target.endswith("/"):
+    if len(picks) > 1 and not wish.target.endswith("/"):
         raise InvalidValue(
             f"When using {wish.instruction} with more than one source file, the destination must "
             "be a directory and end with a /"
         )
-    for path in paths:
+    for view, path in picks:
         _copy_one(root, view, path, wish)
 
 

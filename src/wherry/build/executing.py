@@ -1,16 +1,16 @@
 """What steps mean: a name for what each one sees, what an earlier run made, and doing it."""
 
-import hashlib
 from collections.abc import Sequence
 
 from wherry.build import dockerfile as language
+from wherry.build.cache_images import CacheImages
 from wherry.build.cache_table import BuildCache, CachedStep
 from wherry.build.commands import Commands
 from wherry.build.configuring import absolute
 from wherry.build.filling import Filling
-from wherry.build.planning import Base, PlannedStep, Step
+from wherry.build.planning import Base, PlannedStep, Step, is_boundary
 from wherry.build.solver import Tell
-from wherry.build.states import Built, Words, after, meaning
+from wherry.build.states import Built, Words, after, digest_of, meaning
 from wherry.images import BuildImages, LayerBlob, plain_layer
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
@@ -30,6 +30,7 @@ class StepExecutor:
         filling: Filling,
         images: BuildImages,
         cache: BuildCache,
+        elsewhere: CacheImages,
         offload: OffloadPool,
         clock: Clock,
     ) -> None:
@@ -39,6 +40,9 @@ class StepExecutor:
         self._filling = filling
         self._images = images
         self._cache = cache
+        self._elsewhere = elsewhere
+        self._copied: dict[str, str] = {}
+        """What each COPY and ADD took, by its key."""
         self._offload = offload
         self._clock = clock
 
@@ -46,7 +50,7 @@ class StepExecutor:
         """By content: the parent's key, the instruction with its variables, and the files."""
         if isinstance(step, Base):
             arguments = str(sorted(step.global_arguments.items()))
-            return _digest("base", str(step.state.image_id), arguments)
+            return digest_of("base", str(step.state.image_id), arguments)
         assert parent is not None
         instruction = step.instruction
         scope = self._words.scope(parent)
@@ -55,25 +59,40 @@ class StepExecutor:
             case language.Run():
                 parts += await self._commands.seen_by(step, parent, sources)
             case language.Copy() | language.Add():
-                parts += await self._filling.content_of(step, instruction, parent, sources)
+                copied = await self._filling.content_of(step, instruction, parent, sources)
+                key = digest_of(*parts, copied)
+                self._copied[key] = copied
+                return key
             case _:
                 pass
-        return _digest(*parts)
+        return digest_of(*parts)
 
     async def cached(self, key: str, step: PlannedStep, parent: Built | None) -> Built | None:
         """What an earlier run of the same step made, if all of it is still here."""
         if isinstance(step, Base) or parent is None or not self._request.uses_cache:
             return None
-        if step.is_uncached or isinstance(step.instruction, language.Arg):
+        if step.is_uncached or is_boundary(step):
             return None
         row = await self._offload(self._cache_row, key)
-        if row is None:
-            return None
         below = parent.state
-        if row.diff_id and not self._images.has(below, DiffId(row.diff_id)):
-            return None
+        if row is None or (row.diff_id and not self._images.has(below, DiffId(row.diff_id))):
+            return self._in_images(key, step, parent)
         layer = plain_layer(DiffId(row.diff_id), row.size_bytes) if row.diff_id else None
-        return after(self._words, key, step, parent, layer, row.created_at_ns)
+        return self._after(key, step, parent, layer, row.created_at_ns)
+
+    def _in_images(self, key: str, step: Step, parent: Built) -> Built | None:
+        """The step's result as an image has it that was named for this (`--cache-from`)."""
+        told = self._after(key, step, parent, None, 0).state.document.history[-1:]
+        found = self._elsewhere.find(parent.state, told[0].created_by or "") if told else None
+        if found is None:
+            return None
+        return self._after(key, step, parent, found.layer, found.created_at_ns)
+
+    def _after(
+        self, key: str, step: Step, parent: Built, layer: LayerBlob | None, created_at_ns: int
+    ) -> Built:
+        copied = self._copied.get(key, "")
+        return after(self._words, key, step, parent, layer, created_at_ns, copied)
 
     async def run(
         self,
@@ -90,10 +109,10 @@ class StepExecutor:
             )
         assert parent is not None
         created_at_ns = self._clock.now_ns()
-        if isinstance(step.instruction, language.Arg):
-            return after(self._words, key, step, parent, None, created_at_ns)
+        if is_boundary(step):
+            return self._after(key, step, parent, None, created_at_ns)
         layer = await self._layer(step, parent, sources, tell)
-        built = after(self._words, key, step, parent, layer, created_at_ns)
+        built = self._after(key, step, parent, layer, created_at_ns)
         row = CachedStep(
             key=key,
             description=step.text[:200],
@@ -128,11 +147,3 @@ class StepExecutor:
 
     def _cache_row(self, key: str) -> CachedStep | None:
         return self._cache.get(key, now_ns=self._clock.now_ns())
-
-
-def _digest(*parts: str) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        content = part.encode(errors="surrogateescape")
-        digest.update(b"%d:" % len(content) + content)
-    return digest.hexdigest()

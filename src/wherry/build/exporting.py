@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from wherry.build.ports import Sink
 from wherry.build.stage_files import StageFiles
+from wherry.build.work_places import WorkPlaces
 from wherry.images import BuildImages, BuildState, parse
 from wherry.kit.aio import OffloadPool, UndoStack, in_thread, written_in_thread
 from wherry.model.builds import BuildDone, BuildOutput, BuildRequest, OutputKind
@@ -39,6 +40,7 @@ class Exporting:
         sink: Sink,
         images: BuildImages,
         files: StageFiles,
+        work: WorkPlaces,
         push: Push,
         offload: OffloadPool,
     ) -> None:
@@ -46,6 +48,7 @@ class Exporting:
         self._sink = sink
         self._images = images
         self._files = files
+        self._work = work
         self._push = push
         self._offload = offload
 
@@ -107,7 +110,7 @@ class Exporting:
         self, results: Sequence[Result], roots: Sequence[int], opened: UndoStack
     ) -> int:
         """The trees of several platforms, each in a directory that is named after it."""
-        place = await self._files.empty_directory(opened)
+        place = await self._work.empty_directory(opened)
 
         def copy() -> int:
             target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from wherry.build import dockerfile as language
 from wherry.build.configuring import absolute
 from wherry.build.contexts import Views
-from wherry.build.copying import Wish, copy_inline, copy_paths, mode_of
+from wherry.build.copying import Pick, Wish, copy_inline, copy_paths, mode_of
 from wherry.build.directory_trees import DirectoryTree
 from wherry.build.planning import Step
+from wherry.build.remote import RemoteSources, is_remote
 from wherry.build.stage_files import StageFiles
-from wherry.build.states import Built, Words
+from wherry.build.states import Built, Words, digest_of
 from wherry.build.trees import View
 from wherry.images import BuildImages, BuildState, LayerBlob
 from wherry.kit.aio import OffloadPool, UndoStack
@@ -29,6 +30,7 @@ class Filling:
         words: Words,
         views: Views,
         files: StageFiles,
+        remote: RemoteSources,
         images: BuildImages,
         offload: OffloadPool,
         clock: Clock,
@@ -36,6 +38,7 @@ class Filling:
         self._words = words
         self._views = views
         self._files = files
+        self._remote = remote
         self._images = images
         self._offload = offload
         self._clock = clock
@@ -43,42 +46,56 @@ class Filling:
     async def content_of(
         self, step: Step, copying: language.Copy | language.Add, parent: Built,
         sources: Sequence[Built],
-    ) -> list[str]:  # fmt: skip
-        """What the sources of a step hold now, as parts of its key."""
-        scope = self._words.scope(parent)
-        wanted = self._wanted(copying, scope)
+    ) -> str:  # fmt: skip
+        """What a step copies: by content, as the history tells it and the cache finds it."""
         async with UndoStack() as opened:
-            view = await self._view(step, wanted, sources, opened)
+            picks = await self._picks(step, copying, parent, sources, opened)
 
-            def digests() -> list[str]:
-                parts = []
-                for source in wanted:
-                    for path in view.found(source):
-                        parts += [path, view.digest(path, copying.excluded)]
-                return parts
+            def digests() -> tuple[list[str], str]:
+                parts, kind = [], "multi"
+                for view, path in picks:
+                    parts += [path, view.digest(path, copying.excluded)]
+                    kind = "dir" if view.place(path).is_directory else "file"
+                return parts, kind
 
-            parts = await self._offload(digests)
+            parts, kind = await self._offload(digests)
+        scope = self._words.scope(parent)
         for inline in copying.inlines:
             parts += [inline.name, self._words.inline(inline, scope, copying.line)]
-        return parts
+        if len(picks) + len(copying.inlines) > 1:
+            kind = "multi"
+        elif not picks:
+            kind = "file"
+        return self._told(copying, f"{kind}:{digest_of(*parts)}", scope)
+
+    def _told(
+        self, copying: language.Copy | language.Add, content: str, scope: language.Scope
+    ) -> str:
+        words = ["ADD" if isinstance(copying, language.Add) else "COPY"]
+        for flag, value in (("chown", copying.owner), ("chmod", copying.mode)):
+            if value:
+                words.append(f"--{flag}={self._words.word(scope, value, copying.line)}")
+        target = self._words.word(scope, copying.target, copying.line)
+        return " ".join([*words, content, "in", target, ""])
 
     async def copy(
         self, step: Step, copying: language.Copy | language.Add, parent: Built,
         sources: Sequence[Built],
     ) -> LayerBlob | None:  # fmt: skip
         """The layer of a COPY or ADD. Raises: InvalidValue, ArchiveRefused, StepFailed."""
-        scope, config = self._words.scope(parent), parent.state.document.config
-        line = copying.line
-        target = absolute(self._words.word(scope, copying.target, line), config)
+        scope, line = self._words.scope(parent), copying.line
+        target = absolute(
+            self._words.word(scope, copying.target, line), parent.state.document.config
+        )
         owner_text = self._words.word(scope, copying.owner, line)
         mode = mode_of(self._words.word(scope, copying.mode, line))
-        wanted = self._wanted(copying, scope)
         inlines = [
             (each.name, self._words.inline(each, scope, line).encode(errors="surrogateescape"))
             for each in copying.inlines
         ]
+        has_remote = any(map(is_remote, self._wanted(copying, scope)))
         async with UndoStack() as opened:
-            view = await self._view(step, wanted, sources, opened)
+            picks = await self._picks(step, copying, parent, sources, opened)
             key, root = await self._files.writable(parent.state, opened)
 
             def copy() -> LayerBlob:
@@ -89,16 +106,15 @@ class Filling:
                     mode=mode,
                     keeps_parents=isinstance(copying, language.Copy) and copying.keeps_parents,
                     excluded=copying.excluded,
-                    unpacks=isinstance(copying, language.Add) and copying.unpacks is not False,
+                    unpacks=_unpacks(copying, has_remote=has_remote),
                     made_at_ns=self._clock.now_ns(),
                 )
-                if len(wanted) + len(inlines) > 1 and not target.endswith("/"):
+                if len(copying.sources) + len(inlines) > 1 and not target.endswith("/"):
                     raise InvalidValue(
                         f"When using {wish.instruction} with more than one source file, the "
                         "destination must be a directory and end with a /"
                     )
-                paths = [path for source in wanted for path in view.found(source)]
-                copy_paths(root, view, paths, wish)
+                copy_paths(root, picks, wish)
                 for name, content in inlines:
                     copy_inline(root, name, content, wish)
                 return self._images.commit(key, parent.state)
@@ -122,6 +138,37 @@ class Filling:
     ) -> tuple[str, ...]:
         return tuple(self._words.word(scope, each, copying.line) for each in copying.sources)
 
+    async def _picks(
+        self, step: Step, copying: language.Copy | language.Add, parent: Built,
+        sources: Sequence[Built], opened: UndoStack,
+    ) -> list[Pick]:  # fmt: skip
+        """Everything that a step copies: the paths that its sources stand for, and where."""
+        wanted = self._wanted(copying, self._words.scope(parent))
+        if isinstance(copying, language.Add) and (remote := [*filter(is_remote, wanted)]):
+            picks = [await self._remote_pick(copying, each, parent) for each in remote]
+            wanted = tuple(each for each in wanted if each not in remote)
+        else:
+            picks = []
+            if isinstance(copying, language.Add) and copying.checksum:
+                raise InvalidValue("checksum can't be specified for a local source of ADD")
+        if wanted:
+            view = await self._view(step, wanted, sources, opened)
+            picks += [
+                (view, path)
+                for source in wanted
+                for path in await self._offload(view.found, source)
+            ]
+        return picks
+
+    async def _remote_pick(self, add: language.Add, source: str, parent: Built) -> Pick:
+        scope = self._words.scope(parent)
+        found = await self._remote.fetched(
+            source,
+            checksum=self._words.word(scope, add.checksum, add.line),
+            keeps_git_dir=add.keeps_git_dir,
+        )
+        return found.view, found.path
+
     async def _view(
         self, step: Step, wanted: Sequence[str], sources: Sequence[Built], opened: UndoStack
     ) -> View:
@@ -129,6 +176,13 @@ class Filling:
         if sources:
             return View(DirectoryTree(await self._files.opened(sources[0].state, opened)))
         return await self._views.view(step.context, wanted)
+
+
+def _unpacks(copying: language.Copy | language.Add, *, has_remote: bool) -> bool:
+    """Local archives are unpacked unless that is not wanted; downloads if it is."""
+    if not isinstance(copying, language.Add):
+        return False
+    return not has_remote if copying.unpacks is None else copying.unpacks
 
 
 def _owner(root: int, text: str, *, has_origin: bool) -> tuple[int, int] | None:

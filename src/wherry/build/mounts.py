@@ -25,6 +25,7 @@ from wherry.build.ports import BuildPorts
 from wherry.build.stage_files import StageFiles
 from wherry.build.states import Built, Words
 from wherry.build.trees import Renamed, View
+from wherry.build.work_places import WorkPlaces
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.model.containers import BindMount, MountSpec, TmpfsMount
 from wherry.model.errors import InvalidValue
@@ -70,6 +71,7 @@ class Mounts:
         words: Words,
         views: Views,
         files: StageFiles,
+        work: WorkPlaces,
         offload: OffloadPool,
     ) -> None:
         self._ground = ground
@@ -77,6 +79,7 @@ class Mounts:
         self._words = words
         self._views = views
         self._files = files
+        self._work = work
         self._offload = offload
 
     async def seen(self, step: Step, parent: Built, sources: Sequence[Built]) -> list[str]:
@@ -147,7 +150,7 @@ class Mounts:
         sources: Sequence[Built],
         opened: UndoStack,
     ) -> MountSpec:
-        place = await self._files.empty_directory(opened)
+        place = await self._work.empty_directory(opened)
         source = options.get("source", "")
         async with UndoStack() as reading:
             view = await self._view(origin, source, sources, reading)
@@ -205,7 +208,7 @@ class Mounts:
             if options.get("required") == "true":
                 raise InvalidValue(f"secret {name}: not found")
             return
-        place = await self._files.empty_directory(opened, self._ground.run_directory)
+        place = await self._work.empty_directory(opened, self._ground.run_directory)
         path = f"{place}/secret"
         await self._offload(_write_secret, path, content, options)
         if variable := options.get("env"):
@@ -222,7 +225,7 @@ class Mounts:
             if options.get("required") == "true":
                 raise InvalidValue(f'no SSH key "{name}" forwarded from the client')
             return
-        place = await self._files.empty_directory(opened, self._ground.run_directory)
+        place = await self._work.empty_directory(opened, self._ground.run_directory)
         path = f"{place}/agent"
 
         async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,11 +1,12 @@
 """One build: planned for each platform, solved as one graph, and exported."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.build import dockerfile as language
+from wherry.build.cache_images import CacheImages, exported_references, imported_references
 from wherry.build.cache_table import BuildCache
 from wherry.build.commands import Commands, StepContainers
 from wherry.build.contexts import Views
@@ -17,12 +18,14 @@ from wherry.build.kept_contexts import KeptContexts
 from wherry.build.mounts import MountGround, Mounts
 from wherry.build.planning import PROXIES, Base, PlannedStep, Planner
 from wherry.build.ports import BuildPorts
+from wherry.build.remote import RemoteSources
 from wherry.build.solver import Solver, Vertex, bottom, needed
 from wherry.build.squashing import squashed
 from wherry.build.stage_files import StageFiles
 from wherry.build.states import Built, Words
+from wherry.build.work_places import WorkPlaces
 from wherry.images import BuildImages, BuildState, ImageStore, platform_from
-from wherry.kit.aio import KeyedLock, OffloadPool, own_task
+from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import (
     BasePulled,
@@ -32,7 +35,7 @@ from wherry.model.builds import (
     BuildWarned,
     OutputPiece,
 )
-from wherry.model.errors import FeatureMissing
+from wherry.model.errors import FeatureMissing, WherryError
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress
 from wherry.oci.image_spec import ExecutionDefaults, ImageDocument, Platform
@@ -88,15 +91,19 @@ class OneBuild:
         ports: BuildPorts,
         images: BuildImages,
         bases: BaseImages,
+        opened: UndoStack,
     ) -> None:
+        """What is opened stays until the stack goes, which is the build's end."""
         self._ground = ground
+        self._opened = opened
         self._containers = containers
         self._running = running
         self._request = request
         self._ports = ports
         self._images = images
         self._bases = bases
-        self._files = StageFiles(images, ground.tasks, ground.offload, ground.staging)
+        self._files = StageFiles(images, ground.tasks, ground.offload)
+        self._work = WorkPlaces(ground.staging, ground.offload)
         self._told: asyncio.Queue[BuildEvent | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(_MOST_PIECES)
         self._found: dict[tuple[str, str], BuildState] = {}
@@ -117,11 +124,12 @@ class OneBuild:
                 await asyncio.wait([making])
 
     async def _make(self, file: language.Dockerfile, views: Views) -> BuildDone:
-        targets = await self._planned(file)
-        solver = Solver[PlannedStep, Built](
-            self._executor(file, views), self._running, self._told.put_nowait
-        )
-        await solver.solve(needed(*targets.values()))
+        targets, planned = await self._planned(file)
+        executor = self._executor(file, views, CacheImages(await self._cache_states()))
+        exported = exported_references(self._request)
+        solver = Solver[PlannedStep, Built](executor, self._running, self._told.put_nowait)
+        wanted = set(needed(*targets.values()))
+        await solver.solve([each for each in planned if each in wanted])
         if solver.failure is not None:
             raise solver.failure
         results = []
@@ -130,7 +138,22 @@ class OneBuild:
             if self._request.squashes:
                 state = await self._squashed(state, bottom(target))
             results.append(Result(platform, state))
-        return await self._exporting().export(results)
+        done = await self._exporting().export(results)
+        for reference in exported:
+            states = [each.state for each in results]
+            await self._ground.offload(self._images.record, states, (reference,))
+            await self._push(reference)
+        return done
+
+    async def _cache_states(self) -> list[BuildState]:
+        """The images to find results in; one that can't be had is no reason not to build."""
+        states = []
+        for reference in imported_references(self._request):
+            try:
+                states.append(await self._find_image(reference, ""))
+            except WherryError as problem:
+                self._told.put_nowait(BuildWarned(text=f"cache of {reference}: {problem}"))
+        return states
 
     async def _squashed(self, state: BuildState, base: PlannedStep) -> BuildState:
         assert isinstance(base, Base)
@@ -143,22 +166,28 @@ class OneBuild:
             clock=self._ground.clock,
         )
 
-    async def _planned(self, file: language.Dockerfile) -> Mapping[str, Vertex[PlannedStep]]:
-        """What is wanted for each platform. Raises: as `Planner.target`."""
+    async def _planned(
+        self, file: language.Dockerfile
+    ) -> tuple[Mapping[str, Vertex[PlannedStep]], Sequence[Vertex[PlannedStep]]]:
+        """What is wanted for each platform, and all steps in the order of the file.
+
+        Raises: as `Planner.target`.
+        """
         host = self._ground.store.host
         platforms = [platform_from(each, host) for each in self._request.platforms] or [host]
-        targets, used = {}, set()
+        targets, used, planned = {}, set[str](), list[Vertex[PlannedStep]]()
         for platform in platforms:
             if platform.os != "linux":
                 raise FeatureMissing(f"building for the platform {formatted(platform)}")
             planner = self._planner(file, platform)
             targets[formatted(platform)] = await planner.target(self._request.target)
             used |= planner.used
+            planned += planner.vertices
         unused = sorted(self._request.arguments.keys() - used - PROXIES)
         if unused:
             text = f"One or more build-args [{' '.join(unused)}] were not consumed"
             self._told.put_nowait(BuildWarned(text=text))
-        return targets
+        return targets, planned
 
     def _planner(self, file: language.Dockerfile, target: Platform) -> Planner:
         async def find(reference: str, platform: str) -> BuildState:
@@ -182,6 +211,7 @@ class OneBuild:
             sink=self._ports.sink or EventSink(self._tell_piece, self._ground.offload),
             images=self._images,
             files=self._files,
+            work=self._work,
             push=self._push,
             offload=self._ground.offload,
         )
@@ -193,7 +223,9 @@ class OneBuild:
     async def _push(self, name: str) -> None:
         await self._bases.push(name, self._tell_pull)
 
-    def _executor(self, file: language.Dockerfile, views: Views) -> StepExecutor:
+    def _executor(
+        self, file: language.Dockerfile, views: Views, elsewhere: CacheImages
+    ) -> StepExecutor:
         ground, images = self._ground, self._images
         words = Words(file.escape, self._request.arguments)
         mounts = Mounts(
@@ -202,6 +234,7 @@ class OneBuild:
             words=words,
             views=views,
             files=self._files,
+            work=self._work,
             offload=ground.offload,
         )
         return StepExecutor(
@@ -219,12 +252,14 @@ class OneBuild:
                 words=words,
                 views=views,
                 files=self._files,
+                remote=RemoteSources(self._work, ground.offload, self._opened),
                 images=images,
                 offload=ground.offload,
                 clock=ground.clock,
             ),
             images=images,
             cache=ground.cache,
+            elsewhere=elsewhere,
             offload=ground.offload,
             clock=ground.clock,
         )

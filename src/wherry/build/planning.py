@@ -7,7 +7,7 @@ from wherry.build import dockerfile as language
 from wherry.build.ports import ContextFiles
 from wherry.build.solver import Vertex
 from wherry.images import BuildState
-from wherry.model.errors import DockerfileRefused, FeatureMissing, InvalidValue
+from wherry.model.errors import DockerfileRefused, InvalidValue
 
 PROXIES = frozenset(
     name
@@ -53,6 +53,11 @@ class Step:
     mounts: tuple[Origin, ...] = ()
 
 
+def is_boundary(step: Step) -> bool:
+    """Whether a step only marks that a stage begins on another one; nobody wrote it."""
+    return isinstance(step.instruction, language.Arg) and not step.instruction.pairs
+
+
 PlannedStep = Base | Step
 FILE_STEPS = (language.Run, language.Copy, language.Add, language.WorkDir)
 """Instructions that may change files; others change what the image says."""
@@ -86,6 +91,8 @@ class Planner:
         self._entitlements = entitlements
         self._uncached = frozenset(each.lower() for each in uncached_stages)
         self._tops: dict[str, Vertex[PlannedStep]] = {}
+        self.vertices: list[Vertex[PlannedStep]] = []
+        """All that were planned, in the order of the file."""
         self.used: set[str] = set()
         """Build arguments that some ARG asked for."""
 
@@ -154,8 +161,10 @@ class Planner:
         steps: list[language.Instruction] = []
         if below >= 0:
             top = self._tops[str(below)]
-            inherited = Step(language.Arg(line=start.line, text="", pairs=()), "")
-            top = Vertex(inherited, parent=top, label=start.text, stage=called, line=start.line)
+            boundary = Step(language.Arg(line=start.line, text="", pairs=()), "")
+            top = self._noted(
+                Vertex(boundary, parent=top, label=start.text, stage=called, line=start.line)
+            )
         else:
             state = await self._base(name, start, values)
             triggers = state.document.config.on_build
@@ -164,7 +173,7 @@ class Planner:
                 config = replace(state.document.config, on_build=())
                 state = replace(state, document=replace(state.document, config=config))
             base = Base(name, state, start.text, self._platform, values)
-            top = Vertex(base, label=start.text, stage=called, line=start.line)
+            top = self._noted(Vertex(base, label=start.text, stage=called, line=start.line))
             if self._is_files(name):
                 steps.insert(0, _everything(name, start.line))
         steps += stage.steps
@@ -205,17 +214,22 @@ class Planner:
             mounts, sources = await self._mounts(step, index)
         if isinstance(step, language.Arg):
             self.used |= {name for name, _default in step.pairs}
-        _refuse_unbuilt(step)
         planned = Step(step, step.text, context, stage in self._uncached, mounts)
-        return Vertex(
-            planned,
-            parent=parent,
-            sources=sources,
-            label=step.text,
-            stage=stage,
-            line=step.line,
-            is_metadata=not isinstance(step, FILE_STEPS),
+        return self._noted(
+            Vertex(
+                planned,
+                parent=parent,
+                sources=sources,
+                label=step.text,
+                stage=stage,
+                line=step.line,
+                is_metadata=not isinstance(step, FILE_STEPS),
+            )
         )
+
+    def _noted(self, vertex: Vertex[PlannedStep]) -> Vertex[PlannedStep]:
+        self.vertices.append(vertex)
+        return vertex
 
     async def _mounts(
         self, run: language.Run, index: int
@@ -246,7 +260,7 @@ class Planner:
         below = self._index(name.lower(), index)
         if below >= 0:
             return self._tops[str(below)]
-        return Vertex(Base(name, await self._image(name, ""), "", {}, {}))
+        return self._noted(Vertex(Base(name, await self._image(name, ""), "", {}, {})))
 
     async def _image(self, name: str, platform: str) -> BuildState:
         """An image by its name, or by that of a context that stands for one."""
@@ -301,17 +315,3 @@ def _labels(labels: Mapping[str, str]) -> language.Label:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\"'\"'") + "'"
-
-
-def _refuse_unbuilt(step: language.Instruction) -> None:
-    """What is understood and not built yet is named, before anything runs."""
-    match step:
-        case language.Add(sources=sources, checksum=checksum, keeps_git_dir=keeps_git_dir):
-            is_remote = any(
-                each.startswith(("http://", "https://", "git@", "git://", "ssh://"))
-                for each in sources
-            )
-            if is_remote or checksum or keeps_git_dir:
-                raise FeatureMissing("ADD of a URL or a git repository")
-        case _:
-            pass

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from wherry.build.agents import SocketAgents
 from wherry.build.contexts import received
 from wherry.build.ports import BuildPorts, ContextFiles
+from wherry.build.remote import RemoteSources
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.model.builds import BuildRequest, PartKind, SentPart
 from wherry.model.errors import InvalidValue
@@ -21,17 +22,20 @@ async def given_ports(
     parts: AsyncIterator[SentPart],
     *,
     staging: str,
+    remote: RemoteSources,
     offload: OffloadPool,
     opened: UndoStack,
 ) -> BuildPorts:
-    """Take all parts. Raises: InvalidValue, ArchiveRefused."""
+    """Take all parts; a context that is elsewhere is fetched. Raises: InvalidValue, ..."""
     secrets: dict[str, bytes] = {}
     contexts: dict[str, ContextFiles | str] = dict(request.contexts)
     async for part in parts:
         if part.kind is PartKind.SECRET:
             secrets[part.name] = await _secret(part)
-        else:
+        elif part.name or not request.remote:
             contexts[part.name.lower()] = await received(part.pieces, staging, offload, opened)
+    if request.remote:
+        contexts[""] = await remote.context(request.remote)
     main = contexts.pop("", None)
     if main is None or isinstance(main, str):
         raise InvalidValue("a build needs a context")

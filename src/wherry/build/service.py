@@ -10,8 +10,10 @@ from wherry.build.contexts import Views, received
 from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers
 from wherry.build.one_build import BaseImages, BuildGround, OneBuild
 from wherry.build.ports import BuildPorts, ContextFiles
+from wherry.build.remote import RemoteSources
 from wherry.build.sent_parts import given_ports
 from wherry.build.stage_files import StageFiles
+from wherry.build.work_places import WorkPlaces
 from wherry.images import BuildImages, parse
 from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.model.builds import (
@@ -46,8 +48,14 @@ class BuildService:
         """
         ground = self._ground
         async with UndoStack() as opened:
+            remote = self._remote(opened)
             ports = await given_ports(
-                request, parts, staging=ground.staging, offload=ground.offload, opened=opened
+                request,
+                parts,
+                staging=ground.staging,
+                remote=remote,
+                offload=ground.offload,
+                opened=opened,
             )
             async for event in self.build(request, ports, bases):
                 yield event
@@ -73,8 +81,11 @@ class BuildService:
                     opened=opened,
                 )
 
+            remote = self._remote(opened)
             ports = BuildPorts(
-                context=await context(offers.context),
+                context=await remote.context(request.remote)
+                if request.remote
+                else await context(offers.context),
                 contexts={
                     name: each if isinstance(each, str) else await context(each)
                     for name, each in offers.contexts.items()
@@ -93,7 +104,7 @@ class BuildService:
         async with UndoStack() as opened:
             images = self._images(opened)
             state = await ground.offload(images.base, image)
-            files = StageFiles(images, ground.tasks, ground.offload, ground.staging)
+            files = StageFiles(images, ground.tasks, ground.offload)
             yield await files.opened(state, opened)
 
     async def configuration(
@@ -105,6 +116,10 @@ class BuildService:
             self._ground.store.content.read, Digest(image.id), limit_bytes=_LARGEST_DOCUMENT
         )
         return image.id, content
+
+    def _remote(self, opened: UndoStack) -> RemoteSources:
+        work = WorkPlaces(self._ground.staging, self._ground.offload)
+        return RemoteSources(work, self._ground.offload, opened)
 
     def _images(self, opened: UndoStack) -> BuildImages:
         """The image store, with a lease of the caller's."""
@@ -136,6 +151,7 @@ class BuildService:
                 ports=ports,
                 images=images,
                 bases=bases,
+                opened=opened,
             )
             arguments = tuple(each.text for each in file.arguments)
             yield DockerfileRead(name=request.dockerfile, arguments=arguments)

@@ -4,8 +4,7 @@ import os
 
 from wherry.images import BuildImages, BuildState
 from wherry.kit.aio import OffloadPool, UndoStack
-from wherry.kit.random_ids import new_id, short_id
-from wherry.linux.files import remove_tree
+from wherry.kit.random_ids import new_id
 from wherry.model.ids import SnapshotKey
 from wherry.tasks import Tasks
 
@@ -13,13 +12,10 @@ from wherry.tasks import Tasks
 class StageFiles:
     """Opens the files of states; each root is closed, and its snapshot gone, with its stack."""
 
-    def __init__(
-        self, images: BuildImages, tasks: Tasks, offload: OffloadPool, staging: str
-    ) -> None:
+    def __init__(self, images: BuildImages, tasks: Tasks, offload: OffloadPool) -> None:
         self._images = images
         self._tasks = tasks
         self._offload = offload
-        self._staging = staging
 
     async def opened(self, state: BuildState, opened: UndoStack) -> int:
         """The root of what a state holds, to read. Raises: StepFailed."""
@@ -29,13 +25,6 @@ class StageFiles:
     async def writable(self, state: BuildState, opened: UndoStack) -> tuple[SnapshotKey, int]:
         """A new snapshot on a state, and its root. Raises: StepFailed."""
         return await self._prepared(state, opened, writes=True)
-
-    async def empty_directory(self, opened: UndoStack, place: str = "") -> str:
-        """A directory for work that is under way, on the disk or at another place."""
-        place, name = place or self._staging, f"work-{short_id(new_id())}"
-        opened.push(self._offload, _remove, place, name)
-        await self._offload(os.mkdir, f"{place}/{name}", 0o711)
-        return f"{place}/{name}"
 
     async def written(self, key: SnapshotKey, opened: UndoStack) -> int:
         """The root of a snapshot that a container has written to. Raises: StepFailed."""
@@ -57,11 +46,3 @@ class StageFiles:
             root = await self._tasks.open_view(rootfs, writes=writes)
         opened.push(self._offload, os.close, root)
         return key, root
-
-
-def _remove(place: str, name: str) -> None:
-    directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        remove_tree(directory, name)
-    finally:
-        os.close(directory)

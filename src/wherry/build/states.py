@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from wherry.build import dockerfile as language
 from wherry.build.configuring import DEFAULT_SHELL, absolute, configured, for_shell
-from wherry.build.planning import Step
+from wherry.build.planning import Step, is_boundary
 from wherry.images import BuildState, LayerBlob
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.errors import DockerfileRefused
@@ -92,10 +92,14 @@ def after(
     parent: Built,
     layer: LayerBlob | None,
     created_at_ns: int,
+    copied: str = "",
 ) -> Built:
-    """What is there after a step that made a layer, or none. Raises: DockerfileRefused."""
+    """What is there after a step that made a layer, or none. Raises: DockerfileRefused.
+
+    `copied`: what a COPY or ADD took, as the history tells it.
+    """
     instruction, state = step.instruction, parent.state
-    if isinstance(instruction, language.Arg) and not instruction.pairs:
+    if is_boundary(step):
         # A stage on another one begins with its files and configuration, and no ARG of it.
         return replace(parent, key=key, arguments={}, has_command=False)
     scope = words.scope(parent)
@@ -111,7 +115,7 @@ def after(
         config = replace(config, working_dir=place)
         comment = f"#(nop) WORKDIR {place}"
     else:
-        comment = _comment(instruction, parent)
+        comment = f"#(nop) {copied}" if copied else _run_comment(instruction, parent)
     created = rfc3339_nano(created_at_ns)
     shell = " ".join(DEFAULT_SHELL)
     told = comment if isinstance(instruction, language.Run) else f"{shell} {comment}"
@@ -171,19 +175,26 @@ def command_words(run: language.Run, parent: Built) -> tuple[str, ...]:
     return (*shell, first.content)
 
 
-def _comment(instruction: language.Instruction, parent: Built) -> str:
-    """How the history tells of a step that changed files."""
-    if isinstance(instruction, language.Run):
-        command = " ".join(command_words(instruction, parent))
-        seen = parent.run_environment
-        if not seen:
-            return command
-        told = " ".join(f"{name}={value}" for name, value in sorted(seen.items()))
-        return f"|{len(seen)} {told} {command}"
-    word, _blank, rest = instruction.text.partition(" ")
-    return f"#(nop) {word.upper()} {rest.strip()}"
+def _run_comment(instruction: language.Instruction, parent: Built) -> str:
+    """How the history tells of a command: with the arguments that it saw."""
+    assert isinstance(instruction, language.Run)
+    command = " ".join(command_words(instruction, parent))
+    seen = parent.run_environment
+    if not seen:
+        return command
+    told = " ".join(f"{name}={value}" for name, value in sorted(seen.items()))
+    return f"|{len(seen)} {told} {command}"
 
 
 def _as_input(interpreter: list[str], script: str) -> str:
     marker = "WHERRY_" + hashlib.sha256(script.encode(errors="surrogateescape")).hexdigest()[:12]
     return f"{' '.join(interpreter)} /dev/stdin <<'{marker}'\n{script}{marker}"
+
+
+def digest_of(*parts: str) -> str:
+    """A name for some texts, each by itself."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode(errors="surrogateescape")
+        digest.update(b"%d:" % len(content) + content)
+    return digest.hexdigest()

@@ -52,6 +52,11 @@ class View:
         self._tree = tree
         self._ignore = ignore
 
+    @property
+    def tree(self) -> Tree:
+        """The tree with everything in it."""
+        return self._tree
+
     def found(self, source: str) -> list[str]:
         """The paths that a source stands for, relative to the root. Raises: InvalidValue."""
         clean = posixpath.normpath("/" + source).lstrip("/")

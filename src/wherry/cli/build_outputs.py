@@ -60,6 +60,25 @@ def read_output(given: str) -> Output:
     return Output(kind, attributes, place)
 
 
+def read_cache(given: str) -> Output:
+    """`type=KIND,ref=NAME,...`, or a name alone. Raises: CommandFailed."""
+    if "=" not in given:
+        return Output("registry", {"ref": given})
+    attributes = dict(part.partition("=")[::2] for part in next(csv.reader([given]), []))
+    kind = attributes.pop("type", "")
+    if not kind:
+        raise CommandFailed(f"type is required for a cache: {given!r}")
+    return Output(kind, attributes)
+
+
+def cache_reference(given: str) -> str:
+    """The image of a `--cache-from`. Raises: CommandFailed."""
+    cache = read_cache(given)
+    if cache.kind != "registry" or not cache.attributes.get("ref"):
+        raise CommandFailed(f"--cache-from {given}: only type=registry with a ref is there yet")
+    return cache.attributes["ref"]
+
+
 class Results:
     """Writes results as their pieces come; what is not whole does not stay."""
 

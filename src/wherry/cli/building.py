@@ -5,7 +5,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from wherry.cli.build_outputs import Output, Results, read_output, without_pieces
+from wherry.cli.build_outputs import (
+    Output,
+    Results,
+    cache_reference,
+    read_cache,
+    read_output,
+    without_pieces,
+)
 from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
 from wherry.cli.command import ONE, Command
 from wherry.cli.configuration import configuration_directory
@@ -107,8 +114,13 @@ def _own_query(session: Session, parsed: Parsed) -> list[tuple[str, str]]:
         for name, place in map(named_context, parsed.texts("build-context"))
         if isinstance(place, str)
     }
-    query = [("allow", each) for each in parsed.texts("allow")]
+    query = [("remote", parsed.arguments[0])] if _is_remote(parsed.arguments[0]) else []
+    query += [("allow", each) for each in parsed.texts("allow")]
     query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
+    caches = [cache_reference(each) for each in parsed.texts("cache-from")]
+    query += [("cachefrom", json.dumps(caches))] if caches else []
+    left = [read_cache(each).as_document() for each in parsed.texts("cache-to")]
+    query += [("cacheto", json.dumps(left))] if left else []
     query += [("ssh", json.dumps(agents))] if agents else []
     query += [("contexts", json.dumps(images))] if images else []
     return query
@@ -195,8 +207,8 @@ def _logins(session: Session) -> list[Login]:
 def _context(session: Session, parsed: Parsed) -> tuple[str, Iterator[bytes]]:
     """The Dockerfile's name in the context, and the context as a tar."""
     place, dockerfile = parsed.arguments[0], parsed.text("file")
-    if place.startswith(("http://", "https://", "git://", "git@", "github.com/")):
-        raise CommandFailed(f"building from a URL is not there yet: {place}")
+    if _is_remote(place):
+        return dockerfile or "Dockerfile", iter(())
     if place == _STDIN:
         if dockerfile == _STDIN:
             raise CommandFailed(
@@ -206,6 +218,11 @@ def _context(session: Session, parsed: Parsed) -> tuple[str, Iterator[bytes]]:
     if not os.path.isdir(place):
         raise CommandFailed(f'unable to prepare context: path "{place}" not found')
     return _from_directory(session, place, dockerfile, is_quiet=parsed.is_on("quiet"))
+
+
+def _is_remote(place: str) -> bool:
+    """Whether the engine fetches the context."""
+    return place.startswith(("http://", "https://", "git://", "git@", "ssh://", "github.com/"))
 
 
 def _from_stdin(dockerfile: str) -> tuple[str, Iterator[bytes]]:
@@ -327,7 +344,8 @@ BUILD = Command(
         Flag("build-context", LIST, "Another context (name=path or docker-image://)"),
         Flag("add-host", _HOSTS, "Add a host name (host:ip)"),
         Flag("build-arg", LIST, "Set a build-time variable"),
-        absent_flag("cache-from", "results of other images", label="list"),
+        Flag("cache-from", LIST, "Images to find results in (name, or type=registry,ref=name)"),
+        Flag("cache-to", LIST, "Where to leave results (type=inline, or type=registry,ref=name)"),
         Flag("cgroup-parent", STRING, "The cgroup that those of RUN are below"),
         Flag("cpu-period", INT, "Limit the CPU CFS period"),
         Flag("cpu-quota", INT, "Limit the CPU CFS quota"),

@@ -62,6 +62,8 @@ class BuildRequest:
 
     dockerfile: str = "Dockerfile"
     """Where it is in the context."""
+    remote: str = ""
+    """The URL of a context that is elsewhere: a repository, a tar, or a Dockerfile alone."""
     names: tuple[str, ...] = ()
     """What the image is to be called, each with its tag or without."""
     target: str = ""

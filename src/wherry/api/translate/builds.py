@@ -7,7 +7,14 @@ from wherry.api.call import Call
 from wherry.api.translate.networking import to_network_mode
 from wherry.api.translate.registries import decoded_header, to_credentials
 from wherry.kit.timestamps import rfc3339_nano
-from wherry.model.builds import BuildOutput, BuildRequest, CachePrune, CacheRecord, OutputKind
+from wherry.model.builds import (
+    BuildOutput,
+    BuildRequest,
+    CachePrune,
+    CacheRecord,
+    CacheStore,
+    OutputKind,
+)
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.limits import Limits, Ulimit
 from wherry.registry import Credentials
@@ -21,6 +28,7 @@ T = TypeVar("T")
 _ARGUMENTS = Decoder(dict[str, str | None])
 _LABELS = Decoder(dict[str, str])
 _ULIMITS = Decoder(list[UlimitShape])
+_REFERENCES = Decoder(list[str])
 _OUTPUTS = Decoder(list[Output])
 _IMAGE_CONTEXT = "docker-image://"
 _AUTHS = Decoder(dict[str, AuthConfig])
@@ -31,6 +39,7 @@ def to_build_request(call: Call) -> BuildRequest:
     _refuse_unbuilt(call)
     return BuildRequest(
         dockerfile=call.text("dockerfile") or "Dockerfile",
+        remote=call.text("remote"),
         names=tuple(name for name in call.texts("t") if name),
         target=call.text("target"),
         arguments=_json(call, "buildargs", "error reading build args", _ARGUMENTS) or {},
@@ -43,6 +52,11 @@ def to_build_request(call: Call) -> BuildRequest:
         squashes=call.flag("squash"),
         entitlements=frozenset(call.texts("allow")),
         outputs=_outputs(call),
+        cache_imports=_cache_imports(call),
+        cache_exports=tuple(
+            CacheStore(kind=each.Type, attributes=each.Attrs)
+            for each in _json(call, "cacheto", "error reading cacheto", _OUTPUTS) or ()
+        ),
         contexts=_image_contexts(call),
         agents=_json(call, "ssh", "error reading agents", _LABELS) or {},
         keeps_containers=not call.flag("rm", default=True) and not call.flag("forcerm"),
@@ -112,10 +126,6 @@ def _refuse_unbuilt(call: Call) -> None:
             pass
         case other:
             raise InvalidValue(f"invalid version {other}")
-    if call.text("remote"):
-        raise FeatureMissing("building from a URL (send the context instead)")
-    if call.text("cachefrom") not in ("", "[]", "null"):
-        raise FeatureMissing("build caches of other images (--cache-from)")
     if call.texts("securityopt"):
         raise InvalidValue(
             "The daemon on this platform does not support setting security options on build"
@@ -136,6 +146,12 @@ def _output(wanted: Output) -> BuildOutput:
     except ValueError:
         raise InvalidValue(f'exporter "{wanted.Type}" could not be found') from None
     return BuildOutput(kind=kind, attributes=wanted.Attrs)
+
+
+def _cache_imports(call: Call) -> tuple[CacheStore, ...]:
+    """`cachefrom`: references, as Docker's clients send them."""
+    found = _json(call, "cachefrom", "error reading cache-from", _REFERENCES) or ()
+    return tuple(CacheStore(kind="registry", attributes={"ref": each}) for each in found)
 
 
 def _image_contexts(call: Call) -> Mapping[str, str]:
