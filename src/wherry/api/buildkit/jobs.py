@@ -105,8 +105,6 @@ class Job:
         place = options.get("context", "")
         if place.startswith(_UPLOADED):
             return ClientArchive(uploaded(session, self.story, place))
-        if place and not place.startswith("local:"):
-            raise FeatureMissing(f"building from a URL ({place})")
         name = place.removeprefix("local:") or options.get("contextkey", "context")
         return SessionDirectory(
             session=session, name=name, story=self.story, title="[internal] load build context"

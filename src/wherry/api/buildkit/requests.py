@@ -28,6 +28,7 @@ def to_build_request(request: SolveRequest, options: Options) -> BuildRequest:
     imports = [*(cache.Imports if cache else ()), *_cache_imports(options)]
     return BuildRequest(
         dockerfile=options.get("filename") or "Dockerfile",
+        remote=_remote(options.get("context", "")),
         target=options.get("target", ""),
         arguments=_with_prefix(options, "build-arg:"),
         labels=_with_prefix(options, "label:"),
@@ -65,6 +66,12 @@ def to_output(exporter: Exporter) -> BuildOutput:
 def to_cache_store(entry: CacheOptionsEntry) -> CacheStore:
     """A cache elsewhere."""
     return CacheStore(kind=entry.Type, attributes=entry.Attrs)
+
+
+def _remote(place: str) -> str:
+    """The URL of a context that the engine fetches; empty for one that the client has."""
+    is_clients = place.startswith(("local:", "http://buildkit-session/"))
+    return "" if is_clients else place
 
 
 def _refuse_unbuilt(options: Options) -> None:
