@@ -185,3 +185,23 @@ def test_where_ports_lead_nowhere(engine: Engine, mode: str) -> None:
     ran = engine.wherry("update", "--publish-add", "18080:80", "web")
     assert ran.returncode == 1
     assert f"ports of a container with --network {mode} are not published" in ran.stderr
+
+
+def test_on_a_routed_network(engine: Engine) -> None:
+    """A port is opened at the container's own address, and closed; no host port leads there."""
+    mode = "com.docker.network.bridge.gateway_mode_ipv4=routed"
+    engine.docker_ok("network", "create", "-o", mode, "net")
+    web(engine, "--network", "net", "-p", "18080:80")
+    bridge = engine.machine.run("sh", "-c", "nft list tables | cut -d' ' -f3").stdout.strip()
+
+    def opened() -> str:
+        return engine.machine.run("nft", "list", "set", "inet", bridge, "reachable4").stdout
+
+    assert "tcp . 80" in opened()
+    update(engine, "--publish-add", "18081:81")
+    assert "tcp . 81" in opened()
+    assert ports(engine) == {"80/tcp -> 0.0.0.0:", "81/tcp -> 0.0.0.0:"}
+    update(engine, "--publish-rm", "18081")
+    assert "tcp . 81" not in opened()
+    assert "tcp . 80" in opened()
+    assert not answers(engine, 18080)

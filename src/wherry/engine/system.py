@@ -103,7 +103,7 @@ class SystemQueries:
             log_driver=identity.log_driver,
             log_drivers=DRIVERS,
             volume_drivers=tuple(self._volumes.drivers()),
-            network_drivers=("bridge", "host", "null"),
+            network_drivers=("bridge", "host", "ipvlan", "macvlan", "null", "overlay"),
             cgroup_driver="cgroupfs",
             cgroup_version=str(self._host.cgroup_version),
             security_options=self._security_options(),

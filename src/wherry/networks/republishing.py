@@ -15,7 +15,12 @@ from wherry.networks import connections, host_bridge
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.joins import Attached
 from wherry.networks.made_networks import MadeNetworks
-from wherry.networks.published_ports import published_of, wishes_again, wishes_of
+from wherry.networks.published_ports import (
+    direct_of,
+    published_of,
+    wishes_again,
+    wishes_of,
+)
 from wherry.networks.sandboxes import AttachRequest
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.packet_filter import ForgetFlows, PublishPorts
@@ -70,8 +75,9 @@ class Republishing:
                 f"ports of a container on network {way_out.network_name} ({made.network.driver})"
                 " are not published"
             )
+        asked = replace(request.network, bindings=tuple(added), publishes_all=False)
         new = wishes_of(
-            replace(request.network, bindings=tuple(added), publishes_all=False),
+            asked,
             has_ipv6=host_bridge.has_ipv6(),
             defaults=settings.host_addresses,
             unled=settings.unled,
@@ -84,7 +90,8 @@ class Republishing:
             before=wishes_again(way_out.published),
             after=wishes,
         )
-        direct = tuple(each for each in kept if not each.host_port)
+        direct = [each for each in kept if not each.host_port]
+        direct += [each for each in direct_of(asked, settings.direct) if each not in direct]
         after = replace(way_out, published=(*published_of(wishes, ports), *direct))
         publication = made.publication(after)
         comes, goes = _difference(publication, made.publication(way_out))

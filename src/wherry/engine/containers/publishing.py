@@ -92,8 +92,14 @@ def _kept(
             raise InvalidValue(
                 f"container {container.name} publishes nothing at port {_shown(removal)}"
             )
+    # A port that no host port leads to goes with the last wish for it.
+    ends = {each.port for each in wished if any(_is_meant(x, each) for x in removals)}
+    stays = {each.port for each in wished if not any(_is_meant(x, each) for x in removals)}
     return tuple(
-        each for each in published if not any(_is_meant(removal, each) for removal in removals)
+        each
+        for each in published
+        if not any(_is_meant(removal, each) for removal in removals)
+        and not (each.host_port == 0 and each.port in ends - stays)
     )
 
 
