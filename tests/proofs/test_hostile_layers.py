@@ -152,7 +152,7 @@ def test_door(
     before = _status_kib(pid, "VmRSS")
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     at_first = scene.left()
-    corpus = CORPUS[:: size.of(1, 9)]
+    corpus = CORPUS[:: size.of(1, 18)]
     refused = 0
     for hostile in corpus:
         answer = door(scene, hostile.make(os.fsencode(canary.root)))
