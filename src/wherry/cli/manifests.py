@@ -31,7 +31,7 @@ def create(session: Session, parsed: Parsed) -> int:
     lists, name = _lists(session), _familiar(target)
     if lists.has(name) and not parsed.is_on("amend"):
         raise CommandFailed("refusing to amend an existing manifest list with no --amend flag")
-    made = _with_registry(session, parsed, target, lambda there: _images(there, sources))
+    made = with_registry(session, parsed, target, lambda there: _images(there, sources))
     for member in made:
         lists.put(name, member)
     session.say(f"Created manifest list {_whole(target)}")
@@ -86,7 +86,7 @@ def _show_published(session: Session, parsed: Parsed, wanted: Reference) -> None
     from wherry.registry import PublishedImage
 
     name, is_verbose = _familiar(wanted), parsed.is_on("verbose")
-    found = _with_registry(session, parsed, wanted, lambda there: _fetched(there, wanted))
+    found = with_registry(session, parsed, wanted, lambda there: _fetched(there, wanted))
     if isinstance(found, PublishedImage):
         _show_image(session, _member(name, found), is_verbose=is_verbose)
     elif is_verbose:
@@ -111,7 +111,7 @@ def push(session: Session, parsed: Parsed) -> int:
                 "cannot use source images from a different registry than the target image: "
                 f"{domain} != {target.domain}"
             )
-    for line in _with_registry(
+    for line in with_registry(
         session, parsed, target, lambda there: _send(there, target, members)
     ):
         session.say(line)
@@ -173,7 +173,7 @@ async def _send(there: "Publisher", target: Reference, members: list[Member]) ->
     return [*said, digest]
 
 
-def _with_registry(
+def with_registry(
     session: Session,
     parsed: Parsed,
     reference: Reference,

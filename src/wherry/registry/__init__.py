@@ -23,6 +23,7 @@ from wherry.registry.manifests import (
 )
 from wherry.registry.publishing import (
     NothingThere,
+    PublishedFile,
     PublishedImage,
     PublishedIndex,
     Publisher,
@@ -48,6 +49,7 @@ __all__ = [
     "Incoming",
     "NothingThere",
     "PublishProblem",
+    "PublishedFile",
     "PublishedImage",
     "PublishedIndex",
     "Publisher",

@@ -5,8 +5,9 @@ texts, bytes and JSON members; and what goes wrong is one kind, with a sentence.
 """
 
 import contextlib
+import io
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wherry.model import errors as kinds
@@ -50,6 +51,15 @@ class PublishedIndex:
     images: tuple[PublishedImage, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedFile:
+    """A file of an artifact, and what is said of it."""
+
+    media_type: str
+    content: bytes
+    annotations: Mapping[str, str]
+
+
 class Publisher:
     """One user of one registry."""
 
@@ -79,6 +89,27 @@ class Publisher:
                 asker, path, tag, media_type=media_type, content=content
             )
             return digest_of(content)
+
+    async def put_artifact(
+        self, path: str, tag: str, files: Sequence[PublishedFile], *, kind: str
+    ) -> str:
+        """Publish files that are no image, as one artifact of a kind; the digest of its manifest.
+
+        Raises: PublishProblem.
+        """
+        with _in_one_sentence():
+            asker = self._client.writer(self._repository(path), pushing(path), self._credentials)
+            for content in {_EMPTY, *(each.content for each in files)}:
+                digest = Digest(digest_of(content))
+                if not await self._client.uploads.has_blob(asker, path, digest):
+                    await self._client.uploads.put_blob(
+                        asker, path, digest, size=len(content), open_source=_opener(content)
+                    )
+            manifest = _artifact(files, kind)
+            await self._client.uploads.put_manifest(
+                asker, path, tag, media_type=MANIFEST, content=manifest
+            )
+            return digest_of(manifest)
 
     async def take_over(self, path: str, image: PublishedImage, *, source: str) -> None:
         """Bring an image from another repository, without its bytes. Raises: PublishProblem."""
@@ -150,6 +181,33 @@ def index_of(images: Sequence[tuple[PublishedImage, PlatformMembers]]) -> tuple[
     ]
     made = {"schemaVersion": 2, "mediaType": media_type, "manifests": listed}
     return media_type, json.dumps(made, indent=3).encode()
+
+
+_EMPTY = b"{}"
+"""What an artifact has in place of an image's configuration (image-spec, manifest.md)."""
+
+
+def _opener(content: bytes) -> Callable[[], io.BytesIO]:
+    return lambda: io.BytesIO(content)
+
+
+def _artifact(files: Sequence[PublishedFile], kind: str) -> bytes:
+    def described(media_type: str, content: bytes) -> dict[str, object]:
+        return {
+            "mediaType": media_type, "digest": digest_of(content), "size": len(content),
+        }  # fmt: skip
+
+    made = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": kind,
+        "config": described("application/vnd.oci.empty.v1+json", _EMPTY),
+        "layers": [
+            {**described(each.media_type, each.content), "annotations": dict(each.annotations)}
+            for each in files
+        ],
+    }
+    return json.dumps(made).encode()
 
 
 def is_oci(media_type: str) -> bool:

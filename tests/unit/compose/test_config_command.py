@@ -110,14 +110,6 @@ def test_output_file(project: Path) -> None:
     assert (project / "out.yaml").read_text() == shown
 
 
-def test_not_there_yet(project: Path) -> None:
-    """What the room can't do yet is refused by its name."""
-    command = [sys.executable, "-m", "wherry.programs.wherry", "compose", "publish"]
-    ran = _ran(command, project)
-    assert ran.returncode == 1
-    assert "'wherry compose publish' is not there yet" in ran.stderr
-
-
 def test_other_commands_stay_quick() -> None:
     """The room and its YAML are imported for `compose` alone."""
     script = (

@@ -20,6 +20,7 @@ ENTRIES: dict[str, Entry] = {
     "pause": Entry("lifecycle", "PAUSE", "Pause services"),
     "port": Entry("views", "PORT", "Print the public port for a port binding"),
     "ps": Entry("listing", "PS", "List containers"),
+    "publish": Entry("publish", "PUBLISH", "Publish the project to a registry"),
     "pull": Entry("transfers", "PULL", "Pull service images"),
     "push": Entry("transfers", "PUSH", "Push service images"),
     "restart": Entry("lifecycle", "RESTART", "Restart service containers"),
@@ -38,12 +39,3 @@ ENTRIES: dict[str, Entry] = {
     "wait": Entry("lifecycle", "WAIT", "Block until containers of services stop"),
     "watch": Entry("watching", "WATCH", "Watch files, and rebuild or refresh containers"),
 }
-
-_LATER = "it comes with the next part of compose"
-ABSENT = dict.fromkeys(
-    [
-        "publish",
-    ],
-    _LATER,
-)
-"""What Compose has and Wherry has not yet, and why."""

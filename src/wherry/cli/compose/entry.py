@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from wherry.cli.command import ANY, NO_LIMIT, Command, count_problem
-from wherry.cli.compose.catalogue import ABSENT, ENTRIES
+from wherry.cli.compose.catalogue import ENTRIES
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import INT, LIST, STRING, SWITCH, Flag, FlagError, HelpWanted, Parsed, parse
 from wherry.cli.session import Session
@@ -23,8 +23,6 @@ def run(session: Session, parsed: Parsed) -> int:
         session.say(_help())
         return 0
     name, rest = words[0], words[1:]
-    if name in ABSENT:
-        raise CommandFailed(f"wherry: 'wherry compose {name}' is not there yet: {ABSENT[name]}")
     if name not in ENTRIES:
         raise CommandFailed(
             f'unknown docker command: "compose {name}"\n\n'
