@@ -15,7 +15,6 @@ from wherry.cli.build_outputs import (
 )
 from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
 from wherry.cli.command import ONE, Command
-from wherry.cli.configuration import configuration_directory
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import (
     BYTES,
@@ -32,9 +31,8 @@ from wherry.cli.flags import (
 from wherry.cli.local_trees import pack
 from wherry.cli.options import limits, networking
 from wherry.cli.progress import show_progress
+from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session
-from wherry.client.config_file import ConfigProblem
-from wherry.client.credentials import CredentialStore, Login
 from wherry.client.documents import Document, child, number, text
 from wherry.kit.byte_sizes import human_size
 from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
@@ -78,7 +76,7 @@ def build(session: Session, parsed: Parsed) -> int:
         query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
     body, content_type = _body(parsed, context)
     messages = session.client.images.build(
-        query, body, _logins(session), content_type=content_type
+        query, body, known_logins(session), content_type=content_type
     )
     built = _Built()
     shown = session.err if any(each.place == "-" for each in outputs) else session.out
@@ -193,15 +191,6 @@ def _arguments(given: list[str]) -> dict[str, str | None]:
         name, equals, value = each.partition("=")
         arguments[name] = value if equals else os.environ.get(name)
     return arguments
-
-
-def _logins(session: Session) -> list[Login]:
-    store = CredentialStore(configuration_directory(session.config_directory))
-    try:
-        return [login for login in store.everything() if not login.is_anonymous]
-    except ConfigProblem as problem:
-        session.complain(f"WARNING: Error loading credentials: {problem}")
-        return []
 
 
 def _context(session: Session, parsed: Parsed) -> tuple[str, Iterator[bytes]]:

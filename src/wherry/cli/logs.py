@@ -17,7 +17,7 @@ from wherry.client.transport import switch_query
 
 def run(session: Session, parsed: Parsed) -> int:
     """Print a container's log; its stdout to ours, its stderr to ours."""
-    name, query = parsed.arguments[0], _query(parsed)
+    name, query = parsed.arguments[0], log_query(parsed)
     try:
         inspected = session.client.containers.inspect(name)
     except ApiError as problem:
@@ -66,7 +66,8 @@ def _print(chunks: Iterator[bytes], *, is_framed: bool) -> int:
     return 0
 
 
-def _query(parsed: Parsed) -> Pairs:
+def log_query(parsed: Parsed) -> Pairs:
+    """What the flags of `logs` ask the engine for. Raises: CommandFailed."""
     query = switch_query(
         stdout=True,
         stderr=True,

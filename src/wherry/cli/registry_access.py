@@ -19,3 +19,12 @@ def login_for(session: Session, domain: str) -> Login:
     except ConfigProblem as problem:
         session.complain(f"WARNING: Error loading credentials: {problem}")
         return Login(server)
+
+
+def known_logins(session: Session) -> list[Login]:
+    """All credentials that the user has; none, with a warning, if unreadable."""
+    try:
+        return [each for each in credential_store(session).everything() if not each.is_anonymous]
+    except ConfigProblem as problem:
+        session.complain(f"WARNING: Error loading credentials: {problem}")
+        return []

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 from wherry.cli.building import context_of_directory, context_of_text
 from wherry.cli.flags import Parsed
-from wherry.cli.registry_access import credential_store
+from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session
-from wherry.client.config_file import ConfigProblem
-from wherry.client.credentials import Login
 from wherry.client.documents import Document, child, flag, number, text, texts
 from wherry.client.engine_client import Client
 from wherry.compose import Application, BuildImage, ComposeError, size_of
@@ -36,7 +34,7 @@ def build_service(
     messages = client.images.build(
         [("dockerfile", dockerfile), *_query(made, parsed, action, wanted)],
         context,
-        _logins(session),
+        known_logins(session),
     )
     is_quiet = parsed.is_on("quiet") or parsed.is_on("quiet-build") or parsed.is_on("build-quiet")
     for message in messages:
@@ -126,11 +124,3 @@ def _ulimits(wanted: Document) -> str:
         for name, each in wanted.items()
     ]
     return json.dumps(limits) if limits else ""
-
-
-def _logins(session: Session) -> list[Login]:
-    try:
-        return [each for each in credential_store(session).everything() if not each.is_anonymous]
-    except ConfigProblem as problem:
-        session.complain(f"WARNING: Error loading credentials: {problem}")
-        return []

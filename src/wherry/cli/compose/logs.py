@@ -9,21 +9,20 @@ from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.output import LineCutter, Painter, shown_name
 from wherry.cli.compose.selection import Named, containers_of, named_project
 from wherry.cli.durations import moment_query
-from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import INT, STRING, SWITCH, Flag, Parsed
+from wherry.cli.logs import log_query
 from wherry.cli.session import Session
 from wherry.client.containers import Pairs
 from wherry.client.documents import child, flag, number, text
 from wherry.client.engine_client import Client
 from wherry.client.errors import ApiError
-from wherry.client.transport import switch_query
 from wherry.compose import Clients, SeenContainer, labels, seen
 
 
 def run(session: Session, parsed: Parsed) -> int:
     """Print the logs; with --follow, until all containers have ended."""
     named = named_project(session, parsed)
-    query = _query(parsed)
+    query = log_query(parsed)
     found = containers_of(
         session, named, parsed.arguments, with_one_offs=True, index=parsed.number("index")
     )
@@ -134,24 +133,6 @@ class Follower:
             return [
                 seen(each) for each in client.containers.list(all_states=True, filters=filters)
             ]
-
-
-def _query(parsed: Parsed) -> Pairs:
-    query = switch_query(
-        stdout=True, stderr=True,
-        follow=parsed.is_on("follow"), timestamps=parsed.is_on("timestamps"),
-    )  # fmt: skip
-    query.append(("tail", parsed.text("tail", "all")))
-    for bound in ("since", "until"):
-        if given := parsed.text(bound):
-            try:
-                query.append((bound, moment_query(given)))
-            except ValueError:
-                raise CommandFailed(
-                    f'invalid value for "{bound}": failed to parse value as time or duration: '
-                    f'"{given}"'
-                ) from None
-    return query
 
 
 _BILLION = 10**9
