@@ -61,12 +61,12 @@ _NOT_FOUND, _CONFLICT = 404, 409
 
 
 class Clients:
-    """Clients of one engine, one for each thread that asks."""
+    """Clients of one engine, one for each thread that asks; `like` stays its owner's alone."""
 
-    def __init__(self, first: Client) -> None:
-        self._endpoint = first.endpoint
-        self._version = first.version
-        self._idle = [first]
+    def __init__(self, like: Client) -> None:
+        self._endpoint = like.endpoint
+        self._version = like.version
+        self._idle: list[Client] = []
 
     @contextmanager
     def one(self) -> Iterator[Client]:

@@ -29,12 +29,14 @@ from wherry.client.engine_client import Client
 from wherry.client.errors import ClientError
 from wherry.client.transport import switch_query
 from wherry.compose import (
+    Action,
     Application,
     Clients,
     Observed,
     Performer,
     Plan,
     SeenContainer,
+    Skipped,
     execute,
     labels,
     observe,
@@ -43,6 +45,8 @@ from wherry.compose import (
 )
 
 INTERRUPTED = 130
+_LAST_WORDS_S = 30.0
+"""How long an end is held back for what the container wrote before it."""
 
 
 class Ended(NamedTuple):
@@ -126,10 +130,16 @@ class _Attached:
         performer = Performer(
             Clients(self._session.client), self._made, seen_now, warner(self._session)
         )
+
+        def perform(action: Action) -> None:
+            if self._is_stopping:
+                raise Skipped("Canceled")
+            performer.perform(action)
+
         with self._signals():
             if self._parsed.is_on("watch"):
                 self._watch()
-            self._begin(_START, lambda: execute(starting, performer.perform, lambda _told: None))
+            self._begin(_START, lambda: execute(starting, perform, lambda _told: None))
             return self._loop()
 
     def _watch(self) -> None:
@@ -300,7 +310,7 @@ class _Attached:
     ) -> None:
         """Tell that a container has ended, after the last that it wrote."""
         if output is not None:
-            output.join(timeout=5)
+            output.join(timeout=_LAST_WORDS_S)
         code = text(attributes, "exitCode")
         self._happenings.put(
             Ended(

@@ -11,11 +11,11 @@ from wherry.cli.compose.selection import Named, containers_of, named_project
 from wherry.cli.durations import moment_query
 from wherry.cli.flags import INT, STRING, SWITCH, Flag, Parsed
 from wherry.cli.logs import log_query
-from wherry.cli.session import Session
+from wherry.cli.session import Session, explain
 from wherry.client.containers import Pairs
 from wherry.client.documents import child, flag, number, text
 from wherry.client.engine_client import Client
-from wherry.client.errors import ApiError
+from wherry.client.errors import ApiError, ClientError
 from wherry.compose import Clients, SeenContainer, labels, seen
 
 
@@ -53,6 +53,7 @@ class Follower:
         self.painter = Painter(parsed, ())
         self._project = project
         self._query = query
+        self._complain = session.complain
         self._threads: list[threading.Thread] = []
         self._ends: dict[str, str] = {}
         """When the last run of a container ended, by its id, in the engine's time."""
@@ -66,8 +67,11 @@ class Follower:
         return thread
 
     def _follow(self, container: SeenContainer, query: Pairs) -> None:
-        with self.clients.one() as client:
-            self.copy(client, container, query)
+        try:
+            with self.clients.one() as client:
+                self.copy(client, container, query)
+        except (ClientError, OSError) as problem:
+            self._complain(f"{container.name}: {explain(problem)}")
 
     def follow_new_run(self, container: SeenContainer) -> threading.Thread:
         """As `follow`, what it writes since it was started."""
