@@ -17,6 +17,7 @@ pods, whose manifests are YAML too.
 from wherry.compose import labels
 from wherry.compose.application import Application, application
 from wherry.compose.config_hashes import service_hash
+from wherry.compose.differences import diverged_volumes
 from wherry.compose.ending import DownWishes, plan_down, plan_remove, plan_stop, recalled
 from wherry.compose.errors import ComposeError
 from wherry.compose.executing import OutOfPatience, Report, Skipped, Told, execute
@@ -35,7 +36,7 @@ from wherry.compose.observing import (
 )
 from wherry.compose.one_offs import RunWishes, one_off_service
 from wherry.compose.performing import Clients, Performer, run_hook
-from wherry.compose.planning import Recreate, UpWishes, diverged_volumes, plan_up
+from wherry.compose.planning import Recreate, UpWishes, plan_up
 from wherry.compose.project import Project
 from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
 from wherry.compose.service_limits import size_of

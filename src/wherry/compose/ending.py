@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from wherry.client.documents import Document, child, document, flag, text
 from wherry.compose import labels
 from wherry.compose.application import Application
+from wherry.compose.differences import orphans_of
 from wherry.compose.observing import Observed, SeenContainer
-from wherry.compose.planning import orphans_of
 from wherry.compose.steps import (
     Plan,
     RemoveImage,

@@ -9,14 +9,14 @@ one service leaves the others as they are; and what is made, recreated or remove
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 
-from wherry.client.documents import Document, child, children, document, flag, text, texts
+from wherry.client.documents import child, children, document, flag, text, texts
 from wherry.compose import labels
 from wherry.compose.application import Application, start_order
-from wherry.compose.config_hashes import service_hash
+from wherry.compose.differences import difference, orphans_of
 from wherry.compose.errors import ComposeError
 from wherry.compose.making import Making
 from wherry.compose.observing import Observed, SeenContainer
-from wherry.compose.service_containers import referred_services, with_references
+from wherry.compose.service_containers import referred_services
 from wherry.compose.starting import add_starts
 from wherry.compose.steps import (
     RUNNING_OR_HEALTHY,
@@ -294,36 +294,10 @@ class _Planner:
             return "all are to be recreated"
         if service in self._renewed:
             return self._renewed[service]
-        return self._difference(made.services[service], service, container)
-
-    def _difference(self, wanted: Document, service: str, container: SeenContainer) -> str:
-        identifiers: dict[str, str] = {}
-        for other in referred_services(wanted):
-            found = self._seen.of_service(other)
-            if other in self._new_services or not found:
-                return f"it shares with {other}, which is made anew"
-            identifiers[other] = found[0].identifier
-        told = container.labels.get(labels.CONFIG_HASH, "")
-        if told != service_hash(with_references(wanted, identifiers)):
-            return "its configuration has changed"
-        image = self._seen.images.get(self._made.image_of(service))
-        if container.labels.get(labels.IMAGE, "") != (image.identifier if image else ""):
-            return "its image has changed"
-        if container.is_running:
-            for key in child(wanted, "networks"):
-                if self._network_ids.get(key) not in container.network_ids:
-                    return f"it isn't on network {key}"
-        return self._missing_volume(wanted, container)
-
-    def _missing_volume(self, wanted: Document, container: SeenContainer) -> str:
-        mounted = {text(each, "Name") for each in container.mounts}
-        for each in children(wanted, "volumes"):
-            key = text(each, "source")
-            if text(each, "type") != "volume" or key not in self._made.volumes:
-                continue
-            if text(child(self._made.volumes, key), "name") not in mounted:
-                return f"volume {key} isn't mounted in it"
-        return ""
+        return difference(
+            made, service, container, self._seen,
+            network_ids=self._network_ids, renewed=self._new_services,
+        )  # fmt: skip
 
     def _keep(self, container: SeenContainer) -> None:
         if container.is_running and f"stop {container.name}" not in self.plan.keys("stop "):
@@ -405,33 +379,3 @@ class _Planner:
                     "--wait",
                     started,
                 )
-
-
-def orphans_of(made: Application, seen: Observed) -> list[SeenContainer]:
-    """Containers of services that are not of the project, and ended ones of `run`."""
-    return [
-        each
-        for each in seen.containers
-        if (
-            each.state in ("exited", "dead")
-            if each.is_one_off
-            else each.service not in made.known_services
-        )
-    ]
-
-
-def diverged_volumes(made: Application, seen: Observed) -> dict[str, str]:
-    """Volumes that were made of another text, by key: their names."""
-    result = {}
-    for key, each in made.volumes.items():
-        name = text(document(each), "name")
-        for found in seen.volumes:
-            told = found.labels.get(labels.CONFIG_HASH)
-            if (
-                found.name == name
-                and not flag(document(each), "external")
-                and told is not None
-                and told != made.volume_hash(key)
-            ):
-                result[key] = name
-    return result
