@@ -21,6 +21,17 @@ services:
             target: last}
     develop: {watch: [{path: ./Dockerfile, action: rebuild}]}
   inline: {<<: *idle, build: {context: ., dockerfile_inline: "FROM busybox\\nCOPY src /here\\n"}}
+  mixed:
+    <<: *idle
+    build:
+      context: .
+      dockerfile_inline: |
+        FROM busybox
+        COPY --from=other /word /word
+        COPY --from=side file /side
+        RUN --mount=type=secret,id=word cp /run/secrets/word /kept
+      additional_contexts: {other: "service:built", side: ./src}
+      secrets: [word]
   synced:
     <<: *idle
     image: busybox
@@ -28,6 +39,7 @@ services:
       watch:
         - {path: ./src, target: /w, action: sync, initial_sync: true, ignore: ["*.tmp"]}
         - {path: ./again, action: restart}
+secrets: {word: {file: ./secret}}
 """
 _DOCKERFILE = "FROM busybox AS last\nARG WORD\nRUN echo $WORD > /word\nFROM last\nRUN false\n"
 
@@ -40,6 +52,7 @@ def made(engine: Engine, tmp_path: Path) -> Iterator[ComposeProject]:
     (tmp_path / ".dockerignore").write_text("*.env\n")
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "file").write_text("one")
+    (tmp_path / "secret").write_text("hidden")
     yield project
     project.ok(OURS, "down", "-v", "-t", "0", "--rmi", "local")
     engine.docker("rmi", "-f", "made-too:1")
@@ -49,11 +62,13 @@ def made(engine: Engine, tmp_path: Path) -> Iterator[ComposeProject]:
 
 
 def test_builds(made: ComposeProject) -> None:
-    """up builds what is missing, with arguments, labels, target and tags; once, until --build."""
+    """up builds what is missing, with all that `build` says; once, until --build."""
     told = made.ok(OURS, "up", "-d")
     assert "built  Built" in told.stderr
     assert made.engine.docker_ok("exec", "made-built-1", "cat", "/word") == "said"
     assert made.engine.docker_ok("exec", "made-inline-1", "cat", "/here/file") == "one"
+    mixed = made.engine.docker_ok("exec", "made-mixed-1", "cat", "/word", "/side", "/kept")
+    assert mixed == "said\nonehidden"
     labels = made.engine.docker_ok("inspect", "-f", "{{json .Config.Labels}}", "made-built")
     assert '"own":"label"' in labels
     assert '"com.docker.compose.service":"built"' in labels

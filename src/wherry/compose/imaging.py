@@ -42,8 +42,9 @@ def plan_images(made: Application, present: Mapping[str, SeenImage], wishes: Ima
     """
     plan = Plan()
     pulled: set[str] = set()
-    for service, wanted in made.services.items():
-        reference = made.image_of(service)
+    built = {name for name, each in made.services.items() if "build" in each}
+    for service in [*build_order(made), *(x for x in made.services if x not in built)]:
+        wanted, reference = made.services[service], made.image_of(service)
         is_present, can_build = reference in present, "build" in wanted
         policy, oldest_s = _policy(service, wishes.policy or text(wanted, "pull_policy"))
         if policy == "build" and not can_build:
@@ -65,7 +66,8 @@ def plan_images(made: Application, present: Mapping[str, SeenImage], wishes: Ima
             wishes.builds_all or policy == "build" or (not is_present and policy != "never")
         ):
             only_if_missing = bool(pull) and not wishes.builds_all
-            _build(plan, service, reference, pull, only_if_missing=only_if_missing)
+            before = [*pull, *_sources(made, service)]
+            _build(plan, service, reference, before, only_if_missing=only_if_missing)
     return plan
 
 
@@ -120,12 +122,37 @@ def plan_push(made: Application, *, may_fail: bool = False) -> Plan:
 
 
 def plan_build(made: Application) -> Plan:
-    """The builds of `compose build`."""
+    """The builds of `compose build`, each after those that it takes files of."""
     plan = Plan()
+    for service in build_order(made):
+        _build(plan, service, made.image_of(service), _sources(made, service))
+    return plan
+
+
+def build_order(made: Application) -> list[str]:
+    """The services that are built, those first whose images are contexts of others."""
+    result: list[str] = []
+
+    def add(service: str, above: tuple[str, ...] = ()) -> None:
+        if service in above:
+            raise ComposeError(f"dependency cycle detected: {' -> '.join((*above, service))}")
+        for key in _sources(made, service):
+            add(key.removeprefix("build "), (*above, service))
+        if service not in result:
+            result.append(service)
+
     for service, wanted in made.services.items():
         if "build" in wanted:
-            _build(plan, service, made.image_of(service))
-    return plan
+            add(service)
+    return result
+
+
+def _sources(made: Application, service: str) -> list[str]:
+    """The builds whose images are named contexts of a service's build."""
+    places = child(child(made.services[service], "build"), "additional_contexts").values()
+    names = [str(each).removeprefix("service:") for each in places
+             if str(each).startswith("service:")]  # fmt: skip
+    return [f"build {name}" for name in names if "build" in made.services.get(name, {})]
 
 
 def _pull(plan: Plan, made: Application, service: str, *, may_fail: bool) -> str:

@@ -9,7 +9,7 @@ from wherry.compose.tree_paths import PathTable
 from wherry.compose.yaml_source import Path
 
 _REMOTE = re.compile(
-    r"^(https?|git|ssh|oci|docker-image|target|service)://|^git@|^github\.com/|\.git(#|$)"
+    r"^(https?|git|ssh|oci|docker-image|target)://|^service:|^git@|^github\.com/|\.git(#|$)"
 )
 
 

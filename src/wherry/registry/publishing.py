@@ -192,7 +192,7 @@ def _opener(content: bytes) -> Callable[[], io.BytesIO]:
 
 
 def _artifact(files: Sequence[PublishedFile], kind: str) -> bytes:
-    def described(media_type: str, content: bytes) -> dict[str, object]:
+    def described(media_type: str, content: bytes) -> Mapping[str, str | int]:
         return {
             "mediaType": media_type, "digest": digest_of(content), "size": len(content),
         }  # fmt: skip

@@ -3,19 +3,19 @@
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
 from wherry.cli.building import context_of_directory, context_of_text
 from wherry.cli.flags import Parsed
 from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session
-from wherry.client.documents import Document, child, flag, number, text, texts
+from wherry.client.documents import Document, child, children, flag, number, text, texts
 from wherry.client.engine_client import Client
 from wherry.compose import Application, BuildImage, ComposeError, size_of
 
-_BEYOND = ("secrets", "ssh", "additional_contexts", "cache_to", "entitlements", "privileged",
-           "provenance", "sbom")  # fmt: skip
-"""What only a build by BuildKit's protocol can do."""
+_BEYOND = ("cache_to", "privileged", "provenance", "sbom")
+"""What the engine's own door to the builder doesn't offer."""
 _output = threading.Lock()
 
 
@@ -31,10 +31,26 @@ def build_service(
                 "by BuildKit's protocol"
             )
     dockerfile, context = _context(session, action.service, wanted)
+    contexts = [named_context(each) for each in _named_contexts(made, wanted)]
+    parts = [
+        *_secrets(made, action.service, wanted),
+        *(place for _name, place in contexts if isinstance(place, Part)),
+    ]
+    body: Iterable[bytes] = context
+    content_type = "application/x-tar"
+    if parts:
+        parted = PartedBody([*parts, Part("context", "", context)])
+        body, content_type = parted, parted.content_type
+    images = {name: place for name, place in contexts if isinstance(place, str)}
     messages = client.images.build(
-        [("dockerfile", dockerfile), *_query(made, parsed, action, wanted)],
-        context,
+        [
+            ("dockerfile", dockerfile),
+            *_query(made, parsed, action, wanted),
+            *_own_query(session, wanted, images),
+        ],
+        body,
         known_logins(session),
+        content_type=content_type,
     )
     is_quiet = parsed.is_on("quiet") or parsed.is_on("quiet-build") or parsed.is_on("build-quiet")
     for message in messages:
@@ -71,12 +87,7 @@ def _query(
     query = [("t", name) for name in names]
     query += [("extrahosts", each.replace("=", ":", 1)) for each in texts(wanted, "extra_hosts")]
     platforms = texts(wanted, "platforms")
-    if len(platforms) > 1:
-        raise ComposeError(
-            f"services.{action.service}.build.platforms: an image for several platforms needs a "
-            "build by BuildKit's protocol"
-        )
-    platform = text(made.services[action.service], "platform") or "".join(platforms)
+    platform = ",".join(platforms) or text(made.services[action.service], "platform")
     arguments: Document = {**child(wanted, "args"), **_arguments(made, parsed)}
     fields = {
         "target": text(wanted, "target"),
@@ -93,6 +104,48 @@ def _query(
         "rm": "1",
     }
     return query + [(key, value) for key, value in fields.items() if value]
+
+
+def _own_query(
+    session: Session, wanted: Document, images: dict[str, str]
+) -> list[tuple[str, str]]:
+    """What our own engine understands beside Docker's parameters."""
+    is_local = session.endpoint.is_unix
+    agents = dict(
+        agent(each.replace(": ", "=", 1), is_local=is_local) for each in texts(wanted, "ssh")
+    )
+    query = [("allow", each) for each in texts(wanted, "entitlements")]
+    query += [("ssh", json.dumps(agents))] if agents else []
+    query += [("contexts", json.dumps(images))] if images else []
+    return query
+
+
+def _named_contexts(made: Application, wanted: Document) -> list[str]:
+    """`name=place`; a service's context is the image that is built of it."""
+    found = []
+    for name, place in child(wanted, "additional_contexts").items():
+        kind, _, service = str(place).partition(":")
+        if kind == "service" and service in made.services:
+            place = f"docker-image://{made.image_of(service)}"
+        found.append(f"{name}={place}")
+    return found
+
+
+def _secrets(made: Application, service: str, wanted: Document) -> Iterator[Part]:
+    """The secrets of RUN: files, or variables of the project. Raises: ComposeError."""
+    for each in children(wanted, "secrets"):
+        source = text(each, "source")
+        defined = child(made.secrets, source)
+        name = text(each, "target") or source
+        if path := text(defined, "file"):
+            yield secret_part(f"id={name},src={path}")
+        elif (variable := text(defined, "environment")) in made.environment:
+            yield Part("secret", name, [made.environment[variable].encode()])
+        else:
+            raise ComposeError(
+                f"services.{service}.build.secrets: {source} has neither a file nor a variable "
+                "that is set"
+            )
 
 
 def _own_labels(made: Application, service: str) -> Document:
