@@ -1,9 +1,9 @@
 """Images of several platforms side by side under one name."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from support.image_archives import layer, many_platforms
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.stock_differs]
 
+CANNOT_BE_USED = 'image operating system "windows" cannot be used on this platform'
 BOTH = ("linux/amd64", "linux/arm64")
 
 
@@ -145,11 +146,54 @@ def test_pulled_side_by_side(engine: Engine, many: str, tmp_path: Path) -> None:
         engine.docker_ok("rmi", name)
 
 
-def _copied(engine: Engine, archive: Path, target: str) -> None:
-    """Bring an archive with all its platforms to a registry, by skopeo."""
-    command = ("skopeo", "copy", "--all", "--dest-tls-verify=false",
-               f"oci-archive:{archive}", f"docker://{target}")  # fmt: skip
-    ran = subprocess.run(
-        engine.machine.command(*command), capture_output=True, text=True, timeout=60, check=False
-    )
+def test_pushed_as_an_index(engine: Engine, many: str) -> None:
+    """A name with several platforms is pushed as an index; one of them, as a manifest."""
+    with debian_registry(engine, port=5012) as registry:
+        name = f"{registry}/team/pushed:1"
+        engine.docker_ok("tag", many, name)
+        engine.docker_ok("push", name)
+        found = [each["platform"]["architecture"] for each in _raw(engine, name)["manifests"]]
+        assert found == ["amd64", "arm64", "arm"]
+        known = json.loads(engine.docker_ok("inspect", "-f", "{{json .RepoDigests}}", name))
+        assert len(known) == 2  # of its manifest, and of the index
+        engine.docker_ok("rmi", name, many)
+        engine.docker_ok("pull", "--platform", "linux/arm64", name)
+        assert platform_of(engine, name) == "linux/arm64"
+        one = f"{registry}/team/pushed:arm"
+        engine.docker_ok("tag", name, one)
+        engine.docker_ok("push", "--platform", "linux/arm64", one)
+        assert "config" in _raw(engine, one)
+
+
+def test_images_for_windows(engine: Engine, tmp_path: Path) -> None:
+    """An image that is for windows alone is refused in Docker's words, by every door."""
+    layout = tmp_path / "windows.tar"
+    layers = {"windows/amd64": layer("n", b"1")}
+    layout.write_bytes(many_platforms(layers, "docker.io/x/windows:1"))
+    with debian_registry(engine, port=5013) as registry:
+        _copied(engine, layout, f"{registry}/windows:all")
+        _copied(engine, layout, f"{registry}/windows:one", "--override-os=windows", every=False)
+        for words, text in (
+            (("pull", f"{registry}/windows:all"), "no matching manifest for linux/amd64"),
+            (("pull", f"{registry}/windows:one"), CANNOT_BE_USED),
+            (("pull", "--platform", "windows", f"{registry}/windows:all"), CANNOT_BE_USED),
+            (("run", "--pull=never", "--platform", "windows/amd64", "busybox"), "does not prov"),
+            (("load", "-i", str(layout)), "index without a manifest for linux"),
+        ):
+            ran = engine.docker(*words)
+            assert ran.returncode != 0
+            assert text in ran.stderr, words
+
+
+def _raw(engine: Engine, name: str) -> Any:
+    """What a registry has under a tag."""
+    command = ("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}")
+    return json.loads(engine.machine.run(*command).stdout)
+
+
+def _copied(engine: Engine, archive: Path, target: str, *options: str, every: bool = True) -> None:
+    """Bring an archive to a registry, by skopeo: every platform, or the one of the options."""
+    copy = ("copy", "--all") if every else ("copy",)
+    places = (f"oci-archive:{archive}", f"docker://{target}")
+    ran = engine.machine.run("skopeo", *options, *copy, "--dest-tls-verify=false", *places)
     assert ran.returncode == 0, ran.stderr

@@ -156,7 +156,8 @@ class RegistryVerbs:
             tell(Progress(status=f"The push refers to repository [{name.repository}]"))
             for each in self._tags_to_push(name):
                 image = self._store.resolve(each.familiar, platform=wanted)
-                request = PushRequest(image=image, name=each, credentials=credentials)
+                images = (image,) if wanted else self._store.all_of(each.familiar)
+                request = PushRequest(images=images, name=each, credentials=credentials)
                 with _no_login():
                     await self._pushes.push(request, tell)
                 self._events.image("push", each.familiar, each.familiar, image)

@@ -6,24 +6,28 @@ bytes, so that registries and other engines recognise it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from wherry.images.image_table import LayerBlob, ManifestBlob
 from wherry.images.intake import media_type
 from wherry.images.leases import Lease
 from wherry.images.references import Reference, with_digest
+from wherry.images.siblings import platform_of
 from wherry.images.store import ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool, first_failure
 from wherry.kit.random_ids import short_id
 from wherry.model.ids import Digest
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, PushedTag
+from wherry.oci.image_json import encode_index
+from wherry.oci.image_spec import INDEX, Descriptor, Index
 from wherry.registry import (
     Asker,
     Credentials,
     RegistryClient,
     Repository,
+    digest_of,
     pushing,
 )
 from wherry.snapshots import Compression, gzipped
@@ -40,9 +44,28 @@ Tell = Callable[[Progress], None]
 class PushRequest:
     """What to push, under which name, and as whom."""
 
-    image: Image
+    images: Sequence[Image]
+    """One for each platform."""
     name: Reference
     credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    """A manifest or an index, as registries get it."""
+
+    digest: Digest
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """An image whose blobs a registry has."""
+
+    image: Image
+    layers: tuple[LayerBlob, ...]
+    manifest: _Document
 
 
 class ImagePushes:
@@ -57,7 +80,7 @@ class ImagePushes:
     ) -> None:
         self._store = store
         self._client = client
-        self._offload = offload
+        self.offload = offload
         self._compressing = KeyedLock()
         self.adopt(most_uploads=MOST_UPLOADS)
 
@@ -68,41 +91,36 @@ class ImagePushes:
     async def push(self, request: PushRequest, tell: Tell) -> PushedTag:
         """Push one tag, telling the progress in Docker's words.
 
+        Several images go one after the other, and the tag leads to an index of them.
+
         Raises: RepositoryDenied, RegistryRefused, StateUnreadable, and what the client raises.
         """
-        image, name = request.image, request.name
+        name = request.name
         repository = Repository(name.domain, name.path)
         asker = self._client.writer(repository, pushing(name.path), request.credentials)
-        layers = self._store.blobs_of(image)
         with self._store.lease() as lease:
-            for layer in layers:
-                lease.hold_blob(layer.blob)
-                tell(Progress(status="Preparing", id=short_id(layer.diff_id)))
             work = _Push(self, repository, asker, request.credentials, lease, tell)
-            sent = await work.layers(layers)
-            await work.blob(Digest(image.id), self._store.content.size(Digest(image.id)))
-            content, known = await self._offload(self._store.manifest_for, image, sent)
-            await self._client.uploads.put_manifest(
-                asker, name.path, name.tag, media_type=known.media_type, content=content
-            )
-            digest_name = with_digest(name.repository, known.digest)
-            await self._offload(self._record, image, digest_name, known, sent, content)
-        pushed = PushedTag(tag=name.tag, digest=known.digest, size_bytes=len(content))
+            sent = [await work.image(each) for each in request.images]
+            top = sent[0].manifest
+            if len(sent) > 1:
+                for each in sent:
+                    await work.manifest(each.manifest, each.manifest.digest)
+                top = _index_of(sent)
+            await work.manifest(top, name.tag)
+            for each in sent:
+                names = {with_digest(name.repository, one.digest) for one in (each.manifest, top)}
+                await self.offload(self._record, each, names)
+        pushed = PushedTag(tag=name.tag, digest=top.digest, size_bytes=len(top.content))
         tell(Progress(status=f"{name.tag}: digest: {pushed.digest} size: {pushed.size_bytes}"))
         tell(Progress(pushed=pushed))
         return pushed
 
-    def _record(
-        self,
-        image: Image,
-        name: Reference,
-        manifest: ManifestBlob,
-        layers: tuple[LayerBlob, ...],
-        content: bytes,
-    ) -> None:
-        store = self._store.content
-        store.commit(store.stage(content), expected=manifest.digest)
-        self._store.record_push(image.id, name, manifest, layers)
+    def _record(self, sent: "_Sent", names: Collection[Reference]) -> None:
+        content, manifest = self._store.content, sent.manifest
+        content.commit(content.stage(manifest.content), expected=manifest.digest)
+        blob = ManifestBlob(digest=manifest.digest, media_type=manifest.media_type)
+        for name in names:
+            self._store.record_push(sent.image.id, name, blob, sent.layers)
 
     # -- for one push ------------------------------------------------------------------------
 
@@ -111,7 +129,7 @@ class ImagePushes:
         if layer.media_type != media_type(Compression.NONE):
             return layer
         async with self._compressing.held(layer.blob):
-            return await self._offload(self._compress, layer)
+            return await self.offload(self._compress, layer)
 
     def _compress(self, layer: LayerBlob) -> LayerBlob:
         content = self._store.content
@@ -174,6 +192,29 @@ class _Push:
         self._lease = lease
         self._tell = tell
 
+    async def image(self, image: Image) -> _Sent:
+        """Send what is missing of an image, but for its manifest."""
+        store = self._pushes.store
+        layers = store.blobs_of(image)
+        for layer in layers:
+            self._lease.hold_blob(layer.blob)
+            self._tell(Progress(status="Preparing", id=short_id(layer.diff_id)))
+        sent = await self.layers(layers)
+        await self.blob(Digest(image.id), store.content.size(Digest(image.id)))
+        content, known = await self._pushes.offload(store.manifest_for, image, sent)
+        manifest = _Document(digest=known.digest, media_type=known.media_type, content=content)
+        return _Sent(image=image, layers=sent, manifest=manifest)
+
+    async def manifest(self, document: _Document, reference: str) -> None:
+        """Let a tag or a digest lead to a manifest or an index."""
+        await self._pushes.client.uploads.put_manifest(
+            self._asker,
+            self._repository.path,
+            reference,
+            media_type=document.media_type,
+            content=document.content,
+        )
+
     async def layers(self, layers: Sequence[LayerBlob]) -> tuple[LayerBlob, ...]:
         """Send what is missing, side by side; the layers as they were sent."""
         try:
@@ -227,3 +268,18 @@ class _Push:
             open_source=lambda: self._pushes.store.content.open(digest),
             on_sent=on_sent,
         )
+
+
+def _index_of(sent: Sequence[_Sent]) -> _Document:
+    """The index that leads to each image by its platform."""
+    manifests = tuple(
+        Descriptor(
+            media_type=each.manifest.media_type,
+            digest=each.manifest.digest,
+            size=len(each.manifest.content),
+            platform=platform_of(each.image),
+        )
+        for each in sent
+    )
+    content = encode_index(Index(manifests=manifests))
+    return _Document(digest=digest_of(content), media_type=INDEX, content=content)
