@@ -66,6 +66,11 @@ def test_one_name_three_images(engine: Engine, many: str) -> None:
     ) in refused.stderr
     tree = engine.docker_ok("images", "--tree", "team/many")
     assert [each for each in (*BOTH, "linux/arm/v7") if each not in tree] == []
+    ours = [each.split() for each in engine.wherry("images", "--tree", many).stdout.splitlines()]
+    assert [each[:2] for each in ours[2:]] == [["├─", "linux/amd64"], ["├─", "linux/arm64"],
+                                               ["└─", "linux/arm/v7"]]  # fmt: skip
+    assert all(each[2] in tree for each in ours[2:])
+    assert "not yet supported with --tree" in engine.wherry("images", "--tree", "-q").stderr
     arm = engine.docker_ok("history", "--platform", "linux/arm64", "-q", "--no-trunc", many)
     assert arm in ids | {""}
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from wherry.cli import rows
 from wherry.cli.command import AT_MOST_ONE, Command
 from wherry.cli.durations import ago, go_time
-from wherry.cli.flags import FILTER, STRING, SWITCH, Flag, Parsed, absent_flag, filters_of
+from wherry.cli.flags import FILTER, STRING, SWITCH, Flag, Parsed, filters_of
+from wherry.cli.image_tree import check_flags, show_tree
 from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
 from wherry.cli.texts import short_id
@@ -30,7 +31,15 @@ def run(session: Session, parsed: Parsed) -> int:
     filters = filters_of(parsed)
     if parsed.arguments:
         filters.setdefault("reference", []).append(parsed.arguments[0])
-    found = session.client.images.list(all_layers=parsed.is_on("all"), filters=filters)
+    wants_tree = parsed.is_on("tree")
+    if wants_tree:
+        check_flags(parsed)
+    found = session.client.images.list(
+        all_layers=parsed.is_on("all"), filters=filters, with_manifests=wants_tree
+    )
+    if wants_tree:
+        show_tree(session, found)
+        return 0
     form = parsed.text("format")
     if not form and not parsed.is_on("quiet"):
         form = session.setting("imagesFormat")
@@ -143,6 +152,6 @@ LIST = Command(
         Flag("format", STRING, "How to print: table, table TEMPLATE, json, or TEMPLATE"),
         Flag("no-trunc", SWITCH, "Show ids in full"),
         Flag("quiet", SWITCH, "Show ids only", short="q"),
-        absent_flag("tree", "multi-platform images as a tree"),
+        Flag("tree", SWITCH, "Show the images of several platforms below their name"),
     ),
 )

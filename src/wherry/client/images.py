@@ -16,9 +16,15 @@ class Images:
     def __init__(self, client: Transport) -> None:
         self._client = client
 
-    def list(self, *, all_layers: bool = False, filters: Filters | None = None) -> Summaries:
-        """Summaries, newest first."""
-        query = switch_query(all=all_layers) + filter_query(filters)
+    def list(
+        self,
+        *,
+        all_layers: bool = False,
+        filters: Filters | None = None,
+        with_manifests: bool = False,
+    ) -> Summaries:
+        """Summaries, newest first; with what each name leads to, for every platform."""
+        query = switch_query(all=all_layers, manifests=with_manifests) + filter_query(filters)
         return documents(self._client.fetch("GET", "/images/json", query=query))
 
     def inspect(self, image: str) -> Document:
