@@ -88,6 +88,21 @@ def test_a_network_of_a_plugin(engine: Engine, plug: Path) -> None:
     assert links(engine) == before
 
 
+def test_an_end_while_no_daemon_ran(engine: Engine, plug: Path) -> None:
+    """The plugin is told at the next start, and the address is free."""
+    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    before = links(engine)
+    engine.docker_ok("run", "-d", "--network", "far", "--name", "one", "busybox", "sleep", "1000")
+    pid = str(engine.inspect("one")["State"]["Pid"])
+    engine.kill9()
+    engine.machine.run("kill", "-9", pid)
+    calls(plug)
+    engine.start()
+    told = calls(plug)
+    assert told == ["Leave", "DeleteEndpoint", "ReleaseAddress 10.88.0.20"]
+    assert links(engine) == before
+
+
 def test_connecting_to_it_and_leaving_it(engine: Engine, plug: Path) -> None:
     """A link of the plugin's comes and goes while the container runs."""
     engine.docker_ok("network", "create", "-d", "plug", "--subnet", "10.89.0.0/24", "far")

@@ -1,6 +1,6 @@
 """Networks without a kernel: addresses are counted, ports are a dictionary."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from itertools import count
 
 from wherry.model.errors import NetworkNotFound, PortInUse
@@ -64,6 +64,9 @@ class FakeNetworks:
         for port, owner in tuple(self.ports.items()):
             if owner == container_id:
                 del self.ports[port]
+
+    async def give_back(self, endpoints: Sequence[EndpointStatus]) -> None:
+        """Nobody has to be told."""
 
     async def sweep(self, living: Set[ContainerId]) -> None:
         for container_id in self.attached.keys() - living:

@@ -132,6 +132,7 @@ class Boot:
     async def _record_exit(self, container: Container, record: ExitRecord) -> None:
         ended = self._restarts.decided(with_exit(container, record))
         await self._records.replace(ended)
+        await self._networks.give_back(container.endpoints)
         self._exits.announce(container, ended, record)
 
     def _unknown_exit(self) -> ExitRecord:

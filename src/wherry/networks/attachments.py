@@ -284,6 +284,12 @@ class Attachments:
         self._attached[container_id] = Attached(path, list(endpoints))
         return _sandbox(path, endpoints, files_directory, [])
 
+    async def give_back(self, endpoints: Sequence[EndpointStatus]) -> None:
+        """At boot: let go of what a container had that ended while no daemon ran."""
+        for endpoint in endpoints:
+            if endpoint.is_connected:
+                await self._give_back(endpoint)
+
     async def sweep(self, living: Set[ContainerId]) -> None:
         """At boot, after every `restore`: remove what belongs to no living container.
 

@@ -293,6 +293,10 @@ class Networks:
         """
         return await self._attachments.restore(container_id, endpoints, files_directory, spec)
 
+    async def give_back(self, endpoints: Sequence[EndpointStatus]) -> None:
+        """At boot: let go of what a container had that ended meanwhile; plugins are told."""
+        await self._attachments.give_back(endpoints)
+
     async def sweep(self, living: Set[ContainerId]) -> None:
         """At boot, after every `restore`: remove what belongs to no living container.
 
