@@ -13,7 +13,7 @@ from wherry.operations import inside
 from wherry.operations.links import (
     CONTAINER_NETLINK,
     NAMESPACE,
-    link_finding,
+    OwnLink,
     route_of,
     tolerating,
 )
@@ -91,14 +91,11 @@ class CreateChildLink(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateParentLink(Operation):
+class CreateParentLink(OwnLink):
     """Make the link that the ports of a network stand on: a VLAN of a link, or one of nothing."""
 
     kind: ClassVar[str] = "create-parent-link"
-    aspect: ClassVar[Aspect] = Aspect.NETWORK
 
-    name: str
-    alias: str
     carrier: str = ""
     """The link whose VLAN it is; empty: a dummy, which leads nowhere."""
     vlan_id: int = 0
@@ -116,15 +113,6 @@ class CreateParentLink(Operation):
             else:
                 virtual_links.create_dummy(route, self.name, alias=self.alias)
             return {"ifindex": netlink.link_index(route, self.name)}
-
-    def undo(self, hands: Hands, evidence: Evidence) -> None:
-        with route_of(hands) as route:
-            found = netlink.find_link(route, self.name)
-            if found is not None and found.alias == self.alias:
-                netlink.delete_link(route, self.name)
-
-    def check(self, evidence: Evidence) -> Finding:
-        return link_finding(self.name, evidence)
 
     def describe(self) -> str:
         if self.carrier:

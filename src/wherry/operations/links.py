@@ -79,24 +79,13 @@ class PinNetworkNamespace(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateBridge(Operation):
-    """Make a bridge; its alias says whose it is."""
+class OwnLink(Operation):
+    """Making a link of the host. Its alias says whose it is: another's is never taken away."""
 
-    kind: ClassVar[str] = "create-bridge"
     aspect: ClassVar[Aspect] = Aspect.NETWORK
 
     name: str
-    mac_address: str
     alias: str
-    mtu: int = 0
-    """Zero: the kernel's 1500."""
-
-    def do(self, hands: Hands) -> Evidence:
-        with route_of(hands) as route:
-            netlink.create_bridge(
-                route, self.name, mac_address=self.mac_address, alias=self.alias, mtu=self.mtu
-            )
-            return {"ifindex": netlink.link_index(route, self.name)}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         with route_of(hands) as route:
@@ -106,6 +95,24 @@ class CreateBridge(Operation):
 
     def check(self, evidence: Evidence) -> Finding:
         return link_finding(self.name, evidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateBridge(OwnLink):
+    """Make a bridge."""
+
+    kind: ClassVar[str] = "create-bridge"
+
+    mac_address: str
+    mtu: int = 0
+    """Zero: the kernel's 1500."""
+
+    def do(self, hands: Hands) -> Evidence:
+        with route_of(hands) as route:
+            netlink.create_bridge(
+                route, self.name, mac_address=self.mac_address, alias=self.alias, mtu=self.mtu
+            )
+            return {"ifindex": netlink.link_index(route, self.name)}
 
     def describe(self) -> str:
         return f"create the bridge {self.name}"

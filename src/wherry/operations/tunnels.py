@@ -7,27 +7,24 @@ from typing import ClassVar
 from wherry.kit.values import dataclass
 from wherry.linux import netlink, virtual_links
 from wherry.linux.virtual_links import Forwarding, Neighbour
-from wherry.operations.links import link_finding, route_of, tolerating
+from wherry.operations.links import OwnLink, route_of, tolerating
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict
 
 _VERSIONS = (4, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateTunnel(Operation):
+class CreateTunnel(OwnLink):
     """Make a tunnel as a port of a bridge. It floods nothing: its table says who is where."""
 
     kind: ClassVar[str] = "create-tunnel"
-    aspect: ClassVar[Aspect] = Aspect.NETWORK
 
-    name: str
     vni: int
     """The number of the network on the wire."""
     local: str
     """The host's address that other hosts send to."""
     port: int
     mtu: int
-    alias: str
     bridge: str
 
     def do(self, hands: Hands) -> Evidence:
@@ -44,15 +41,6 @@ class CreateTunnel(Operation):
             bridge = netlink.link_index(route, self.bridge)
             netlink.set_master(route, self.name, bridge)
             return {"ifindex": netlink.link_index(route, self.name), "master": bridge}
-
-    def undo(self, hands: Hands, evidence: Evidence) -> None:
-        with route_of(hands) as route:
-            found = netlink.find_link(route, self.name)
-            if found is not None and found.alias == self.alias:
-                netlink.delete_link(route, self.name)
-
-    def check(self, evidence: Evidence) -> Finding:
-        return link_finding(self.name, evidence)
 
     def describe(self) -> str:
         return f"create the tunnel {self.name}, network {self.vni} at {self.local}"
