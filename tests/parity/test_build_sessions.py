@@ -314,3 +314,21 @@ def test_what_was_built_is_told(engine: Engine, client: BuildClient) -> None:
     assert told["image.name"] == "docker.io/library/one:latest,docker.io/library/two:x"
     lines = client.docker("build", "--progress=rawjson", ".").stderr
     assert '"name": "[1/1] FROM busybox"' in lines
+
+
+def test_older_clients_build_with_a_session(engine: Engine, client: BuildClient) -> None:
+    """A CLI that has BuildKit's client inside asks by `POST /build?version=2`."""
+    client.write(Dockerfile=SMALL, hello_txt="hi\n")
+    built = client.old_docker("build", "--progress=plain", "-t", "old", ".")
+    assert "[3/3] RUN cat /hello; echo done > /done" in built.stderr
+    assert "naming to docker.io/library/old:latest" in built.stderr
+    assert engine.docker_ok("run", "--rm", "old", "cat", "/hello") == "hi"
+    client.write(Dockerfile="FROM busybox\nRUN exit 3\n")
+    failed = client.old_docker("build", "--progress=plain", ".", is_ok=False)
+    assert (
+        'process "/bin/sh -c exit 3" did not complete successfully: exit code: 3' in failed.stderr
+    )
+    client.write(Dockerfile="FROM busybox\nRUN --mount=type=secret,id=s cat /run/secrets/s > /s\n")
+    client.write(s_txt="sesame")
+    client.old_docker("build", "--secret", "id=s,src=s.txt", "-t", "old", ".")
+    assert engine.docker_ok("run", "--rm", "old", "cat", "/s") == "sesame"

@@ -14,6 +14,12 @@ from support.source_tree import REPOSITORY
 from support.waiting import PATIENCE
 
 _PLUGIN = REPOSITORY / ".tools/docker-plugins/docker-buildx"
+_OLD = Path("/usr/bin/docker")
+
+
+def _version(program: Path) -> str:
+    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return shown.stdout.removeprefix("Docker version ")
 
 
 class BuildClient:
@@ -40,6 +46,13 @@ class BuildClient:
         if not _PLUGIN.exists():
             pytest.skip("this host has no buildx (scripts/fetch-buildx.sh)")
         return self._run(["docker", *words], environment, is_ok=is_ok, stdin=stdin)
+
+    def old_docker(self, *words: str, is_ok: bool = True, **environment: str) -> Ran:
+        """Debian's docker CLI 20.10, which has a client of BuildKit inside."""
+        if not _OLD.exists() or not _version(_OLD).startswith("20."):
+            pytest.skip("this host has no docker CLI 20.10 (docker.io of Debian 12)")
+        more = {"DOCKER_BUILDKIT": "1", **environment}
+        return self._run([str(_OLD), *words], more, is_ok=is_ok)
 
     def compose(self, *words: str, is_ok: bool = True, **environment: str) -> Ran:
         """Compose v2 with the builder that is built in."""

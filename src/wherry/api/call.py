@@ -24,7 +24,9 @@ from wherry.api.hijack import Connection, RawConnection
 from wherry.api.services import Filters, Services
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import parse_moment
+from wherry.model.builds import BuildRequest
 from wherry.model.errors import InvalidValue
+from wherry.model.outcomes import Progress
 from wherry.wire.encoding import encode, to_document
 from wherry.wire.filters import decode_filters
 from wherry.wire.lenient import Decoder, InvalidJson
@@ -57,6 +59,10 @@ class BuildDoor(Protocol):
 
     async def serve(self, client: RawConnection) -> None:
         """A connection on which the client calls us; returns when it leaves."""
+        ...
+
+    def build(self, ref: str, session_id: str, request: BuildRequest) -> AsyncIterator[Progress]:
+        """A build that was asked for elsewhere, of a client that has a session here."""
         ...
 
     async def join(self, client: RawConnection, offer: SessionOffer) -> None:

@@ -90,6 +90,8 @@ class Progress:
     error: str = ""
     error_code: int | None = None
     """The exit code of a build step."""
+    trace: bytes = b""
+    """What BuildKit's clients read: a piece of a build's story, as they have it encoded."""
     built: str = ""
     """The id of an image that a build has made."""
     digest: str = ""

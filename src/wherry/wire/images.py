@@ -182,4 +182,4 @@ class Message(Struct, kw_only=True, omit_defaults=True):
     id: str = ""
     errorDetail: ErrorDetail | None = None
     error: str = ""
-    aux: PushResult | BuildResult | OutputData | None = None
+    aux: PushResult | BuildResult | OutputData | str | None = None

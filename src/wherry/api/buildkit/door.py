@@ -1,16 +1,21 @@
 """The door as a whole: one for an engine, made when somebody comes to it first."""
 
+from collections.abc import AsyncIterator
+
 from wherry.api.buildkit.calls import Metadata, answered, unknown
 from wherry.api.buildkit.control import Control
 from wherry.api.buildkit.gateway import Gateway
 from wherry.api.buildkit.history import History
 from wherry.api.buildkit.jobs import Jobs
 from wherry.api.buildkit.links import Methods, serve_methods
+from wherry.api.buildkit.old_builds import messages
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.call import SessionOffer
 from wherry.api.hijack import RawConnection
 from wherry.api.services import Services
 from wherry.kit.clock import Clock
+from wherry.model.builds import BuildRequest
+from wherry.model.outcomes import Progress
 from wherry.wire.buildkit.sessions import (
     HealthCheckRequest,
     HealthCheckResponse,
@@ -28,7 +33,7 @@ class Door:
 
     def __init__(self, services: Services, clock: Clock) -> None:
         self._sessions = Sessions()
-        jobs = Jobs(services.builds, clock)
+        self._jobs = jobs = Jobs(services.builds, clock)
         control = Control(
             jobs=jobs,
             sessions=self._sessions,
@@ -48,6 +53,10 @@ class Door:
     async def serve(self, client: RawConnection) -> None:
         """A connection on which the client calls us."""
         await serve_methods(client, self._methods)
+
+    def build(self, ref: str, session_id: str, request: BuildRequest) -> AsyncIterator[Progress]:
+        """A build that was asked for elsewhere, of a client that has a session here."""
+        return messages(self._jobs, self._sessions, ref, session_id, request)
 
     async def join(self, client: RawConnection, offer: SessionOffer) -> None:
         """A connection on which we call the client."""

@@ -25,7 +25,7 @@ from wherry.api.services import Builds
 from wherry.build import ClientArchive, ClientDirectory, ClientOffers
 from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.clock import Clock
-from wherry.model.builds import BuildDone
+from wherry.model.builds import BuildDone, BuildRequest
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.wire.buildkit.control import SolveRequest
 
@@ -68,7 +68,11 @@ class Job:
         """
         self.frontend, self.options = frontend, options
         _check_frontend(frontend, options)
-        building = own_task(self._build(options))
+        return await self.build_requested(to_build_request(self.request, options), options)
+
+    async def build_requested(self, request: BuildRequest, options: Options) -> str:
+        """Build what is understood already; the options say which contexts there are."""
+        building = own_task(self._build(request, options))
         self._tasks.add(building)
         try:
             done = await building
@@ -86,11 +90,10 @@ class Job:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _build(self, options: Options) -> BuildDone:
+    async def _build(self, request: BuildRequest, options: Options) -> BuildDone:
         session = self.session
         if session is None:
             raise InvalidValue("a build of a Dockerfile needs a session")
-        request = to_build_request(self.request, options)
         last: BuildDone | None = None
         async for event in self.builds.build_for_client(
             request, self._offers(session, options), SessionCredentials(session)

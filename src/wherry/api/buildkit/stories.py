@@ -62,6 +62,8 @@ class Story:
 
     def end(self) -> None:
         """There is no more to tell; what was left open is told as broken off."""
+        if self._has_ended:
+            return
         for key, chapter in self._chapters.items():
             if chapter.vertex.started is not None and chapter.vertex.completed is None:
                 self.finish(key, error=CANCELLED)

@@ -8,12 +8,18 @@ from wherry.api.build_parts import sent_parts
 from wherry.api.call import Call, Handler
 from wherry.api.routes.image_streams import stream_progress
 from wherry.api.translate.build_transcript import transcript
-from wherry.api.translate.builds import to_build_credentials, to_build_request
+from wherry.api.translate.builds import BUILDKIT, to_build_credentials, to_build_request
+from wherry.kit.random_ids import new_id
 
 
 async def build(call: Call) -> web.StreamResponse:
     """`POST /build`."""
     request = to_build_request(call)
+    if call.text("version") == BUILDKIT:
+        ref = call.text("buildid") or new_id()
+        told = call.build_door().build(ref, call.text("session"), request)
+        with call.ended_by_farewell():
+            return await stream_progress(call, told)
     credentials = to_build_credentials(call.request.headers.get("X-Registry-Config", ""))
     with call.ended_by_farewell():
         events = call.services.builds.build(request, sent_parts(call), credentials)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.errors import message_of
+from wherry.api.errors import Refusal, message_of
 from wherry.api.translate.images import to_message
 from wherry.api.translate.platforms import platform_text
 from wherry.api.translate.registries import from_header
@@ -138,7 +138,7 @@ async def _messages_sent(call: Call, messages: AsyncIterator[Progress]) -> web.S
     except ConnectionError:
         raise
     except Exception as error:
-        if not isinstance(error, WherryError):
+        if not isinstance(error, WherryError | Refusal):
             _log.exception("stream.failed endpoint=%r", call.endpoint)
         code = error.exit_code if isinstance(error, StepEndedBadly) else None
         await answer.write(encode(to_message(Progress(error=message_of(error), error_code=code))))

@@ -25,6 +25,9 @@ from wherry.wire.registries import AuthConfig
 
 T = TypeVar("T")
 
+BUILDKIT = "2"
+"""The version of a build whose client has a session."""
+_FROM_SESSION = "client-session"
 _ARGUMENTS = Decoder(dict[str, str | None])
 _LABELS = Decoder(dict[str, str])
 _ULIMITS = Decoder(list[UlimitShape])
@@ -119,13 +122,8 @@ def to_cache_prune(call: Call) -> CachePrune:
 
 
 def _refuse_unbuilt(call: Call) -> None:
-    match call.text("version"):
-        case "2":
-            raise FeatureMissing("BuildKit's protocol (build with DOCKER_BUILDKIT=0)")
-        case "" | "1":
-            pass
-        case other:
-            raise InvalidValue(f"invalid version {other}")
+    if call.text("version") not in ("", "1", BUILDKIT):
+        raise InvalidValue(f"invalid version {call.text('version')}")
     if call.texts("securityopt"):
         raise InvalidValue(
             "The daemon on this platform does not support setting security options on build"

@@ -16,6 +16,7 @@ from wherry.wire.container_config import Empty
 from wherry.wire.containers import GraphDriver
 from wherry.wire.registries import OciDescriptor, OciPlatform
 
+_TRACE = "moby.buildkit.trace"
 MISSING_LAYER_ID = "<missing>"
 """The id of history entries that have no image of their own."""
 
@@ -134,7 +135,9 @@ def to_history(image: Image) -> list[shapes.HistoryItem]:
 
 def _aux(
     progress: Progress,
-) -> shapes.PushResult | shapes.BuildResult | shapes.OutputData | None:
+) -> shapes.PushResult | shapes.BuildResult | shapes.OutputData | str | None:
+    if progress.trace:
+        return b64encode(progress.trace).decode()
     if progress.built:
         return shapes.BuildResult(ID=progress.built, Digest=progress.digest)
     if progress.output is not None:
@@ -153,7 +156,7 @@ def to_message(progress: Progress) -> shapes.Message:
     return shapes.Message(
         stream=progress.stream,
         status=progress.status,
-        id=progress.id,
+        id=_TRACE if progress.trace else progress.id,
         progressDetail=detail if has_detail else None,
         error=progress.error,
         errorDetail=shapes.ErrorDetail(message=progress.error, code=progress.error_code)
