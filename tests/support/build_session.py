@@ -20,11 +20,24 @@ Sender = Callable[[Stream[Packet, Packet], Mapping[str, str]], Awaitable[None]]
 """What a client does when it is asked for files."""
 
 
+class Raw(Message):
+    """Bytes that take the place of a message."""
+
+    content: bytes = b""
+
+
+class _RawCodec(MessageCodec):
+    def encode(self, message: Message, message_type: type[Message]) -> bytes:
+        return (
+            message.content if isinstance(message, Raw) else super().encode(message, message_type)
+        )
+
+
 class Caller(Channel):
     """Calls to the engine on an upgraded connection."""
 
     def __init__(self, protocol: H2Protocol) -> None:
-        super().__init__(codec=MessageCodec(), status_details_codec=DetailsCodec())
+        super().__init__(codec=_RawCodec(), status_details_codec=DetailsCodec())
         self._protocol = protocol
 
     async def ask(

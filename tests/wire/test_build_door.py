@@ -1,7 +1,9 @@
 """BuildKit's door, message by message, with a builder that makes nothing behind it."""
 
 import asyncio
+import random
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,12 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-from support.build_session import caller, session, upgraded
+from support.build_session import Raw, caller, session, upgraded
 from support.fake_services import FakeEngine, served
 from wherry.wire.buildkit import control, gateway, sessions
 from wherry.wire.buildkit.errors import RpcStatus
 from wherry.wire.buildkit.files import DATA, ERR, FIN, REQ, STAT, Packet, Stat
-from wherry.wire.protobuf import Message
+from wherry.wire.protobuf import Message, encode
 
 CONTROL = "/moby.buildkit.v1.Control"
 BRIDGE = "/moby.buildkit.v1.frontend.LLBBridge"
@@ -251,6 +253,40 @@ async def test_clients_that_break_the_protocol_are_refused(sender: object, text:
         refused = await refusal(calls.ask(f"{CONTROL}/Solve", solve(), control.SolveResponse))
         assert text in (refused.message or "")
         assert await calls.ask(f"{CONTROL}/Info", control.InfoRequest(), control.InfoResponse)
+
+
+async def test_mutated_requests_are_refused() -> None:
+    """Whatever bytes come in the place of a request, the engine answers the next one."""
+    chance = random.Random(7)
+    whole = encode(solve(FrontendAttrs={"target": "x", "build-arg:a": "b"}))
+    async with served(FakeEngine()) as path, caller(path) as calls:
+        for _ in range(300):
+            mutated = bytearray(whole)
+            for _ in range(chance.randint(1, 8)):
+                mutated[chance.randrange(len(mutated))] = chance.randrange(256)
+            content = bytes(mutated[: chance.randint(1, len(mutated))])
+            method = chance.choice(("Prune", "DiskUsage", "UpdateBuildHistory", "Info"))
+            with suppress(GRPCError):
+                await calls.ask(f"{CONTROL}/{method}", Raw(content=content), Message)
+        assert await calls.ask(f"{CONTROL}/Info", control.InfoRequest(), control.InfoResponse)
+        refused = await refusal(
+            calls.ask(f"{CONTROL}/Solve", Raw(content=b"\x0a\x7f"), control.SolveResponse)
+        )
+        assert refused.status is Status.INVALID_ARGUMENT
+        assert refused.message == "malformed message: field 1 is longer than its message"
+
+
+async def test_messages_have_a_largest_size() -> None:
+    """What a peer announces is not waited for, on either kind of connection."""
+
+    async def announces(stream: Stream[Packet, Packet], _: Mapping[str, str]) -> None:
+        await stream.send_initial_metadata()
+        await stream._stream.send_data(b"\0\xff\xff\xff\xff")
+        await stream.recv_message()
+
+    async with served(FakeEngine()) as path, session(path, "s", announces), caller(path) as calls:
+        refused = await refusal(calls.ask(f"{CONTROL}/Solve", solve(), control.SolveResponse))
+        assert "a message of 4294967295 bytes, of 16777216 at most" in (refused.message or "")
 
 
 async def test_a_session_that_is_lost_ends_its_build() -> None:

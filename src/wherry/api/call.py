@@ -61,6 +61,10 @@ class BuildDoor(Protocol):
         """A connection on which the client calls us; returns when it leaves."""
         ...
 
+    async def joined(self, session_id: str) -> None:
+        """Returns when a session is there. Raises: InvalidValue when it does not come."""
+        ...
+
     def build(self, ref: str, session_id: str, request: BuildRequest) -> AsyncIterator[Progress]:
         """A build that was asked for elsewhere, of a client that has a session here."""
         ...

@@ -24,10 +24,10 @@ def answered(
     """A method with one reply."""
 
     async def serve(stream: Stream[Request, Reply]) -> None:
-        asked = await stream.recv_message()
-        if asked is None:
-            return
         try:
+            asked = await stream.recv_message()
+            if asked is None:
+                return
             said = await answer(asked, stream.metadata or {})
         except Exception as error:
             raise failure(error) from error
@@ -51,10 +51,10 @@ def streamed(
     """A method with several replies."""
 
     async def serve(stream: Stream[Request, Reply]) -> None:
-        asked = await stream.recv_message()
-        if asked is None:
-            return
         try:
+            asked = await stream.recv_message()
+            if asked is None:
+                return
             async for said in answers(asked, stream.metadata or {}):
                 await stream.send_message(said)
         except Exception as error:

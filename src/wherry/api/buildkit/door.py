@@ -54,6 +54,10 @@ class Door:
         """A connection on which the client calls us."""
         await serve_methods(client, self._methods)
 
+    async def joined(self, session_id: str) -> None:
+        """Returns when a session is there. Raises: InvalidValue when it does not come."""
+        await self._sessions.get(session_id)
+
     def build(self, ref: str, session_id: str, request: BuildRequest) -> AsyncIterator[Progress]:
         """A build that was asked for elsewhere, of a client that has a session here."""
         return messages(self._jobs, self._sessions, ref, session_id, request)

@@ -10,10 +10,12 @@ from grpclib.exceptions import GRPCError
 from wherry.api.buildkit.narration import Narrator, sentence
 from wherry.model import errors as kinds
 from wherry.wire.buildkit.errors import Any, RpcStatus
+from wherry.wire.protobuf import MalformedMessage
 
 _SOURCE = "github.com/moby/buildkit/errdefs.Source+json"
 
 _STATUSES: Mapping[type[Exception], Status] = {
+    MalformedMessage: Status.INVALID_ARGUMENT,
     kinds.NotSupported: Status.UNIMPLEMENTED,
     kinds.Cancelled: Status.CANCELLED,
     kinds.Unauthorized: Status.UNAUTHENTICATED,

@@ -8,16 +8,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from grpclib.client import Channel
 from grpclib.const import Handler, Status
 from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
-from grpclib.protocol import H2Protocol
+from grpclib.protocol import H2Protocol, Stream
 from grpclib.server import Server
 
 from wherry.api.hijack import RawConnection
 from wherry.wire.buildkit.errors import Any, RpcStatus
-from wherry.wire.protobuf import M, Message, decode, encode
+from wherry.wire.protobuf import M, MalformedMessage, Message, decode, encode
+
+LARGEST_MESSAGE = 16 << 20
+"""Bytes; BuildKit has the same."""
 
 # Each header of each call is a line of theirs at the level DEBUG, which a daemon may have set.
 logging.getLogger("hpack").setLevel(logging.INFO)
@@ -47,6 +51,15 @@ class DetailsCodec(StatusDetailsCodecBase):
     def decode(self, status: Status, message: str | None, data: bytes) -> list[Any]:
         """The details alone."""
         return decode(RpcStatus, data).details
+
+
+class _BoundedStream(Stream):
+    """A stream whose messages have a largest size: a peer may announce what it likes."""
+
+    async def recv_data(self, size: int) -> bytes:
+        if size > LARGEST_MESSAGE:
+            raise MalformedMessage(f"a message of {size} bytes, of {LARGEST_MESSAGE} at most")
+        return await super().recv_data(size)
 
 
 class _Link(asyncio.Transport):
@@ -110,6 +123,10 @@ class SessionChannel(Channel):
 async def _carry(client: RawConnection, protocol: H2Protocol) -> None:
     link = _Link(client)
     protocol.connection_made(link)
+    connection = protocol.connection
+    connection.create_stream = partial(  # type: ignore[method-assign]
+        _BoundedStream, connection, connection._connection, link
+    )
     catching_up = asyncio.ensure_future(_catch_up(client, link, protocol))
     try:
         with suppress(ConnectionError):

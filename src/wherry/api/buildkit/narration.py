@@ -22,6 +22,7 @@ from wherry.model.errors import Cancelled, NotInContext, StepEndedBadly
 from wherry.model.outcomes import Progress
 from wherry.wire.buildkit.control import VertexWarning
 from wherry.wire.buildkit.sources import Position, Range, SourceInfo
+from wherry.wire.protobuf import MalformedMessage
 
 _PULLING = "[internal] load base images"
 _EXPORTING = "exporting to image"
@@ -141,6 +142,8 @@ def sentence(error: Exception) -> str:
             f'process "{error.command}" did not complete successfully: '
             f"exit code: {error.exit_code}"
         )
+    if isinstance(error, MalformedMessage):
+        return f"malformed message: {error}"
     if isinstance(error, NotInContext):
         return f'failed to calculate checksum of ref: "/{error.path}": not found'
     return message_of(error)

@@ -14,7 +14,7 @@ from wherry.api.buildkit.links import SessionChannel
 from wherry.api.call import SessionOffer
 from wherry.api.hijack import RawConnection
 from wherry.model.errors import ClientGone, InvalidValue
-from wherry.wire.protobuf import Message
+from wherry.wire.protobuf import MalformedMessage, Message
 
 Reply = TypeVar("Reply", bound=Message)
 Request = TypeVar("Request", bound=Message)
@@ -124,6 +124,8 @@ def _reasons() -> Iterator[None]:
         if refusal.status in (Status.NOT_FOUND, Status.UNIMPLEMENTED):
             kind = NotOffered
         raise kind(refusal.message or refusal.status.name) from refusal
+    except MalformedMessage as problem:
+        raise InvalidValue(f"the client sends what is no message: {problem}") from problem
     except (StreamTerminatedError, ConnectionError) as loss:
         raise ClientGone() from loss
 
