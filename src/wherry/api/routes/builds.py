@@ -8,13 +8,13 @@ from wherry.api.build_parts import sent_parts
 from wherry.api.call import Call, Handler
 from wherry.api.routes.image_streams import stream_progress
 from wherry.api.translate.build_transcript import transcript
-from wherry.api.translate.builds import BUILDKIT, to_build_credentials, to_build_request
+from wherry.api.translate.builds import has_session, to_build_credentials, to_build_request
 from wherry.kit.random_ids import new_id
 
 
 async def build(call: Call) -> web.StreamResponse:
     """`POST /build`."""
-    if call.text("version") == BUILDKIT:
+    if has_session(call):
         return await _build_by_session(call)
     request = to_build_request(call)
     credentials = to_build_credentials(call.request.headers.get("X-Registry-Config", ""))

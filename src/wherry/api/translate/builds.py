@@ -15,7 +15,7 @@ from wherry.model.builds import (
     CacheStore,
     OutputKind,
 )
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.limits import Limits, Ulimit
 from wherry.registry import Credentials
 from wherry.wire.builds import CacheRow, Output
@@ -25,8 +25,6 @@ from wherry.wire.registries import AuthConfig
 
 T = TypeVar("T")
 
-BUILDKIT = "2"
-"""The version of a build whose client has a session."""
 _FROM_SESSION = "client-session"
 _ARGUMENTS = Decoder(dict[str, str | None])
 _LABELS = Decoder(dict[str, str])
@@ -42,7 +40,7 @@ def to_build_request(call: Call) -> BuildRequest:
     _refuse_unbuilt(call)
     return BuildRequest(
         dockerfile=call.text("dockerfile") or "Dockerfile",
-        remote=call.text("remote"),
+        remote=call.text("remote").removeprefix(_FROM_SESSION),
         names=tuple(name for name in call.texts("t") if name),
         target=call.text("target"),
         arguments=_json(call, "buildargs", "error reading build args", _ARGUMENTS) or {},
@@ -85,6 +83,17 @@ def to_build_request(call: Call) -> BuildRequest:
     )
 
 
+def has_session(call: Call) -> bool:
+    """Whether the client offers its files on a session. Raises: InvalidValue."""
+    match call.text("version"):
+        case "" | "1":
+            return False
+        case "2":
+            return True
+        case other:
+            raise InvalidValue(f"invalid version {other}")
+
+
 def to_build_credentials(header: str) -> Mapping[str, Credentials]:
     """`X-Registry-Config`: credentials by registry; Docker forgives what it can't read."""
     try:
@@ -122,8 +131,6 @@ def to_cache_prune(call: Call) -> CachePrune:
 
 
 def _refuse_unbuilt(call: Call) -> None:
-    if call.text("version") not in ("", "1", BUILDKIT):
-        raise InvalidValue(f"invalid version {call.text('version')}")
     if call.texts("securityopt"):
         raise InvalidValue(
             "The daemon on this platform does not support setting security options on build"
