@@ -9,6 +9,7 @@ from urllib.parse import quote_plus
 from grpclib.client import Stream, StreamStreamMethod, UnaryUnaryMethod
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
+from h2.exceptions import StreamClosedError
 
 from wherry.api.buildkit.links import SessionChannel
 from wherry.api.call import SessionOffer
@@ -83,7 +84,11 @@ class Session:
         opened = StreamStreamMethod[Kind, Kind](self._channel, method, kind, kind)
         with _reasons():
             async with opened.open(metadata=_headers(metadata)) as stream:
-                yield stream
+                try:
+                    yield stream
+                except StreamClosedError as closed:
+                    # The client has ended the call while we still sent; it has said why.
+                    raise StreamTerminatedError("the client has ended the call") from closed
 
 
 class Sessions:
