@@ -50,7 +50,7 @@ def every_command() -> list[str]:
     return top + [path for path in below if path not in _PROSE]
 
 
-LATER = ("builder", "checkpoint", "config", "manifest", "node", "plugin", "secret",
+LATER = ("builder", "checkpoint", "config", "manifest", "node", "secret",
          "service", "stack", "swarm", "trust", "volume")  # fmt: skip
 """Groups that other parts of the project bring."""
 _LATER_WORDS = frozenset({

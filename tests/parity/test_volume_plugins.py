@@ -1,8 +1,5 @@
 """Volumes of a plugin: another process that speaks Docker's plugin protocol on a socket."""
 
-import contextlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import pytest
 
 from support import volume_plugin
 from support.daemon import Engine
+from support.volume_plugin import beside
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.stock_differs
@@ -17,27 +15,11 @@ pytestmark = pytest.mark.stock_differs
 SOCKET = "/run/docker/plugins/keeper.sock"
 
 
-@contextlib.contextmanager
-def plugin(engine: Engine, socket: str, directory: Path) -> Iterator[None]:
-    """A plugin that runs beside an engine."""
-    directory.mkdir(exist_ok=True)
-    program = (sys.executable, volume_plugin.__file__, socket, str(directory))
-    process = subprocess.Popen(engine.machine.command(*program))
-    try:
-        wait_until(
-            "the plugin listens", lambda: not engine.machine.run("test", "-S", socket).returncode
-        )
-        yield
-    finally:
-        engine.machine.run("kill", (directory / "pid").read_text())
-        process.wait()
-
-
 @pytest.fixture
 def keeper(engine: Engine) -> Iterator[Path]:
     """The directory of a plugin named `keeper`; its calls are in `calls`."""
     directory = engine.root / "keeper"
-    with plugin(engine, SOCKET, directory):
+    with beside(engine, volume_plugin.__file__, SOCKET, directory):
         yield directory
     engine.machine.run("rm", "-rf", SOCKET, str(directory))
 
@@ -47,7 +29,8 @@ def calls(directory: Path) -> list[str]:
     file = directory / "calls"
     told = file.read_text().splitlines() if file.exists() else []
     file.write_text("")
-    return [each for each in told if not each.startswith("VolumeDriver.Path")]
+    looks = ("VolumeDriver.Path", "VolumeDriver.Get", "VolumeDriver.List", "VolumeDriver.Capab")
+    return [each for each in told if not each.startswith(looks)]
 
 
 @pytest.mark.slide("12.22")
@@ -98,7 +81,7 @@ def test_what_a_plugin_refuses(engine: Engine, keeper: Path) -> None:
 def test_a_plugin_that_has_gone(engine: Engine) -> None:
     """A start says which plugin is missing; the volume can be removed when it is back."""
     directory, socket = engine.root / "leaver", "/run/docker/plugins/leaver.sock"
-    with plugin(engine, socket, directory):
+    with beside(engine, volume_plugin.__file__, socket, directory):
         engine.docker_ok("volume", "create", "-d", "leaver", "far")
     ran = engine.docker("run", "--rm", "-v", "far:/far", "busybox", "true")
     assert ran.returncode != 0
@@ -106,5 +89,21 @@ def test_a_plugin_that_has_gone(engine: Engine) -> None:
     assert not engine.docker_ok("ps", "-aq")
     assert engine.docker("volume", "rm", "far").returncode == 1
     engine.machine.run("rm", socket)
-    with plugin(engine, socket, directory):
+    with beside(engine, volume_plugin.__file__, socket, directory):
         engine.docker_ok("volume", "rm", "far")
+
+
+def test_volumes_that_only_the_plugin_knows(engine: Engine, keeper: Path) -> None:
+    """They are listed and shown with what the plugin says, and are used under their names."""
+    engine.docker_ok("volume", "create", "-d", "keeper", "far")
+    (keeper / "volumes" / "theirs").mkdir()
+    listed = engine.docker_ok("volume", "ls", "--format", "{{.Driver}} {{.Name}} {{.Scope}}")
+    assert listed.splitlines() == ["keeper far global", "keeper theirs global"]
+    for name in ("far", "theirs"):
+        shown = engine.api("GET", f"/volumes/{name}").json
+        assert (shown["Driver"], shown["Scope"]) == ("keeper", "global")
+        assert shown["Status"] == {"kept": "in memory"}
+    engine.docker_ok("run", "--rm", "-v", "theirs:/d", "busybox", "touch", "/d/file")
+    assert "VolumeDriver.Create theirs" not in calls(keeper)
+    engine.docker_ok("volume", "rm", "far", "theirs")
+    assert not engine.docker_ok("volume", "ls", "-q")

@@ -2,7 +2,8 @@
 
 The work runs in a forked child that counts its steps: each call that changes a file, a name or
 the database, by the interpreter's own profile hook, so that nothing of the work is replaced. At a
-chosen step the child dies, as by `kill -9`, or pulls the plug of its file system first.
+chosen step the child dies, as by `kill -9`, or pulls the plug of its file system first. Threads
+count together; whose step is which is a matter of chance then.
 """
 
 import fcntl
@@ -10,8 +11,11 @@ import os
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+from wherry.linux import mounts, process
 
 _STEPS = frozenset({
     "chmod", "chown", "execute", "fchmod", "fchown", "fdatasync", "fsync", "ftruncate", "ioctl",
@@ -35,13 +39,18 @@ def pull_the_plug(mount_point: str) -> None:
 def cut_off(work: Callable[[], object], step: int, *, plug: str = "") -> bool:
     """Do some work and die before one of its steps; False when it had fewer.
 
-    With a `plug` its file system ends a moment earlier. Raises: AssertionError when it fails.
+    With a `plug` its file system ends a moment earlier; work that had fewer steps is told to be
+    done then, and cut off after that. Raises: AssertionError when it fails.
     """
     child = os.fork()
     if not child:
         try:
             _count_down(step, plug)
             work()
+            sys.setprofile(None)
+            if plug:
+                pull_the_plug(plug)
+                os.kill(os.getpid(), signal.SIGKILL)
         except BaseException:
             sys.setprofile(None)
             import traceback
@@ -57,6 +66,36 @@ def cut_off(work: Callable[[], object], step: int, *, plug: str = "") -> bool:
     return False
 
 
+def in_own_mounts(work: Callable[[], str]) -> str:
+    """Do some work where nobody sees its mounts; what it says.
+
+    A mount that another process has a copy of, as a machine of another test may, is not gone
+    when it is unmounted: mounted again, it is the same file system, whose plug was pulled.
+    Raises: AssertionError with the trace when the work fails.
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        code = 0
+        try:
+            process.unshare(process.CLONE_NEWNS)
+            mounts.mount("", "/", "", mounts.MS_REC | mounts.MS_PRIVATE)
+            said = work()
+        except BaseException:
+            import traceback
+
+            said, code = traceback.format_exc(), 1
+        with os.fdopen(write, "w") as answer:
+            answer.write(said)
+        os._exit(code)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        said = answer.read()
+    _pid, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, said
+    return said
+
+
 def steps_of(work: Callable[[], object]) -> int:
     """How many steps some work has. It is done in a child, for the last time in its life."""
     read, write = os.pipe()
@@ -66,6 +105,7 @@ def steps_of(work: Callable[[], object]) -> int:
         def count(frame: FrameType, event: str, subject: object) -> None:
             counted[0] += _is_step(frame, event, subject)
 
+        threading.setprofile(count)
         sys.setprofile(count)
         work()
         sys.setprofile(None)
@@ -98,6 +138,7 @@ def _count_down(step: int, plug: str) -> None:
                 pull_the_plug(plug)
             os.kill(os.getpid(), signal.SIGKILL)
 
+    threading.setprofile(count)
     sys.setprofile(count)
 
 

@@ -50,6 +50,7 @@ from wherry.model.errors import (
     NetworkNotFound,
     NothingToKill,
     PathNotFound,
+    PluginNotFound,
     UpdateRefused,
     VolumeNotFound,
     VolumeSnapshotNotFound,
@@ -98,6 +99,7 @@ from wherry.model.outcomes import (
     StopOutcome,
     WaitCondition,
 )
+from wherry.model.plugins import ManagedPlugin, PluginPrivilege
 from wherry.model.queries import (
     AttachRequest,
     ContainerDetails,
@@ -241,6 +243,7 @@ class FakeEngine:
             commits=FakeCommits(self),
             volumes=(volumes := FakeVolumes()),
             volume_history=FakeVolumeHistory(volumes),
+            plugins=FakePlugins,
             system=FakeSystem(self),
             events=FakeEvents(self),
             explanations=FakeExplanations(self),
@@ -923,6 +926,59 @@ class FakeVolumeHistory:
         async for _piece in archive:
             pass
         return await self._volumes.create(VolumeSpec(name=name))
+
+
+class FakePlugins:
+    """Nobody ever installed one, and no registry has one."""
+
+    async def list(self, filters: Filters) -> Sequence[ManagedPlugin]:
+        return []
+
+    async def get(self, reference: str) -> ManagedPlugin:
+        raise PluginNotFound(reference)
+
+    async def privileges(self, remote: str, credentials: Credentials) -> Sequence[PluginPrivilege]:
+        raise PluginNotFound(remote)
+
+    async def create(self, name: str, context: AsyncIterator[bytes]) -> None:
+        async for _piece in context:
+            pass
+
+    async def pull(
+        self,
+        remote: str,
+        name: str,
+        allowed: Sequence[PluginPrivilege],
+        credentials: Credentials,
+    ) -> AsyncIterator[Progress]:
+        raise PluginNotFound(remote)
+        yield Progress()
+
+    async def upgrade(
+        self,
+        reference: str,
+        remote: str,
+        allowed: Sequence[PluginPrivilege],
+        credentials: Credentials,
+    ) -> AsyncIterator[Progress]:
+        raise PluginNotFound(reference)
+        yield Progress()
+
+    async def enable(self, reference: str, timeout_s: float = 0) -> None:
+        await self.get(reference)
+
+    async def disable(self, reference: str, *, is_forced: bool = False) -> None:
+        await self.get(reference)
+
+    async def set(self, reference: str, wishes: Sequence[str]) -> None:
+        await self.get(reference)
+
+    async def remove(self, reference: str, *, is_forced: bool = False) -> ManagedPlugin:
+        return await self.get(reference)
+
+    async def push(self, reference: str, credentials: Credentials) -> AsyncIterator[Progress]:
+        raise PluginNotFound(reference)
+        yield Progress()
 
 
 @dataclass

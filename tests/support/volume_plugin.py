@@ -4,14 +4,19 @@ It keeps volumes as directories, mounts each as a tmpfs that only it knows of, a
 call to DIRECTORY/calls, its pid to DIRECTORY/pid. A volume with the option `refuse` is not made.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from support.daemon import Engine
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -54,6 +59,15 @@ class Handler(BaseHTTPRequestHandler):
                 return {"Mountpoint": str(place) if os.path.ismount(place) else ""}
             case "VolumeDriver.Unmount":
                 subprocess.run(["umount", place], check=True)
+            case "VolumeDriver.Get":
+                if not place.is_dir():
+                    return {"Err": "no such volume"}
+                return {"Volume": {"Name": place.name, "Status": {"kept": "in memory"}}}
+            case "VolumeDriver.List":
+                names = sorted(each.name for each in place.iterdir()) if place.is_dir() else []
+                return {"Volumes": [{"Name": name} for name in names]}
+            case "VolumeDriver.Capabilities":
+                return {"Capabilities": {"Scope": "global"}}
             case _:
                 return {"Err": f"no {method}"}
         return {"Err": ""}
@@ -64,6 +78,24 @@ class Handler(BaseHTTPRequestHandler):
     def address_string(self) -> str:
         """A Unix socket's peer has none."""
         return "local"
+
+
+@contextlib.contextmanager
+def beside(engine: "Engine", program: str, socket: str, directory: Path) -> Iterator[None]:
+    """A plugin of ours that runs beside an engine."""
+    from support.waiting import wait_until
+
+    directory.mkdir(exist_ok=True)
+    command = engine.machine.command(sys.executable, program, socket, str(directory))
+    process = subprocess.Popen(command)
+    try:
+        wait_until(
+            "the plugin listens", lambda: not engine.machine.run("test", "-S", socket).returncode
+        )
+        yield
+    finally:
+        engine.machine.run("kill", (directory / "pid").read_text())
+        process.wait()
 
 
 if __name__ == "__main__":

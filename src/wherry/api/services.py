@@ -5,7 +5,7 @@ what a user typed: an id, an unambiguous prefix of one, or a name. Every method 
 `wherry.model.errors`; `api.errors` maps them to statuses and Docker's texts.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,6 +37,7 @@ from wherry.model.outcomes import (
     StopOutcome,
     WaitCondition,
 )
+from wherry.model.plugins import ManagedPlugin, PluginPrivilege
 from wherry.model.queries import (
     AttachRequest,
     ContainerDetails,
@@ -86,6 +87,7 @@ __all__ = [
     "LogLine",
     "LogQuery",
     "Networks",
+    "Plugins",
     "ProcessTable",
     "Progress",
     "Registries",
@@ -397,6 +399,36 @@ class VolumeHistory(Protocol):
     ) -> Volume: ...
 
 
+class Plugins(Protocol):
+    """Managed plugins."""
+
+    async def list(self, filters: Filters) -> Sequence[ManagedPlugin]: ...
+    async def get(self, reference: str) -> ManagedPlugin: ...
+    async def privileges(
+        self, remote: str, credentials: Credentials
+    ) -> Sequence[PluginPrivilege]: ...
+    async def create(self, name: str, context: ByteSource) -> None: ...
+    def pull(
+        self,
+        remote: str,
+        name: str,
+        allowed: Sequence[PluginPrivilege],
+        credentials: Credentials,
+    ) -> AsyncIterator[Progress]: ...
+    def upgrade(
+        self,
+        reference: str,
+        remote: str,
+        allowed: Sequence[PluginPrivilege],
+        credentials: Credentials,
+    ) -> AsyncIterator[Progress]: ...
+    async def enable(self, reference: str, timeout_s: float = 0) -> None: ...
+    async def disable(self, reference: str, *, is_forced: bool = False) -> None: ...
+    async def set(self, reference: str, wishes: Sequence[str]) -> None: ...
+    async def remove(self, reference: str, *, is_forced: bool = False) -> ManagedPlugin: ...
+    def push(self, reference: str, credentials: Credentials) -> AsyncIterator[Progress]: ...
+
+
 class System(Protocol):
     """The engine as a whole."""
 
@@ -453,6 +485,8 @@ class Services:
     networks: Networks
     volumes: Volumes
     volume_history: VolumeHistory
+    plugins: Callable[[], Plugins]
+    """Loaded when somebody asks for them."""
     system: System
     events: Events
     explanations: Explanations

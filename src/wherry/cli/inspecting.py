@@ -107,6 +107,11 @@ def run_volumes(session: Session, parsed: Parsed) -> int:
     return _inspect(session, parsed, _fetchers(session, with_size=False)["volume"])
 
 
+def run_plugins(session: Session, parsed: Parsed) -> int:
+    """Print plugins."""
+    return _inspect(session, parsed, _fetchers(session, with_size=False)["plugin"])
+
+
 def _fetchers(session: Session, *, with_size: bool) -> dict[str, Fetch]:
     """By kind, in the order in which a name is looked for."""
     client = session.client
@@ -117,6 +122,7 @@ def _fetchers(session: Session, *, with_size: bool) -> dict[str, Fetch]:
         "image": lambda name: Found(client.images.inspect_raw(name), "image.InspectResponse"),
         "network": lambda name: Found(client.networks.inspect_raw(name), "network.Inspect"),
         "volume": lambda name: Found(client.volumes.inspect_raw(name), "volume.Volume"),
+        "plugin": lambda name: Found(client.plugins.inspect_raw(name), "types.Plugin"),
     }
 
 
@@ -266,5 +272,12 @@ VOLUME = Command(
     summary="Show all about one or more volumes",
     arguments=ONE_OR_MORE,
     run=run_volumes,
+    flags=(_FORMAT,),
+)
+PLUGIN = Command(
+    shape="PLUGIN [PLUGIN...]",
+    summary="Show all about one or more plugins",
+    arguments=ONE_OR_MORE,
+    run=run_plugins,
     flags=(_FORMAT,),
 )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # Each noun is imported when it is first used: `ps` needs onl
     from wherry.client.execs import Execs
     from wherry.client.images import Images
     from wherry.client.networks import Networks
+    from wherry.client.plugins import Plugins
     from wherry.client.system import System
     from wherry.client.volumes import Volumes
     from wherry.client.wherry import Wherry
@@ -45,6 +46,13 @@ class Client(Transport):
         from wherry.client.networks import Networks
 
         return Networks(self)
+
+    @cached_property
+    def plugins(self) -> "Plugins":
+        """Managed plugins by name or id."""
+        from wherry.client.plugins import Plugins
+
+        return Plugins(self)
 
     @cached_property
     def system(self) -> "System":

@@ -86,7 +86,7 @@ class Images:
             "POST",
             "/images/create",
             query=[(key, value) for key, value in query if value],
-            headers=_shown(login),
+            headers=login_headers(login),
         )
         return stream(response.chunks())
 
@@ -99,7 +99,7 @@ class Images:
             "POST",
             f"/images/{segment(name)}/push",
             query=[(key, value) for key, value in query if value],
-            headers=_shown(login),
+            headers=login_headers(login),
         )
         return stream(response.chunks())
 
@@ -111,7 +111,7 @@ class Images:
         if limit:
             query.append(("limit", str(limit)))
         response = self._client.request(
-            "GET", "/images/search", query=query, headers=_shown(login)
+            "GET", "/images/search", query=query, headers=login_headers(login)
         )
         return documents(response.json())
 
@@ -162,6 +162,6 @@ def _for_platform(*platforms: str) -> "list[tuple[str, str]]":
     return [("platform", platform_json(each)) for each in platforms if each]
 
 
-def _shown(login: Login | None) -> dict[str, str]:
+def login_headers(login: Login | None) -> dict[str, str]:
     """The header that tells the engine who we are to a registry; pushes must have one."""
     return {"X-Registry-Auth": (login or Login("")).as_header()}

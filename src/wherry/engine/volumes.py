@@ -32,7 +32,7 @@ class VolumeVerbs:
 
     async def get(self, name: str) -> Volume:
         """One volume. Raises: VolumeNotFound."""
-        return self._volumes.get(name)
+        return await self._offload(self._volumes.described, name)
 
     async def list(self, filters: Filters) -> Sequence[Volume]:
         """Volumes that match, by name. Raises: InvalidValue for a key or value."""
@@ -41,7 +41,7 @@ class VolumeVerbs:
         names = given.patterns("name")
         return [
             each
-            for each in self._volumes.all()
+            for each in await self._offload(self._volumes.everywhere)
             if (dangling is None or dangling is not self._users.is_in_use(each.name))
             and ("driver" not in given or each.driver in given.values("driver"))
             and ("name" not in given or any(name.search(each.name) for name in names))

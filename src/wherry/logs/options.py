@@ -16,7 +16,9 @@ from wherry.logs.remote_options import (
 DRIVERS = (
     "fluentd", "gelf", "journald", "json-file", "local", "none", "splunk", "syslog",
 )  # fmt: skip
-REMOTE_DRIVERS = frozenset({"fluentd", "gelf", "journald", "splunk", "syslog"})
+PLUGIN = "plugin"
+"""What drivers that are not ours are called among our own processes."""
+REMOTE_DRIVERS = frozenset({"fluentd", "gelf", "journald", "splunk", "syslog", PLUGIN})
 """Those whose receiver is fed by a logger from the local file."""
 
 DEFAULT_FILE_BYTES = 20 << 20
@@ -216,8 +218,14 @@ def ring_bytes(options: Mapping[str, str]) -> int | None:
         raise ValueError(f"error parsing option max-buffer-size: {error}") from None
 
 
+def kept_as(driver: str) -> str:
+    """How a container's log is kept here; an empty name stays the default."""
+    return driver if not driver or driver in DRIVERS else PLUGIN
+
+
 def is_readable(driver: str, options: Mapping[str, str]) -> bool:
     """Whether `logs` can show what a container wrote."""
+    driver = kept_as(driver)
     return driver != "none" and not (driver in REMOTE_DRIVERS and flag(options, "cache-disabled"))
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from wherry.logs.compression import SUFFIX, Compression
 from wherry.logs.json_lines import STDERR, STDOUT, LineEncoder
-from wherry.logs.options import DRIVERS, Rotation, rotation_of
+from wherry.logs.options import DRIVERS, REMOTE_DRIVERS, Rotation, rotation_of
 
 _SLICES_PER_WRITE = 4
 """Of 64 KiB: a full file is compressed while a quarter of the next one is written."""
@@ -220,7 +220,7 @@ def open_sink(
             return NoSink()
         case "" | "json-file":
             return JsonFileSink(path, Rotation.from_options(options), attributes)
-        case _ if driver in DRIVERS:
+        case _ if driver in DRIVERS or driver in REMOTE_DRIVERS:
             # The local file of the others, from which `logs` reads and a logger feeds a receiver.
             return JsonFileSink(path, rotation_of(driver, options), attributes)
         case _:

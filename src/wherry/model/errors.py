@@ -385,6 +385,41 @@ class PluginNotFound(NotFound):
 
 
 @dataclass(eq=False)
+class PluginExists(AlreadyExists):
+    """A plugin was to get a name that another one has."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class PluginEnabled(Conflict):
+    """A plugin runs, and the verb is for those that don't."""
+
+    name: str
+    why: str = ""
+    """What the verb has to say of it."""
+
+
+@dataclass(eq=False)
+class PluginDisabled(Conflict):
+    """A plugin does not run."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class PluginInUse(Conflict):
+    """Something that exists is a plugin's."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class PluginPrivilegesWrong(Forbidden):
+    """What was allowed is not exactly what a plugin wants."""
+
+
+@dataclass(eq=False)
 class PluginFailed(Broken):
     """A plugin can't be reached, answers nonsense, or complains."""
 

@@ -34,6 +34,10 @@ class Volume:
     created_at_ns: int
     options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    scope: str = LOCAL
+    """`global` where a plugin says that other hosts know it too."""
+    status: bytes = b""
+    """What a plugin has to say of it, when it is asked: a JSON object; never stored."""
 
     @property
     def is_anonymous(self) -> bool:

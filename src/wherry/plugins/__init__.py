@@ -1,12 +1,34 @@
 """Docker's plugin protocol: programs of somebody else that keep volumes, or make networks.
 
 I own: finding a plugin by its name, its activation, and one call of its protocol.
-I never: start or stop a plugin, or believe what it answers without a look.
+I never: start or stop a plugin (engine does), or believe what it answers without a look.
 On disk I leave: nothing; in the kernel a connection for the time of one call.
-Called by: volumes, networks.
+Called by: volumes, networks, engine.
 """
 
+from wherry.plugins.discovery import PluginAddress
 from wherry.plugins.host import Plugin, PluginHost
-from wherry.plugins.messages import Answer, Nothing, VolumePlace, VolumeRequest
+from wherry.plugins.messages import (
+    Answer,
+    DriverCapabilities,
+    Nothing,
+    VolumeFound,
+    VolumePlace,
+    VolumeRequest,
+    VolumesFound,
+    VolumeState,
+)
 
-__all__ = ["Answer", "Nothing", "Plugin", "PluginHost", "VolumePlace", "VolumeRequest"]
+__all__ = [
+    "Answer",
+    "DriverCapabilities",
+    "Nothing",
+    "Plugin",
+    "PluginAddress",
+    "PluginHost",
+    "VolumeFound",
+    "VolumePlace",
+    "VolumeRequest",
+    "VolumeState",
+    "VolumesFound",
+]

@@ -8,7 +8,7 @@ again for a while, as Docker does. Once it has answered, a refused connection is
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -37,11 +37,27 @@ LARGEST_ANSWER = 1 << 22
 class Plugin:
     """One plugin that said what it implements. Calls may come from any thread."""
 
-    def __init__(self, address: PluginAddress, implements: frozenset[str]) -> None:
+    def __init__(
+        self,
+        address: PluginAddress,
+        implements: frozenset[str],
+        host_path: Callable[[str], str] | None = None,
+    ) -> None:
+        """`host_path` is for one that sees another tree of files than the host does."""
         self.name = address.name
         self.implements = implements
         """As `VolumeDriver`."""
         self._address = address
+        self._host_path = host_path
+
+    @property
+    def address(self) -> str:
+        """`unix:///path` or `tcp://host:port`."""
+        return self._address.address
+
+    def host_path(self, path: str) -> str:
+        """A path of the plugin's as the host has it."""
+        return self._host_path(path) if self._host_path is not None else path
 
     def call(self, method: str, request: msgspec.Struct, answer: type[_Answer]) -> _Answer:
         """One call, as `VolumeDriver.Create`. Raises: PluginFailed with the plugin's word."""
@@ -59,7 +75,12 @@ class PluginHost:
         self._sockets = sockets
         self._specs = specs
         self._active: dict[str, Plugin] = {}
+        self._managed: Callable[[str], Plugin | None] = _nobody
         self._finding = threading.Lock()
+
+    def ask_first(self, managed: Callable[[str], Plugin | None]) -> None:
+        """Who keeps plugins by itself, and comes before what is found on the host."""
+        self._managed = managed
 
     def get(self, name: str, kind: str) -> Plugin:
         """A plugin that implements something.
@@ -67,7 +88,7 @@ class PluginHost:
         Raises: PluginNotFound when there is none, or it does something else; PluginFailed.
         """
         with self._finding:
-            plugin = self._active.get(name)
+            plugin = self._managed(name) or self._active.get(name)
             if plugin is None:
                 plugin = self._activated(name)
                 self._active[name] = plugin
@@ -92,6 +113,10 @@ class PluginHost:
             address, "Plugin.Activate", Nothing(), Activation, patience_s=START_PATIENCE_S
         )
         return Plugin(address, frozenset(said.Implements))
+
+
+def _nobody(_name: str) -> None:
+    return None
 
 
 def _call(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 
 class Nothing(Struct):
@@ -28,6 +28,40 @@ class Activation(Answer):
     """What a plugin implements, as `VolumeDriver`."""
 
     Implements: tuple[str, ...] = ()
+
+
+class VolumeState(Struct):
+    """What a plugin says of one volume."""
+
+    Name: str = ""
+    Mountpoint: str = ""
+    CreatedAt: str = ""
+    Status: Raw = Raw()
+    """A JSON object; what is in it is between the plugin and its user."""
+
+
+class VolumeFound(Answer):
+    """The answer of `VolumeDriver.Get`."""
+
+    Volume: VolumeState | None = None
+
+
+class VolumesFound(Answer):
+    """The answer of `VolumeDriver.List`."""
+
+    Volumes: tuple[VolumeState, ...] | None = None
+
+
+class DriverScope(Struct):
+    """Whether volumes are this host's (`local`) or known to others too (`global`)."""
+
+    Scope: str = ""
+
+
+class DriverCapabilities(Answer):
+    """The answer of `VolumeDriver.Capabilities`."""
+
+    Capabilities: DriverScope | None = None
 
 
 class VolumePlace(Answer):

@@ -99,7 +99,13 @@ def container_parts(
         events=stores.events,
         offload=ground.offload,
     )
-    loggers = Loggers(records=stores.records, tasks=tasks, paths=ground.paths)
+    loggers = Loggers(
+        records=stores.records,
+        tasks=tasks,
+        paths=ground.paths,
+        plugins=ground.plugins,
+        offload=ground.offload,
+    )
     health = HealthMonitor(
         records=stores.records,
         locks=stores.locks,
@@ -175,6 +181,7 @@ def container_parts(
         events=stores.events,
         paths=ground.paths,
         volumes=stores.users,
+        plugins=ground.plugins,
         host=ground.host,
         defaults=create_defaults(ground.settings),
         offload=ground.offload,

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
 from wherry.engine.paths import ContainerPaths
+from wherry.engine.plugins.plugin_table import MIGRATIONS as PLUGIN_MIGRATIONS
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import SystemClock
 from wherry.kit.directories import remove_directory
 from wherry.networks import MIGRATIONS as NETWORK_MIGRATIONS
+from wherry.plugins import PluginHost
 from wherry.programs.remapping import remapped_ids
 from wherry.programs.settings import Settings
 from wherry.snapshots import Snapshots, open_snapshots
@@ -34,6 +36,8 @@ class Ground:
     offload: OffloadPool
     clock: SystemClock
     host: HostFacts
+    plugins: PluginHost
+    """Where volumes, networks and logs find theirs."""
     engine_id: str
 
 
@@ -65,6 +69,7 @@ def lay_ground(settings: Settings) -> Ground:
             *Snapshots.MIGRATIONS,
             *ImageStore.MIGRATIONS,
             *VOLUME_MIGRATIONS,
+            *PLUGIN_MIGRATIONS,
             *NETWORK_MIGRATIONS,
             *BUILD_MIGRATIONS,
         ),
@@ -77,6 +82,7 @@ def lay_ground(settings: Settings) -> Ground:
         offload=OffloadPool(),
         clock=SystemClock(),
         host=host,
+        plugins=PluginHost(),
         engine_id=_engine_id(f"{settings.data_root}/engine-id"),
     )
 

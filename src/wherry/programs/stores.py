@@ -44,7 +44,7 @@ def open_stores(ground: Ground, tasks: Tasks) -> Stores:
         f"{ground.settings.data_root}/build-mounts", ground.database, ground.offload, ground.clock
     )
     build_contexts = KeptContexts(f"{ground.settings.data_root}/build-contexts", ground.offload)
-    volumes = Volumes(ground.settings.data_root, ground.database, ground.clock)
+    volumes = Volumes(ground.settings.data_root, ground.database, ground.clock, ground.plugins)
     return Stores(
         records=records,
         journal=journal,

@@ -38,6 +38,7 @@ from wherry.programs.defaults import (
     start_defaults,
 )
 from wherry.programs.ground import Ground, lay_ground
+from wherry.programs.plugin_parts import PluginParts
 from wherry.programs.reloading import reload_attributes
 from wherry.programs.settings import Settings
 from wherry.programs.stores import open_stores
@@ -117,6 +118,9 @@ async def engine_on(
         assembly=containers.assembly,
         events=stores.events,
     )
+    plugins = PluginParts(ground, stores, tasks, transfers.client)
+    # Volumes of containers that run, or are going to, may be theirs.
+    await plugins.open()
     await containers.boot.reconcile()
 
     def reload(settings: Settings) -> None:
@@ -201,6 +205,7 @@ async def engine_on(
                 events=stores.events,
                 offload=ground.offload,
             ),
+            plugins=plugins,
             volume_history=VolumeHistory(
                 volumes=stores.volumes,
                 users=stores.users,
@@ -259,6 +264,7 @@ async def engine_on(
         yield RunningEngine(services, reload)
     finally:
         await containers.close()
+        await plugins.close()
         await transfers.close()
         stores.journal.close()
 
@@ -270,6 +276,7 @@ def _networks(ground: Ground, tasks: Tasks) -> Networks:
         settings=network_settings(settings),
         jobs=tasks,
         table=NetworkTable(ground.database),
+        plugins=ground.plugins,
         keeper=NetdKeeper(
             exec_root=settings.exec_root,
             command=(sys.executable, "-I", "-S", netd_program.__file__),

@@ -101,6 +101,10 @@ def receiver_of(order: LogOrder) -> Receiver:
             from wherry.logs.receivers.journald import JournaldReceiver
 
             makers = {"journald": JournaldReceiver}
+        case "plugin":
+            from wherry.logs.receivers.plugin import PluginReceiver
+
+            makers = {"plugin": PluginReceiver}
         case _:
             raise ValueError(f"logger: no log driver named '{order.driver}' is registered")
     return makers[order.driver](order.options, source)

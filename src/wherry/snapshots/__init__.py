@@ -23,6 +23,7 @@ from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_store import LayerStore, LooseLayer, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
 from wherry.snapshots.overlay import Snapshots
+from wherry.snapshots.streams import HashingWriter
 from wherry.snapshots.tar_reader import (
     DIRECTORY,
     HARD_LINK,
@@ -49,6 +50,7 @@ __all__ = [
     "Archive",
     "CommittedLayer",
     "Compression",
+    "HashingWriter",
     "LayerCounts",
     "LayerStore",
     "LooseLayer",

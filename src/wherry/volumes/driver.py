@@ -24,6 +24,10 @@ class VolumeDriver(Protocol):
         """Remove a volume and its files; one that is gone is no error. Raises: StepFailed."""
         ...
 
+    def scope(self) -> str:
+        """`local`, or `global` where other hosts know its volumes too."""
+        ...
+
     def mount(self, volume: Volume) -> Journal:
         """Have its files where its mount point says; twice is once. Raises: StepFailed."""
         ...

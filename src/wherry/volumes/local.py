@@ -122,6 +122,10 @@ class LocalDriver:
                 failed.cause,
             ) from failed
 
+    def scope(self) -> str:
+        """Nobody else has them."""
+        return LOCAL
+
     def place(self, volume: Volume) -> str:
         """Always where it was made."""
         return volume.mount_point

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
+from wherry.kit.timestamps import parse_rfc3339
 from wherry.linux.files import open_in_root
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import (
@@ -22,11 +23,12 @@ from wherry.model.errors import (
     VolumeExists,
     VolumeMounted,
     VolumeNameTaken,
+    VolumeNotFound,
 )
 from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSnapshot, VolumeSpec
 from wherry.operations.plan import Journal
 from wherry.operations.volumes import PopulateVolume
-from wherry.plugins import PluginHost
+from wherry.plugins import PluginHost, VolumeState
 from wherry.snapshots import file_sizes
 from wherry.store import Database
 from wherry.volumes.driver import VolumeDriver
@@ -73,6 +75,39 @@ class Volumes:
         """One volume. Raises: VolumeNotFound."""
         return self._table.require(name)
 
+    def described(self, name: str) -> Volume:
+        """One volume, with what its plugin has to say of it; also one that only a plugin knows.
+
+        Raises: VolumeNotFound.
+        """
+        volume = self._table.get(name) or self._elsewhere(name)
+        if volume is None:
+            raise VolumeNotFound(name)
+        if volume.driver == LOCAL or volume.status:
+            return volume
+        found = self._plugin_driver(name, volume.driver).find(name)
+        return replace(volume, status=bytes(found.Status) if found is not None else b"")
+
+    def everywhere(self) -> Sequence[Volume]:
+        """Every volume by name, with those that only the plugins know that were used so far."""
+        found = dict(self._table.all())
+        for driver in self._active_drivers():
+            for each in driver.listed():
+                if each.Name and each.Name not in found:
+                    found[each.Name] = _foreign(each, driver)
+        return [volume for _name, volume in sorted(found.items())]
+
+    def _elsewhere(self, name: str) -> Volume | None:
+        """A volume that one of the plugins has that were used so far."""
+        for driver in self._active_drivers():
+            found = driver.find(name)
+            if found is not None:
+                return _foreign(found, driver)
+        return None
+
+    def _active_drivers(self) -> Sequence[PluginDriver]:
+        return [self._plugin_driver("", each) for each in self._plugins.active(_KIND)]
+
     def drivers(self) -> Sequence[str]:
         """The names of the drivers that are here."""
         return (LOCAL, *self._plugins.active(_KIND))
@@ -95,7 +130,7 @@ class Volumes:
             driver = self._driver(spec.name, spec.driver or LOCAL)
             if spec.name:
                 driver.check(spec.name, spec.options)
-        elif spec.driver and spec.driver != existing.driver:
+        elif spec.driver and existing.driver not in (spec.driver, f"{spec.driver}:latest"):
             raise VolumeNameTaken(spec.name, existing.driver)
 
     def make(self, spec: VolumeSpec) -> tuple[Volume, bool]:
@@ -112,6 +147,11 @@ class Volumes:
             if not name:
                 name = new_id()
                 labels[ANONYMOUS_LABEL] = ""
+            known = self._elsewhere(name) if spec.name and not spec.driver else None
+            if known is not None:
+                adopted = replace(known, mount_point="", status=b"")
+                self._table.add(adopted)
+                return adopted, False
             driver = self._driver(name, spec.driver or LOCAL)
             driver.check(name, spec.options)
             volume = Volume(
@@ -121,6 +161,7 @@ class Volumes:
                 created_at_ns=self._clock.now_ns(),
                 options=dict(spec.options),
                 labels=labels,
+                scope=driver.scope(),
             )
             self._table.add(volume)
             return volume, True
@@ -293,9 +334,26 @@ class Volumes:
             os.close(target)
 
     def _driver(self, volume: str, name: str) -> VolumeDriver:
-        if name == LOCAL:
-            return self._local
+        return self._local if name == LOCAL else self._plugin_driver(volume, name)
+
+    def _plugin_driver(self, volume: str, name: str) -> PluginDriver:
         try:
             return PluginDriver(self._plugins.get(name, _KIND))
         except PluginNotFound as error:
             raise VolumeDriverNotFound(volume, name) from error
+
+
+def _foreign(found: VolumeState, driver: PluginDriver) -> Volume:
+    """A volume that a plugin has and nobody made here; when it was made, it may say."""
+    try:
+        created_at_ns = parse_rfc3339(found.CreatedAt)
+    except ValueError:
+        created_at_ns = 0
+    return Volume(
+        name=found.Name,
+        driver=driver.name,
+        mount_point=found.Mountpoint,
+        created_at_ns=created_at_ns,
+        scope=driver.scope(),
+        status=bytes(found.Status),
+    )

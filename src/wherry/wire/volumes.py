@@ -1,6 +1,6 @@
 """Volumes: what creation takes, and the answers."""
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 
 class VolumeCreateRequest(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -30,6 +30,7 @@ class VolumeAnswer(Struct, kw_only=True):
     Name: str
     Options: dict[str, str] | None
     Scope: str = "local"
+    Status: Raw | UnsetType = UNSET
     UsageData: "UsageData | UnsetType" = UNSET
 
 

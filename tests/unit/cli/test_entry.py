@@ -44,7 +44,7 @@ def test_a_list_imports_nothing_heavy() -> None:
         (["nosuch"], 1, "wherry: unknown command: wherry nosuch\n\nRun 'wherry --help'"),
         (["container", "nosuch"], 1, "wherry: unknown command: wherry container nosuch"),
         (["bake"], 1, "wherry: 'wherry bake' is not there yet"),
-        (["plugin", "create"], 1, "wherry: 'wherry plugin create' is not there yet"),
+        (["secret", "create"], 1, "wherry: 'wherry secret create' is not there yet"),
         (
             ["ps", "x"],
             1,

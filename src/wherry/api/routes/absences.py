@@ -7,17 +7,8 @@ from aiohttp import web
 from wherry.api.call import Call, Handler
 from wherry.model.errors import FeatureMissing
 
-_FEATURES: Mapping[tuple[str, str], str] = {
-    ("GET", "/plugins/privileges"): "managed plugins",
-    ("POST", "/plugins/pull"): "managed plugins",
-    ("POST", "/plugins/create"): "managed plugins",
-    ("DELETE", "/plugins/{name...}"): "managed plugins",
-    ("POST", "/plugins/{name...}/enable"): "managed plugins",
-    ("POST", "/plugins/{name...}/disable"): "managed plugins",
-    ("POST", "/plugins/{name...}/upgrade"): "managed plugins",
-    ("POST", "/plugins/{name...}/push"): "managed plugins",
-    ("POST", "/plugins/{name...}/set"): "managed plugins",
-}
+_FEATURES: Mapping[tuple[str, str], str] = {}
+"""None, since every endpoint of 1.51 is served."""
 
 
 def _refusing(feature: str) -> Handler:

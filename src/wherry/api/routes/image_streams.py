@@ -121,15 +121,21 @@ async def closed_after(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T
             await items.aclose()
 
 
-async def stream_progress(call: Call, messages: AsyncIterator[Progress]) -> web.StreamResponse:
+async def stream_progress(
+    call: Call,
+    messages: AsyncIterator[Progress],
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
     """Send messages as they come; a failure after the first one is a message too."""
     async with closed_after(messages):
-        return await _messages_sent(call, messages)
+        return await _messages_sent(call, messages, headers or {})
 
 
-async def _messages_sent(call: Call, messages: AsyncIterator[Progress]) -> web.StreamResponse:
+async def _messages_sent(
+    call: Call, messages: AsyncIterator[Progress], headers: Mapping[str, str]
+) -> web.StreamResponse:
     first = await anext(messages, None)
-    answer = await call.stream_answer()
+    answer = await call.stream_answer(more_headers=headers)
     try:
         if first is not None:
             await answer.write(encode(to_message(first)))

@@ -57,16 +57,6 @@ async def prune(call: Call) -> web.StreamResponse:
     )
 
 
-async def list_plugins(call: Call) -> web.StreamResponse:
-    """`GET /plugins`."""
-    return call.json_answer([])
-
-
-async def find_plugin(call: Call) -> web.StreamResponse:
-    """`GET /plugins/{name}/json`."""
-    raise Refusal(404, f'plugin "{call.parameter}" not found')
-
-
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/volumes"): list_volumes,
     ("POST", "/volumes/create"): create,
@@ -74,6 +64,4 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/volumes/{name}"): inspect,
     ("PUT", "/volumes/{name}"): update,
     ("DELETE", "/volumes/{name}"): remove,
-    ("GET", "/plugins"): list_plugins,
-    ("GET", "/plugins/{name...}/json"): find_plugin,
 }

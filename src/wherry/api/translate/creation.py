@@ -159,8 +159,8 @@ def _check_plain_values(config: Config, host: HostShape) -> None:
 
 def _log(wish: LogShape) -> LogSpec:
     options: Mapping[str, str] = wish.Config or {}
-    # Without a driver they are those of the default one, which the engine knows and checks.
-    if wish.Type:
+    # Those of the default driver and of plugins are known to the engine, which checks them.
+    if wish.Type in log_options.DRIVERS:
         try:
             log_options.validate(wish.Type, options)
         except ValueError as error:

@@ -1,5 +1,7 @@
 """Volumes, both ways."""
 
+from msgspec import UNSET, Raw
+
 from wherry.kit.timestamps import NANOSECONDS, rfc3339_nano
 from wherry.model.errors import FeatureMissing, HostLacks, InvalidField
 from wherry.model.volumes import Consistency, Volume, VolumeSnapshot, VolumeSpec, VolumeUsage
@@ -32,6 +34,8 @@ def to_volume_answer(volume: Volume) -> VolumeAnswer:
         Mountpoint=volume.mount_point,
         Name=volume.name,
         Options=dict(volume.options) or None,
+        Scope=volume.scope,
+        Status=Raw(volume.status) if volume.status not in (b"", b"null") else UNSET,
     )
 
 

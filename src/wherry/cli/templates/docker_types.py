@@ -452,6 +452,86 @@ volume.Volume
 volume.ClusterVolume
  ID string
 
+types.Plugin
+ Config types.PluginConfig
+ Enabled bool
+ ID string Id omit
+ Name string
+ PluginReference string omit
+ Settings types.PluginSettings
+
+types.PluginConfig
+ Args types.PluginConfigArgs
+ Description string
+ DockerVersion string omit
+ Documentation string
+ Entrypoint []string
+ Env []types.PluginEnv
+ Interface types.PluginConfigInterface
+ IpcHost bool
+ Linux types.PluginConfigLinux
+ Mounts []types.PluginMount
+ Network types.PluginConfigNetwork
+ PidHost bool
+ PropagatedMount string
+ User types.PluginConfigUser omit
+ WorkDir string
+ Rootfs *types.PluginConfigRootfs rootfs omit
+
+types.PluginConfigArgs
+ Description string
+ Name string
+ Settable []string
+ Value []string
+
+types.PluginConfigInterface
+ ProtocolScheme string omit
+ Socket string
+ Types []string
+
+types.PluginConfigLinux
+ AllowAllDevices bool
+ Capabilities []string
+ Devices []types.PluginDevice
+
+types.PluginConfigNetwork
+ Type string
+
+types.PluginConfigRootfs
+ DiffIds []string diff_ids
+ Type string type omit
+
+types.PluginConfigUser
+ GID uint32 omit
+ UID uint32 omit
+
+types.PluginDevice
+ Description string
+ Name string
+ Path *string
+ Settable []string
+
+types.PluginEnv
+ Description string
+ Name string
+ Settable []string
+ Value *string
+
+types.PluginMount
+ Description string
+ Destination string
+ Name string
+ Options []string
+ Settable []string
+ Source *string
+ Type string
+
+types.PluginSettings
+ Args []string
+ Devices []types.PluginDevice
+ Env []string
+ Mounts []types.PluginMount
+
 volume.UsageData
  RefCount int64
  Size int64

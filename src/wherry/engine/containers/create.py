@@ -4,11 +4,13 @@ import os
 import random
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from wherry.engine.containers.image_mounts import check_images, mount_images
 from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
 from wherry.engine.containers.links import with_targets
+from wherry.engine.containers.log_feeding import LOG_DRIVER
 from wherry.engine.containers.volumes import ContainerVolumes, volume_names
 from wherry.engine.events import EventLog
 from wherry.engine.names import pick_name
@@ -20,7 +22,7 @@ from wherry.images import ImageStore, platform_from
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id, short_id
-from wherry.logs.options import validate
+from wherry.logs.options import PLUGIN, kept_as, validate
 from wherry.model.containers import (
     BindMount,
     Container,
@@ -36,6 +38,8 @@ from wherry.model.errors import (
     InvalidContainerName,
     InvalidValue,
     NetworkNotFound,
+    PluginFailed,
+    PluginNotFound,
 )
 from wherry.model.ids import ContainerId, EndpointId, NetworkId, SnapshotKey
 from wherry.model.images import Image, ImageConfig
@@ -45,6 +49,7 @@ from wherry.model.networks import EndpointStatus, EndpointWish, NetworkMode, Net
 from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks, check_wish
 from wherry.operations.journal_files import write_journal
+from wherry.plugins import PluginHost
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
     HostFacts,
@@ -88,6 +93,7 @@ class CreateContainer:
         events: EventLog,
         paths: ContainerPaths,
         volumes: ContainerVolumes,
+        plugins: PluginHost,
         host: HostFacts,
         defaults: CreateDefaults,
         offload: OffloadPool,
@@ -100,6 +106,7 @@ class CreateContainer:
         self._events = events
         self._paths = paths
         self._volumes = volumes
+        self._plugins = plugins
         self._host = host
         self._defaults = defaults
         self._offload = offload
@@ -138,7 +145,7 @@ class CreateContainer:
         check_spec(merged, host=self._host)
         self._snapshots.check_options(merged.storage_options)
         admission = admitted(merged.limits, self._host)
-        _check_log(merged.log)
+        await self._check_log(merged.log)
         container = Container(
             id=container_id,
             name=self._name_for(name),
@@ -171,6 +178,17 @@ class CreateContainer:
         return CreateOutcome(container_id=container.id, warnings=warnings)
 
     # -- steps -------------------------------------------------------------------------------
+
+    async def _check_log(self, log: LogSpec) -> None:
+        """Options of a plugin's are its own. Raises: InvalidValue."""
+        if kept_as(log.driver) == PLUGIN:
+            with suppress(PluginNotFound, PluginFailed):
+                await self._offload(self._plugins.get, log.driver, LOG_DRIVER)
+                return
+        try:
+            validate(log.driver, log.options)
+        except ValueError as error:
+            raise InvalidValue(str(error)) from error
 
     def _image_of(self, spec: ContainerSpec, platform: str) -> Image:
         if not spec.image:
@@ -380,13 +398,6 @@ def merge_environment(image: tuple[str, ...], user: tuple[str, ...]) -> tuple[st
             raise InvalidValue(f"invalid environment variable: {entry}")
     names = {entry.partition("=")[0] for entry in user}
     return user + tuple(entry for entry in image if entry.partition("=")[0] not in names)
-
-
-def _check_log(log: LogSpec) -> None:
-    try:
-        validate(log.driver, log.options)
-    except ValueError as error:
-        raise InvalidValue(str(error)) from error
 
 
 def _check_bind_sources(spec: ContainerSpec) -> None:

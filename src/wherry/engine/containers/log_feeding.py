@@ -6,17 +6,28 @@ import os
 
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
+from wherry.kit.aio import OffloadPool
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.logs.feeding import read_place
-from wherry.logs.options import REMOTE_DRIVERS, extra_attributes
+from wherry.logs.options import PLUGIN, REMOTE_DRIVERS, extra_attributes, kept_as
 from wherry.logs.receivers.messages import LogSource
 from wherry.logs.tags import DEFAULT_TAG, TagFields, render_tag
 from wherry.model.containers import Container
-from wherry.model.errors import ReceiverUnreachable, WherryError
+from wherry.model.errors import (
+    PluginFailed,
+    PluginNotFound,
+    ReceiverUnreachable,
+    WherryError,
+)
 from wherry.model.ids import ContainerId
 from wherry.model.queries import LogDelivery
+from wherry.plugins import PluginHost
 from wherry.tasks import LogFeeder, LogOrder, LogTarget, Tasks
 
+LOG_DRIVER = "LogDriver"
+"""The kind of plugin."""
+_STREAMS = "/run/docker/logging"
+"""Where plugins look for streams, each in its own tree."""
 _AGAIN_AFTER_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -29,7 +40,7 @@ def log_target(container: Container, path: str) -> LogTarget:
     if log.driver in ("", "json-file") and log.options.get("tag"):
         attributes["tag"] = _tag(container)
     return LogTarget(
-        driver=log.driver,
+        driver=kept_as(log.driver),
         path=path,
         options=log.options,
         attributes=attributes if log.driver in ("", "json-file") else {},
@@ -38,7 +49,7 @@ def log_target(container: Container, path: str) -> LogTarget:
 
 def delivery_of(container: Container, paths: ContainerPaths) -> LogDelivery | None:
     """How far the receiver of a container's log was fed; None when it has none. Blocks."""
-    if container.spec.log.driver not in REMOTE_DRIVERS:
+    if kept_as(container.spec.log.driver) not in REMOTE_DRIVERS:
         return None
     place = read_place(paths.record_directory(container.id))
     return LogDelivery(sent=place.sent, dropped=place.dropped, problem=place.problem)
@@ -47,7 +58,17 @@ def delivery_of(container: Container, paths: ContainerPaths) -> LogDelivery | No
 class Loggers:
     """The loggers of containers whose driver has a receiver elsewhere."""
 
-    def __init__(self, *, records: ContainerRecords, tasks: Tasks, paths: ContainerPaths) -> None:
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        tasks: Tasks,
+        paths: ContainerPaths,
+        plugins: PluginHost,
+        offload: OffloadPool,
+    ) -> None:
+        self._plugins = plugins
+        self._offload = offload
         self._records = records
         self._tasks = tasks
         self._paths = paths
@@ -60,12 +81,12 @@ class Loggers:
         Preconditions: the end of an earlier start is forgotten.
         Raises: ReceiverUnreachable where Docker's driver would not let the container start.
         """
-        if container.spec.log.driver in REMOTE_DRIVERS:
+        if kept_as(container.spec.log.driver) in REMOTE_DRIVERS:
             await self._feed(container, is_resumed=False)
 
     async def resume(self, container: Container) -> None:
         """See to it that the receiver of a running container is fed."""
-        if container.spec.log.driver not in REMOTE_DRIVERS:
+        if kept_as(container.spec.log.driver) not in REMOTE_DRIVERS:
             return
         try:
             await self._feed(container, is_resumed=True)
@@ -88,12 +109,16 @@ class Loggers:
         self._feeders.clear()
 
     async def _feed(self, container: Container, *, is_resumed: bool) -> None:
+        log = container.spec.log
+        options = dict(log.options)
+        if kept_as(log.driver) == PLUGIN:
+            options |= await self._offload(self._plugin_options, log.driver, container.id)
         order = LogOrder(
             container_id=container.id,
             record_directory=self._paths.record_directory(container.id),
             path=self._paths.log(container.id),
-            driver=container.spec.log.driver,
-            options=container.spec.log.options,
+            driver=kept_as(log.driver),
+            options=options,
             source=_source(container).to_message(),
             is_resumed=is_resumed,
         )
@@ -105,6 +130,27 @@ class Loggers:
             on_dropped=lambda lines, problem: _tell_dropped(container.id, lines, problem),
             on_lost=lambda: self._on_lost(container.id),
         )
+
+    def _plugin_options(self, name: str, container_id: ContainerId) -> dict[str, str]:
+        """What its receiver has to know of a plugin. Raises: ReceiverUnreachable."""
+        from wherry.logs.receivers import plugin as receiver
+
+        try:
+            plugin = self._plugins.get(name, LOG_DRIVER)
+        except (PluginNotFound, PluginFailed) as error:
+            raise ReceiverUnreachable(
+                f'error looking up logging plugin {name}: plugin "{name}" not found'
+            ) from error
+        scheme, _, place = plugin.address.partition("://")
+        if scheme != "unix":
+            raise ReceiverUnreachable(f"logging plugin {name} has no unix socket")
+        fifo = f"{_STREAMS}/{container_id}"
+        return {
+            receiver.NAME: name,
+            receiver.SOCKET: place,
+            receiver.FIFO: plugin.host_path(fifo),
+            receiver.SHOWN_FIFO: fifo,
+        }
 
     def _on_lost(self, container_id: ContainerId) -> None:
         self._feeders.pop(container_id, None)

@@ -1,0 +1,202 @@
+"""Managed plugins on the disk: rows, their files, and the archives that registries know.
+
+    plugins/ID/rootfs             its files
+    plugins/ID/propagated-mount   what it mounts for others, where it does
+    plugins/content/              archives and descriptions, as they go to registries
+
+A row is written when the files are there and durable; what has no row is removed at boot.
+"""
+
+import os
+from collections.abc import Sequence
+
+import msgspec
+
+from wherry.content import ContentStore
+from wherry.engine.plugins.config import PluginConfig, read_config
+from wherry.engine.plugins.plugin_table import ROW_VERSION
+from wherry.linux.files import remove_tree, syncfs
+from wherry.model.errors import PluginNotFound, StateUnreadable
+from wherry.model.ids import Digest
+from wherry.model.plugins import ManagedPlugin, PluginLayer
+from wherry.snapshots import (
+    HashingWriter,
+    Readable,
+    TarReader,
+    UnpackRules,
+    decompressed,
+    gzipped,
+    tree_tar,
+    unpack_tar,
+)
+from wherry.store import Database
+
+_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_WHOLE = UnpackRules(is_whole_tree=True)
+
+
+class InstalledPlugins:
+    """Every plugin that is installed. Blocking, except for looking."""
+
+    def __init__(self, directory: str, database: Database) -> None:
+        """Take over a directory, made if missing, and read all rows. Raises: StateUnreadable."""
+        self._directory = directory
+        self._database = database
+        self._plugins: dict[str, ManagedPlugin] = {}
+        with database.reading() as rows:
+            found = rows.execute("SELECT id, version, record FROM plugins").fetchall()
+        for plugin_id, version, record in found:
+            if version > ROW_VERSION:
+                raise StateUnreadable(f"plugin {plugin_id}", f"row version {version}")
+            try:
+                plugin = msgspec.json.decode(record, type=ManagedPlugin)
+            except msgspec.MsgspecError as error:
+                raise StateUnreadable(f"plugin {plugin_id}", str(error)) from error
+            self._plugins[plugin.id] = plugin
+
+    # -- looking -----------------------------------------------------------------------------
+
+    def all(self) -> Sequence[ManagedPlugin]:
+        """Every plugin, by name."""
+        return sorted(self._plugins.values(), key=lambda each: each.name)
+
+    def find(self, reference: str) -> ManagedPlugin:
+        """By id, by name (`latest` where no tag is said), or by an id's beginning.
+
+        Raises: PluginNotFound.
+        """
+        if reference in self._plugins:
+            return self._plugins[reference]
+        names = {reference, f"{reference}:latest"}
+        for plugin in self._plugins.values():
+            if plugin.name in names:
+                return plugin
+        begun = [each for key, each in self._plugins.items() if key.startswith(reference)]
+        if len(begun) == 1 and reference:
+            return begun[0]
+        raise PluginNotFound(reference)
+
+    def has_name(self, name: str) -> bool:
+        """Whether a plugin is called so."""
+        return any(each.name == name for each in self._plugins.values())
+
+    def config(self, plugin: ManagedPlugin) -> PluginConfig:
+        """What a plugin says of itself. Raises: InvalidValue."""
+        return read_config(plugin.config)
+
+    def place(self, plugin_id: str) -> str:
+        """A plugin's directory."""
+        return f"{self._directory}/{plugin_id}"
+
+    @property
+    def content(self) -> ContentStore:
+        """Archives and descriptions."""
+        return ContentStore(f"{self._directory}/content")
+
+    # -- changing ----------------------------------------------------------------------------
+
+    def keep(self, plugin: ManagedPlugin) -> None:
+        """Record a plugin, or what it has become."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "INSERT INTO plugins VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " name = excluded.name, version = excluded.version, record = excluded.record",
+                (plugin.id, plugin.name, ROW_VERSION, msgspec.json.encode(plugin)),
+            )
+        self._plugins[plugin.id] = plugin
+
+    def remove(self, plugin: ManagedPlugin) -> None:
+        """Forget a plugin, and remove its files and what only it had of the archives."""
+        with self._database.transaction() as rows:
+            rows.execute("DELETE FROM plugins WHERE id = ?", (plugin.id,))
+        del self._plugins[plugin.id]
+        self.erase(plugin.id)
+        self.drop_unneeded()
+
+    def unpack_context(self, plugin_id: str, context: Readable) -> bytes:
+        """Unpack what `plugin create` sends: `rootfs/` and `config.json`, which is returned.
+
+        Raises: ArchiveRefused, OSError.
+        """
+        place = self.place(plugin_id)
+        os.makedirs(place, mode=0o710)
+        self._unpack(context, place)
+        with open(f"{place}/config.json", "rb", opener=_plain) as file:
+            return file.read()
+
+    def pack(self, plugin_id: str) -> PluginLayer:
+        """Archive a plugin's files, as a push sends them. Raises: OSError, StepFailed."""
+        plain = f"{self.place(plugin_id)}/layer.tar"
+        with open(plain, "xb") as out:
+            hashing = HashingWriter(out)
+            root = os.open(f"{self.place(plugin_id)}/rootfs", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                tree_tar(root, hashing)
+            finally:
+                os.close(root)
+        content = self.content
+        with open(plain, "rb") as source, content.ingest() as writer:
+            for piece in gzipped(source):
+                writer.write(piece)
+            staged = writer.finish()
+        os.unlink(plain)
+        size = staged.size_bytes
+        digest = content.commit(staged)
+        return PluginLayer(
+            digest=digest, size_bytes=size, diff_id=hashing.digest(), media_type=_LAYER
+        )
+
+    def unpack_layers(self, plugin_id: str, layers: Sequence[PluginLayer]) -> None:
+        """Make a plugin's files anew of its archives. Raises: ArchiveRefused, OSError."""
+        rootfs = f"{self.place(plugin_id)}/rootfs"
+        self._remove(rootfs)
+        os.makedirs(rootfs, mode=0o755)
+        for layer in layers:
+            with self.content.open(Digest(layer.digest)) as packed:
+                self._unpack(packed, rootfs)
+
+    def erase(self, plugin_id: str) -> None:
+        """Remove a plugin's files; none are no error."""
+        self._remove(self.place(plugin_id))
+
+    def sweep(self) -> None:
+        """At boot: remove what no row speaks of."""
+        if not os.path.isdir(self._directory):
+            return
+        for name in os.listdir(self._directory):
+            if name != "content" and name not in self._plugins:
+                self._remove(f"{self._directory}/{name}")
+        self.drop_unneeded()
+
+    def keep_document(self, document: bytes) -> Digest:
+        """Keep a description, for a push."""
+        content = self.content
+        return content.commit(content.stage(document))
+
+    def drop_unneeded(self) -> None:
+        """Remove archives and descriptions that no plugin has."""
+        needed = {Digest(each.config_digest) for each in self._plugins.values()}
+        for each in self._plugins.values():
+            needed |= {Digest(layer.digest) for layer in each.layers}
+        self.content.collect(needed)
+
+    def _unpack(self, packed: Readable, place: str) -> None:
+        root = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            unpack_tar(TarReader(decompressed(packed)[1]), root, b"/", _WHOLE)
+            syncfs(root)
+        finally:
+            os.close(root)
+
+    def _remove(self, path: str) -> None:
+        if os.path.lexists(path):
+            parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                remove_tree(parent, os.path.basename(path))
+            finally:
+                os.close(parent)
+
+
+def _plain(path: str, flags: int) -> int:
+    """The archive may have made it a link to anywhere."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
