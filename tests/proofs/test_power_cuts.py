@@ -311,8 +311,6 @@ def cut_often(verb: str) -> str:
 _MUTANTS = (
     ("load", Mutant("layers are not flushed", "snapshots/layer_store.py",
                     "                syncfs(descriptor)", "                pass")),
-    ("load", Mutant("blobs are not flushed", "content/store.py",
-                    "os.fsync(descriptor)", "os.fstat(descriptor)")),
     ("snapshot", Mutant("volumes are not flushed", "volumes/history.py",
                         "                syncfs(parent)", "                pass")),
 )  # fmt: skip

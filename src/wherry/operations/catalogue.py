@@ -153,7 +153,6 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     views.UnmountRoot,
     volume_history.CopyVolume,
     volume_history.MoveVolume,
-    volume_history.RemoveVolumeTree,
     volumes.MakeVolume,
     volumes.MountVolume,
     volumes.PopulateVolume,

@@ -93,27 +93,3 @@ class MoveVolume(Operation):
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("renameat2", (f'"{self.source}"', f'"{self.target}"', "RENAME_NOREPLACE")),)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveVolumeTree(Operation):
-    """Remove a tree that is no volume's present. There is no way back."""
-
-    kind: ClassVar[str] = "remove-volume-tree"
-    aspect: ClassVar[Aspect] = Aspect.MOUNT
-
-    directory: str
-
-    def do(self, hands: Hands) -> Evidence:
-        return {"removed": remove_volume_tree(self.directory)}
-
-    def check(self, evidence: Evidence) -> Finding:
-        if os.path.lexists(self.directory):
-            return Finding(Verdict.CHANGED, f"{self.directory} is there again")
-        return Finding(Verdict.STILL_TRUE, f"no {self.directory}")
-
-    def describe(self) -> str:
-        return f"remove {self.directory}"
-
-    def shell(self) -> str:
-        return f"rm -rf {shlex.quote(self.directory)}"

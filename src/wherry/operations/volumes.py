@@ -112,6 +112,7 @@ class RemoveVolume(Operation):
     aspect: ClassVar[Aspect] = Aspect.MOUNT
 
     directory: str
+    """Of the volume, or one of its trees."""
 
     def do(self, hands: Hands) -> Evidence:
         # Subvolumes of btrfs, at once whatever their size; what is none goes file by file.

@@ -44,8 +44,8 @@ from wherry.model.volumes import (
 )
 from wherry.operations.plan import Evidence
 from wherry.operations.tree_copy import copy_directory
-from wherry.operations.volume_history import CopyVolume, MoveVolume, RemoveVolumeTree
-from wherry.operations.volumes import make_volume_tree
+from wherry.operations.volume_history import CopyVolume, MoveVolume
+from wherry.operations.volumes import RemoveVolume, make_volume_tree
 from wherry.snapshots import (
     Readable,
     TarReader,
@@ -373,7 +373,7 @@ class VolumeHistory:
 
     def _remove(self, tree: str, why: str, *, settles: bool = True) -> None:
         if os.path.lexists(tree):
-            perform(RemoveVolumeTree(why=why, directory=tree))
+            perform(RemoveVolume(why=why, directory=tree))
         if settles:
             self._table.settle_tree(tree)
 
