@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
 from wherry.engine.paths import ContainerPaths
@@ -36,7 +36,7 @@ class Ground:
     offload: OffloadPool
     clock: SystemClock
     host: HostFacts
-    plugins: PluginHost
+    plugins: PluginHost = field(default_factory=PluginHost)
     """Where volumes, networks and logs find theirs."""
     engine_id: str
 
@@ -82,7 +82,6 @@ def lay_ground(settings: Settings) -> Ground:
         offload=OffloadPool(),
         clock=SystemClock(),
         host=host,
-        plugins=PluginHost(),
         engine_id=_engine_id(f"{settings.data_root}/engine-id"),
     )
 
