@@ -26,6 +26,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 
 import compositions  # noqa: E402
 import networks  # noqa: E402
+from builds import Builds  # noqa: E402
 from files import Files  # noqa: E402
 from transfers import Transfers  # noqa: E402
 
@@ -342,6 +343,7 @@ class Bench:
             "listing": self.listing,
             "runtimes": self.runtimes,
             "compose": self.compose,
+            "builds": self.builds,
         }
 
     def compose(self) -> None:
@@ -415,6 +417,23 @@ class Bench:
                 self.measure(name, unit, goal, times, lambda session, of=sample: of(made[session]))
             for files in made.values():
                 files.close()
+
+    def builds(self) -> None:
+        """Images from Dockerfiles, by the classic door."""
+        made = {
+            session: Builds(session) for session in (self.theirs, self.ours) if session is not None
+        }
+        rows = (
+            ("build of 20 cached steps", "<= 1", 10, Builds.cached_s),
+            ("build of 20 steps, 5 of them RUN", "<= 0.6", 5, Builds.mixed_s),
+            ("build of 10 RUN", "<= 0.5", 5, Builds.ran_s),
+            ("build that copies 5,000 files", "<= 0.3", 5, Builds.copied_s),
+            ("build that has copied 5,000 files", "<= 0.4", 5, Builds.copied_cached_s),
+        )
+        for name, goal, times, sample in rows:
+            self.measure(name, "s", goal, times, lambda session, of=sample: of(made[session]))
+        for builds in made.values():
+            builds.close()
 
     def registry(self) -> None:
         """Images to and from a registry and archives."""

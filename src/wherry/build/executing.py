@@ -50,7 +50,8 @@ class StepExecutor:
         """By content: the parent's key, the instruction with its variables, and the files."""
         if isinstance(step, Base):
             arguments = str(sorted(step.global_arguments.items()))
-            return digest_of("base", str(step.state.image_id), arguments)
+            epoch = str(self._images.latest_ns)
+            return digest_of("base", str(step.state.image_id), arguments, epoch)
         assert parent is not None
         instruction = step.instruction
         scope = self._words.scope(parent)
@@ -108,7 +109,9 @@ class StepExecutor:
                 key, step.state, platform=step.platform_arguments, globals=step.global_arguments
             )
         assert parent is not None
-        created_at_ns = self._clock.now_ns()
+        created_at_ns = self._images.latest_ns
+        if created_at_ns is None:
+            created_at_ns = self._clock.now_ns()
         if is_boundary(step):
             return self._after(key, step, parent, None, created_at_ns)
         layer = await self._layer(step, parent, sources, tell)

@@ -16,7 +16,7 @@ from wherry.build.exporting import Exporting, Result
 from wherry.build.filling import Filling
 from wherry.build.kept_contexts import KeptContexts
 from wherry.build.mounts import MountGround, Mounts
-from wherry.build.planning import PROXIES, Base, PlannedStep, Planner
+from wherry.build.planning import EPOCH, PROXIES, Base, PlannedStep, Planner
 from wherry.build.ports import BuildPorts
 from wherry.build.remote import RemoteSources
 from wherry.build.solver import Solver, Vertex, bottom, needed
@@ -183,7 +183,7 @@ class OneBuild:
             targets[formatted(platform)] = await planner.target(self._request.target)
             used |= planner.used
             planned += planner.vertices
-        unused = sorted(self._request.arguments.keys() - used - PROXIES)
+        unused = sorted(self._request.arguments.keys() - used - PROXIES - {EPOCH})
         if unused:
             text = f"One or more build-args [{' '.join(unused)}] were not consumed"
             self._told.put_nowait(BuildWarned(text=text))

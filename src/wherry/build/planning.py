@@ -1,5 +1,6 @@
 """From a Dockerfile to the graph of its steps: only the stages that the target needs."""
 
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,10 @@ PROXIES = frozenset(
     for name in (upper, upper.lower())
 )
 """Arguments that need no ARG; they are in no history and no cache key."""
+
+
+EPOCH = "SOURCE_DATE_EPOCH"
+"""The argument that says when everything was made, in seconds since 1970; it needs no ARG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,11 @@ class Planner:
         self._contexts = contexts
         self._entitlements = entitlements
         self._uncached = frozenset(each.lower() for each in uncached_stages)
+        self._places: dict[str, list[int]] = {}
+        """The stages that have a name, in their order: a later one hides an earlier one."""
+        for index, stage in enumerate(file.stages):
+            if stage.start.name:
+                self._places.setdefault(stage.start.name, []).append(index)
         self._tops: dict[str, Vertex[PlannedStep]] = {}
         self.vertices: list[Vertex[PlannedStep]] = []
         """All that were planned, in the order of the file."""
@@ -119,11 +129,9 @@ class Planner:
             return -1
         if name.isascii() and name.isdigit() and len(name) < 8:
             return int(name) if int(name) < before else -1
-        best = -1
-        for index, stage in enumerate(self._file.stages[:before]):
-            if stage.start.name == name:
-                best = index
-        return best
+        places = self._places.get(name, ())
+        number = bisect_left(places, before)
+        return places[number - 1] if number else -1
 
     def _in_order(self, target: int, values: Mapping[str, str]) -> list[int]:
         """The stages that one needs and itself: they only ever need those before them."""

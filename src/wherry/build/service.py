@@ -1,6 +1,7 @@
 """Builds, several at once, each from its Dockerfile to what becomes of it."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 
 from wherry.build import dockerfile as language
@@ -9,6 +10,7 @@ from wherry.build.commands import StepContainers
 from wherry.build.contexts import Views, received
 from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers
 from wherry.build.one_build import BaseImages, BuildGround, OneBuild
+from wherry.build.planning import EPOCH
 from wherry.build.ports import BuildPorts, ContextFiles
 from wherry.build.remote import RemoteSources
 from wherry.build.sent_parts import given_ports
@@ -23,6 +25,7 @@ from wherry.model.builds import (
     DockerfileRead,
     SentPart,
 )
+from wherry.model.errors import InvalidValue
 from wherry.model.ids import Digest
 from wherry.model.images import Image
 
@@ -121,10 +124,12 @@ class BuildService:
         work = WorkPlaces(self._ground.staging, self._ground.offload)
         return RemoteSources(work, self._ground.offload, opened)
 
-    def _images(self, opened: UndoStack) -> BuildImages:
+    def _images(self, opened: UndoStack, *, latest_ns: int | None = None) -> BuildImages:
         """The image store, with a lease of the caller's."""
-        lease = self._ground.store.lease()
-        images = BuildImages(self._ground.store, self._ground.snapshots, lease.__enter__())
+        ground, lease = self._ground, self._ground.store.lease()
+        images = BuildImages(
+            ground.store, ground.snapshots, lease.__enter__(), latest_ns=latest_ns
+        )
         opened.push(_leave, lease)
         return images
 
@@ -142,7 +147,7 @@ class BuildService:
             text = await ports.context.dockerfile(request.dockerfile)
             yield DockerfileFound(name=request.dockerfile, content=text.content)
             file = await self._ground.offload(language.parse, text.content)
-            images = self._images(opened)
+            images = self._images(opened, latest_ns=_epoch_ns(request))
             build = OneBuild(
                 ground=self._ground,
                 containers=self._containers,
@@ -157,6 +162,16 @@ class BuildService:
             yield DockerfileRead(name=request.dockerfile, arguments=arguments)
             async for event in build.run(file, Views(ports, text.ignore)):
                 yield event
+
+
+def _epoch_ns(request: BuildRequest) -> int | None:
+    """The moment of everything that is built; None: when it is built. Raises: InvalidValue."""
+    text = request.arguments.get(EPOCH)
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,11}", text):
+        raise InvalidValue(f"invalid {EPOCH}: {text}")
+    return int(text) * 1_000_000_000
 
 
 async def _leave(lease: "contextlib.AbstractContextManager[object]") -> None:

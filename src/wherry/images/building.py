@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from wherry.content import StagedBlob
+from wherry.images.clamped_layers import clamped
 from wherry.images.documents import LARGEST_DOCUMENT, image_config, read_document
 from wherry.images.image_table import LayerBlob, NewImage
 from wherry.images.leases import Lease
@@ -50,8 +52,19 @@ class BuildState:
 class BuildImages:
     """The image store, as a builder sees it; every method may be called from any thread."""
 
-    def __init__(self, store: ImageStore, snapshots: Snapshots, lease: Lease) -> None:
-        """Everything that the build comes to need is held by its lease."""
+    def __init__(
+        self,
+        store: ImageStore,
+        snapshots: Snapshots,
+        lease: Lease,
+        *,
+        latest_ns: int | None = None,
+    ) -> None:
+        """Everything that the build comes to need is held by its lease.
+
+        `latest_ns`: no file of a new layer is newer, whenever it was made.
+        """
+        self.latest_ns = latest_ns
         self._store = store
         self._lease = lease
         self.snapshots = snapshots
@@ -75,6 +88,8 @@ class BuildImages:
             self.snapshots.diff_layer(key, pieces)
             pieces.flush()
             blob = writer.finish()
+        if self.latest_ns is not None:
+            blob = self._clamped(blob, self.latest_ns)
         self._hold(below, DiffId(blob.digest))
         try:
             with blob.open() as packed:
@@ -84,6 +99,16 @@ class BuildImages:
             raise
         content.commit(blob)
         return plain_layer(DiffId(blob.digest), blob.size_bytes)
+
+    def _clamped(self, blob: StagedBlob, latest_ns: int) -> StagedBlob:
+        """The same layer with bounded times, in the place of the first one."""
+        try:
+            with blob.open() as layer, self._store.content.ingest() as writer:
+                for piece in clamped(layer, latest_ns):
+                    writer.write(piece)
+                return writer.finish()
+        finally:
+            self._store.content.discard(blob)
 
     def has(self, below: BuildState, diff_id: DiffId) -> bool:
         """Whether a layer on a stack is still here, with its bytes."""

@@ -37,6 +37,7 @@ from wherry.snapshots.tar_reader import (
 from wherry.snapshots.tar_writer import END as TAR_END
 from wherry.snapshots.tar_writer import header as tar_header
 from wherry.snapshots.tar_writer import padding as tar_padding
+from wherry.snapshots.tar_writer import sparse_map as tar_sparse_map
 from wherry.snapshots.tree_reader import TreeReader
 from wherry.snapshots.unpack import UnpackRules, unpack_tar
 
@@ -75,6 +76,7 @@ __all__ = [
     "refuse_driver",
     "tar_header",
     "tar_padding",
+    "tar_sparse_map",
     "tree_tar",
     "unpack_tar",
 ]
