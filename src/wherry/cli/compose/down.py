@@ -3,7 +3,7 @@
 from wherry.cli.command import ANY
 from wherry.cli.compose.carrying_out import carry_out
 from wherry.cli.compose.entry import ComposeCommand
-from wherry.cli.compose.selection import application_of, is_set, named_project
+from wherry.cli.compose.selection import is_set, named_project, part_of
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import INT, STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
@@ -20,7 +20,7 @@ def run(session: Session, parsed: Parsed) -> int:
         seen = observe(session.client, named.name, ())
         made = recalled(named.name, seen)
     else:
-        made = application_of(session, parsed, has_all=True)
+        made = part_of(named.project, parsed, has_all=True)
         for service in parsed.arguments:
             if service not in made.services:
                 raise CommandFailed(f"no such service: {service}")

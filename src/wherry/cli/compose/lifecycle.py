@@ -11,6 +11,7 @@ from wherry.cli.compose.selection import (
     application_of,
     containers_of,
     named_project,
+    part_of,
     remembered_application,
 )
 from wherry.cli.compose.telling import asker
@@ -43,7 +44,7 @@ def start(session: Session, parsed: Parsed) -> int:
     """Start what was stopped, in the order of the dependencies."""
     named = named_project(session, parsed)
     if named.project is not None:
-        made = application_of(session, parsed, parsed.arguments)
+        made = part_of(named.project, parsed, parsed.arguments)
     else:
         made = remembered_application(session, parsed, named)
     found = containers_of(session, named)

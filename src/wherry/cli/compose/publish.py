@@ -5,7 +5,7 @@ import os
 from wherry.cli.command import ONE
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.images import carry_out_images
-from wherry.cli.compose.selection import application_of, project_of
+from wherry.cli.compose.selection import part_of, project_of
 from wherry.cli.compose.telling import asker, telling
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed, absent_flag
@@ -31,7 +31,7 @@ def run(session: Session, parsed: Parsed) -> int:
     if parsed.text("oci-version", "1.1") not in ("1.1", "1.1.0"):
         raise CommandFailed(f"unsupported OCI version: {parsed.text('oci-version')}")
     project = project_of(session, parsed)
-    made = application_of(session, parsed, has_all=True)
+    made = part_of(project, parsed, has_all=True)
     _check(session, parsed, project, made)
     files = [
         PublishedFile(

@@ -50,13 +50,27 @@ def application_of(
     *,
     scales: Mapping[str, int] | None = None,
     with_dependencies: bool = True,
+) -> Application:
+    """The part of the project that some services need. Raises: ComposeError, OSError."""
+    return part_of(
+        project_of(session, parsed), parsed, targets,
+        scales=scales, with_dependencies=with_dependencies,
+    )  # fmt: skip
+
+
+def part_of(
+    project: Project,
+    parsed: Parsed,
+    targets: Sequence[str] = (),
+    *,
+    scales: Mapping[str, int] | None = None,
+    with_dependencies: bool = True,
     has_all: bool = False,
 ) -> Application:
-    """The part of the project that some services need; `has_all` leaves out no profile.
+    """As `application_of`, of a project that is read already; `has_all` leaves out no profile.
 
-    Raises: ComposeError, OSError.
+    Raises: ComposeError.
     """
-    project = project_of(session, parsed)
     if has_all:
         project = replace(project, profiles=["*"])
     made = application(
@@ -124,7 +138,7 @@ def containers_of(
 def remembered_application(session: Session, parsed: Parsed, named: Named) -> Application:
     """All services of the project: of its files, or as its labels remember them."""
     if named.project is not None:
-        return application_of(session, parsed, has_all=True)
+        return part_of(named.project, parsed, has_all=True)
     return recalled(named.name, observe(session.client, named.name, ()))
 
 
