@@ -9,6 +9,7 @@ import pytest
 
 from support.compose_projects import OURS, THEIRS, ComposeProject
 from support.daemon import Engine
+from support.debian_registry import debian_registry
 from support.waiting import wait_until
 
 _FILE = """
@@ -127,3 +128,31 @@ def test_watch(made: ComposeProject) -> None:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def test_push_and_pull(engine: Engine, tmp_path: Path) -> None:
+    """What is built goes to its registry and comes back; policies say when."""
+    with debian_registry(engine, port=5013) as registry:
+        image = f"{registry}/team/moved:1"
+        project = ComposeProject(
+            engine,
+            tmp_path,
+            f"name: moved\nservices:\n  a: {{image: '{image}', build: ., init: true, "
+            "command: sleep 99, stop_grace_period: 0s}\n  b: {image: busybox}\n",
+            "moved",
+        )
+        (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo one > /here\n")
+        project.ok(OURS, "build")
+        assert "a  Pushed" in project.ok(OURS, "push").stderr
+        engine.docker_ok("rmi", image)
+        assert project.ok(OURS, "pull", "-q", "a").stderr == ""
+        assert engine.docker_ok("images", "-q", image)
+        assert "a  Pulling" in project.ok(OURS, "up", "-d", "--pull", "always", "a").stderr
+        assert "Pulling" not in project.ok(OURS, "up", "-d", "a").stderr
+        refused = project.run(OURS, "pull", "b")
+        assert refused.returncode == 1
+        assert "registry-1.docker.io" in refused.stderr
+        project.ok(OURS, "down", "-t", "0")
+        engine.docker("rmi", "-f", image)
+    assert engine.docker_ok("images", "-q", image) == ""
+    engine.docker_ok("builder", "prune", "-af")

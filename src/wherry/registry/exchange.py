@@ -148,8 +148,9 @@ class Exchange:
                         return
                     answer = await incoming.answer(limit_bytes=_LARGEST_COMPLAINT)
             except RegistryUnreachable as failure:
-                is_new = asker.host.url not in self._plain
-                if not (failure.is_not_tls and asker.host.is_insecure and is_new):
+                # Others may have found out meanwhile; what counts is how this one was asked.
+                was_tls = question.url.startswith("https://")
+                if not (failure.is_not_tls and asker.host.is_insecure and was_tls):
                     raise
                 self._plain.add(asker.host.url)
                 continue

@@ -3,13 +3,13 @@
 import time
 
 from wherry.cli.compose.selection import warner
-from wherry.cli.compose.telling import problem_text, telling
+from wherry.cli.compose.telling import is_drawn, problem_text, telling
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
 from wherry.cli.references import DEFAULT_TAG, parse_reference
 from wherry.cli.registry_access import login_for
 from wherry.cli.session import Session
-from wherry.client.documents import child, text
+from wherry.client.documents import Document, child, number, text
 from wherry.client.engine_client import Client
 from wherry.client.errors import ApiError, ClientError
 from wherry.compose import (
@@ -22,11 +22,14 @@ from wherry.compose import (
     Plan,
     PullImage,
     PushImage,
+    Report,
     Skipped,
+    Told,
     execute,
     plan_images,
     present_images,
 )
+from wherry.kit.byte_sizes import human_size_short
 
 
 def make_images_present(session: Session, parsed: Parsed, made: Application) -> None:
@@ -48,15 +51,20 @@ def carry_out_images(session: Session, parsed: Parsed, plan: Plan, made: Applica
     """Perform a plan of pulls and builds. Raises: ComposeError, ClientError."""
     if not plan.steps:
         return
-    performer = ImagePerformer(session, parsed, made)
     with telling(session, parsed, "Building" if plan.keys("build ") else "Pulling") as report:
+        is_shown = is_drawn(session, parsed) and not parsed.is_on("quiet-pull")
+        performer = ImagePerformer(session, parsed, made, report if is_shown else None)
         execute(plan, performer.perform, report, is_dry=parsed.is_on("dry-run"))
 
 
 class ImagePerformer:
     """Pulls and builds, many at a time."""
 
-    def __init__(self, session: Session, parsed: Parsed, made: Application) -> None:
+    def __init__(
+        self, session: Session, parsed: Parsed, made: Application, report: Report | None
+    ) -> None:
+        """`report` is told how far each transfer has got; None: nobody wants to know."""
+        self._report = report
         self._session = session
         self._parsed = parsed
         self._made = made
@@ -85,10 +93,12 @@ class ImagePerformer:
                 messages = client.images.pull(name, tag, platform=action.platform, login=login)
             else:
                 messages = client.images.push(name, tag, login=login)
+            counted = _Counted(action, self._report)
             for message in messages:
                 told = child(message, "errorDetail")
                 if refusal := text(told, "message") or text(message, "error"):
                     raise ComposeError(refusal)
+                counted.take(message)
         except (ComposeError, ClientError) as problem:
             if not action.may_fail:
                 raise
@@ -101,6 +111,27 @@ class ImagePerformer:
         from wherry.cli.compose.building import build_service
 
         build_service(self._session, self._parsed, client, self._made, action)
+
+
+class _Counted:
+    """How many bytes of how many a transfer has done, over all layers."""
+
+    def __init__(self, action: PullImage | PushImage, report: Report | None) -> None:
+        self._action = action
+        self._report = report
+        self._layers: dict[str, tuple[int, int]] = {}
+
+    def take(self, message: Document) -> None:
+        """Count a message of the engine's, and tell the sum."""
+        detail = child(message, "progressDetail")
+        if self._report is None or not number(detail, "total"):
+            return
+        self._layers[text(message, "id")] = (number(detail, "current"), number(detail, "total"))
+        done = sum(each[0] for each in self._layers.values())
+        total = sum(each[1] for each in self._layers.values())
+        shown = f"{self._action.doing} {human_size_short(done)}/{human_size_short(total)}"
+        for subject in self._action.subjects:
+            self._report(Told(subject, shown, is_over=False))
 
 
 def _is_present(client: Client, reference: str) -> bool:

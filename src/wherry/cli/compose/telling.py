@@ -27,23 +27,37 @@ _FORMS = ("", "auto", "tty", "plain", "json", "quiet")
 @contextmanager
 def telling(session: Session, parsed: Parsed, title: str = "Running") -> Iterator[Report]:
     """Tells progress on standard error for as long as the block runs. Raises: CommandFailed."""
+    form = _form(session, parsed)
+    if form == "quiet":
+        yield lambda _told: None
+    elif form == "json":
+        yield _as_json(session.err)
+    elif form == "tty":
+        with _Live(session.err, title) as live:
+            yield live.tell
+    else:
+        yield _as_lines(session.err, _DRY if parsed.is_on("dry-run") else "")
+
+
+def is_drawn(session: Session, parsed: Parsed) -> bool:
+    """Whether progress is drawn over, so that it may be told as often as it changes."""
+    return _form(session, parsed) == "tty"
+
+
+def _form(session: Session, parsed: Parsed) -> str:
+    """tty, plain, json or quiet. Raises: CommandFailed."""
     form = parsed.text("progress") or os.environ.get("COMPOSE_PROGRESS", "")
     if form not in _FORMS:
         raise CommandFailed(f'unsupported --progress value "{form}"')
     ansi = parsed.text("ansi") or os.environ.get("COMPOSE_ANSI", "auto")
     if ansi not in ("never", "always", "auto"):
         raise CommandFailed(f'unsupported --ansi value "{ansi}"')
-    is_dry = parsed.is_on("dry-run")
-    is_live = session.err.isatty() and ansi != "never" and not is_dry
-    if form == "quiet":
-        yield lambda _told: None
-    elif form == "json":
-        yield _as_json(session.err)
-    elif form == "tty" or (form in ("", "auto") and is_live):
-        with _Live(session.err, title) as live:
-            yield live.tell
-    else:
-        yield _as_lines(session.err, _DRY if is_dry else "")
+    if parsed.is_on("quiet"):
+        return "quiet"
+    if form not in ("", "auto"):
+        return form
+    is_live = session.err.isatty() and ansi != "never" and not parsed.is_on("dry-run")
+    return "tty" if is_live else "plain"
 
 
 def problem_text(problem: BaseException) -> str:
