@@ -18,6 +18,7 @@ from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, exec
 
 _IPV6_LOOPBACK = "00000000000000000000000000000001"
 _HOST = "a route of the host"
+_NO_BARRIERS = Barriers()
 
 
 def bring_up(settings: BridgeSettings, *, replaces_addresses: bool = False) -> None:
@@ -53,7 +54,7 @@ def install_table(
     networks: Iterable[BridgeSettings],
     *,
     allows_direct_routing: bool,
-    barriers: Barriers,
+    barriers: Barriers = _NO_BARRIERS,
 ) -> None:
     """Make or repair the engine's table of the packet filter. Raises: StepFailed."""
     _perform(
