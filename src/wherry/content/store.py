@@ -74,8 +74,11 @@ class BlobWriter:
         self._file.close()
         self._is_finished = True
         self._end()
-        digest = Digest("sha256:" + self._hash.hexdigest())
-        return StagedBlob(path=self.path, digest=digest, size_bytes=self._size)
+        return StagedBlob(path=self.path, digest=self.digest(), size_bytes=self._size)
+
+    def digest(self) -> Digest:
+        """Of all that was written."""
+        return Digest("sha256:" + self._hash.hexdigest())
 
     def __enter__(self) -> "BlobWriter":
         return self
@@ -114,6 +117,10 @@ class FollowingReader:
         data = self._file.read(min(size, available))
         self._position += len(data)
         return data
+
+    def digest(self) -> Digest:
+        """Of the whole blob, once all of it was read."""
+        return self._writer.digest()
 
     def close(self) -> None:
         """Read no more."""

@@ -57,7 +57,7 @@ class UnpackingAhead:
 
     def _unpack(self, reader: FollowingReader) -> LooseLayer:
         with contextlib.closing(reader):
-            return self._layers.unpack(reader)
+            return self._layers.unpack(reader, packed_digest=reader.digest)
 
     def _drop(self, path: str) -> None:
         unpacked = self._by_blob.pop(path, None)

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 from wherry.linux.files import remove_tree, syncfs
 from wherry.model.errors import ArchiveRefused, DigestMismatch, StateUnreadable, StepFailed
-from wherry.model.ids import ChainId, DiffId
+from wherry.model.ids import ChainId, DiffId, Digest
 from wherry.operations.layers import ApplyLayer, DressLayer, RemoveLayer
 from wherry.operations.plan import Evidence, Hands, Journal, Operation, OperationFailed, execute
 from wherry.snapshots.apply import LayerCounts, apply_tar
-from wherry.snapshots.compression import decompressed
+from wherry.snapshots.compression import Compression, decompressed
 from wherry.snapshots.host_trees import open_directory
 from wherry.snapshots.layer_table import CommittedLayer, LayerTable, chain_id
 from wherry.snapshots.layer_tree import UnnamedDirectory, dress
@@ -152,15 +152,24 @@ class LayerStore:
         *,
         diff_id: DiffId | None = None,
         on_progress: Callable[[LayerCounts], None] | None = None,
+        packed_digest: Callable[[], Digest] | None = None,
     ) -> LooseLayer:
         """Unpack a layer (compressed or not) into a directory of its own.
+
+        `packed_digest` tells, at the end, the digest of the bytes as they came, where somebody
+        hashes them anyway: that of a layer which is not compressed need not be found twice.
 
         Raises: ArchiveRefused; DigestMismatch; StepFailed. Nothing is left behind then.
         """
         with self.lock:
             number = self._next_number
             self._next_number += 1
-        source = HashingReader(decompressed(packed)[1], limit_bytes=LARGEST_LAYER)
+        compression, plain = decompressed(packed)
+        source = HashingReader(
+            plain,
+            limit_bytes=LARGEST_LAYER,
+            known_digest=packed_digest if compression is Compression.NONE else None,
+        )
         unpacked: list[LooseLayer] = []
 
         def unpack() -> Evidence:
