@@ -114,34 +114,6 @@ def test_new_networks_have_the_daemons_options(configured: Engine) -> None:
         configured.docker("network", "prune", "-f")
 
 
-@pytest.mark.parametrize(
-    ("flags", "sentence"),
-    [
-        (("--fixed-cidr", "10.0.0.0/33"), "fixed-cidr"),
-        (("--bip", "10.9.0.1/24", "--fixed-cidr", "10.8.0.0/24"),
-         "must be part of the bridge's subnet 10.9.0.0/24"),
-        (("--bip", "10.9.0.1/24", "--default-gateway", "10.8.0.1"),
-         "must be in the bridge's subnet 10.9.0.0/24"),
-        (("--default-gateway", "fd00::1"), "default-gateway: fd00::1 is not an IPv4 address"),
-        (("--ipv6", "--bip6", "10.0.0.1/24"), "must be an IPv6 address with a prefix length"),
-        (("--ip", "nowhere"), "ip: IP address is not correctly formatted: nowhere"),
-        (("--iptables=false",), "iptables and ip6tables must say the same"),
-        (("--mtu", "7"), "mtu: 7 is not between 68 and 65535"),
-        (("--default-network-opt", "bridge"), "'bridge' is not driver=option=value"),
-    ],
-)  # fmt: skip
-def test_what_the_daemon_does_not_take(
-    configured: Engine, flags: tuple[str, ...], sentence: str, tmp_path: Path
-) -> None:
-    """One sentence that names flag and value, and an end at once."""
-    ran = configured.machine.run(
-        *configured.program, "-H", f"unix://{tmp_path}/s", "--data-root", f"{tmp_path}/d",
-        "--exec-root", f"{tmp_path}/e", "--pidfile", f"{tmp_path}/p", *flags,
-    )  # fmt: skip
-    assert ran.returncode == 1
-    assert sentence in ran.stderr
-
-
 def test_without_a_packet_filter(tmp_path: Path) -> None:
     """`--iptables=false`: no rule of ours; what is published is relayed, on 127.0.0.1 too."""
     engine = Engine("--iptables=false", "--ip6tables=false")
