@@ -28,6 +28,7 @@ from wherry.model.networks import (
 )
 from wherry.networks import Networks, connections, host_bridge
 from wherry.networks.drivers import inside, overlay
+from wherry.networks.foreign_filters import Barriers
 from wherry.networks.made_network import MadeNetwork
 from wherry.networks.option_values import LOCAL, VNI
 from wherry.networks.overlay_segment import OverlaySegment
@@ -55,7 +56,11 @@ class Machine:
         self.shell(
             f"ip link set lo up; ip address add {self.address}/24 dev lan; ip link set lan up"
         )
-        self.inside(lambda: host_bridge.install_table(TABLE, (), allows_direct_routing=False))
+        self.inside(
+            lambda: host_bridge.install_table(
+                TABLE, (), allows_direct_routing=False, barriers=Barriers()
+            )
+        )
         self._containers = 0
 
     def inside(self, call: Callable[[], T]) -> T:
