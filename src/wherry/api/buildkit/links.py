@@ -111,16 +111,20 @@ class SessionChannel(Channel):
         super().__init__(codec=MessageCodec(), status_details_codec=DetailsCodec())
         self._speaking = self._protocol_factory()
         self._protocol = self._speaking
+        self.has_spoken = asyncio.Event()
+        """Something came from the client: it is ready to be called."""
 
     async def carry(self, client: RawConnection) -> None:
         """Keep it going until the client leaves; calls under way fail then."""
         try:
-            await _carry(client, self._speaking)
+            await _carry(client, self._speaking, self.has_spoken)
         finally:
             self.close()
 
 
-async def _carry(client: RawConnection, protocol: H2Protocol) -> None:
+async def _carry(
+    client: RawConnection, protocol: H2Protocol, has_spoken: asyncio.Event | None = None
+) -> None:
     link = _Link(client)
     protocol.connection_made(link)
     connection = protocol.connection
@@ -131,6 +135,8 @@ async def _carry(client: RawConnection, protocol: H2Protocol) -> None:
     try:
         with suppress(ConnectionError):
             while data := await client.read():
+                if has_spoken is not None:
+                    has_spoken.set()
                 protocol.data_received(data)
                 if link.is_closing():
                     break

@@ -50,6 +50,10 @@ class Session:
         finally:
             self._is_over.set()
 
+    async def ready(self) -> None:
+        """Returns when the client can be called: until then some never notice a refusal."""
+        await self._channel.has_spoken.wait()
+
     async def lost(self) -> None:
         """Returns when the client is gone."""
         await self._is_over.wait()
@@ -112,11 +116,14 @@ class Sessions:
     async def get(self, session_id: str) -> Session:
         """A session by its id. Raises: InvalidValue when it doesn't come."""
         try:
-            async with asyncio.timeout(SESSION_PATIENCE_S), self._came:
-                await self._came.wait_for(lambda: session_id in self._open)
-                return self._open[session_id]
+            async with asyncio.timeout(SESSION_PATIENCE_S):
+                async with self._came:
+                    await self._came.wait_for(lambda: session_id in self._open)
+                    session = self._open[session_id]
+                await session.ready()
         except TimeoutError:
             raise InvalidValue(f"no active session for {session_id}") from None
+        return session
 
 
 @contextmanager
