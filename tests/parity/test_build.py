@@ -328,12 +328,8 @@ def test_archives_that_lead_outside_stay_inside(engine: Engine, context: Path) -
     assert not Path("/rooted").exists()
 
 
-def test_what_the_classic_door_cannot_do_is_named(engine: Engine) -> None:
-    """Parameters that are understood and not built yet answer 501 with their name."""
-    for query, word in (("version=2", "BuildKit"),):
-        answer = engine.api("POST", f"/build?{query}")
-        assert answer.status == 501, query
-        assert word in answer.message
+def test_parameters_that_are_wrong(engine: Engine) -> None:
+    """Refused before anything is read."""
     for query in (
         "outputs=%5B%7B%7D%5D",
         "buildargs=%5B",

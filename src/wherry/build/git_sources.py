@@ -92,6 +92,9 @@ async def _git(target: str, *words: str) -> str:
             "HOME": target,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
+            # For its log of references; without it git would ask DNS for this host's name.
+            "GIT_COMMITTER_NAME": "builder",
+            "GIT_COMMITTER_EMAIL": "builder@localhost",
             "GIT_ASKPASS": "true",
             "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
             "LC_ALL": "C",
