@@ -52,9 +52,11 @@ def offer(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Off
     }
 
     def ask(line: str) -> list[str]:
+        # fish offers the files of its directory, too.
         ran = subprocess.run(
-            [*command, line], env=environment, capture_output=True, text=True, check=False
-        )
+            [*command, line], env=environment, cwd=tmp_path, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
         assert ran.returncode == 0, ran
         words = (each.partition("\t")[0] for each in ran.stdout.splitlines())
         if shell == "zsh":

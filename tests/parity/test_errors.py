@@ -335,14 +335,6 @@ def test_ambiguous_framing(engine: Engine, kind: str) -> None:
 # -- what is not there -----------------------------------------------------------------------
 
 
-@pytest.mark.stock_differs
-def test_what_is_missing_says_so(engine: Engine) -> None:
-    """An endpoint of Docker's that Wherry lacks answers 501 and names it."""
-    answer = engine.api("POST", "/session")
-    assert answer.status == 501
-    assert "build sessions" in answer.message
-
-
 def test_swarm_and_plugins(engine: Engine) -> None:
     """A single node is no swarm manager, and has no plugins."""
     answer = engine.api("GET", "/services")
