@@ -90,7 +90,7 @@ async def received(
     try:
         tree = await offload(receive)
     finally:
-        reader.abandon()
+        await reader.abandon()
     opened.push(offload, tree.close)
     return TreeContext(tree, offload)
 

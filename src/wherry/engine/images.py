@@ -204,14 +204,14 @@ class ImageVerbs:
     ) -> AsyncIterator[Progress]:
         before = {each.id for each in self._store.list()}
         reader = BlockingReader(archive, asyncio.get_running_loop())
-        try:
-            async with contextlib.aclosing(
-                in_thread(self._offload, lambda: receive(reader))
-            ) as told_of:
+        async with contextlib.aclosing(
+            in_thread(self._offload, lambda: receive(reader))
+        ) as told_of:
+            try:
                 async for progress in told_of:
                     yield progress
-        finally:
-            reader.abandon()
+            finally:
+                await reader.abandon()
         for image in self._store.list():
             if image.id not in before:
                 self._events.image(action, image.id, image.id, image)

@@ -199,7 +199,7 @@ class VolumeHistory:
                     )
                     await self._put_in_place(aside, restarts=False)
             finally:
-                reader.abandon()
+                await reader.abandon()
         self._tell("import", name)
         return self._volumes.get(name)
 

@@ -96,7 +96,7 @@ class ContainerFiles:
             try:
                 await self._offload(_unpack, view, path, reference, reader, rules)
             finally:
-                reader.abandon()
+                await reader.abandon()
         self._events.container("extract-to-dir", view.container)
 
     async def _content(

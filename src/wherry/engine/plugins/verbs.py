@@ -145,7 +145,7 @@ class PluginVerbs:
             try:
                 written = await self._offload(self._plugins.unpack_context, plugin_id, reader)
             finally:
-                reader.abandon()
+                await reader.abandon()
             config = read_config(written)
             layer = await self._offload(self._plugins.pack, plugin_id)
             config.rootfs = Rootfs(DiffIds=[layer.diff_id])

@@ -30,6 +30,7 @@ class BlockingReader:
         self._source = source
         self._loop = loop
         self._pumping: concurrent.futures.Future[None] | None = None
+        self._pump_task: asyncio.Task[None] | None = None
         self._changed = threading.Condition()
         self._pieces: deque[bytes] = deque()
         self._size = 0
@@ -54,11 +55,14 @@ class BlockingReader:
             left -= sum(map(len, pieces))
         return taken[0] if len(taken) == 1 else b"".join(taken)
 
-    def abandon(self) -> None:
-        """Nobody will send more: a thread that waits for bytes is released."""
+    async def abandon(self) -> None:
+        """Nobody will read more: the source is let go, and a thread that waits is released."""
+        self._end()
         if self._pumping is not None:
             self._pumping.cancel()
-        self._end()
+        if self._pump_task is not None:
+            # Whoever reads the source next must not meet somebody who still waits for it.
+            await asyncio.wait([self._pump_task])
 
     def _take(self, most: int) -> list[bytes]:
         """Pieces of at most so many bytes together, of at least one; none at the end."""
@@ -82,6 +86,7 @@ class BlockingReader:
         return taken
 
     async def _pump(self) -> None:
+        self._pump_task = asyncio.current_task()
         try:
             async for piece in self._source:
                 with self._changed:
