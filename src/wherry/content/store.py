@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from wherry.kit.atomic_files import sync_directory
-from wherry.model.errors import Cancelled, DigestMismatch, StateUnreadable
+from wherry.model.errors import Cancelled, DigestMismatch, StateUnreadable, StepFailed
 from wherry.model.ids import Digest
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -45,10 +45,13 @@ class BlobWriter:
         self._is_over = False
 
     def write(self, data: bytes | memoryview, /) -> None:
-        """Add bytes. Raises: OSError."""
+        """Add bytes. Raises: StepFailed."""
         left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise StepFailed("store a blob", (error.strerror or "").lower()) from error
         self._hash.update(data)
         with self._grown:
             self._size += len(data)
