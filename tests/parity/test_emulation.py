@@ -63,6 +63,7 @@ def wherry(engine: Engine, *words: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.slide("18.16")
 def test_enabled_and_disabled(engine: Engine, foreign: str) -> None:
     """Before: Docker's warning, and how to help oneself. After: it runs, over a restart too."""
     refused = engine.docker(*RUN, foreign)
@@ -89,6 +90,7 @@ def test_enabled_and_disabled(engine: Engine, foreign: str) -> None:
         assert problem in engine.wherry("platform", "enable", text).stderr
 
 
+@pytest.mark.slide("18.15", "18.17")
 def test_a_container_registers_by_itself(engine: Engine, foreign: str) -> None:
     """A privileged container with static emulators tells the kernel, and takes it back."""
     rule = binfmt_misc.parse_rule(RULE.read_text())

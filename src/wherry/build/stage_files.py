@@ -38,11 +38,6 @@ class StageFiles:
         snapshots, key = self._images.snapshots, SnapshotKey(f"build-{new_id()}")
         opened.push(self._offload, snapshots.remove, key)
         await self._offload(snapshots.prepare, key, state.chain, why="a step copies files")
-        rootfs = snapshots.rootfs(key)
-        if state.chain is None and rootfs.upper:
-            # On nothing there is nothing to mount: the snapshot's own directory is all of it.
-            root = os.open(rootfs.upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        else:
-            root = await self._tasks.open_view(rootfs, writes=writes)
+        root = await self._tasks.open_view(snapshots.rootfs(key), writes=writes)
         opened.push(self._offload, os.close, root)
         return key, root

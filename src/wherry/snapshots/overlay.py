@@ -101,13 +101,19 @@ class Snapshots:
         self._active.pop(key, None)
 
     def rootfs(self, key: SnapshotKey) -> RootfsMount:
-        """How to mount a snapshot. Raises: StateUnreadable when it is not here."""
-        parent = self._parent_of(key)
+        """How to mount a snapshot; what stands on nothing is its own directory.
+
+        Raises: StateUnreadable when it is not here.
+        """
+        lower = self.layers.lower_names(self._parent_of(key))
+        upper = f"{self.directory}/{key}/diff"
+        if not lower:
+            return RootfsMount(type="bind", directory=self.directory, source=upper)
         return RootfsMount(
             type="overlay",
             directory=self.directory,
-            lower=self.layers.lower_names(parent),
-            upper=f"{self.directory}/{key}/diff",
+            lower=lower,
+            upper=upper,
             work=f"{self.directory}/{key}/work",
         )
 

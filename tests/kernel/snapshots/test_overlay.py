@@ -33,6 +33,18 @@ def reopened(snapshots: Snapshots) -> Snapshots:
     return Snapshots(data_root, Database(f"{data_root}/engine.db", Snapshots.MIGRATIONS))
 
 
+def own_files(snapshots: Snapshots) -> str:
+    """Where a snapshot's own files are."""
+    return f"{snapshots.directory}/{KEY}/diff"
+
+
+def test_a_snapshot_of_nothing_is_its_own_directory(snapshots: Snapshots) -> None:
+    """overlayfs wants a layer below; without one there is nothing to copy from."""
+    snapshots.prepare(KEY, None)
+    rootfs = snapshots.rootfs(KEY)
+    assert (rootfs.type, rootfs.source) == ("bind", own_files(snapshots))
+
+
 def test_prepare_makes_what_overlayfs_needs(snapshots: Snapshots) -> None:
     """Upper and work directories, named so that the mount instruction finds them."""
     chain = one_layer(snapshots)
@@ -60,7 +72,7 @@ def test_root_looks_like_that_of_the_topmost_layer(snapshots: Snapshots) -> None
     """overlayfs shows mode and owner of the upper root, so they must be the image's."""
     packed = io.BytesIO(archive(directory("./", 0o1711, uid=3, gid=4)))
     snapshots.prepare(KEY, snapshots.apply_layer(None, packed).chain_id)
-    state = os.stat(snapshots.rootfs(KEY).upper)
+    state = os.stat(own_files(snapshots))
     assert (stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid) == (0o1711, 3, 4)
 
 
@@ -77,7 +89,7 @@ def test_prepare_commits_nothing(snapshots: Snapshots, database: Database) -> No
 def test_the_same_key_twice_is_refused_and_harmless(snapshots: Snapshots) -> None:
     """A second `prepare` doesn't touch what the first snapshot holds."""
     snapshots.prepare(KEY, None)
-    written = Path(snapshots.rootfs(KEY).upper, "n")
+    written = Path(own_files(snapshots), "n")
     written.write_text("kept")
     with pytest.raises(StateUnreadable):
         snapshots.prepare(KEY, None)
@@ -97,7 +109,7 @@ def test_keys_that_are_no_names_are_refused(snapshots: Snapshots, key: str) -> N
 def test_remove_is_idempotent(snapshots: Snapshots) -> None:
     """Removing what is gone is no error; the key can be used again."""
     snapshots.prepare(KEY, None)
-    Path(snapshots.rootfs(KEY).upper, "d").mkdir()
+    Path(own_files(snapshots), "d").mkdir()
     for _ in range(2):
         snapshots.remove(KEY)
     assert names_on_disk(snapshots) == []
@@ -108,7 +120,7 @@ def test_remove_of_a_very_deep_tree(snapshots: Snapshots) -> None:
     """A container can make a tree deeper than any path or stack; it is removed like any other."""
     snapshots.prepare(KEY, None)
     home = os.open(".", os.O_RDONLY)
-    os.chdir(snapshots.rootfs(KEY).upper)
+    os.chdir(own_files(snapshots))
     try:
         for _ in range(5000):
             os.mkdir("d")
@@ -123,7 +135,7 @@ def test_remove_of_a_very_deep_tree(snapshots: Snapshots) -> None:
 def test_usage_counts_each_inode_once(snapshots: Snapshots) -> None:
     """Hard links don't make a snapshot larger."""
     snapshots.prepare(KEY, None)
-    upper = Path(snapshots.rootfs(KEY).upper)
+    upper = Path(own_files(snapshots))
     (upper / "d").mkdir()
     (upper / "d" / "a").write_bytes(b"x" * 1000)
     os.link(upper / "d" / "a", upper / "b")

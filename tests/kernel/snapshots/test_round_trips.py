@@ -58,7 +58,7 @@ def full_tree(root: Path) -> None:
 
 def upper(snapshots: Snapshots) -> Path:
     """Where a snapshot's own files are."""
-    return Path(snapshots.rootfs(KEY).upper)
+    return Path(snapshots.directory, KEY, "diff")
 
 
 def test_apply_of_diff_is_the_same_tree(snapshots: Snapshots) -> None:
