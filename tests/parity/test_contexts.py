@@ -147,6 +147,7 @@ def far(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) ->
         engine.close()
 
 
+@pytest.mark.slide("16.3")
 def test_wherry_over_tls(far: Engine, certificates: Certificates, tmp_path: Path) -> None:
     """By flags, by the environment, by a context; streams keep their half-close."""
     keys = certificates.directory

@@ -82,6 +82,7 @@ def play(engine: Engine, text: str, *flags: str) -> tuple[str, str, int]:
     return ran.stdout, ran.stderr, ran.returncode
 
 
+@pytest.mark.slide("13.15")
 def test_a_pod(engine: Engine) -> None:
     """Init containers ran first, volumes hold what they should, and the parts see each other."""
     said, warned, code = play(engine, MANIFEST)
