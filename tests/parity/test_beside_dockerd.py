@@ -106,6 +106,7 @@ def test_the_rule_comes_back_and_goes(both: tuple[Engine, StockEngine]) -> None:
 def test_reach_names_what_drops(both: tuple[Engine, StockEngine]) -> None:
     """Where a foreign chain drops and has no door, it is said which."""
     ours, _stock = both
+    wait_until("dockerd's chain has its door", lambda: len(doors(ours)) == 1, within_s=5)
     served(ours, "web", "-p", "18080:80")
     for command in (
         "add table inet wall",

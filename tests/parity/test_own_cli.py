@@ -83,6 +83,8 @@ def test_same_words_and_codes(populated: Engine, arguments: tuple[str, ...]) -> 
     """Standard output and exit code are equal; errors say the same sentence."""
     theirs = populated.docker(*arguments)
     ours = populated.wherry(*arguments)
+    if ours.stdout != theirs.stdout:  # An age may have become a second more between the two.
+        theirs = populated.docker(*arguments)
     assert ours.stdout == theirs.stdout
     assert ours.returncode == theirs.returncode
     assert _sentences(ours.stderr) == _sentences(theirs.stderr)

@@ -79,16 +79,21 @@ def _create_or_pull(
     try:
         return containers.create(request, name=name, platform=platform)
     except ApiError as problem:
-        is_missing_image = (
-            problem.status == NOT_FOUND and "no such image" in problem.message.lower()
-        )
-        if not may_pull or not is_missing_image:
+        if not may_pull or not _lacks_image(problem):
             raise
     if not parsed.is_on("quiet"):
         shown = with_default_tag(parsed.arguments[0])
         session.complain(f"Unable to find image '{shown}' locally")
     _pull_wanted(session, parsed)
     return containers.create(request, name=name, platform=platform)
+
+
+def _lacks_image(problem: ApiError) -> bool:
+    """Whether it is the image that is missing, or the one for the platform that is wanted."""
+    said = problem.message.lower()
+    return problem.status == NOT_FOUND and (
+        "no such image" in said or "does not provide the specified platform" in said
+    )
 
 
 def _pull_wanted(session: Session, parsed: Parsed) -> None:
