@@ -65,9 +65,9 @@ def test_map_for_people(drawn: Engine) -> None:
     """Each network with its containers and their addresses."""
     shown = picture(drawn, "text")
     address = drawn.inspect("store")["NetworkSettings"]["Networks"]["back"]["IPAddress"]
-    back = shown.partition("├─ back")[2].partition("├─ front")[0]
+    back = shown.partition("├─ back")[2].partition("─ front")[0]
     assert f"├─ store  {address} eth0" in back
-    assert "├─ web" in back
+    assert "└─ web" in back
     assert "80/tcp -> 127.0.0.1:18080" in shown
     assert "side  in the network of web" in shown
 

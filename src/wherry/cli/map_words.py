@@ -1,33 +1,64 @@
 """The map in words, and as a graph for Graphviz."""
 
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
 from wherry.client.documents import Document, children, flag, text, texts
+
+_QUIET = ("host", "none")
+"""Networks that are worth a line only when somebody is on them."""
 
 # -- text ------------------------------------------------------------------------------------
 
 
+class Branch(NamedTuple):
+    """A line of the tree, and what hangs on it."""
+
+    line: str
+    below: "Sequence[Branch]" = ()
+    notes: Sequence[str] = ()
+    """Lines about it that are no branches."""
+
+
 def as_text(drawn: Document) -> str:
     """Network by network, who is there and where; then who is on none."""
-    lines = [text(drawn, "Host")]
-    for network in children(drawn, "Networks"):
-        name = text(network, "Name")
-        there = [
-            (each, endpoint)
-            for each in children(drawn, "Containers")
-            for endpoint in children(each, "Endpoints")
-            if text(endpoint, "Network") == name
-        ]
-        if not there and name in ("host", "none"):
-            continue
-        lines.append(f"├─ {name}  {caption(network)}".rstrip())
-        for container, endpoint in there:
-            where = " ".join([*texts(endpoint, "Addresses"), text(endpoint, "Interface")])
-            out = "  way out" if flag(endpoint, "IsWayOut") and len(_places(container)) > 1 else ""
-            lines.append(f"│  ├─ {_named(container)}  {where}{out}".rstrip())
-            if flag(endpoint, "IsWayOut"):
-                lines += [f"│  │     {each}" for each in texts(container, "Published")]
-    sharing = [each for each in children(drawn, "Containers") if text(each, "SharesNetworkOf")]
-    lines += [f"├─ {_named(each)}  in the network of {owner_of(drawn, each)}" for each in sharing]
-    return "\n".join(lines)
+    containers = children(drawn, "Containers")
+    networks = [_network(each, containers) for each in children(drawn, "Networks")]
+    sharing = [
+        Branch(f"{_named(each)}  in the network of {owner_of(drawn, each)}")
+        for each in containers
+        if text(each, "SharesNetworkOf")
+    ]
+    shown = [each for each in networks if each.below or each.line.split()[0] not in _QUIET]
+    return "\n".join([text(drawn, "Host"), *_tree([*shown, *sharing])])
+
+
+def _network(network: Document, containers: list[Document]) -> Branch:
+    name = text(network, "Name")
+    there = [
+        _container(each, endpoint)
+        for each in containers
+        for endpoint in children(each, "Endpoints")
+        if text(endpoint, "Network") == name
+    ]
+    return Branch(f"{name}  {caption(network)}".rstrip(), there)
+
+
+def _container(container: Document, endpoint: Document) -> Branch:
+    is_way_out = flag(endpoint, "IsWayOut")
+    where = " ".join([*texts(endpoint, "Addresses"), text(endpoint, "Interface")])
+    out = "  way out" if is_way_out and len(_places(container)) > 1 else ""
+    notes = texts(container, "Published") if is_way_out else []
+    return Branch(f"{_named(container)}  {where}{out}".rstrip(), notes=notes)
+
+
+def _tree(branches: Sequence[Branch]) -> Iterator[str]:
+    for number, branch in enumerate(branches, 1):
+        is_last = number == len(branches)
+        yield f"{'└─' if is_last else '├─'} {branch.line}"
+        margin = "   " if is_last else "│  "
+        yield from (f"{margin}   {note}" for note in branch.notes)
+        yield from (f"{margin}{line}" for line in _tree(branch.below))
 
 
 def caption(network: Document) -> str:
