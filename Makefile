@@ -7,6 +7,7 @@ help:
 	@echo "make examples  the course's applications, built and run by Compose v2 and by ours"
 	@echo "make test      every test there is (root; under half an hour on two cores)"
 	@echo "make course    what the slides of the course say, chapter by chapter (CLI=wherry: typed so)"
+	@echo "make course-mutants  is each of these tests worth anything? (half an hour)"
 	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (5 minutes)"
 	@echo "make proof     the security proofs whole, with their figures and mutants (20 minutes)"
 	@echo "make fuzz      requests by chance to every operation of the API (FUZZ=200 of each)"
@@ -36,6 +37,10 @@ test: setup
 course: setup
 	WHERRY_TEST_CLI=$(CLI) $(PYTHON_VENV) -m pytest -q -m slide $(PYTEST)
 
+# Each test of a slide again, against an engine that leaves out what was asked for.
+course-mutants: setup
+	WHERRY_MUTANTS=1 $(PYTHON_VENV) -m pytest -q -m slide $(PYTEST)
+
 proof: setup
 	WHERRY_PROOF=whole WHERRY_COPIES=10000 $(PYTHON_VENV) -m pytest -q tests/proofs tests/parity/test_copy_race.py $(PYTEST)
 
@@ -64,4 +69,4 @@ clean:
 bench-runtimes: setup
 	@$(PYTHON_VENV) bench/runtimes.py
 
-.PHONY: bench-runtimes help setup demo examples test course fuzz proof vm-test check install bench clean
+.PHONY: bench-runtimes help setup demo examples test course fuzz proof vm-test check install bench clean course-mutants

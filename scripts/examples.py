@@ -47,9 +47,14 @@ def main() -> int:
 def _runs(clients: Clients, directory: Path, is_right: Callable[[str], bool]) -> bool:
     port = free_port()
     tools = ((_compose_v2(),), ("wherry", "compose"))
+    made: list[str] = []
     try:
         for tool in tools:
             clients.show(directory, *tool, "up", "--detach", PORT=str(port))
+            if made and made != clients.containers():
+                print("what the first tool made was made anew by the second")
+                return False
+            made = clients.containers()
             page = _page(f"http://127.0.0.1:{port}/", is_right)
             print(page)
             if not is_right(page):

@@ -45,6 +45,12 @@ class Clients:
         done = subprocess.run(asking, env=self._environment(), capture_output=True, check=False)
         return done.returncode == 0
 
+    def containers(self) -> list[str]:
+        """The ids of all containers, in order."""
+        asking = ["docker", "ps", "--all", "--quiet", "--no-trunc"]
+        done = subprocess.run(asking, env=self._environment(), capture_output=True, check=True)
+        return sorted(done.stdout.decode().split())
+
     def has_base_images(self) -> None:
         """Make what the examples are built on, where it was not made before: two minutes."""
         if not self.has_image(BASE):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.course import CourseReport
+from support.course_mutants import CourseMutants
 from support.daemon import Engine, live_engines
 from support.machine import is_possible
 from support.stock_engine import StockEngine
@@ -32,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_skips] = []
     if config.option.markexpr == "slide":
         config.pluginmanager.register(CourseReport())
+        if os.environ.get("WHERRY_MUTANTS"):
+            config.pluginmanager.register(CourseMutants())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -156,5 +159,6 @@ def clean_census(shared_engine: Engine) -> Iterator[None]:
     if not shared_engine.is_running:
         shared_engine.start()
     shared_engine.remove_all_containers()
-    leaks = [] if TESTS_THE_STOCK_ENGINE else shared_engine.leaks_since(before)
+    tells = not TESTS_THE_STOCK_ENGINE and not os.environ.get("WHERRY_MUTANTS")
+    leaks = shared_engine.leaks_since(before) if tells else []
     assert not leaks, "\n".join(["left behind by this module:", *leaks])

@@ -143,12 +143,17 @@ class Engine:
     # -- clients -------------------------------------------------------------------------
 
     @property
+    def client_socket(self) -> str:
+        """Where clients are told that the engine is (see support.course_mutants)."""
+        return self.socket
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment in which the clients find this engine."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "WHERRY_"))}
         return {
             **kept,
-            "DOCKER_HOST": f"unix://{self.socket}",
+            "DOCKER_HOST": f"unix://{self.client_socket}",
             "DOCKER_CONFIG": str(self.root / "docker-config"),
         }
 
