@@ -64,6 +64,7 @@ class UpWishes:
 
 def plan_up(made: Application, seen: Observed, wishes: UpWishes) -> Plan:
     """Everything from what was seen to what the application says. Raises: ComposeError."""
+    _refuse_unbuilt(made)
     planner = _Planner(made, seen, wishes)
     planner.plan_orphans()
     planner.plan_networks()
@@ -73,6 +74,17 @@ def plan_up(made: Application, seen: Observed, wishes: UpWishes) -> Plan:
     if wishes.starts:
         planner.plan_starts()
     return planner.plan
+
+
+_UNBUILT = ("models", "provider", "use_api_socket")
+"""Fields of a service that are Compose's and not ours yet."""
+
+
+def _refuse_unbuilt(made: Application) -> None:
+    for name, service in made.services.items():
+        for field in _UNBUILT:
+            if service.get(field):
+                raise ComposeError(f"services.{name}.{field} is not there yet")
 
 
 class _Planner:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.client.documents import Document
+from wherry.client.documents import Document, Json
 from wherry.compose import (
     Application,
     ComposeError,
@@ -229,3 +229,14 @@ def test_down(made: Application) -> None:
     }  # fmt: skip
     assert "remove planned-db-1" in after["volume planned_data"]
     assert "remove planned-db-1" in after["network net"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("models", {"llm": None}), ("provider", {"type": "x"}), ("use_api_socket", True)],
+)
+def test_what_is_not_there_yet_is_refused(made: Application, field: str, value: Json) -> None:
+    """By name, before anything is planned."""
+    services = {**made.services, "web": {**made.services["web"], field: value}}
+    with pytest.raises(ComposeError, match=f"services.web.{field} is not there yet"):
+        plan_up(replace(made, services=services), Observed(), UpWishes())
