@@ -278,9 +278,8 @@ def test_a_step_has_the_profile_of_any_container(engine: Engine, context: Path) 
     assert run(engine, "profile", "cat", "/n") == "lo"
 
 
-def test_a_build_that_is_given_up_leaves_nothing(engine: Engine, context: Path) -> None:
-    """The client goes: the step's container goes too."""
-    write(context, "FROM busybox\nRUN echo begun; sleep 1000")
+def begun_build(engine: Engine, context: Path) -> "subprocess.Popen[str]":
+    """A build whose command has said that it begun."""
     client = subprocess.Popen(
         ["docker", "build", str(context)],
         env={**engine.environment, "DOCKER_BUILDKIT": "0"},
@@ -288,13 +287,17 @@ def test_a_build_that_is_given_up_leaves_nothing(engine: Engine, context: Path) 
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert client.stdout is not None
-    for line in client.stdout:
-        if line == "begun\n":
-            break
+    with client.stdout or io.StringIO() as said:
+        assert "begun\n" in iter(said.readline, "")
+    return client
+
+
+def test_a_build_that_is_given_up_leaves_nothing(engine: Engine, context: Path) -> None:
+    """The client goes: the step's container goes too."""
+    write(context, "FROM busybox\nRUN echo begun; sleep 1000")
+    client = begun_build(engine, context)
     client.kill()
     client.wait()
-    client.stdout.close()
     wait_until("the container of the step is gone", lambda: engine.docker_ok("ps", "-aq") == "")
 
 
@@ -366,3 +369,19 @@ def test_our_own_command_line(engine: Engine, context: Path, tmp_path: Path) -> 
     absent = engine.wherry("build", str(context / "none"))
     assert absent.returncode == 1
     assert f'unable to prepare context: path "{context}/none" not found' in absent.stderr
+
+
+def test_a_command_does_not_outlive_its_engine(fresh_engine: Engine, context: Path) -> None:
+    """Killed in the middle of RUN, an engine finds nothing of the build when it comes back."""
+    engine = fresh_engine
+    write(context, "FROM busybox\nRUN --mount=type=cache,target=/c echo begun; exec sleep 987654")
+    before = engine.settled_census()
+    client = begun_build(engine, context)
+    (engine.data_root / "build-mounts" / "7").mkdir()  # as one that was never filled
+    engine.kill9()
+    client.wait()
+    engine.start()
+    assert engine.docker_ok("ps", "-aq") == ""
+    engine.docker_ok("builder", "prune", "-af")
+    assert not engine.leaks_since(before)
+    assert not list((engine.data_root / "build-mounts").iterdir())

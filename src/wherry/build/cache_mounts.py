@@ -97,6 +97,13 @@ class CacheMounts:
                 rows.execute("DELETE FROM build_cache_mounts WHERE number = ?", (number,))
             self._remove(number)
 
+    def sweep(self) -> None:
+        """At boot: throw away what was begun and never came to be one; blocks."""
+        with self._database.reading() as rows:
+            known = {str(row[0]) for row in rows.execute("SELECT number FROM build_cache_mounts")}
+        for name in set(os.listdir(self._directory)) - known:
+            self._remove(int(name))
+
     # -- inside ------------------------------------------------------------------------------
 
     def _found(self, wish: CacheWish) -> int | None:

@@ -129,6 +129,7 @@ class Commands:
                 mode=_NETWORKS.get(run.network, request.network), extra_hosts=request.extra_hosts
             ),
             log=LogSpec(driver="none"),
+            ends_with_engine=not request.keeps_containers,
             mounts=tuple(mounts.mounts),
         )
 

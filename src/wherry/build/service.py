@@ -17,7 +17,7 @@ from wherry.build.sent_parts import given_ports
 from wherry.build.stage_files import StageFiles
 from wherry.build.work_places import WorkPlaces
 from wherry.images import BuildImages, parse
-from wherry.kit.aio import KeyedLock, UndoStack
+from wherry.kit.aio import KeyedLock, UndoStack, closed_after
 from wherry.model.builds import (
     BuildEvent,
     BuildRequest,
@@ -60,7 +60,8 @@ class BuildService:
                 offload=ground.offload,
                 opened=opened,
             )
-            async for event in self.build(request, ports, bases):
+            building = await opened.enter(closed_after(self.build(request, ports, bases)))
+            async for event in building:
                 yield event
 
     async def build_for_client(
@@ -97,7 +98,8 @@ class BuildService:
                 agents=offers.agents,
                 sink=offers.sink,
             )
-            async for event in self.build(request, ports, bases):
+            building = await opened.enter(closed_after(self.build(request, ports, bases)))
+            async for event in building:
                 yield event
 
     @contextlib.asynccontextmanager
@@ -160,7 +162,8 @@ class BuildService:
             )
             arguments = tuple(each.text for each in file.arguments)
             yield DockerfileRead(name=request.dockerfile, arguments=arguments)
-            async for event in build.run(file, Views(ports, text.ignore)):
+            running = await opened.enter(closed_after(build.run(file, Views(ports, text.ignore))))
+            async for event in running:
                 yield event
 
 

@@ -1,8 +1,9 @@
 """From what the last engine left to a consistent world, before the first request is served.
 
-Containers are never stopped by a boot. Each record that says RUNNING is compared with its shim:
-it lives and is watched again, or it ended meanwhile and its own record says how, or nothing is
-known of it. What belongs to no record is removed.
+Containers are never stopped by a boot, but for those that ran steps of a build, which died with
+the engine. Each other record that says RUNNING is compared with its shim: it lives and is watched
+again, or it ended meanwhile and its own record says how, or nothing is known of it. What belongs
+to no record is removed.
 """
 
 import asyncio
@@ -82,11 +83,20 @@ class Boot:
         await asyncio.gather(*(self._take_over_or_tell(each) for each in known))
         await self._networks.sweep(self._live.ids())
         await self._volumes.take_over()
+        await self._end_steps()
         await self._offload(self._sweep_files)
         for container in list(self._records.all()):
             if container.spec.removes_itself and container.status.state is ContainerState.EXITED:
                 await self._remove.after_exit(container.id)
         await self._restarts.resume()
+
+    async def _end_steps(self) -> None:
+        """End and remove what ran for builds of the last engine."""
+        for step in [each for each in self._records.all() if each.spec.ends_with_engine]:
+            try:
+                await self._remove(step.id, is_forced=True, removes_volumes=True)
+            except (OSError, WherryError):
+                _log.exception("boot.step_left container=%s", step.id)
 
     async def _take_over_or_tell(self, container: Container) -> None:
         """One container that can't be taken over must not keep the others from being served."""

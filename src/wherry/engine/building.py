@@ -3,6 +3,7 @@
 The room `build` is imported when somebody builds for the first time.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -14,6 +15,7 @@ from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.events import EventLog
 from wherry.engine.registries import RegistryVerbs
 from wherry.images import ImageStore, parse, platform_from
+from wherry.kit.aio import closed_after
 from wherry.kit.streams import Unframer
 from wherry.model.builds import (
     BuildDone,
@@ -24,7 +26,7 @@ from wherry.model.builds import (
     SentPart,
 )
 from wherry.model.containers import ContainerSpec
-from wherry.model.errors import ImageNotFound, OtherPlatform
+from wherry.model.errors import ContainerRunning, ImageNotFound, OtherPlatform
 from wherry.model.ids import ContainerId
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, WaitCondition
@@ -33,6 +35,11 @@ from wherry.registry import ANONYMOUS, Credentials
 
 _HUB = "https://index.docker.io/v1/"
 """What clients call Docker Hub where they keep credentials."""
+
+
+_PATIENT_REMOVALS = 5
+"""How often a command is killed, each time with the patience of `kill`: a busy machine is slow,
+and one that was being started when its build was given up runs only after the first look."""
 
 
 class Bases(Protocol):
@@ -124,12 +131,13 @@ class Builds:
 
     async def _published(self, events: AsyncIterator[BuildEvent]) -> AsyncIterator[BuildEvent]:
         """Events of a build; what it named is an event of the engine's too."""
-        async for event in events:
-            if isinstance(event, BuildDone) and event.image_id:
-                image = self._store.resolve(event.image_id)
-                for name in event.names:
-                    self._events.image("tag", image.id, name, image)
-            yield event
+        async with closed_after(events):
+            async for event in events:
+                if isinstance(event, BuildDone) and event.image_id:
+                    image = self._store.resolve(event.image_id)
+                    for name in event.names:
+                        self._events.image("tag", image.id, name, image)
+                yield event
 
     def files_of(self, reference: str) -> AbstractAsyncContextManager[int]:
         """The root of an image's files, to read, as long as the block runs.
@@ -225,5 +233,9 @@ class StepContainers:
             await stream.close()
 
     async def remove(self, container_id: ContainerId) -> None:
-        """Whether it runs or not."""
+        """Whether it runs or not. Raises: ContainerRunning, if no signal ends it."""
+        for _attempt in range(_PATIENT_REMOVALS):
+            with contextlib.suppress(ContainerRunning):
+                await self._verbs.remove(container_id, is_forced=True, removes_volumes=True)
+                return
         await self._verbs.remove(container_id, is_forced=True, removes_volumes=True)

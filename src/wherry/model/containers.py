@@ -224,6 +224,8 @@ class ContainerSpec:
     """None: the engine's default."""
     is_rootfs_read_only: bool = False
     removes_itself: bool = False
+    ends_with_engine: bool = False
+    """It is of a step of a build: nobody waits for it any more when the engine has died."""
     shm_bytes: int = 0
     """Zero: the engine's default of 64 MiB."""
     storage_options: Mapping[str, str] = field(default_factory=dict)

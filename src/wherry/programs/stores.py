@@ -43,6 +43,7 @@ def open_stores(ground: Ground, tasks: Tasks) -> Stores:
     build_mounts = CacheMounts(
         f"{ground.settings.data_root}/build-mounts", ground.database, ground.offload, ground.clock
     )
+    build_mounts.sweep()
     build_contexts = KeptContexts(f"{ground.settings.data_root}/build-contexts", ground.offload)
     volumes = Volumes(ground.settings.data_root, ground.database, ground.clock, ground.plugins)
     return Stores(

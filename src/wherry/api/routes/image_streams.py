@@ -1,10 +1,8 @@
 """Images as archives: in, out, and the progress that is told meanwhile."""
 
-import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
-from typing import TypeVar
 
 from aiohttp import web
 
@@ -13,13 +11,13 @@ from wherry.api.errors import Refusal, message_of
 from wherry.api.translate.images import to_message
 from wherry.api.translate.platforms import platform_text
 from wherry.api.translate.registries import from_header
+from wherry.kit.aio import closed_after
 from wherry.model.errors import InvalidValue, StepEndedBadly, WherryError
 from wherry.model.outcomes import Progress
 from wherry.wire.encoding import encode
 
 _log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 TAR = "application/x-tar"
 
 
@@ -109,16 +107,6 @@ async def _save(call: Call, references: list[str]) -> web.StreamResponse:
 
 def _platforms(call: Call) -> list[str]:
     return [platform_text(each) for each in call.texts("platform")]
-
-
-@contextlib.asynccontextmanager
-async def closed_after(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """End what makes the items, also when the client leaves: a thread may wait to hand one on."""
-    try:
-        yield items
-    finally:
-        if isinstance(items, AsyncGenerator):
-            await items.aclose()
 
 
 async def stream_progress(

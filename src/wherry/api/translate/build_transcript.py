@@ -7,6 +7,7 @@ step that failed ends the tale, and what ran beside it is told as far as it came
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from wherry.kit.aio import closed_after
 from wherry.kit.random_ids import short_id
 from wherry.model.builds import (
     BasePulled,
@@ -34,14 +35,15 @@ async def transcript(
     teller = _Teller()
     kept: list[Progress] = []
     try:
-        async for event in events:
-            for message in teller.messages(event):
-                if is_quiet and not isinstance(event, BuildDone | OutputPiece):
-                    kept.append(message)
-                elif not is_quiet or message.built or message.output:
-                    yield message
-            if is_quiet and isinstance(event, BuildDone):
-                yield Progress(stream=f"{event.image_id}\n")
+        async with closed_after(events):
+            async for event in events:
+                for message in teller.messages(event):
+                    if is_quiet and not isinstance(event, BuildDone | OutputPiece):
+                        kept.append(message)
+                    elif not is_quiet or message.built or message.output:
+                        yield message
+                if is_quiet and isinstance(event, BuildDone):
+                    yield Progress(stream=f"{event.image_id}\n")
     except WherryError:
         for message in kept:
             yield message

@@ -5,6 +5,7 @@ Never imported by a thin room.
 
 from wherry.kit.aio.background import own_task
 from wherry.kit.aio.bridges import BlockingReader, BlockingWriter, in_thread, written_in_thread
+from wherry.kit.aio.closing import closed_after
 from wherry.kit.aio.groups import first_failure
 from wherry.kit.aio.locks import KeyedLock
 from wherry.kit.aio.offload import OffloadPool
@@ -16,6 +17,7 @@ __all__ = [
     "KeyedLock",
     "OffloadPool",
     "UndoStack",
+    "closed_after",
     "first_failure",
     "in_thread",
     "own_task",
