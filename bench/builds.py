@@ -5,25 +5,34 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
-from support.daemon import Engine
+from session import Session
+from table import Table
 
 FILES = 5000
 _RUNS = 10
 
 
-class Caller(Protocol):
-    """One engine."""
-
-    engine: Engine
+def builds(table: Table) -> None:
+    """Images from Dockerfiles, by the classic door."""
+    made = {session: Builds(session) for session in table.sessions}
+    for name, goal, times, sample in (
+        ("build of 20 cached steps", "<= 1", 10, Builds.cached_s),
+        ("build of 20 steps, 5 of them RUN", "<= 0.6", 5, Builds.mixed_s),
+        ("build of 10 RUN", "<= 0.5", 5, Builds.ran_s),
+        ("build that copies 5,000 files", "<= 0.3", 5, Builds.copied_s),
+        ("build that has copied 5,000 files", "<= 0.4", 5, Builds.copied_cached_s),
+    ):
+        table.measure(name, "s", goal, times, lambda session, of=sample: of(made[session]))
+    for each in made.values():
+        each.close()
 
 
 class Builds:
     """Measurements on one engine, all by the classic door, which both engines have."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._count = 0
         self._many = _context("FROM busybox\nARG N\nRUN true $N\nCOPY . /files", FILES)
         self._built("kept", self._many, "--build-arg", "N=0")
@@ -72,7 +81,7 @@ class Builds:
         return time.perf_counter() - begun
 
     def _quietly(self) -> dict[str, object]:
-        environment = {**self._caller.engine.environment, "DOCKER_BUILDKIT": "0"}
+        environment = {**self._session.engine.environment, "DOCKER_BUILDKIT": "0"}
         return {"env": environment, "check": True, "capture_output": True}
 
 

@@ -2,15 +2,44 @@
 
 import os
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from table import Table
 
 from support.compose_oracle import oracle_program
 from support.daemon import Engine
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 _IDLE = "{image: busybox, command: sleep 999, init: true, stop_grace_period: 0s}"
+
+
+def compositions(table: Table) -> None:
+    """Compose beside the original; the first column is Compose v2, not dockerd."""
+    with tempfile.TemporaryDirectory(prefix="wherry-bench-compose-") as place:
+        work = Path(place)
+        _write_files(work)
+        ours, original = _tools(work, table.ours.engine)
+        ours.run_s("fifty.yaml", "up", "-d")
+        for name, goal, times, sample in (
+            ("up -d of 10 services, both on Wherry [s]", "<= 0.6", 8, Tool.up_s),
+            ("no-change up of 50 services, on Wherry [s]", "<= 1 s", 8, Tool.unchanged_s),
+            ("config of 1,000 lines [s]", "<= 0.5 s", 8, Tool.config_s),
+            ("ps of 50 services, on Wherry [ms]", "<= 150 ms", 10, Tool.ps_ms),
+        ):
+            table.compare(
+                name,
+                goal,
+                times,
+                ours=lambda of=sample: of(ours),
+                theirs=lambda of=sample: of(original),
+            )
+        ours.run_s("fifty.yaml", "down", "-t", "0")
+        if table.theirs is not None:
+            _, peer = _tools(work, table.theirs.engine)
+            name = "up -d of 10, beside Compose v2 on dockerd [s]"
+            table.compare(name, "<= 0.4", 8, ours=ours.up_s, theirs=peer.up_s)
 
 
 class Tool:
@@ -56,15 +85,7 @@ class Tool:
         return self.run_s("fifty.yaml", "ps") * 1000
 
 
-ROWS: tuple[tuple[str, str, str, int, Callable[[Tool], float]], ...] = (
-    ("up -d of 10 services, both on Wherry", "s", "<= 0.6", 8, Tool.up_s),
-    ("no-change up of 50 services, on Wherry", "s", "<= 1 s", 8, Tool.unchanged_s),
-    ("config of 1,000 lines", "s", "<= 0.5 s", 8, Tool.config_s),
-    ("ps of 50 services, on Wherry", "ms", "<= 150 ms", 10, Tool.ps_ms),
-)
-
-
-def write_files(work: Path) -> None:
+def _write_files(work: Path) -> None:
     """The Compose files that are measured."""
     for name, count in (("ten", 10), ("fifty", 50)):
         services = "".join(f"  s{at}: {_IDLE}\n" for at in range(count))
@@ -81,7 +102,7 @@ def write_files(work: Path) -> None:
     (work / "long.yaml").write_text(f"name: long\nservices:\n{services}volumes: {{data: }}\n")
 
 
-def installed_wherry(work: Path) -> list[str]:
+def _installed_wherry(work: Path) -> list[str]:
     """Our command line as `make install` puts it there."""
     subprocess.run(
         [str(REPOSITORY / "scripts" / "install.sh")],
@@ -92,7 +113,7 @@ def installed_wherry(work: Path) -> list[str]:
     return [str(work / "usr/bin/wherry"), "--no-autostart", "compose"]
 
 
-def tools(work: Path, engine: Engine) -> tuple[Tool, Tool]:
+def _tools(work: Path, engine: Engine) -> tuple[Tool, Tool]:
     """Ours and the original, at an engine."""
-    ours = Tool(installed_wherry(work), engine, work)
+    ours = Tool(_installed_wherry(work), engine, work)
     return ours, Tool([str(oracle_program())], engine, work)

@@ -7,28 +7,63 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+from lives import start_ms
+from session import Session
+from table import Table
 
 from wherry.linux import nftables
 from wherry.operations.packet_filter import PACKET_FILTER, PublishPorts
 from wherry.operations.plan import Hands
-
-if TYPE_CHECKING:
-    from bench import Session
 
 T = TypeVar("T")
 NETWORK = "bench"
 _numbers = itertools.count(1)
 
 
-def create_ms(session: "Session") -> float:
+def networks(table: Table) -> None:
+    """Networks made and started on, what is between their containers, and many of them."""
+    table.measure("network create", "ms", "<= 0.3", 20, _create_ms)
+    table.measure("network rm", "ms", "<= 0.1", 20, _remove_ms)
+    with contextlib.ExitStack() as stack:
+        pairs = {session: stack.enter_context(_pair(session)) for session in table.sessions}
+        for network in ("none", NETWORK):
+            name = f"start, network {network}"
+            table.measure(
+                name, "ms", "<= 1.25 none", 20, lambda session, on=network: start_ms(session, on)
+            )
+        for unit, *load in (("MB/s", "send", "2000"), ("conn/s", "connect", "1")):
+            table.measure(
+                "container to container",
+                unit,
+                ">= 1",
+                7,
+                lambda session, load=load: pairs[session].load(*load),
+            )
+        for unit, which, goal in (("1/s", 0, ">= 1"), ("p99 us", 1, "<= 1")):
+            table.measure(
+                "look-ups of a name",
+                unit,
+                goal,
+                7,
+                lambda session, at=which: pairs[session].look_ups("1")[at],
+            )
+    few, many = (20, 100) if table.quick else (200, 1000)
+    with _crowd(table.ours, networks=few, endpoints=many) as filter_table:
+        row = table.row(f"rule update, {few} networks, {many} endpoints [us]", "<= 10 ms")
+        row.ours += [_rule_update_us(table.ours, filter_table) for _ in range(5)]
+        row.show()
+
+
+def _create_ms(session: Session) -> float:
     """The answer to a network's creation; its removal is not measured."""
     took, name = _created(session)
     session.call("DELETE", f"/networks/{name}")
     return took
 
 
-def remove_ms(session: "Session") -> float:
+def _remove_ms(session: Session) -> float:
     """The answer to a removal."""
     _took, name = _created(session)
     begun = time.perf_counter()
@@ -36,17 +71,7 @@ def remove_ms(session: "Session") -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def start_ms(session: "Session", network: str) -> float:
-    """The answer to the start of a container that is there already."""
-    container = session.created("sleep", "99", NetworkMode=network)
-    begun = time.perf_counter()
-    session.call("POST", f"/containers/{container}/start")
-    took = (time.perf_counter() - begun) * 1000
-    session.removed(container)
-    return took
-
-
-def _created(session: "Session") -> tuple[float, str]:
+def _created(session: Session) -> tuple[float, str]:
     name = f"passing{next(_numbers)}"
     begun = time.perf_counter()
     session.call("POST", "/networks/create", {"Name": name})
@@ -56,7 +81,7 @@ def _created(session: "Session") -> tuple[float, str]:
 class Pair:
     """Two containers on a network, one of which serves."""
 
-    def __init__(self, session: "Session", server: str, client: str) -> None:
+    def __init__(self, session: Session, server: str, client: str) -> None:
         self._session, self._client = session, client
         told = json.loads(session.call("GET", f"/containers/{server}/json")[1])
         self._address = told["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
@@ -76,7 +101,7 @@ class Pair:
 
 
 @contextlib.contextmanager
-def pair(session: "Session") -> Iterator[Pair]:
+def _pair(session: Session) -> Iterator[Pair]:
     """Two containers on a network of a user's, for a while."""
     session.call("POST", "/networks/create", {"Name": NETWORK})
     bind = [f"{session.netload}:/netload:ro"]
@@ -93,7 +118,7 @@ def pair(session: "Session") -> Iterator[Pair]:
 
 
 @contextlib.contextmanager
-def crowd(session: "Session", *, networks: int, endpoints: int) -> Iterator[str]:
+def _crowd(session: Session, *, networks: int, endpoints: int) -> Iterator[str]:
     """So many networks, and so many published endpoints in the packet filter; its table."""
     names = [f"crowd{number}" for number in range(networks)]
     for number, name in enumerate(names):
@@ -111,7 +136,7 @@ def crowd(session: "Session", *, networks: int, endpoints: int) -> Iterator[str]
             session.call("DELETE", f"/networks/{name}")
 
 
-def rule_update_us(session: "Session", table: str) -> float:
+def _rule_update_us(session: Session, table: str) -> float:
     """One port published and unpublished: the mean of the two, as the daemon does them."""
     one = _published(table, range(40000, 40001))
 
@@ -136,7 +161,7 @@ def _published(table: str, ports: range) -> PublishPorts:
     )
 
 
-def _in_machine(session: "Session", call: Callable[[Hands], T]) -> T:
+def _in_machine(session: Session, call: Callable[[Hands], T]) -> T:
     """Call something with a netfilter socket of the machine's."""
 
     def there() -> T:

@@ -6,33 +6,53 @@ import json
 import os
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
 
-from support.daemon import Engine
+from session import Session
+from table import Table
+
 from support.debian_registry import debian_registry
 
 IMAGE_BYTES = 120 << 20
 _PLACES = ("/usr/lib/x86_64-linux-gnu", "/usr/share", "/usr/bin", "/usr/lib")
 
 
-class Caller(Protocol):
-    """One engine, and requests to it."""
-
-    engine: Engine
-
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, bytes]: ...
-    def removed(self, container: str) -> None: ...
+def transfers(table: Table) -> None:
+    """Images to and from a registry and archives."""
+    with contextlib.ExitStack() as stack:
+        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="wherry-bench-images-"))
+        made = {
+            session: stack.enter_context(Transfers.beside(session, Path(work)))
+            for session in table.sessions
+        }
+        for name, unit, goal, times, sample in (
+            ("a pull's memory, above idle", "MiB", "<= 64 MiB", 3, Transfers.pull_mib),
+            ("pull of a 120 MB image from loopback", "s", "<= 0.4", 5, Transfers.pull_s),
+            ("push of a 120 MB image to loopback", "s", "<= 0.5", 5, Transfers.push_s),
+            ("load with a new layer of 120 MB", "s", "<= 0.5", 5, Transfers.load_s),
+            ("save of a 120 MB image", "s", "<= 1", 5, Transfers.save_s),
+            ("first container from 20 fresh layers", "ms", "<= 1", 10, Transfers.first_ms),
+        ):
+            table.measure(name, unit, goal, times, lambda session, of=sample: of(made[session]))
+        ours = made[table.ours]
+        table.compare(
+            "extraction of 20,000 files, beside GNU tar [s]",
+            "<= 1.2",
+            5,
+            ours=ours.extraction_s,
+            theirs=ours.tar_s,
+        )
 
 
 class Transfers:
     """Measurements on one engine, with a registry beside it."""
 
-    def __init__(self, caller: Caller, registry: str, work: Path) -> None:
-        self._caller = caller
+    def __init__(self, session: Session, registry: str, work: Path) -> None:
+        self._session = session
         self._registry = registry
         self._work = work
         self._count = 0
@@ -50,10 +70,10 @@ class Transfers:
 
     @classmethod
     @contextlib.contextmanager
-    def beside(cls, caller: Caller, work: Path) -> Iterator["Transfers"]:
+    def beside(cls, session: Session, work: Path) -> Iterator["Transfers"]:
         """With a registry of its own."""
-        with debian_registry(caller.engine) as name:
-            yield cls(caller, name, work)
+        with debian_registry(session.engine) as name:
+            yield cls(session, name, work)
 
     def pull_s(self) -> float:
         """A pull of an image that is not here."""
@@ -100,18 +120,18 @@ class Transfers:
         self._load(self._archive(name, layers))
         body = {"Image": name, "Cmd": ["/bin/true"], "HostConfig": {"NetworkMode": "none"}}
         begun = time.perf_counter()
-        _, answer = self._caller.call("POST", "/containers/create", body)
+        _, answer = self._session.call("POST", "/containers/create", body)
         container = str(json.loads(answer)["Id"])
-        self._caller.call("POST", f"/containers/{container}/start")
-        self._caller.call("POST", f"/containers/{container}/wait")
+        self._session.call("POST", f"/containers/{container}/start")
+        self._session.call("POST", f"/containers/{container}/wait")
         took = (time.perf_counter() - begun) * 1000
-        self._caller.removed(container)
+        self._session.removed(container)
         self._docker("rmi", name)
         return took
 
     def pull_mib(self) -> float:
         """How far the daemon's resident memory rises above what it was before, in a pull."""
-        pid = self._caller.engine.pid
+        pid = self._session.engine.pid
         before = _status_kib(pid, "VmRSS")
         Path(f"/proc/{pid}/clear_refs").write_text("5")
         self._docker("pull", "-q", self._pulled)
@@ -131,7 +151,7 @@ class Transfers:
 
     def tar_s(self) -> float:
         """GNU tar's extraction of the same files, and a sync of them."""
-        place = self._caller.engine.root / f"tar{self._number()}"
+        place = self._session.engine.root / f"tar{self._number()}"
         place.mkdir()
         begun = time.perf_counter()
         subprocess.run(["tar", "-xf", self._many, "-C", place], check=True)
@@ -162,7 +182,7 @@ class Transfers:
         }
         names = [f"{each}/layer.tar" for each in digests]
         manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": names}]
-        path = self._caller.engine.root / "archive.tar"
+        path = self._session.engine.root / "archive.tar"
         with tarfile.open(path, "w") as archive:
             for member, content in (
                 ("config.json", json.dumps(config).encode()),
@@ -178,7 +198,7 @@ class Transfers:
         self._docker("load", "-q", "-i", str(path))
 
     def _docker(self, *words: str) -> str:
-        return self._caller.engine.docker_ok(*words, timeout_s=300)
+        return self._session.engine.docker_ok(*words, timeout_s=300)
 
 
 def _layer(*files: tuple[str, bytes], ends: bool = True) -> bytes:
