@@ -47,7 +47,7 @@ class BuildCaches:
 
     async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
         """Remove records; which ones went. Raises: InvalidValue."""
-        matches = _filter(wish.filters, now_ns=self._clock.now_ns())
+        matches = matching(wish.filters, now_ns=self._clock.now_ns())
         gone = await self._offload(self._removed, wish, matches)
         await self._offload(self._store.collect)
         return gone
@@ -113,7 +113,7 @@ def _free_bytes(path: str) -> int:
 # -- filters ---------------------------------------------------------------------------------
 
 
-def _filter(filters: Mapping[str, Sequence[str]], *, now_ns: int) -> Matches:
+def matching(filters: Mapping[str, Sequence[str]], *, now_ns: int) -> Matches:
     """Docker's filters of `builder prune`, all of which must hold. Raises: InvalidValue."""
     tests = [_test(name, values, now_ns) for name, values in filters.items()]
     return lambda record: all(test(record) for test in tests)
@@ -124,13 +124,15 @@ def _test(name: str, values: Sequence[str], now_ns: int) -> Matches:
         wanted = _boolean(name, values[0]) if values else True
         claim = _CLAIMS[name]
         return lambda record: claim(record) is wanted
-    if name not in (*_TEXTS, "until", "unused-for", "parent"):
+    if name not in (*_TEXTS, "id", "until", "unused-for", "parent"):
         raise InvalidValue(f"invalid filter '{name}'")
     if len(values) != 1:
         raise InvalidValue(f"filter '{name}' expects only one value")
     value = values[0]
     if name == "parent":
         return lambda record: any(each.startswith(value) for each in record.parents)
+    if name == "id":
+        return lambda record: value in record.shown_id
     if name in _TEXTS:
         text = _TEXTS[name]
         return lambda record: text(record) == value
@@ -145,7 +147,6 @@ _CLAIMS: Mapping[str, Matches] = {
 }
 _TEXTS: Mapping[str, Callable[[CacheRecord], str]] = {
     "description": lambda record: record.description,
-    "id": lambda record: record.shown_id,
     "type": lambda record: record.kind.value,
 }
 

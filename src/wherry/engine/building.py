@@ -10,6 +10,7 @@ from typing import Protocol
 
 from wherry.build import ClientOffers
 from wherry.engine.build_cache import BuildCaches
+from wherry.engine.build_upkeep import BuildUpkeep
 from wherry.engine.containers.create import CreateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.events import EventLog
@@ -26,7 +27,7 @@ from wherry.model.builds import (
     SentPart,
 )
 from wherry.model.containers import ContainerSpec
-from wherry.model.errors import ContainerRunning, ImageNotFound, OtherPlatform
+from wherry.model.errors import ContainerRunning, ImageNotFound, InvalidValue, OtherPlatform
 from wherry.model.ids import ContainerId
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, WaitCondition
@@ -93,6 +94,8 @@ class Builds:
         *,
         make_builder: Callable[[], ImageBuilder],
         caches: BuildCaches,
+        upkeep: BuildUpkeep,
+        refused_entitlements: frozenset[str] = frozenset(),
         store: ImageStore,
         registries: RegistryVerbs,
         events: EventLog,
@@ -100,6 +103,8 @@ class Builds:
         self._make_builder = make_builder
         self._builder: ImageBuilder | None = None
         self._caches = caches
+        self._upkeep = upkeep
+        self._refused = refused_entitlements
         self._store = store
         self._registries = registries
         self._events = events
@@ -111,6 +116,7 @@ class Builds:
         credentials: Mapping[str, Credentials],
     ) -> AsyncIterator[BuildEvent]:
         """Build of what comes with the request. Raises: see `BuildService.build_sent`."""
+        self._check(request)
         bases = _Bases(self._store, self._registries, GivenCredentials(credentials))
         return self._published(self._made_builder().build_sent(request, parts, bases))
 
@@ -121,6 +127,7 @@ class Builds:
 
         Raises (while iterating): see `BuildService.build_for_client`.
         """
+        self._check(request)
         bases = _Bases(self._store, self._registries, credentials)
         return self._published(self._made_builder().build_for_client(request, offers, bases))
 
@@ -131,13 +138,21 @@ class Builds:
 
     async def _published(self, events: AsyncIterator[BuildEvent]) -> AsyncIterator[BuildEvent]:
         """Events of a build; what it named is an event of the engine's too."""
-        async with closed_after(events):
-            async for event in events:
-                if isinstance(event, BuildDone) and event.image_id:
-                    image = self._store.resolve(event.image_id)
-                    for name in event.names:
-                        self._events.image("tag", image.id, name, image)
-                yield event
+        try:
+            async with closed_after(events):
+                async for event in events:
+                    if isinstance(event, BuildDone) and event.image_id:
+                        image = self._store.resolve(event.image_id)
+                        for name in event.names:
+                            self._events.image("tag", image.id, name, image)
+                    yield event
+        finally:
+            self._upkeep.wish()
+
+    def _check(self, request: BuildRequest) -> None:
+        """Raises: InvalidValue, for what the engine's configuration does not grant."""
+        for each in sorted(request.entitlements & self._refused):
+            raise InvalidValue(f"{each} is not allowed by the engine's configuration")
 
     def files_of(self, reference: str) -> AbstractAsyncContextManager[int]:
         """The root of an image's files, to read, as long as the block runs.

@@ -263,3 +263,16 @@ class CachePrune:
     """What the cache may have at most; zero: no limit."""
     least_free_bytes: int = 0
     """What the disk should have free afterwards; zero: no wish."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheUpkeep:
+    """What is done about the build cache when builds have ended."""
+
+    is_on: bool = True
+    rules: tuple[CachePrune, ...] = ()
+    """One after the other; none: the usual ones, with the limits below."""
+    reserved_bytes: int = 0
+    most_bytes: int = 0
+    least_free_bytes: int = 0
+    """Zero, each of the three: as the size of the disk suggests."""

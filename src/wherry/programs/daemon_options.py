@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wherry.cli.flags import BYTES, INT, LIST, STRING, SWITCH, Flag, Kind
+from wherry.programs.builder_values import read_builder
 from wherry.programs.daemon_values import (
     check_exec_options,
     read_address,
@@ -200,6 +201,7 @@ HONOURED = (
     _honoured("https-proxy", "https_proxy", "HTTPS proxy URL to use for outgoing traffic"),
     _honoured("no-proxy", "no_proxy", "Comma-separated list of hosts or IP addresses for which"
               " the proxy is skipped"),
+    _honoured("", "builder", "Settings of the builder", MAP, key="builder", read=read_builder),
     _honoured("", "features", "", MAP, key="features", read=read_switches, is_reloadable=True),
     _honoured("experimental", "is_experimental", "Enable experimental features", SWITCH),
     _honoured("debug", "is_debug", "Enable debug mode", SWITCH, short="D", is_reloadable=True),
@@ -266,7 +268,6 @@ ABSENT = (
             key="authorization-plugins"),
     _absent("bridge-accept-fwmark", STRING,
             "In bridge networks, accept packets with this firewall mark/mask"),
-    _absent("", MAP, "Settings of the builder", key="builder"),
     _absent("cdi-spec-dir", LIST, "CDI specification directories to use", key="cdi-spec-dirs"),
     _absent("cpu-rt-period", INT,
             "Limit the CPU real-time period of the parent cgroup of all containers", 0),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from wherry.cli.flags import STRING, SWITCH, Flag, FlagError, HelpWanted, flag_lines, parse
 from wherry.logs.options import DRIVERS
+from wherry.programs.builder_values import BuilderValue
 from wherry.programs.daemon_options import BY_KEY, BY_NAME, OPTIONS, Option
 from wherry.programs.daemon_values import (
     DEFAULT_LOG_OPTIONS,
@@ -115,6 +116,7 @@ class Settings:
     http_proxy: str = ""
     https_proxy: str = ""
     no_proxy: str = ""
+    builder: BuilderValue = field(default_factory=BuilderValue)
     features: dict[str, bool] = field(default_factory=dict)
     is_experimental: bool = False
     shutdown_timeout_s: int = 15

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from wherry.api.services import Services
 from wherry.engine.build_cache import BuildCaches
+from wherry.engine.build_upkeep import BuildUpkeep
 from wherry.engine.building import Builds, ImageBuilder, StepContainers
 from wherry.engine.containers.commit import CommitContainer
 from wherry.engine.containers.files import ContainerFiles
@@ -154,6 +155,15 @@ async def engine_on(
         )
         return BuildService(build_ground, StepContainers(containers.creating, containers.verbs))
 
+    caches = BuildCaches(
+        steps=stores.build_cache,
+        mounts=stores.build_mounts,
+        contexts=stores.build_contexts,
+        store=stores.images,
+        data_root=ground.settings.data_root,
+        offload=ground.offload,
+        clock=ground.clock,
+    )
     platforms = Platforms(
         data_root=ground.settings.data_root, host=stores.images.host, offload=ground.offload
     )
@@ -172,15 +182,11 @@ async def engine_on(
             images=image_verbs,
             builds=Builds(
                 make_builder=make_builder,
-                caches=BuildCaches(
-                    steps=stores.build_cache,
-                    mounts=stores.build_mounts,
-                    contexts=stores.build_contexts,
-                    store=stores.images,
-                    data_root=ground.settings.data_root,
-                    offload=ground.offload,
-                    clock=ground.clock,
+                caches=caches,
+                upkeep=BuildUpkeep(
+                    caches, ground.settings.builder.upkeep, ground.settings.data_root
                 ),
+                refused_entitlements=ground.settings.builder.refused_entitlements,
                 store=stores.images,
                 registries=registries,
                 events=stores.events,

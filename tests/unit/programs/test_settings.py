@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wherry.model.builds import CachePrune, CacheUpkeep
 from wherry.programs.daemon_options import ABSENT, BY_KEY, BY_NAME, HONOURED, OPTIONS, VOID
 from wherry.programs.reloading import reload_attributes, taken_over
 from wherry.programs.settings import (
@@ -289,3 +290,50 @@ def test_runtimes_that_can_not_be(arguments: list[str], problem: str) -> None:
     """Each with the name of what is wrong."""
     with pytest.raises(SettingsError, match=problem):
         parsed(*arguments)
+
+
+def test_the_builder_is_told_how_much_it_may_keep(file: Path) -> None:
+    """Limits, rules with filters in both forms, and what RUN is never granted."""
+    builder = of_file(file, {
+        "builder": {
+            "gc": {
+                "defaultKeepStorage": "10GB",
+                "policy": [
+                    {"keepStorage": "1GB", "filter": ["unused-for=48h", "type=source.local"]},
+                    {"all": True, "maxUsedSpace": "2GB", "Filter": {"until": {"1h": True}}},
+                ],
+            },
+            "Entitlements": {"security-insecure": False, "network-host": True},
+        }
+    }).builder  # fmt: skip
+    assert builder.refused_entitlements == {"security.insecure"}
+    assert builder.upkeep == CacheUpkeep(
+        reserved_bytes=10 << 30,
+        rules=(
+            CachePrune(
+                reserved_bytes=1 << 30,
+                filters={"unused-for": ("48h",), "type": ("source.local",)},
+            ),
+            CachePrune(takes_all=True, most_bytes=2 << 30, filters={"until": ("1h",)}),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ({"gc": {"enabled": "yes"}}, "builder.gc.enabled"),
+        ({"gc": {"policy": [{"filter": ["colour=red"]}]}}, "builder.gc.policy.0..filter.*colour"),
+        ({"gc": {"policy": [{"filter": ["until=soon"]}]}}, "policy.0..filter.*duration"),
+        ({"gc": {"defaultKeepStorage": "much"}}, "builder.gc.defaultkeepstorage"),
+        ({"gc": {"keep": 1}}, "builder.gc has no field keep"),
+        ({"entitlements": []}, "builder.entitlements"),
+        ([], "builder"),
+    ],
+)
+def test_wrong_settings_of_the_builder_are_named(
+    file: Path, value: object, complaint: str
+) -> None:
+    """Each with its place in the file."""
+    with pytest.raises(SettingsError, match=complaint):
+        of_file(file, {"builder": value})
