@@ -31,6 +31,7 @@ from wherry.shim.event_loop import EventLoop
 from wherry.shim.faces import Living, Parked, Runtime
 from wherry.shim.protocol import INIT, Ending, ExecOrder, Refused, SpawnOrder
 from wherry.shim.session import Session
+from wherry.shim.sessions import Sessions
 
 _RETRY_RECORD_NS = 1_000_000_000
 _GROUP_NAME_LENGTH = 16
@@ -63,11 +64,10 @@ class SupervisedContainer:
         self._cgroups: tuple[str, ...] = ()
         self._is_in_pid_namespace = True
         self._is_journal_kept = False
-        self._sessions: dict[str, Session] = {}
-        self._processes: dict[int, Session] = {}
-        self._pidfds: dict[str, int] = {}
-        self._groups: dict[str, str] = {}
-        """The cgroups of exec sessions that have one of their own."""
+        self.sessions = Sessions(
+            loop, closes_stdin_after_first=order.closes_stdin_after_first, on_idle=on_change
+        )
+        """Init's and those of the commands that joined it."""
         self._watch: oom.OomWatch | None = None
         self._memory_limit: int | None = None
         self._has_pid_namespace = False
@@ -91,7 +91,7 @@ class SupervisedContainer:
             )
         except (OSError, ValueError) as error:
             raise Refused("step", explain_error(error)) from error
-        session = self._new_session(INIT)
+        session = self.sessions.open_init(self._sink)
         stdio = None
         if spec.process.terminal:
             session.use_terminal()
@@ -120,7 +120,7 @@ class SupervisedContainer:
         self._init = self._parked = init
         if init.console is not None:
             session.take_console(init.console, opens_stdin=order.opens_stdin)
-        self._adopt(session, init.pid, init.pidfd)
+        self.sessions.adopt(session, init.pid, init.pidfd)
         limits = spec.linux.resources.memory
         self._memory_limit = None if limits is None else limits.limit
         self._has_pid_namespace = any(each.type == "pid" for each in spec.linux.namespaces)
@@ -158,24 +158,18 @@ class SupervisedContainer:
     @property
     def can_be_handed_over(self) -> bool:
         """Whether init runs and nothing is under way that is not in the kernel's hands."""
-        session = self._sessions.get(INIT)
-        return (
-            len(self._sessions) == 1
-            and session is not None
-            and session.is_alive
-            and session.is_quiet
-            and self.has_started
-            and self._is_journal_kept
-        )
+        return self.sessions.is_init_alone and self.has_started and self._is_journal_kept
 
     def hand_over(self, descriptors: list[int]) -> Message:
         """What another process needs to supervise it; adds the descriptors that go with it."""
+        session = self.sessions.init
         assert self._init is not None
         assert self._sink is not None
+        assert session is not None
         descriptors.append(self._init.pidfd)
         return {
             "pid": self._init.pid,
-            "session": self._sessions[INIT].hand_over(descriptors),
+            "session": session.hand_over(descriptors),
             "unfinished": {
                 str(stream): text.decode("latin-1")
                 for stream, text in self._sink.unfinished().items()
@@ -202,9 +196,9 @@ class SupervisedContainer:
         self._memory_directory = state["memory_directory"]
         self._memory_limit = state["memory_limit"]
         self._watch_memory()
-        session = self._new_session(INIT)
+        session = self.sessions.open_init(self._sink)
         session.take_over(state["session"], descriptors)
-        self._adopt(session, self._init.pid, self._init.pidfd)
+        self.sessions.adopt(session, self._init.pid, self._init.pidfd)
 
     # -- while it runs -----------------------------------------------------------------------
 
@@ -216,29 +210,8 @@ class SupervisedContainer:
     @property
     def ending(self) -> Ending | None:
         """How init ended."""
-        session = self._sessions.get(INIT)
-        return None if session is None else session.ending
-
-    @property
-    def has_clients(self) -> bool:
-        """Whether somebody still has output to be sent."""
-        return any(session.clients for session in self._sessions.values())
-
-    def session_endings(self) -> dict[str, Ending]:
-        """The exec sessions that ended and were not collected."""
-        return {
-            name: session.ending
-            for name, session in self._sessions.items()
-            if name != INIT and session.ending is not None
-        }
-
-    def running_sessions(self) -> dict[str, int]:
-        """The exec sessions that run, with their pids."""
-        return {
-            name: session.pid
-            for name, session in self._sessions.items()
-            if name != INIT and session.is_alive
-        }
+        init = self.sessions.init
+        return None if init is None else init.ending
 
     def signal(self, number: int) -> None:
         """Send init a signal. Raises: Refused; OSError."""
@@ -261,7 +234,7 @@ class SupervisedContainer:
         Takes the descriptor. Raises: Refused.
         """
         try:
-            session = self._session(name)
+            session = self.sessions.open(name)
         except Refused:
             os.close(stream)
             raise
@@ -269,15 +242,15 @@ class SupervisedContainer:
 
     def resize(self, name: str, rows: int, columns: int) -> None:
         """Set a terminal's size. Raises: Refused; OSError."""
-        session = self._sessions.get(name)
-        if session is None or (session.ending is not None):
+        session = self.sessions.find(name)
+        if session is None or session.ending is not None:
             raise Refused("gone", "no such session")
         session.resize(rows, columns)
 
     def exec(self, order: ExecOrder) -> int:
         """Run one more process; its pid. Raises: Refused."""
         init = self._running_init()
-        session = self._session(order.session)
+        session = self.sessions.open(order.session)
         if session.pid:
             raise Refused("refused", "the session has been started")
         stdio = None
@@ -301,31 +274,31 @@ class SupervisedContainer:
                 ),
             )
         except CreateFailed as error:
-            self._forget_session(session)
+            self.sessions.forget(session)
             raise Refused(error.kind, error.message, error.program) from error
         except OSError as error:
-            self._forget_session(session)
+            self.sessions.forget(session)
             raise Refused("step", explain_error(error)) from error
         finally:
             for descriptor in stdio or ():
                 os.close(descriptor)
         if joined.console is not None:
             session.take_console(joined.console, opens_stdin=order.opens_stdin)
-        self._adopt(session, joined.pid, joined.pidfd)
+        self.sessions.adopt(session, joined.pid, joined.pidfd)
         return joined.pid
 
     def end(self, name: str) -> None:
         """Kill an exec session with all that it has started. Raises: Refused; OSError."""
-        group = self._groups.get(name)
+        group = self.sessions.group_of(name)
         if group is None:
             raise Refused("gone", "no such session, or none that can be ended")
         self._runtime.kill_group(group)
 
     def collect(self, name: str) -> None:
         """Forget how an exec session ended."""
-        session = self._sessions.get(name)
+        session = self.sessions.find(name)
         if session is not None and session.ending is not None and name != INIT:
-            self._forget_session(session)
+            self.sessions.forget(session)
 
     def delete(self) -> None:
         """The end has been taken note of. Raises: Refused while it runs."""
@@ -337,26 +310,16 @@ class SupervisedContainer:
 
     def reap(self) -> None:
         """Take every child that has ended: ours, and orphans of the container's."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            at_ns = time.time_ns()
-            session = self._processes.pop(pid, None)
-            if session is not None:
-                self._on_end(session, _exit_code(status), at_ns)
+        for session, exit_code in self.sessions.reaped():
+            self._on_end(session, exit_code, time.time_ns())
 
     def _on_end(self, session: Session, exit_code: int, at_ns: int) -> None:
         is_drained = session.drain()
-        os.close(self._pidfds.pop(session.name))
+        self.sessions.close_process(session)
         if session.name == INIT:
             self._on_init_end(session, exit_code, at_ns, is_drained=is_drained)
             return
         ending = Ending(exit_code=exit_code, exited_at_ns=at_ns)
-        self._leave_group(session.name)
         session.finish(ending)
         self._notify(protocol.exit_notice(session.name, ending))
 
@@ -388,7 +351,7 @@ class SupervisedContainer:
             container_id=self._order.container_id,
             pid=self.pid,
             ending=ending,
-            sessions=self.session_endings(),
+            sessions=self.sessions.endings(),
         )
         try:
             records.write_end(self._order.record_directory, record)
@@ -411,13 +374,6 @@ class SupervisedContainer:
         with open(f"{self._order.bundle}/{protocol.CONFIG_NAME}", "rb") as file:
             return runtime_json.decode(file.read(), with_seccomp=False)
 
-    def _adopt(self, session: Session, pid: int, pidfd: int) -> None:
-        session.pid = pid
-        self._sessions[session.name] = session
-        self._processes[pid] = session
-        self._pidfds[session.name] = pidfd
-        session.begin()
-
     def _cgroups_of(self, order: ExecOrder) -> tuple[str, ...]:
         """Where an exec session's process goes. Raises: OSError."""
         if not order.can_be_ended:
@@ -425,38 +381,8 @@ class SupervisedContainer:
         parent = self._runtime.group_parent(self._cgroups)
         group = f"{parent}/{order.session[:_GROUP_NAME_LENGTH]}"
         os.mkdir(group, 0o755)
-        self._groups[order.session] = group
+        self.sessions.keep_group(order.session, group)
         return tuple(group if each == parent else each for each in self._cgroups)
-
-    def _leave_group(self, name: str) -> None:
-        """Remove an ended session's cgroup, unless it left something there that goes on."""
-        group = self._groups.pop(name, None)
-        if group is not None:
-            with suppress(OSError):
-                os.rmdir(group)
-
-    def _session(self, name: str) -> Session:
-        session = self._sessions.get(name)
-        if session is None:
-            if name == INIT:
-                raise Refused("gone", "the container has no process")
-            session = self._sessions[name] = self._new_session(name)
-        return session
-
-    def _new_session(self, name: str) -> Session:
-        is_init = name == INIT
-        return Session(
-            self._loop,
-            name=name,
-            sink=self._sink if is_init else None,
-            closes_stdin_after_first=not is_init or self._order.closes_stdin_after_first,
-            on_idle=self._on_change,
-        )
-
-    def _forget_session(self, session: Session) -> None:
-        session.abandon()
-        self._leave_group(session.name)
-        self._sessions.pop(session.name, None)
 
     def _waiting_init(self) -> Parked:
         if self._parked is None or self.has_started:
@@ -472,13 +398,9 @@ class SupervisedContainer:
 
     def _abandon(self) -> None:
         """There is no container any more, and nothing to tell of it."""
-        for session in tuple(self._sessions.values()):
-            self._processes.pop(session.pid, None)
-            session.is_alive = False
-            session.abandon()
+        self.sessions.abandon()
         if self._sink is not None:
             self._sink.close()
-        self._sessions.clear()
         self._init = self._parked = None
         self.is_durable = self.is_collected = True
 
@@ -529,8 +451,3 @@ def _read_program(path: str) -> bytes:
         return b""
     with open(path, "rb") as file:
         return file.read()
-
-
-def _exit_code(status: int) -> int:
-    code = os.waitstatus_to_exitcode(status)
-    return 128 - code if code < 0 else code

@@ -331,7 +331,7 @@ class Shim:
         """Leave when there is nothing left to do."""
         container = self._container
         if self._is_leaving:
-            if not container.has_clients:
+            if not container.sessions.have_clients:
                 self._loop.stop()
             return
         if not container.has_started and not container.is_collected and self._control.is_alone:
@@ -414,9 +414,10 @@ class Shim:
             "has_started": self._container.has_started,
             "ending": None if ending is None else ending.to_message(),
             "endings": {
-                name: each.to_message() for name, each in self._container.session_endings().items()
+                name: each.to_message()
+                for name, each in self._container.sessions.endings().items()
             },
-            "running": self._container.running_sessions(),
+            "running": self._container.sessions.running(),
         }
 
     def _collect(self, message: Message, _descriptors: list[int]) -> Message:
