@@ -1,5 +1,6 @@
 """What Wherry pushes, others pull and run; what others push, Wherry does; under one digest."""
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 
 from support.daemon import Engine
 from support.debian_registry import debian_registry
+from support.image_archives import layer, many_platforms
 from support.stock_engine import StockEngine
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.stock_differs]
@@ -94,6 +96,11 @@ def test_podman_and_skopeo(fresh_engine: Engine, registry: str, tmp_path: Path) 
     words(fresh_engine, *podman, "push", "-q", "--tls-verify=false", theirs)
     fresh_engine.docker_ok("pull", theirs)
     assert fresh_engine.docker_ok("run", "--rm", theirs, "echo", "ran") == "ran"
+    # The image is one that was here, but podman packs its layer in its own way.
+    again = f"{registry}/again/podman:v1"
+    fresh_engine.docker_ok("tag", theirs, again)
+    fresh_engine.docker_ok("push", again)
+    assert digest_there(fresh_engine, again) == digest_there(fresh_engine, theirs)
     layout = tmp_path / "layout"
     copy = ("skopeo", "copy", "-q", "--src-tls-verify=false", "--preserve-digests")
     words(fresh_engine, *copy, f"docker://{ours}", f"oci:{layout}:v1")
@@ -104,6 +111,54 @@ def test_podman_and_skopeo(fresh_engine: Engine, registry: str, tmp_path: Path) 
     for kind in ("oci-archive", "docker-archive"):
         config = words(fresh_engine, "skopeo", "inspect", "--config", f"{kind}:{saved}")
         assert json.loads(config)["os"] == "linux"
+
+
+def index_there(engine: Engine, name: str) -> str:
+    """The digest of what a tag leads to, where that is an index; else nothing."""
+    raw = words(engine, "skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}")
+    is_index = "manifests" in json.loads(raw)
+    return f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" if is_index else ""
+
+
+def test_whole_indexes(fresh_engine: Engine, registry: str, tmp_path: Path) -> None:
+    """An index that another tool pushed goes back under its digest, as far as it is known."""
+    theirs, digests = f"{registry}/from/skopeo", []
+    for number in (1, 2):  # Both have the same image for this machine.
+        content = {"linux/amd64": b"", "linux/arm64": b"%d" % number}
+        layers = {where: layer("n", each) for where, each in content.items()}
+        layout = tmp_path / f"layout{number}.tar"
+        layout.write_bytes(many_platforms(layers, "docker.io/x/y:1"))
+        copy = ("skopeo", "copy", "-q", "--all", "--dest-tls-verify=false")
+        words(fresh_engine, *copy, f"oci-archive:{layout}", f"docker://{theirs}:{number}")
+        digests.append(index_there(fresh_engine, f"{theirs}:{number}"))
+        fresh_engine.docker_ok("pull", f"{theirs}:{number}")
+
+    def pushed(source: str, target: str) -> str:
+        fresh_engine.docker_ok("tag", source, f"{registry}/{target}")
+        fresh_engine.docker_ok("push", f"{registry}/{target}")
+        return index_there(fresh_engine, f"{registry}/{target}")
+
+    # Of what is not here, the registry must have it.
+    assert pushed(f"{theirs}:1", "from/skopeo:again") == digests[0]
+    assert pushed(f"{theirs}@{digests[1]}", "from/skopeo:by-digest") == digests[1]
+    assert pushed(f"{theirs}:1", "elsewhere:one") == ""
+    fresh_engine.docker_ok("pull", "--platform", "linux/arm64", f"{theirs}:1")
+    assert pushed(f"{theirs}:1", "elsewhere:whole") == digests[0]
+    # The name keeps its index, whatever becomes of where it came from.
+    for name in (f"{theirs}:1", f"{theirs}:2", f"{theirs}:again", f"{theirs}:by-digest"):
+        fresh_engine.docker_ok("rmi", name)
+    fresh_engine.restart()
+    assert pushed(f"{registry}/elsewhere:whole", "farther:whole") == digests[0]
+    # So it does through an archive, and so does the manifest of one platform.
+    names = [f"{registry}/elsewhere:{which}" for which in ("whole", "one")]
+    one = digest_there(fresh_engine, names[1])
+    archive = str(tmp_path / "saved.tar")
+    fresh_engine.docker_ok("save", "-o", archive, *names)
+    fresh_engine.docker_ok("rmi", *names, f"{registry}/farther:whole")
+    fresh_engine.docker_ok("load", "-i", archive)
+    assert pushed(names[0], "loaded:whole") == digests[0]
+    assert pushed(names[1], "loaded:one") == ""
+    assert digest_there(fresh_engine, f"{registry}/loaded:one") == one
 
 
 def test_layouts(fresh_engine: Engine, tmp_path: Path) -> None:

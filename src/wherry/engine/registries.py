@@ -156,8 +156,12 @@ class RegistryVerbs:
             tell(Progress(status=f"The push refers to repository [{name.repository}]"))
             for each in self._tags_to_push(name):
                 image = self._store.resolve(each.familiar, platform=wanted)
-                images = (image,) if wanted else self._store.all_of(each.familiar)
-                request = PushRequest(images=images, name=each, credentials=credentials)
+                request = PushRequest(
+                    images=(image,) if wanted else self._store.all_of(each.familiar),
+                    name=each,
+                    credentials=credentials,
+                    index=None if wanted else self._store.index_of(each),
+                )
                 with _no_login():
                     await self._pushes.push(request, tell)
                 self._events.image("push", each.familiar, each.familiar, image)

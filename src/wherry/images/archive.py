@@ -14,16 +14,23 @@ from dataclasses import dataclass, replace
 from wherry.content import ContentStore, StagedBlob
 from wherry.images.ahead import UnpackingAhead
 from wherry.images.documents import LARGEST_DOCUMENT
-from wherry.images.intake import ImagePlan
+from wherry.images.intake import ImagePlan, StagedManifest
 from wherry.images.references import Reference, parse
 from wherry.kit.random_ids import short_id
-from wherry.model.errors import ArchiveRefused, DigestMismatch, InvalidReference
+from wherry.model.errors import (
+    ArchiveRefused,
+    DigestMismatch,
+    InvalidReference,
+    ManifestRefused,
+    WherryError,
+)
 from wherry.model.ids import Digest
 from wherry.model.outcomes import Progress
 from wherry.oci import json_fields
-from wherry.oci.image_json import decode_index, decode_manifest
-from wherry.oci.image_spec import INDEXES, Descriptor, Index
+from wherry.oci.image_json import decode_index
+from wherry.oci.image_spec import INDEXES, Descriptor, Index, Manifest
 from wherry.oci.json_fields import Fields
+from wherry.registry import read_manifest
 from wherry.snapshots import (
     DIRECTORY,
     HARD_LINK,
@@ -117,6 +124,8 @@ class ImageArchive:
             return _merged(self._plans())
         except (ValueError, InvalidReference) as error:
             raise ArchiveRefused(str(error)) from error
+        except ManifestRefused as error:
+            raise ArchiveRefused(error.problem) from error
 
     def _plans(self) -> Iterator[ImagePlan]:
         """By `manifest.json`, unless the index knows of several platforms, which that can't."""
@@ -127,7 +136,9 @@ class ImageArchive:
             raise ArchiveRefused("neither manifest.json nor index.json is in it")
         has_platforms = any(each.media_type in INDEXES for each in index.manifests)
         if "manifest.json" in self._members and not has_platforms:
-            yield from self._docker_plans()
+            manifests = self._manifests_in(index)
+            for plan in self._docker_plans():
+                yield replace(plan, manifest=manifests.get(_contents(plan)))
             return
         for descriptor in index.manifests:
             yield from self._oci_plans(descriptor)
@@ -152,24 +163,39 @@ class ImageArchive:
             yield self._oci_plan(descriptor, names)
             return
         found = False
+        index = self._described(descriptor)
         for inner in decode_index(self._content_of(descriptor)).manifests:
             is_linux = inner.platform is None or inner.platform.os == "linux"
             # Whoever has pulled one platform may save the index of all.
             if is_linux and _blob_path(inner) in self._members:
                 if inner.media_type in INDEXES:
                     raise ArchiveRefused(f"index {descriptor.digest} has an index in it")
-                yield self._oci_plan(inner, names or _annotated(inner))
+                plan = self._oci_plan(inner, names or _annotated(inner))
+                yield replace(plan, indexes=dict.fromkeys(plan.names, index))
                 found = True
         if not found:
             raise ArchiveRefused("index without a manifest for linux")
 
     def _oci_plan(self, descriptor: Descriptor, names: tuple[Reference, ...]) -> ImagePlan:
-        manifest = decode_manifest(self._content_of(descriptor))
+        read = read_manifest(self._content_of(descriptor), announced=descriptor.media_type)
+        if not isinstance(read.document, Manifest):
+            raise ArchiveRefused(f"{descriptor.digest} is no manifest")
         return ImagePlan(
-            config=self._described(manifest.config),
-            layers=tuple(self._described(each) for each in manifest.layers),
+            config=self._described(read.document.config),
+            layers=tuple(self._described(each) for each in read.document.layers),
             names=names,
+            manifest=StagedManifest(blob=self._described(descriptor), media_type=read.media_type),
         )
+
+    def _manifests_in(self, index: Index) -> dict[tuple[Digest, ...], StagedManifest]:
+        """By their contents, those that can be kept; `manifest.json` says what is loaded."""
+        found = {}
+        for descriptor in index.manifests:
+            with contextlib.suppress(WherryError, ValueError):
+                plan = self._oci_plan(descriptor, ())
+                if plan.manifest is not None:
+                    found[_contents(plan)] = plan.manifest
+        return found
 
     # -- members -----------------------------------------------------------------------------
 
@@ -209,9 +235,16 @@ def _merged(plans: Iterable[ImagePlan]) -> tuple[ImagePlan, ...]:
     merged: dict[Digest, ImagePlan] = {}
     for plan in plans:
         known = merged.get(plan.config.digest)
-        names = (*known.names, *plan.names) if known is not None else plan.names
-        merged[plan.config.digest] = replace(plan, names=tuple(dict.fromkeys(names)))
+        if known is not None:
+            names = tuple(dict.fromkeys((*known.names, *plan.names)))
+            indexes = {**known.indexes, **plan.indexes}
+            plan = replace(plan, names=names, indexes=indexes)
+        merged[plan.config.digest] = plan
     return tuple(merged.values())
+
+
+def _contents(plan: ImagePlan) -> tuple[Digest, ...]:
+    return (plan.config.digest, *(each.digest for each in plan.layers))
 
 
 def _blob_path(descriptor: Descriptor) -> str:

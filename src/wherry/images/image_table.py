@@ -7,7 +7,7 @@ at boot. Resolving a reference is part of each `create`, so it never touches the
 import bisect
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wherry.content import ContentStore
 from wherry.images.documents import (
@@ -94,6 +94,11 @@ INSERT INTO known_digests SELECT repository, digest, image_id FROM image_digests
 DROP TABLE image_digests;
 """,
     ),
+    Migration(
+        room="images",
+        number=4,
+        sql="ALTER TABLE image_names ADD COLUMN index_digest TEXT;",
+    ),
 )
 
 
@@ -126,6 +131,8 @@ class NewImage:
     digests: tuple[Reference, ...] = ()
     """What registries call it: names with digests, of its manifest or of the index above."""
     manifest: ManifestBlob | None = None
+    indexes: Mapping[Reference, Digest] = field(default_factory=dict)
+    """Those by which its names led to it, as far as they did so by an index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +185,10 @@ class ImageTable:
         """What registries call an image."""
         return self._names.digests_of(image_id)
 
+    def index_of(self, name: Reference) -> Digest | None:
+        """The index that a tag came with."""
+        return self._names.index_of(name)
+
     def with_prefix(self, digits: str) -> list[ImageId]:
         """At most two ids that begin with these hexadecimal digits."""
         prefix = f"sha256:{digits}"
@@ -203,6 +214,7 @@ class ImageTable:
         blobs |= {layer.blob for layers in self._blobs.values() for layer in layers}
         blobs |= {Digest(each.id) for each in self.damaged}
         blobs |= {manifest.digest for manifest in self._manifests.values()}
+        blobs |= self._names.known_digests()
         chains = {image.chain_id for image in self._images.values() if image.chain_id is not None}
         return blobs, chains
 
@@ -222,22 +234,31 @@ class ImageTable:
         }
         names = dict.fromkeys(name for image in added.values() for name in image.names)
         led_to = {name: self._side_by_side(name, added, made) for name in names}
+        indexes = dict(pair for each in added.values() for pair in each.indexes.items())
+        # Bytes that came with a manifest are those that it names, so they count from now on.
+        fresh = {
+            each.id for each in added.values() if each.manifest or each.id not in self._images
+        }
         with self._database.transaction() as rows:
             for image in added.values():
                 _write_image(rows, image, now_ns)
+                if image.id in fresh:
+                    _write_layers(rows, image.id, image.layers)
                 self._names.write_digests(rows, image.digests, image.id)
             for name, ids in led_to.items():
-                self._names.write_tag(rows, name, ids, now_ns)
+                self._names.write_tag(rows, name, ids, now_ns, indexes.get(name))
         self.damaged = [each for each in self.damaged if each.id not in added]
         for image in added.values():
-            self._remember(made[image.id], image.layers)
+            self._remember(made[image.id])
+            if image.id in fresh:
+                self._blobs[image.id] = image.layers
             if image.manifest is not None:
                 self._manifests[image.id] = image.manifest
             for name in image.digests:
                 self._names.know(name, image.id)
             self._refresh_names(image.id)
         for name, ids in led_to.items():
-            self._point(name, ids, now_ns)
+            self._point(name, ids, now_ns, indexes.get(name))
 
     def pushed(
         self,
@@ -250,14 +271,7 @@ class ImageTable:
         with self._database.transaction() as rows:
             self._names.write_digests(rows, (name,), image_id)
             _write_manifest(rows, image_id, manifest)
-            rows.executemany(
-                "UPDATE image_layers SET blob = ?, blob_bytes = ?, media_type = ? "
-                "WHERE image_id = ? AND position = ?",
-                [
-                    (each.blob, each.blob_bytes, each.media_type, image_id, position)
-                    for position, each in enumerate(layers)
-                ],
-            )
+            _write_layers(rows, image_id, layers)
         self._blobs[image_id] = layers
         self._manifests[image_id] = manifest
         self._names.know(name, image_id)
@@ -272,11 +286,13 @@ class ImageTable:
         self._refresh_names(image_id)
         return gone
 
-    def tag(self, name: Reference, led_to: Sequence[ImageId], *, now_ns: int) -> None:
-        """Let a name lead to these images and to no others; to none: nowhere."""
+    def tag(
+        self, name: Reference, led_to: Sequence[ImageId], *, now_ns: int, index: Digest | None
+    ) -> None:
+        """Let a name lead to these images and to no others, by an index; to none: nowhere."""
         with self._database.transaction() as rows:
-            self._names.write_tag(rows, name, led_to, now_ns)
-        self._point(name, led_to, now_ns)
+            self._names.write_tag(rows, name, led_to, now_ns, index)
+        self._point(name, led_to, now_ns, index)
 
     def remove(self, image_id: ImageId) -> None:
         """Forget an image and its names."""
@@ -315,7 +331,8 @@ class ImageTable:
     def _load_image(self, image_id: ImageId, blobs: tuple[LayerBlob, ...]) -> None:
         try:
             config = self._content.read(Digest(image_id), limit_bytes=LARGEST_DOCUMENT)
-            self._remember(_image(image_id, config, blobs, self._snapshots), blobs)
+            self._remember(_image(image_id, config, blobs, self._snapshots))
+            self._blobs[image_id] = blobs
         except (WherryError, OSError) as error:
             self.damaged.append(DamagedImage(id=image_id, problem=str(error)))
 
@@ -332,16 +349,17 @@ class ImageTable:
         standing = {each.id for each in without_doubles(newest_first)}
         return [each for each in dict.fromkeys((*(k.id for k in kept), *new)) if each in standing]
 
-    def _remember(self, image: Image, blobs: tuple[LayerBlob, ...]) -> None:
+    def _remember(self, image: Image) -> None:
         if image.id in self._images:
             return
         self._images[image.id] = image
-        self._blobs[image.id] = blobs
         # A new list each time: another thread may be searching the old one.
         self._ids = sorted((*self._ids, image.id))
 
-    def _point(self, name: Reference, led_to: Sequence[ImageId], now_ns: int) -> None:
-        for each in self._names.point(name, led_to):
+    def _point(
+        self, name: Reference, led_to: Sequence[ImageId], now_ns: int, index: Digest | None
+    ) -> None:
+        for each in self._names.point(name, led_to, index):
             self._refresh_names(each, tagged_at_ns=now_ns if each in led_to else None)
 
     def _refresh_names(self, image_id: ImageId, *, tagged_at_ns: int | None = None) -> None:
@@ -362,15 +380,22 @@ def _write_image(rows: sqlite3.Connection, image: NewImage, now_ns: int) -> None
     rows.execute(
         "INSERT INTO images VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (image.id, now_ns)
     )
-    rows.executemany(
-        "INSERT INTO image_layers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [
-            (image.id, position, each.diff_id, each.blob, each.blob_bytes, each.media_type)
-            for position, each in enumerate(image.layers)
-        ],
-    )
     if image.manifest is not None:
         _write_manifest(rows, image.id, image.manifest)
+
+
+def _write_layers(
+    rows: sqlite3.Connection, image_id: ImageId, layers: Sequence[LayerBlob]
+) -> None:
+    rows.executemany(
+        "INSERT INTO image_layers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (image_id, position) "
+        "DO UPDATE SET blob = excluded.blob, blob_bytes = excluded.blob_bytes, "
+        "media_type = excluded.media_type",
+        [
+            (image_id, position, each.diff_id, each.blob, each.blob_bytes, each.media_type)
+            for position, each in enumerate(layers)
+        ],
+    )
 
 
 def _write_manifest(rows: sqlite3.Connection, image_id: ImageId, manifest: ManifestBlob) -> None:

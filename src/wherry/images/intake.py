@@ -7,13 +7,13 @@ images and how they are called. Whatever fails or is killed before that leaves n
 nothing that a sweep doesn't take away.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from wherry.content import ContentStore, StagedBlob
 from wherry.images.ahead import UnpackingAhead
 from wherry.images.documents import LARGEST_DOCUMENT, read_document
-from wherry.images.image_table import ImageTable, LayerBlob, NewImage
+from wherry.images.image_table import ImageTable, LayerBlob, ManifestBlob, NewImage
 from wherry.images.references import Reference
 from wherry.kit.clock import Clock
 from wherry.model.errors import ArchiveRefused, OtherPlatform, SystemUnusable
@@ -21,6 +21,14 @@ from wherry.model.ids import ChainId, DiffId, ImageId
 from wherry.oci.image_spec import LAYER, ImageDocument, Platform
 from wherry.oci.platforms import formatted, rank
 from wherry.snapshots import Compression, Snapshots, StagedLayer, chain_id, compression_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedManifest:
+    """A manifest that was checked, and how registries call its kind."""
+
+    blob: StagedBlob
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +40,16 @@ class ImagePlan:
     config: StagedBlob
     layers: tuple[StagedBlob, ...]
     names: tuple[Reference, ...]
+    manifest: StagedManifest | None = None
+    """The one that names just this configuration and these layers."""
+    indexes: Mapping[Reference, StagedBlob] = field(default_factory=dict, hash=False)
+    """Those by which its names lead here, as far as they do so by an index."""
+
+    @property
+    def blobs(self) -> Sequence[StagedBlob]:
+        """All that it brings along."""
+        manifest = (self.manifest.blob,) if self.manifest is not None else ()
+        return (self.config, *self.layers, *manifest, *self.indexes.values())
 
 
 class Intake:
@@ -59,11 +77,12 @@ class Intake:
         Raises: ArchiveRefused, DigestMismatch, StepFailed.
         """
         staged: list[StagedLayer] = []
+        plans = [self._with_news_only(plan) for plan in plans]
         try:
             added = [self._unpack(plan, staged, ahead) for plan in plans]
             self._snapshots.layers.commit(staged)
             for plan in plans:
-                for blob in (plan.config, *plan.layers):
+                for blob in plan.blobs:
                     self._content.commit(blob)
             self._table.add(added, now_ns=self._clock.now_ns())
         except BaseException:
@@ -71,6 +90,11 @@ class Intake:
             collect()
             raise
         return tuple(image.id for image in added)
+
+    def _with_news_only(self, plan: ImagePlan) -> ImagePlan:
+        """An image that is here keeps the manifest and the bytes that it has."""
+        is_here = self._table.get(ImageId(plan.config.digest)) is not None
+        return replace(plan, manifest=None) if is_here else plan
 
     def _unpack(
         self, plan: ImagePlan, staged: list[StagedLayer], ahead: UnpackingAhead | None
@@ -106,8 +130,16 @@ class Intake:
                     media_type=media_type(compression),
                 )
             )
+        manifest = plan.manifest
         return NewImage(
-            id=ImageId(plan.config.digest), config=config, layers=tuple(blobs), names=plan.names
+            id=ImageId(plan.config.digest),
+            config=config,
+            layers=tuple(blobs),
+            names=plan.names,
+            manifest=None
+            if manifest is None
+            else ManifestBlob(digest=manifest.blob.digest, media_type=manifest.media_type),
+            indexes={name: index.digest for name, index in plan.indexes.items()},
         )
 
 

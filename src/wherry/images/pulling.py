@@ -132,6 +132,8 @@ class ImagePulls:
             layers = _layers(config, manifest)
             work = _Pull(self, repository, request.credentials, lease, tell)
             staged = await work.fetch_and_unpack(layers)
+            for document in (top, fetched):
+                lease.hold_blob(document.digest)
             new = NewImage(
                 id=image_id,
                 config=config,
@@ -139,8 +141,9 @@ class ImagePulls:
                 names=(name,) if name.tag else (),
                 digests=(with_digest(name.repository, top.digest),),
                 manifest=ManifestBlob(digest=fetched.digest, media_type=fetched.media_type),
+                indexes={name: top.digest} if isinstance(top.document, Index) else {},
             )
-            await self._offload(self._record, new, fetched, staged)
+            await self._offload(self._record, new, (top, fetched), staged)
         tell(Progress(status=f"Digest: {top.digest}"))
         is_new = before != image_id
         word = "Downloaded newer image" if is_new else "Image is up to date"
@@ -187,10 +190,14 @@ class ImagePulls:
             return None
 
     def _record(
-        self, image: NewImage, fetched: FetchedManifest, staged: list[StagedLayer]
+        self,
+        image: NewImage,
+        documents: tuple[FetchedManifest, ...],
+        staged: list[StagedLayer],
     ) -> None:
         content = self._store.content
-        content.commit(content.stage(fetched.content), expected=fetched.digest)
+        for each in documents:
+            content.commit(content.stage(each.content), expected=each.digest)
         self._store.record(image, staged)
 
     # -- blobs -------------------------------------------------------------------------------

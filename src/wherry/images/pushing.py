@@ -1,6 +1,10 @@
 """Pushing an image: the registry gets what it lacks, and the manifest last.
 
-An image that came from a registry goes back byte for byte, under the digest that it came with.
+An image that came from a registry goes back byte for byte, under the digest that it came with,
+and so does an index, if the registry has all that it names once our images are there. Where it
+lacks some, a name with one image leads to that image's manifest, and one with several to an
+index of these.
+
 A layer that has no compressed form yet gets one, which is kept: the next push sends the same
 bytes, so that registries and other engines recognise it.
 """
@@ -25,6 +29,7 @@ from wherry.oci.image_spec import INDEX, Descriptor, Index
 from wherry.registry import (
     Asker,
     Credentials,
+    FetchedManifest,
     RegistryClient,
     Repository,
     digest_of,
@@ -48,6 +53,8 @@ class PushRequest:
     """One for each platform."""
     name: Reference
     credentials: Credentials
+    index: FetchedManifest | None = None
+    """The index that the name came with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +108,10 @@ class ImagePushes:
         with self._store.lease() as lease:
             work = _Push(self, repository, asker, request.credentials, lease, tell)
             sent = [await work.image(each) for each in request.images]
-            top = sent[0].manifest
-            if len(sent) > 1:
+            top = await work.top(request.index, sent)
+            if top is not sent[0].manifest:
                 for each in sent:
                     await work.manifest(each.manifest, each.manifest.digest)
-                top = _index_of(sent)
             await work.manifest(top, name.tag)
             for each in sent:
                 names = {with_digest(name.repository, one.digest) for one in (each.manifest, top)}
@@ -204,6 +210,24 @@ class _Push:
         content, known = await self._pushes.offload(store.manifest_for, image, sent)
         manifest = _Document(digest=known.digest, media_type=known.media_type, content=content)
         return _Sent(image=image, layers=sent, manifest=manifest)
+
+    async def top(self, index: FetchedManifest | None, sent: Sequence[_Sent]) -> _Document:
+        """What a tag is to lead to: the index that it came with, or one of what is sent."""
+        if index is not None and await self._is_whole(index, {s.manifest.digest for s in sent}):
+            return _Document(
+                digest=index.digest, media_type=index.media_type, content=index.content
+            )
+        return sent[0].manifest if len(sent) == 1 else _index_of(sent)
+
+    async def _is_whole(self, index: FetchedManifest, sent: set[Digest]) -> bool:
+        """Whether the registry has all that an index names, and it names all that is sent."""
+        uploads, path = self._pushes.client.uploads, self._repository.path
+        if not sent <= index.named:
+            return False
+        for digest in index.named - sent:
+            if not await uploads.has_manifest(self._asker, path, digest):
+                return False
+        return True
 
     async def manifest(self, document: _Document, reference: str) -> None:
         """Let a tag or a digest lead to a manifest or an index."""

@@ -78,7 +78,7 @@ class Removals:
         gone: dict[Reference, None] = {}
         if name.digest is None:
             left = [each.id for each in self._table.named(name) if each.id not in ids]
-            self._table.tag(name, left, now_ns=self._now_ns)
+            self._table.tag(name, left, now_ns=self._now_ns, index=self._table.index_of(name))
             gone[name] = None
         for image_id in ids:
             others = {each.repository for each in self._table.names_of(image_id)}

@@ -14,7 +14,7 @@ from wherry.model.ids import Digest
 from wherry.model.images import Image
 from wherry.oci.image_json import Json, canonical, encode_index
 from wherry.oci.image_spec import INDEX, Descriptor, Index, Platform
-from wherry.registry import digest_of
+from wherry.registry import FetchedManifest, digest_of
 from wherry.snapshots import DIRECTORY, REGULAR, TAR_END, TarEntry, tar_header, tar_padding
 
 _CHUNK = 1 << 20
@@ -36,6 +36,8 @@ class SavedImages:
 
     siblings: tuple[SavedImage, ...]
     names: tuple[Reference, ...]
+    index: FetchedManifest | None = None
+    """The one that the names came with."""
 
 
 def archive(content: ContentStore, saved: Sequence[SavedImages]) -> Iterator[bytes]:
@@ -75,6 +77,10 @@ def saved_digest(saved: SavedImages) -> Digest:
 def _top(saved: SavedImages, documents: dict[Digest, bytes]) -> Descriptor:
     """What a name leads to: a manifest or, for several platforms, an index of manifests."""
     manifests = tuple(_described(each) for each in saved.siblings)
+    kept = saved.index
+    if kept is not None and kept.named == {each.digest for each in manifests}:
+        documents[kept.digest] = kept.content
+        return kept.descriptor
     if len(manifests) == 1:
         return manifests[0]
     index = encode_index(Index(manifests=manifests))

@@ -36,6 +36,7 @@ from wherry.linux.files import remove_tree
 from wherry.model.errors import (
     InvalidField,
     InvalidReference,
+    StateUnreadable,
 )
 from wherry.model.ids import ChainId, Digest, ImageId, SnapshotKey
 from wherry.model.images import CommitPlan, Image
@@ -51,7 +52,7 @@ from wherry.oci.image_spec import (
     Manifest,
     Platform,
 )
-from wherry.registry import digest_of
+from wherry.registry import FetchedManifest, digest_of, read_manifest
 from wherry.snapshots import LayerStore, Readable, Snapshots, StagedLayer, decompressed
 from wherry.store import Database
 
@@ -162,6 +163,10 @@ class ImageStore:
         )
         return made, ManifestBlob(digest=digest_of(made), media_type=MANIFEST)
 
+    def index_of(self, name: Reference) -> FetchedManifest | None:
+        """The index that a tag came with, as long as it is here."""
+        return self._kept(self._table.index_of(name))
+
     def known_names(self, image: Image) -> Sequence[Reference]:
         """What registries call an image."""
         return self._table.digests_of(image.id)
@@ -219,8 +224,13 @@ class ImageStore:
         if new.digest is not None:
             raise InvalidReference(name, "refusing to create a tag with a digest reference")
         with self._changing:
-            ids = [each.id for each in self._finder.all_of(reference)]
-            self._table.tag(new.with_default_tag(), ids, now_ns=self._clock.now_ns())
+            found = self._finder.all_of(reference)
+            self._table.tag(
+                new.with_default_tag(),
+                [each.id for each in found],
+                now_ns=self._clock.now_ns(),
+                index=self._index_in(reference, found),
+            )
 
     def remove(
         self,
@@ -309,19 +319,24 @@ class ImageStore:
         Raises: before the first byte ImageNotFound, InvalidReference, AmbiguousReference,
         OtherPlatform; while iterating StateUnreadable.
         """
-        saved: dict[tuple[ImageId, ...], list[Reference]] = {}
+        saved: dict[tuple[tuple[ImageId, ...], Digest | None], list[Reference]] = {}
         for reference in wanted:
             for name, found in self._saved_as(reference):
                 shown = name.familiar if name is not None else reference
                 chosen = [meant(shown, found, self.host, each) for each in platforms] or found
-                kept = saved.setdefault(tuple(each.id for each in chosen), [])
+                index = None if name is None or platforms else self._table.index_of(name)
+                kept = saved.setdefault((tuple(each.id for each in chosen), index), [])
                 if name is not None and name not in kept:
                     kept.append(name)
         return archive(
             self._content,
             [
-                SavedImages(siblings=tuple(self._saved(each) for each in ids), names=tuple(names))
-                for ids, names in saved.items()
+                SavedImages(
+                    siblings=tuple(self._saved(each) for each in ids),
+                    names=tuple(names),
+                    index=self._kept(index),
+                )
+                for (ids, index), names in saved.items()
             ],
         )
 
@@ -400,6 +415,22 @@ class ImageStore:
         return self._bootstrapping(base_image(reference))
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _index_in(self, reference: str, found: Sequence[Image]) -> Digest | None:
+        """The index that a name stands for; None where it, or an id, stands for one image."""
+        name = self._finder.name_in(reference)
+        if name is None or name.digest in {each.manifest_digest for each in found}:
+            return None
+        return name.digest or self._table.index_of(name)
+
+    def _kept(self, digest: Digest | None) -> FetchedManifest | None:
+        if digest is None:
+            return None
+        try:
+            content = self._content.read(digest, limit_bytes=LARGEST_DOCUMENT)
+        except StateUnreadable:
+            return None
+        return read_manifest(content, expected=digest)
 
     def _importing(
         self, source: Readable, document: ImageDocument, names: tuple[Reference, ...]

@@ -24,7 +24,7 @@ from wherry.registry.credentials import ANONYMOUS, Credentials
 from wherry.registry.exchange import Asker, Exchange, Sleep
 from wherry.registry.hosts import Capability, RegistryHost, RegistrySettings
 from wherry.registry.manifests import (
-    ACCEPTED,
+    ACCEPTANCE,
     LARGEST_MANIFEST,
     FetchedManifest,
     digest_of,
@@ -34,7 +34,6 @@ from wherry.registry.scopes import NO_SCOPE, Scope, pulling
 from wherry.registry.transport import Answer, Incoming, Transport
 from wherry.registry.uploads import Uploads
 
-_ACCEPT = ("Accept", ", ".join(ACCEPTED))
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST_PAGE = 8 << 20
 _MOST_PAGES = 1000
@@ -122,7 +121,7 @@ class RegistryClient:
 
         async def read(asker: Asker) -> FetchedManifest:
             answer = await self._exchange.ask(
-                asker, "GET", path, headers=(_ACCEPT,), limit_bytes=LARGEST_MANIFEST
+                asker, "GET", path, headers=(ACCEPTANCE,), limit_bytes=LARGEST_MANIFEST
             )
             if answer.status != 200:
                 raise _reading_refused(answer, repository, reference)

@@ -30,7 +30,9 @@ MOST_ENTRIES = 10_000
 MANIFESTS = (MANIFEST, DOCKER_MANIFEST)
 INDEXES = (INDEX, DOCKER_MANIFEST_LIST)
 ACCEPTED = (*MANIFESTS, *INDEXES)
-"""Media types that we understand, in the order of `Accept`."""
+"""Media types that we understand."""
+ACCEPTANCE = ("Accept", ", ".join(ACCEPTED))
+"""The header that asks for them, in this order."""
 
 _OLD = "application/vnd.docker.distribution.manifest.v1"
 
@@ -48,6 +50,16 @@ class FetchedManifest:
     def descriptor(self) -> Descriptor:
         """How others refer to it."""
         return Descriptor(media_type=self.media_type, digest=self.digest, size=len(self.content))
+
+    @property
+    def named(self) -> frozenset[Digest]:
+        """The digests of all that it is made of."""
+        match self.document:
+            case Manifest(config=config, layers=layers):
+                parts = (config, *layers)
+            case Index(manifests=manifests):
+                parts = manifests
+        return frozenset(Digest(each.digest) for each in parts)
 
 
 def digest_of(content: bytes) -> Digest:

@@ -23,6 +23,7 @@ from wherry.model.errors import (
 )
 from wherry.model.ids import Digest
 from wherry.registry.exchange import Asker, Exchange
+from wherry.registry.manifests import ACCEPTANCE
 from wherry.registry.transport import Answer, Body
 
 CHUNK = 32 << 20
@@ -45,6 +46,13 @@ class Uploads:
     async def has_blob(self, asker: Asker, repository: str, digest: Digest) -> bool:
         """Whether a repository holds a blob already."""
         answer = await self._exchange.ask(asker, "HEAD", f"/{repository}/blobs/{digest}")
+        return answer.status == 200
+
+    async def has_manifest(self, asker: Asker, repository: str, digest: Digest) -> bool:
+        """Whether a repository holds a manifest or an index already."""
+        answer = await self._exchange.ask(
+            asker, "HEAD", f"/{repository}/manifests/{digest}", headers=(ACCEPTANCE,)
+        )
         return answer.status == 200
 
     async def mount(
