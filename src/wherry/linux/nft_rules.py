@@ -11,6 +11,7 @@ that work on registers (linux/netfilter/nf_tables.h):
     immediate  registers 1, 2 <- address, port     nat  destination <- registers 1, 2
 """
 
+import errno
 import os
 import socket
 import struct
@@ -20,6 +21,7 @@ from ipaddress import IPv4Address
 from wherry.linux.netlink import (
     NLM_F_ACK,
     NLM_F_CREATE,
+    NLM_F_EXCL,
     NLM_F_REQUEST,
     NLMSG_ERROR,
     attribute,
@@ -71,7 +73,7 @@ def redirect_output(
     port: int,
     to: Sequence[tuple[int, int]],
 ) -> None:
-    """Make a table anew that sends what is for `address:port` to other ports of the address.
+    """Make a table that sends what is for `address:port` to other ports of the address.
 
     `to` is a list of protocol numbers (IPPROTO_UDP, IPPROTO_TCP) and ports. One transaction:
     a table of this name that was there is gone afterwards. Raises: KernelError.
@@ -91,18 +93,18 @@ def redirect_output(
         (NFT_MSG_NEWRULE, NLM_F_CREATE, _rule(table, address, port, protocol, target))
         for protocol, target in to
     ]
-    # Made before it is deleted: deleting what is not there would fail the transaction.
-    _transaction(
-        descriptor,
-        table,
-        [
-            (NFT_MSG_NEWTABLE, NLM_F_CREATE, name),
-            (NFT_MSG_DELTABLE, 0, name),
-            (NFT_MSG_NEWTABLE, NLM_F_CREATE, name),
-            (NFT_MSG_NEWCHAIN, NLM_F_CREATE, chain),
-            *rules,
-        ],
-    )
+    making = [
+        (NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, name),
+        (NFT_MSG_NEWCHAIN, NLM_F_CREATE, chain),
+        *rules,
+    ]
+    try:
+        _transaction(descriptor, table, making)
+    except KernelError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        # Seldom: closing the socket after a deletion waits for a grace period, 10 ms of a start.
+        _transaction(descriptor, table, [(NFT_MSG_DELTABLE, 0, name), *making])
 
 
 def delete_table(descriptor: int, table: str) -> None:

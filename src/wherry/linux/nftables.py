@@ -57,6 +57,7 @@ NFNL_SUBSYS_NFTABLES = 10
 NFT_MSG_NEWSETELEM, NFT_MSG_GETSETELEM, NFT_MSG_DELSETELEM = 12, 13, 14
 NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS = 1, 2, 3
 NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_DATA, NFTA_DATA_VALUE = 1, 1, 2, 1
+NFTA_SET_ELEM_FLAGS, NFTA_SET_ELEM_KEY_END, NFT_SET_ELEM_INTERVAL_END = 3, 10, 1
 
 NFPROTO_INET = 1
 _OUTPUT_HANDLE, _OUTPUT_JSON = 1 << 3, 1 << 4
@@ -138,12 +139,16 @@ def _run(commands: str, *, flags: int = 0) -> str:
 class Element:
     """One entry of a map of a table of the inet family; key and value are as the kernel's.
 
-    An entry of a set has no value.
+    An entry of a set has no value. `wherry.linux.nft_texts` tells of intervals.
     """
 
     map_name: str
     key: bytes
     value: bytes
+    last: bytes = b""
+    """Of an interval of several fields: its last key."""
+    ends_interval: bool = False
+    """Whether the interval that begins before this key does not reach it."""
 
 
 def pack_port(port: int) -> bytes:
@@ -188,6 +193,11 @@ def add_elements(descriptor: int, table: str, elements: Sequence[Element]) -> No
     Raises: KernelError (EEXIST or EBUSY for a key that is there; ENOENT: no such table or map).
     """
     _batch(descriptor, table, elements, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL)
+
+
+def have_elements(descriptor: int, table: str, elements: Sequence[Element]) -> None:
+    """Add those entries that are not there yet, all or none. Raises: as `add_elements`."""
+    _batch(descriptor, table, elements, NFT_MSG_NEWSETELEM, NLM_F_CREATE)
 
 
 def delete_elements(descriptor: int, table: str, elements: Sequence[Element]) -> None:
@@ -278,6 +288,11 @@ def _element_payload(table: str, element: Element) -> bytes:
     entry = attribute(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, element.key))
     if element.value:
         entry += attribute(NFTA_SET_ELEM_DATA, attribute(NFTA_DATA_VALUE, element.value))
+    if element.last:
+        entry += attribute(NFTA_SET_ELEM_KEY_END, attribute(NFTA_DATA_VALUE, element.last))
+    if element.ends_interval:
+        flags = NFT_SET_ELEM_INTERVAL_END.to_bytes(4, "big")
+        entry += attribute(NFTA_SET_ELEM_FLAGS, flags)
     return (
         text_attribute(NFTA_SET_ELEM_LIST_TABLE, table)
         + text_attribute(NFTA_SET_ELEM_LIST_SET, element.map_name)

@@ -1,4 +1,4 @@
-"""The segment of a bridge network: a bridge of this host, and its place in the packet filter."""
+"""The segment of a bridge network: a bridge of this host."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
@@ -24,7 +24,7 @@ class BridgeSegment(LocalSegment):
         """With `replaces_addresses` a repair takes addresses away that the bridge had before."""
         self.network_id = network_id
         self.settings = self.bridge = self.publishing = settings
-        self.interface_prefix = settings.interface_prefix
+        self.link, self.interface_prefix = settings.name, settings.interface_prefix
         self._replaces_addresses = replaces_addresses
 
     @property
@@ -47,14 +47,14 @@ class BridgeSegment(LocalSegment):
                 )
 
     def make(self) -> None:
-        """The bridge, and its admission. Raises: StepFailed."""
+        """The bridge. Raises: StepFailed."""
         host_bridge.make(self.settings)
 
     def repair(self) -> None:
-        """The bridge; the packet filter is repaired as a whole. Raises: InvalidField, …"""
+        """The bridge. Raises: InvalidField, StepFailed."""
         host_bridge.bring_up(self.settings, replaces_addresses=self._replaces_addresses)
 
     def take_down(self, others: Iterable[Segment]) -> None:
-        """The bridge, if it is ours, and its admission. Raises: StepFailed."""
+        """The bridge, if it is ours. Raises: StepFailed."""
         del others
         host_bridge.take_down(self.settings)

@@ -13,7 +13,7 @@ from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.foreign_filters import Barriers
 from wherry.networks.packet_table import admission, table_commands
 from wherry.operations.links import HOST_NETLINK, AssignAddress, CreateBridge
-from wherry.operations.packet_filter import InstallTable
+from wherry.operations.packet_filter import PACKET_FILTER, InstallTable
 from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, execute, undo
 
 _IPV6_LOOPBACK = "00000000000000000000000000000001"
@@ -69,38 +69,45 @@ def install_table(
                     barriers=barriers,
                 ),
             ),
-        )
+        ),
+        Hands(),
     )
 
 
+def admit(settings: BridgeSettings, *, packet_filter: int) -> None:
+    """Tell the packet filter of a bridge: an unknown one is open. Raises: StepFailed."""
+    if settings.is_filtered:
+        _perform((admission(settings),), Hands({PACKET_FILTER: os.dup(packet_filter)}))
+
+
+def dismiss(settings: BridgeSettings, *, packet_filter: int) -> None:
+    """Let the packet filter forget a bridge that has gone. Raises: StepFailed."""
+    if settings.is_filtered:
+        hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
+        _undo(admission(settings), f"forget the bridge {settings.name}", hands)
+
+
 def make(settings: BridgeSettings) -> None:
-    """Make a network's bridge and admit it; nothing is left when it fails. Raises: StepFailed."""
+    """Make a network's bridge; nothing is left when it fails. Raises: StepFailed."""
     plan = bridge.bridge_plan(
         settings,
         exists=False,
         missing=settings.gateways,
         has_ipv6=os.path.isdir("/proc/sys/net/ipv6"),
     )
-    # Admitted first: a bridge that the packet filter does not know would be open.
-    _perform((admission(settings), *plan) if settings.is_filtered else plan)
+    _perform(plan, Hands({HOST_NETLINK: netlink.open_socket()}))
 
 
 def take_down(settings: BridgeSettings) -> None:
-    """Take a network's bridge away, if it is ours, and its admission. Raises: StepFailed."""
-    made = (
-        admission(settings),
-        CreateBridge(why="", name=settings.name, mac_address="", alias=settings.alias),
-    )
-    problems = undo(as_done(made), Hands())
-    if problems:
-        raise StepFailed(step=f"remove the bridge {settings.name}", cause="; ".join(problems))
+    """Take a network's bridge away, if it is ours. Raises: StepFailed."""
+    made = CreateBridge(why="", name=settings.name, mac_address="", alias=settings.alias)
+    _undo(made, f"remove the bridge {settings.name}", Hands())
 
 
 def remove_table(table: str) -> None:
     """Take the engine's table away. Raises: StepFailed."""
-    problems = undo(as_done((InstallTable(why="", table=table, commands=""),)), Hands())
-    if problems:
-        raise StepFailed(step="remove the packet filter's table", cause="; ".join(problems))
+    made = InstallTable(why="", table=table, commands="")
+    _undo(made, "remove the packet filter's table", Hands())
 
 
 def occupied(besides: Iterable[str]) -> list[Occupied]:
@@ -134,14 +141,22 @@ def has_ipv6() -> bool:
         return False
 
 
-def _perform(plan: Plan) -> None:
-    hands = Hands({HOST_NETLINK: netlink.open_socket()})
+def _perform(plan: Plan, hands: Hands) -> None:
     try:
         execute(plan, hands, [])
     except OperationFailed as failed:
         raise as_step_failed(failed) from failed
     finally:
         hands.close()
+
+
+def _undo(done: Operation, step: str, hands: Hands) -> None:
+    try:
+        problems = undo(as_done((done,)), hands)
+    finally:
+        hands.close()
+    if problems:
+        raise StepFailed(step=step, cause="; ".join(problems))
 
 
 def _addresses(route: netlink.NetlinkSocket, index: int) -> list[IPv4Interface | IPv6Interface]:

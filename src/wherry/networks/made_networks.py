@@ -3,10 +3,11 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from wherry.kit.aio import OffloadPool
+from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.linux import nftables
 from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
 from wherry.model.ids import NetworkId
@@ -16,6 +17,7 @@ from wherry.networks.address_pools import Subnet
 from wherry.networks.bridge_options import settings_of
 from wherry.networks.bridge_segment import BridgeSegment
 from wherry.networks.definitions import Occupied
+from wherry.networks.departures import Departures
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.foreign_filters import Barriers
 from wherry.networks.made_network import MadeNetwork
@@ -50,6 +52,7 @@ class MadeNetworks:
         self._made: dict[NetworkId, MadeNetwork] = {}
         self._default: BridgeSettings | None = None
         self._barriers = Barriers()
+        self._departures = Departures(offload)
         self.table = f"wherry-{engine_id[:8]}"
         """This engine's table of the packet filter: named after its default bridge, if any."""
         self.packet_filter = -1
@@ -95,8 +98,9 @@ class MadeNetworks:
         }
         await self.bring_up()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go; the bridges stay."""
+        await self._departures.settled()
         if self.packet_filter >= 0:
             os.close(self.packet_filter)
             self.packet_filter = -1
@@ -175,7 +179,10 @@ class MadeNetworks:
         made = self._made.get(network.id)
         if made is not None:
             others = tuple(each for each in self._segments() if each is not made.segment)
-            await self._offload(made.segment.take_down, others)
+            await self._departures.leave(
+                made.segment.link, partial(made.segment.take_down, others)
+            )
+            await self._dismiss(made.segment)
             self._made.pop(network.id, None)
 
     async def set_peers(self, network: Network, peers: Sequence[Peer]) -> None:
@@ -202,8 +209,22 @@ class MadeNetworks:
         return found + await self._offload(host_bridge.occupied, names)
 
     async def _make(self, made: MadeNetwork) -> None:
-        await self._offload(made.segment.make)
+        async with UndoStack() as undo:
+            undo.push(self._dismiss, made.segment)
+            # Admitted first: a bridge that the packet filter does not know would be open.
+            if made.segment.bridge is not None:
+                await self._offload(
+                    host_bridge.admit, made.segment.bridge, packet_filter=self.packet_filter
+                )
+            await self._offload(made.segment.make)
+            undo.keep()
         self._made[made.network.id] = made
+
+    async def _dismiss(self, segment: Segment) -> None:
+        if segment.bridge is not None:
+            await self._offload(
+                host_bridge.dismiss, segment.bridge, packet_filter=self.packet_filter
+            )
 
     def _bridges(self) -> list[BridgeSettings]:
         """What the packet filter is to know."""

@@ -38,6 +38,11 @@ class Segment(Protocol):
         ...
 
     @property
+    def link(self) -> str:
+        """The link of the host that goes with it; empty where none does for sure."""
+        ...
+
+    @property
     def bridge(self) -> BridgeSettings | None:
         """The bridge of this host that it has, which the packet filter is to know."""
         ...
@@ -96,6 +101,7 @@ class Segment(Protocol):
 class LocalSegment:
     """What segments have in common that nobody else has a say about."""
 
+    link = ""
     bridge: BridgeSettings | None = None
     publishing: BridgeSettings | None = None
     routes_by_link = False

@@ -128,7 +128,7 @@ class Networks:
         """Let go; containers that live on keep their network."""
         await self._guard.stop()
         await self._attachments.close()
-        self._made.close()
+        await self._made.close()
 
     async def remove_everything(self) -> None:
         """End netd and remove the bridges, the table and every namespace of this engine.

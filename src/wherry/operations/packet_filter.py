@@ -7,12 +7,12 @@ for ever (`wherry.linux.nftables` says why).
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import ClassVar
 
 from wherry.kit.values import dataclass, replace
-from wherry.linux import conntrack, nftables
+from wherry.linux import conntrack, nft_texts, nftables
 from wherry.linux.syscall import KernelError
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict
 
@@ -89,36 +89,27 @@ class AdmitNetwork(Operation):
     """Name of a set, and an element of it; only names and addresses that were validated."""
 
     def do(self, hands: Hands) -> Evidence:
-        self._run("add")
+        with _filter(hands) as descriptor:
+            nftables.have_elements(descriptor, self.table, self._packed())
         return {"elements": len(self.elements)}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
-        try:
-            self._run("delete")
-        except OSError:
-            # Somebody took some of them away: the others still have to go.
-            for element in self.elements:
-                with suppress(OSError):
-                    AdmitNetwork(why=self.why, table=self.table, elements=(element,))._run(
-                        "delete"
-                    )
+        with _filter(hands) as descriptor:
+            _delete(descriptor, self.table, self._packed())
 
     def describe(self) -> str:
         shown = ", ".join(f"{element} in {name}" for name, element in self.elements)
         return f"admit {shown}"
 
     def shell(self) -> str:
-        return f"nft {shlex.quote('; '.join(self._commands('add')))}"
+        commands = "; ".join(
+            f"add element {_FAMILY} {self.table} {name} {{ {element} }}"
+            for name, element in self.elements
+        )
+        return f"nft {shlex.quote(commands)}"
 
-    def _run(self, verb: str) -> None:
-        try:
-            nftables.run_ruleset("\n".join(self._commands(verb)) + "\n")
-        except nftables.RulesetRefused as refused:
-            raise OSError(f"nftables: {refused}") from refused
-
-    def _commands(self, verb: str) -> Iterator[str]:
-        for name, element in self.elements:
-            yield f"{verb} element {_FAMILY} {self.table} {name} {{ {element} }}"
+    def _packed(self) -> tuple[nftables.Element, ...]:
+        return tuple(each for name, text in self.elements for each in nft_texts.packed(name, text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from kernel.networks.private_host import PrivateHost, enter, in_child, run, shell
-from wherry.linux import netlink, nftables
+from wherry.linux import netlink, nft_texts, nftables
 from wherry.linux.syscall import KernelError
 
 pytestmark = pytest.mark.kernel
@@ -159,6 +159,70 @@ def test_elements_of_maps() -> None:
         with pytest.raises(KernelError, match="No such file"):
             nftables.list_elements(descriptor, "missing", "m")
         os.close(descriptor)
+
+    run(scenario)
+
+
+NETWORKS = (
+    '"br0" . 10.1.0.0/16',
+    '"a-name-15-chars" . 10.1.2.0/24',
+    "10.1.0.0/16",
+    "10.2.0.0/16",  # begins where the other has ended
+    "0.0.0.0/1",
+    "255.255.255.0/24",  # nothing comes after it
+    "198.51.100.7/32",
+    "fd00:1::/64",
+    "fd00:1::/64 : fd99::1",
+    "10.1.0.0/16 : 192.0.2.1",
+    '"br0"',
+    '"eth1" . "br0"',
+)
+
+
+@pytest.mark.parametrize("text", NETWORKS)
+def test_elements_are_what_nft_writes(text: str) -> None:
+    """Names, subnets and both, with values or without: added once or twice, and deleted."""
+    key, _, value = text.partition(" : ")
+    types = ["ifname" if '"' in x else f"ipv{6 if ':' in x else 4}_addr" for x in key.split(" . ")]
+    declared = f"type {' . '.join(types)}"
+    kind = "set"
+    if value:
+        kind, declared = "map", f"{declared} : {types[0]}"
+    if "/" in text:
+        declared += " ; flags interval"
+
+    async def scenario(host: PrivateHost) -> None:
+        del host
+        place = f"{kind} inet t s"
+        shell(f"nft 'add table inet t; add {place} {{ {declared} ; }}'")
+        empty = shell(f"nft list {place}")
+        shell(f"nft 'add element inet t s {{ {text} }}'")
+        theirs = shell(f"nft list {place}")
+        shell(f"nft 'delete element inet t s {{ {text} }}'")
+        assert shell(f"nft list {place}") == empty != theirs
+        descriptor = nftables.open_filter_socket()
+        for _again in range(2):
+            nftables.have_elements(descriptor, "t", nft_texts.packed("s", text))
+            assert shell(f"nft list {place}") == theirs
+        nftables.delete_elements(descriptor, "t", nft_texts.packed("s", text))
+        assert shell(f"nft list {place}") == empty
+
+    run(scenario)
+
+
+def test_neighbouring_subnets_come_and_go_alone() -> None:
+    """Where one interval ends and the next begins there are two elements with one key."""
+
+    async def scenario(host: PrivateHost) -> None:
+        del host
+        shell("nft 'add table inet t; add set inet t s { type ipv4_addr ; flags interval ; }'")
+        descriptor = nftables.open_filter_socket()
+        first, second = (nft_texts.packed("s", f"10.{each}.0.0/16") for each in (1, 2))
+        nftables.have_elements(descriptor, "t", second)
+        nftables.have_elements(descriptor, "t", first)
+        assert "10.1.0.0/16, 10.2.0.0/16" in shell("nft list set inet t s")
+        nftables.delete_elements(descriptor, "t", first)
+        assert "{ 10.2.0.0/16 }" in shell("nft list set inet t s")
 
     run(scenario)
 

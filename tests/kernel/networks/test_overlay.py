@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 
 from kernel.networks.private_host import PrivateHost, enter, in_child, run, shell
-from wherry.linux import netlink
+from wherry.linux import netlink, nftables
 from wherry.model.errors import ConnectionRefused, InvalidValue, NoCluster
 from wherry.model.ids import NetworkId
 from wherry.model.networks import (
@@ -88,6 +88,22 @@ class Machine:
         )
         settings = overlay.settings_of(network, table=TABLE, alias="wherry test")
         return MadeNetwork(network, OverlaySegment(network.id, settings))
+
+    def make(self, part: MadeNetwork) -> None:
+        """Its bridge and its tunnel, known to the packet filter."""
+        self._tell_filter(part, host_bridge.admit)
+        self.inside(part.segment.make)
+
+    def take_down(self, part: MadeNetwork) -> None:
+        """Both are gone, and forgotten."""
+        self.inside(lambda: part.segment.take_down(()))
+        self._tell_filter(part, host_bridge.dismiss)
+
+    def _tell_filter(self, part: MadeNetwork, tell: Callable[..., None]) -> None:
+        def telling() -> None:
+            tell(part.segment.bridge, packet_filter=nftables.open_filter_socket())
+
+        self.inside(telling)
 
     def container(self, part: MadeNetwork, name: str) -> "Container":
         """A container on this host's part of a network; it serves its name."""
@@ -167,7 +183,7 @@ def test_containers_of_three_hosts_meet() -> None:
         looking = "ip -o link | cut -d: -f2 | grep -v veth; nft list ruleset"
         before = [each.shell(looking) for each in hosts]
         for each, part in zip(hosts, parts, strict=True):
-            each.inside(part.segment.make)
+            each.make(part)
         one, two, three = (
             each.container(part, f"c{each.number}")
             for each, part in zip(hosts, parts, strict=True)
@@ -200,7 +216,7 @@ def test_containers_of_three_hosts_meet() -> None:
             each.inside(part.segment.repair)  # what is there stays, the table too
         assert reached(one, three)
         for each, part in zip(hosts, parts, strict=True):
-            each.inside(lambda part=part: part.segment.take_down(()))  # type: ignore[misc]
+            each.take_down(part)
         after = [each.shell(looking) for each in hosts]
         assert after == before
 
@@ -215,7 +231,7 @@ def test_networks_with_one_subnet_are_apart() -> None:
         blue = [each.part_of(100) for each in hosts]
         red = hosts[1].part_of(200)
         for each, part in ((hosts[0], blue[0]), (hosts[1], blue[1]), (hosts[1], red)):
-            each.inside(part.segment.make)
+            each.make(part)
         asker = hosts[0].container(blue[0], "asker")
         target = hosts[1].container(red, "red")
         tell(hosts[0], blue[0], (target,))
