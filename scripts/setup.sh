@@ -11,12 +11,12 @@ engine="busybox-static tini nftables libnftables1 libseccomp2 debootstrap iprout
 # static probes, strace for the traced start, nsenter and unshare for private machines,
 # a registry, openssl for certificates, sshd for engines far away, shells for their completion,
 # podman to use our runtime (38 MB with what it needs).
-# rsyslog as a receiver of logs, btrfs for its snapshot driver,
+# rsyslog as a receiver of logs, btrfs and fuse-overlayfs for their snapshot drivers,
 # skopeo to read what we write, qemu to run what is for other processors, redis and haproxy as
 # services of the course (the program redis-server is in redis-tools), systemd to be the init of
 # a container, docker-compose 1.29.2 as a client.
 tests="docker-registry strace gcc libc6-dev procps util-linux python3-venv openssl openssh-server openssh-client"
-tests="$tests zsh fish rsyslog podman btrfs-progs skopeo qemu-user-static redis-tools haproxy systemd"
+tests="$tests zsh fish rsyslog podman btrfs-progs fuse-overlayfs skopeo qemu-user-static redis-tools haproxy systemd"
 tests="$tests docker-compose"
 
 missing() {

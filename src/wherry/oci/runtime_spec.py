@@ -395,7 +395,7 @@ class RootfsMount:
     """
 
     type: str
-    """`overlay` or `bind`."""
+    """`overlay`, `fuse-overlayfs` or `bind`."""
     directory: str
     """Where relative names in `lower` start: a stack of 128 layers must fit in one page."""
     lower: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from wherry.operations.mounts import (
     new_filesystem_calls,
 )
 from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Operation
-from wherry.operations.roots import overlay_data
+from wherry.operations.roots import layer_count, overlay_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,7 @@ class HoldOverlay(Operation):
                 kernel.move_mount(tree, place)
 
     def describe(self) -> str:
-        layers = "1 layer" if len(self.lower) == 1 else f"{len(self.lower)} layers"
-        return f"stack {layers} and a writable directory for the root"
+        return f"stack {layer_count(self.lower)} and a writable directory for the root"
 
     def shell(self) -> str:
         data = overlay_data(self.lower, self.upper, self.work)

@@ -83,8 +83,7 @@ class MountOverlay(Operation):
         return mount_finding(evidence, kind="overlay")
 
     def describe(self) -> str:
-        layers = "1 layer" if len(self.lower) == 1 else f"{len(self.lower)} layers"
-        return f"mount {layers} and a writable directory as the root"
+        return f"mount {layer_count(self.lower)} and a writable directory as the root"
 
     def shell(self) -> str:
         data = overlay_data(self.lower, self.upper, self.work)
@@ -198,6 +197,11 @@ class MoveRoot(Operation):
             Call("chroot", ('"."',)),
             Call("chdir", ('"/"',)),
         )
+
+
+def layer_count(lower: tuple[str, ...]) -> str:
+    """How many, for people."""
+    return "1 layer" if len(lower) == 1 else f"{len(lower)} layers"
 
 
 def overlay_data(lower: tuple[str, ...], upper: str, work: str) -> str:

@@ -11,22 +11,20 @@ import os
 from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout, Hierarchy
-from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.cgroups import EnableControllers, EnterCgroups, MakeCgroup
 from wherry.operations.files import EnterDirectory, MakeDirectory
-from wherry.operations.held_mounts import AttachRoot
 from wherry.operations.hooks import AwaitRuntimeHooks
 from wherry.operations.identity import SetUmask
 from wherry.operations.masks import MaskPath, ProtectPath
 from wherry.operations.mounts import RemountReadOnly
 from wherry.operations.plan import Operation, Plan
 from wherry.operations.process import Fork, JoinSessionKeyring, NewSession, SetDumpable
-from wherry.operations.roots import BindRoot, MountOverlay, MoveRoot, PivotRoot, SetPropagation
+from wherry.operations.roots import MoveRoot, PivotRoot, SetPropagation
 from wherry.runtime.attending import ContainerFacts, hook_operations, state_json
 from wherry.runtime.device_plan import device_nodes, sysctls_of
 from wherry.runtime.limits import device_operation, limit_operations
 from wherry.runtime.machine import Machine
-from wherry.runtime.mount_options import PlanRefused, mount_words
+from wherry.runtime.mount_options import mount_words
 from wherry.runtime.mount_plan import held_source, is_foreign, mounts_of
 from wherry.runtime.namespace_plan import (
     check_namespaces,
@@ -41,10 +39,10 @@ from wherry.runtime.privilege_plan import (
     require_selinux,
 )
 from wherry.runtime.refusals import refuse_unbuilt
+from wherry.runtime.root_plan import held_root, own_root
 from wherry.runtime.subject import (
     Subject,
     cgroup_directories_of,
-    root_source,
     root_target,
 )
 from wherry.runtime.user_plan import (
@@ -87,6 +85,7 @@ def _parent_operations(subject: Subject, machine: Machine) -> Iterator[Operation
     is_remote = has_user_namespace(spec)
     # Before the pid namespace, which would end with the first process that is born in it.
     yield from user_namespace(spec.linux)
+    yield from held_root(subject, is_remote=is_remote)
     yield from held_mounts(subject)
     yield from namespaces_for_children(spec, machine, is_born_elsewhere=is_remote)
     if is_remote:
@@ -223,31 +222,7 @@ def _root(subject: Subject, *, is_remote: bool) -> Iterator[Operation]:
     yield SetPropagation(
         path="/", propagation="rslave", why="mounts made in the container must not reach the host"
     )
-    rootfs, target = subject.rootfs, root_target(subject)
-    if is_remote:
-        yield AttachRoot(target=target, why="it was made with the host's rights")
-        return
-    match rootfs:
-        case None:
-            source = root_source(subject)
-            yield BindRoot(source=source, target=target, why=f"root.path {source}")
-        case RootfsMount(type="bind"):
-            yield BindRoot(
-                source=root_source(subject),
-                target=target,
-                why="the snapshot driver has the whole root in one directory",
-            )
-        case RootfsMount(type="overlay"):
-            yield MountOverlay(
-                directory=rootfs.directory,
-                lower=rootfs.lower,
-                upper=rootfs.upper,
-                work=rootfs.work,
-                target=target,
-                why="the image's layers are shared and read-only, changes go to the upper one",
-            )
-        case _:
-            raise PlanRefused(f"a root of type {rootfs.type} can't be mounted")
+    yield from own_root(subject, is_remote=is_remote)
 
 
 def _trees_held_by_the_child(subject: Subject) -> Iterator[Operation]:

@@ -7,8 +7,8 @@ rights, and so are the kernel parameters and file systems of those.
 
 from collections.abc import Iterator
 
-from wherry.oci.runtime_spec import IdMapping, Linux, Mount, RootfsMount, RuntimeSpec
-from wherry.operations.held_mounts import HoldFilesystem, HoldOverlay, MapTree
+from wherry.oci.runtime_spec import IdMapping, Linux, Mount, RuntimeSpec
+from wherry.operations.held_mounts import HoldFilesystem, MapTree
 from wherry.operations.identity import SetGroups, SetUser
 from wherry.operations.mounts import CloneTree
 from wherry.operations.namespaces import JoinNamespace
@@ -25,7 +25,7 @@ from wherry.runtime.device_plan import sysctls_of_joined
 from wherry.runtime.mount_options import PlanRefused, mount_words
 from wherry.runtime.mount_plan import INIT_IN_CONTAINER, held_source
 from wherry.runtime.namespace_plan import joined_namespaces
-from wherry.runtime.subject import Subject, root_source, root_target
+from wherry.runtime.subject import Subject
 
 _FILESYSTEM_OF = {"net": "sysfs", "ipc": "mqueue", "pid": "proc"}
 """The file system that shows a namespace: only who owns the namespace may mount it."""
@@ -64,12 +64,11 @@ def user_namespace(linux: Linux) -> Iterator[Operation]:
 def held_mounts(subject: Subject) -> Iterator[Operation]:
     """Clone with the host's rights what the container's process can't reach or map.
 
+    The root is another's: `root_plan.held_root`.
     Raises: PlanRefused.
     """
     spec = subject.spec
     is_remote = has_user_namespace(spec)
-    if is_remote:
-        yield from _held_root(subject)
     for mount in spec.mounts:
         words = mount_words(mount)
         if words.id_map and not words.is_bind:
@@ -118,42 +117,6 @@ def _require_root(what: str, mappings: tuple[IdMapping, ...]) -> None:
         raise PlanRefused(f"user namespaces enabled, but no {what} mapping found")
     if not any(each.container_id == 0 and each.size for each in mappings):
         raise PlanRefused(f"linux.{what}Mappings: {what} 0 of the container is not mapped")
-
-
-def _root_on_host(spec: RuntimeSpec) -> tuple[int, int]:
-    """Who the container's root is on the host."""
-    uid, gid = (
-        next(each.host_id for each in mappings if each.container_id == 0)
-        for mappings in (spec.linux.uid_mappings, spec.linux.gid_mappings)
-    )
-    return uid, gid
-
-
-def _held_root(subject: Subject) -> Iterator[Operation]:
-    rootfs, spec = subject.rootfs, subject.spec
-    match rootfs:
-        case RootfsMount(type="overlay"):
-            yield HoldOverlay(
-                directory=rootfs.directory,
-                lower=rootfs.lower,
-                upper=rootfs.upper,
-                work=rootfs.work,
-                target=root_target(subject),
-                user_namespace=USER if rootfs.maps_owners else "",
-                owner=_root_on_host(spec) if rootfs.maps_owners else (0, 0),
-                why="the image's layers are shared and read-only, changes go to the upper one",
-            )
-        case _:
-            source = root_source(subject)
-            yield CloneTree(
-                source=source, destination="/", is_recursive=True, why=f"the root is {source}"
-            )
-            if rootfs is not None and rootfs.maps_owners:
-                yield MapTree(
-                    destination="/",
-                    user_namespace=USER,
-                    why="the snapshot's files have the owners that the image gives them",
-                )
 
 
 def _mapped(mount: Mount, *, is_remote: bool, is_recursive: bool) -> Iterator[Operation]:

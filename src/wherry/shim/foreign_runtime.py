@@ -30,7 +30,7 @@ from wherry.linux.mounts import closing
 from wherry.linux.process import set_child_subreaper
 from wherry.linux.sockets import bind_at
 from wherry.oci import runtime_json
-from wherry.oci.runtime_spec import Mount, Process
+from wherry.oci.runtime_spec import Mount, Process, RootfsMount
 from wherry.operations.files import MakeDirectory
 from wherry.operations.foreign_runtime import (
     PIDFD,
@@ -50,7 +50,7 @@ from wherry.operations.plan import (
     explain_error,
     undo,
 )
-from wherry.operations.roots import BindRoot, MountOverlay, SetPropagation
+from wherry.operations.roots import SetPropagation
 from wherry.operations.terminals import STDIO
 from wherry.runtime import accounts, signals
 from wherry.runtime.accounts import AccountNotFound
@@ -59,6 +59,7 @@ from wherry.runtime.joining import JoinRequest
 from wherry.runtime.machine import this_machine
 from wherry.runtime.mount_options import mount_words
 from wherry.runtime.mount_plan import INIT_IN_CONTAINER, mount_operations
+from wherry.runtime.root_plan import whole_root
 from wherry.shim.faces import Living
 from wherry.shim.protocol import CONFIG_NAME, ForeignRuntimeChoice
 
@@ -273,29 +274,15 @@ class ForeignRuntime:
 
 def _root_plan(request: CreateRequest) -> tuple[Operation, ...]:
     """The root where the runtime looks for it, in a mount namespace of the shim's own."""
-    target, rootfs = f"{request.bundle}/{_ROOT_NAME}", request.rootfs
-    mount: Operation
-    if rootfs is None or rootfs.type == "bind":
-        source = (
-            os.path.join(request.bundle, request.spec.root.path)
-            if rootfs is None
-            else os.path.join(rootfs.directory, rootfs.source)
-        )
-        mount = BindRoot(source=source, target=target, why="the whole root is in one directory")
-    else:
-        mount = MountOverlay(
-            directory=rootfs.directory,
-            lower=rootfs.lower,
-            upper=rootfs.upper,
-            work=rootfs.work,
-            target=target,
-            why="the image's layers are shared and read-only, changes go to the upper one",
-        )
+    target = f"{request.bundle}/{_ROOT_NAME}"
+    rootfs = request.rootfs or RootfsMount(
+        type="bind", directory=request.bundle, source=request.spec.root.path
+    )
     return (
         MakeDirectory(path=target, why="the runtime expects the root in its bundle"),
         Unshare(namespaces=("mnt",), why="the root must not be seen on the host"),
         SetPropagation(path="/", propagation="rslave", why="the same"),
-        mount,
+        *whole_root(rootfs, target),
     )
 
 

@@ -20,6 +20,7 @@ from contextlib import suppress
 
 from wherry.kit import messages
 from wherry.linux.process_title import argument_area, set_title
+from wherry.operations.held_roots import reap_servers
 from wherry.shim import protocol
 from wherry.shim.faces import Runtime
 from wherry.shim.main import Job, Post, forbid_imports, wait_as_pair
@@ -91,8 +92,11 @@ class Spawner:
 
 
 def _reap_children_of(spawner: int) -> None:
-    """Take note of shims that ended; in the shims, which inherit this handler, do nothing."""
-    if os.getpid() == spawner:
+    """Take note of shims that ended; in the shims, which inherit this handler, of programs that
+    serve roots: whoever waits for another child of theirs finds it."""
+    if os.getpid() != spawner:
+        reap_servers()
+    else:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

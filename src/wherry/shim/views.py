@@ -19,8 +19,9 @@ from wherry.operations.foreign_trees import CloneForeignTree
 from wherry.operations.mounts import BindMount
 from wherry.operations.namespaces import JoinNamespace, Unshare
 from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, Plan, execute
-from wherry.operations.roots import BindRoot, MountOverlay, SetPropagation
+from wherry.operations.roots import SetPropagation
 from wherry.operations.views import VIEW, AttachTree, DetachTree, MakeMountPoint, UnmountRoot
+from wherry.runtime.root_plan import whole_root
 
 _WHY = "somebody outside looks at the container's files"
 
@@ -98,7 +99,7 @@ def _stopped_view(
     rootfs: RootfsMount, mounts: Sequence[ViewMount], target: str, *, writes: bool
 ) -> Iterator[Operation]:
     if writes or mounts:
-        yield _root(rootfs, target)
+        yield from whole_root(rootfs, target, _WHY)
     if not writes:
         if mounts:
             for each in mounts:
@@ -108,7 +109,7 @@ def _stopped_view(
                     is_directory=_is_directory(each),
                 )
             yield UnmountRoot(target=target, why="the container may start while it is looked at")
-        yield _root(_read_only(rootfs), target)
+        yield from whole_root(_read_only(rootfs), target, _WHY)
     for each in mounts:
         yield BindMount(
             why=_WHY,
@@ -131,21 +132,6 @@ def _is_directory(mount: ViewMount) -> bool:
         return True
 
 
-def _root(rootfs: RootfsMount, target: str) -> Operation:
-    if rootfs.type == "bind":
-        return BindRoot(
-            why=_WHY, source=os.path.join(rootfs.directory, rootfs.source), target=target
-        )
-    return MountOverlay(
-        why=_WHY,
-        directory=rootfs.directory,
-        lower=rootfs.lower,
-        upper=rootfs.upper,
-        work=rootfs.work,
-        target=target,
-    )
-
-
 def _read_only(rootfs: RootfsMount) -> RootfsMount:
     """The same files, through a mount that nobody writes to."""
     if rootfs.type == "bind":
@@ -153,7 +139,7 @@ def _read_only(rootfs: RootfsMount) -> RootfsMount:
     if not rootfs.lower:
         return RootfsMount(type="bind", directory=rootfs.directory, source=rootfs.upper)
     return RootfsMount(
-        type="overlay", directory=rootfs.directory, lower=(rootfs.upper, *rootfs.lower)
+        type=rootfs.type, directory=rootfs.directory, lower=(rootfs.upper, *rootfs.lower)
     )
 
 

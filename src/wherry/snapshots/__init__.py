@@ -4,7 +4,7 @@ I own: the directories of the drivers and the table of committed layers; reading
 writing layer tars, hostile ones included; what is compressed how.
 I never: mount anything (the runtime does, in the container's namespace), know what an image is,
 or follow a link out of a tree.
-On disk I leave: `overlay2/`, `btrfs/` or `vfs/`. A layer's data is synced before its row says
+On disk I leave: one directory, of the driver's name. A layer's data is synced before its row says
 that it is there; what has no row is swept at boot.
 Called by: images (layers), engine (snapshots of containers), build.
 """

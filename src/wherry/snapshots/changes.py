@@ -13,7 +13,7 @@ from wherry.linux import xattrs
 from wherry.linux.files import open_in_root
 from wherry.model.files import ADDED, CHANGED, DELETED, Change
 from wherry.snapshots.diff import is_empty
-from wherry.snapshots.layer_names import MOUNT_POINT_PARENTS, MOUNT_POINTS
+from wherry.snapshots.layer_names import MOUNT_POINT_PARENTS, MOUNT_POINTS, is_bookkeeping
 from wherry.snapshots.layer_tree import is_whiteout, state_of
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -71,7 +71,7 @@ def _below(upper: int, lowers: _Lowers, path: bytes) -> Iterator[Change]:
     for name in sorted(os.fsencode(each) for each in os.listdir(upper)):
         full = path + b"/" + name if path else name
         state = state_of(upper, name)
-        if state is None:
+        if state is None or is_bookkeeping(name):
             continue
         if full in MOUNT_POINTS and _is_left_empty(upper, name, state):
             continue

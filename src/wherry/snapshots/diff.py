@@ -15,7 +15,13 @@ from wherry.linux import xattrs
 from wherry.linux.files import open_in_root
 from wherry.model.errors import StepFailed
 from wherry.snapshots.apply import LayerCounts
-from wherry.snapshots.layer_names import MOUNT_POINTS, OPAQUE_MARKER, WHITEOUT_PREFIX, shown
+from wherry.snapshots.layer_names import (
+    MOUNT_POINTS,
+    OPAQUE_MARKER,
+    WHITEOUT_PREFIX,
+    is_bookkeeping,
+    shown,
+)
 from wherry.snapshots.tar_reader import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -37,6 +43,8 @@ KINDS = {
     stat.S_IFBLK: BLOCK_DEVICE,
     stat.S_IFIFO: FIFO,
 }
+_STACKING_ATTRIBUTES = ("user.overlay.", "user.fuseoverlayfs.")
+"""What stacks directories keeps notes on files: no container wrote them."""
 _REDIRECTS = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 
 
@@ -91,7 +99,7 @@ def diff_tar(root: int, out: Writable) -> LayerCounts:
 
     Raises: StepFailed for what no layer can say; OSError.
     """
-    packer = _Packer(root, out)
+    packer = _Packer(root, out, is_layer=True)
     packer.add_directory(b"")
     out.write(END)
     return packer.counts
@@ -102,7 +110,7 @@ def snapshot_tar(root: int, out: Writable) -> LayerCounts:
 
     Raises: StepFailed for what no layer can say; OSError.
     """
-    packer = _Packer(root, out, is_live=True, leaves_out=MOUNT_POINTS)
+    packer = _Packer(root, out, is_layer=True, is_live=True, leaves_out=MOUNT_POINTS)
     packer.add_directory(b"")
     out.write(END)
     return packer.counts
@@ -115,6 +123,7 @@ class _Packer:
         out: Writable,
         *,
         prefix: bytes = b"",
+        is_layer: bool = False,
         is_live: bool = False,
         leaves_out: frozenset[bytes] = frozenset(),
     ) -> None:
@@ -123,6 +132,8 @@ class _Packer:
         self._out = out
         self._prefix = prefix
         """What the root is called; empty for a layer, whose names begin below it."""
+        self._is_layer = is_layer
+        """What a driver keeps for itself is left out."""
         self._is_live = is_live
         """Somebody may be changing the tree: what vanishes is left out."""
         self._leaves_out = leaves_out
@@ -149,6 +160,8 @@ class _Packer:
         """Pack what a directory has, but for its directories, which are the result."""
         below = []
         for name in sorted(os.fsencode(each) for each in os.listdir(directory)):
+            if self._is_layer and is_bookkeeping(name):
+                continue
             full = path + b"/" + name if path else name
             with self._vanishing():
                 state = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -320,7 +333,7 @@ def kept_attributes(attributes: list[str], get: _Getter) -> dict[str, bytes]:
     """The attributes that a layer carries: capabilities, ACLs and users' own."""
     kept = {}
     for name in attributes:
-        is_plain = name.startswith("user.") and not name.startswith("user.overlay.")
+        is_plain = name.startswith("user.") and not name.startswith(_STACKING_ATTRIBUTES)
         if is_plain or name == xattrs.CAPABILITY or name.startswith("system.posix_acl_"):
             value = get(name)
             if value is not None:

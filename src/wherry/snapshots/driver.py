@@ -6,7 +6,7 @@ from wherry.model.errors import StateUnreadable
 from wherry.snapshots.overlay import Snapshots
 from wherry.store import Database
 
-DRIVERS = ("overlay2", "btrfs", "vfs")
+DRIVERS = ("overlay2", "btrfs", "fuse-overlayfs", "vfs")
 """Names of directories in the data root."""
 
 _REMOVED = ("aufs", "devicemapper", "overlay")
@@ -52,4 +52,8 @@ def open_snapshots(driver: str, data_root: str, database: Database) -> Snapshots
         from wherry.snapshots.btrfs import BtrfsSnapshots
 
         return BtrfsSnapshots(data_root, database)
+    if driver == "fuse-overlayfs":
+        from wherry.snapshots.fuse_overlay import FuseOverlaySnapshots
+
+        return FuseOverlaySnapshots(data_root, database)
     return Snapshots(data_root, database)

@@ -10,6 +10,7 @@ WHITEOUT_PREFIX = b".wh."
 OPAQUE_MARKER = b".wh..wh..opq"
 WHITEOUT_METADATA_PREFIX = b".wh..wh."
 """aufs's own bookkeeping in old layers: it means nothing here."""
+_FUSE_OPAQUE_MARKER = b".wh..opq"
 
 MOUNT_POINTS = frozenset((
     b".dockerenv", b"dev/console", b"dev/pts", b"dev/shm", b"dev/mqueue", b"etc/hostname",
@@ -40,6 +41,14 @@ def clean(path: bytes) -> bytes:
         else:
             raise ArchiveRefused(f"name leads out of the archive: {shown(path)}")
     return b"/".join(parts)
+
+
+def is_bookkeeping(name: bytes) -> bool:
+    """Whether a driver made a file for itself: in a layer, another one would obey its name.
+
+    fuse-overlayfs puts two beside the attribute that says that a directory is opaque.
+    """
+    return name.startswith(WHITEOUT_METADATA_PREFIX) or name == _FUSE_OPAQUE_MARKER
 
 
 def whited_out(name: bytes) -> bytes:

@@ -35,6 +35,8 @@ class Snapshots:
     """Snapshots on overlayfs."""
 
     name = "overlay2"
+    filesystem = "overlay"
+    """What stacks the directories: the type of `rootfs`."""
     MIGRATIONS = MIGRATIONS
 
     def __init__(self, data_root: str, database: Database) -> None:
@@ -110,7 +112,7 @@ class Snapshots:
         if not lower:
             return RootfsMount(type="bind", directory=self.directory, source=upper)
         return RootfsMount(
-            type="overlay",
+            type=self.filesystem,
             directory=self.directory,
             lower=lower,
             upper=upper,

@@ -335,3 +335,18 @@ def test_scheduling_that_is_refused(changes: dict[str, object], sentence: str) -
     who = Identity(uid=0, gid=0, groups=(), home="/")
     with pytest.raises(PlanRefused, match=sentence):
         last_plan(process, who, b"", V1, terminal=False)
+
+
+def test_a_root_that_a_program_serves() -> None:
+    """It is made before the fork, where the program may live, and attached by the child."""
+    stacked = subject(SPEC).rootfs
+    assert stacked is not None
+    served = subject(SPEC, rootfs=replace(stacked, type="fuse-overlayfs"))
+    parent = [each.kind for each in parent_plan(served, V2)]
+    assert parent.index("hold-fuse-overlay") < parent.index("fork")
+    child = [each.kind for each in child_plan(served, V2)]
+    assert "attach-root" in child
+    assert "mount-overlay" not in child
+    strange = subject(SPEC, rootfs=replace(stacked, type="aufs"))
+    with pytest.raises(PlanRefused, match="a root of type aufs can't be mounted"):
+        child_plan(strange, V2)

@@ -43,7 +43,7 @@ def mount_images(
         snapshots.prepare(key, _chain(mount, images), why=f"--mount source={mount.reference}")
         root = snapshots.rootfs(key)
         below = tuple(f"{root.directory}/{each}" for each in root.lower)
-        layers = (root.upper, *below) if root.type == "overlay" else (root.source,)
+        layers = (root.upper, *below) if below else (root.source,)
         mounts.append(msgspec.structs.replace(mount, snapshot=key, layers=layers))
     return replace(spec, mounts=tuple(mounts))
 
