@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support import volume_plugin
+from support import log_plugin, network_plugin, volume_plugin
 from support.daemon import Engine
 from support.debian_registry import debian_registry
 from support.waiting import wait_until
@@ -49,6 +49,9 @@ def context(root: Path, **changes: object) -> Path:
     for name in ("bin", "lib", "lib64"):
         (rootfs / name).symlink_to(f"usr/{name}")
     shutil.copy(volume_plugin.__file__, rootfs / "plugin.py")
+    (rootfs / "all/support").mkdir(parents=True)
+    for program in (volume_plugin, log_plugin, network_plugin):
+        shutil.copy(program.__file__, rootfs / "all/support")
     (root / "config.json").write_text(json.dumps({**CONFIG, **changes}))
     return root
 
@@ -105,9 +108,10 @@ def test_a_life(engine: Engine, tmp_path: Path) -> None:
     assert engine.docker_ok(*look) == "here"
     (mount,) = engine.inspect("first")["Mounts"]
     assert mount["Driver"] == "keeper:latest"
+    assert "keeper:latest" in engine.docker_ok("info", "-f", "{{.Plugins.Volume}}")
     propagated = engine.data_root / "plugins" / plugin["Id"] / "propagated-mount"
     far = json.loads(engine.docker_ok("volume", "inspect", "far"))[0]
-    assert far["Mountpoint"] == str(propagated / "far")
+    assert far["Mountpoint"] == mount["Source"] == str(propagated / "far")
     assert "is in use" in engine.docker("plugin", "disable", "keeper").stderr
     assert "is in use" in engine.docker("plugin", "rm", "keeper").stderr
     engine.restart()
@@ -119,6 +123,45 @@ def test_a_life(engine: Engine, tmp_path: Path) -> None:
     assert "is already disabled" in engine.docker("plugin", "disable", "keeper").stderr
     engine.docker_ok("plugin", "rm", "keeper")
     assert 'plugin "keeper" not found' in engine.docker("plugin", "inspect", "keeper").stderr
+
+
+def of_kind(kind: str, program: str, **more: object) -> dict[str, object]:
+    """What the description says of a plugin of another kind."""
+    return {
+        "interface": {"types": [f"docker.{kind}/1.0"], "socket": "x.sock"},
+        "entrypoint": [
+            "/usr/bin/python3", f"/all/support/{program}.py", "/run/docker/plugins/x.sock", "/mnt",
+        ],
+        "propagatedMount": "",
+        **more,
+    }  # fmt: skip
+
+
+def test_networks_and_logs(engine: Engine, tmp_path: Path) -> None:
+    """Networks, addresses and logs are a managed plugin's as well, and `info` names it."""
+    scribe = made(engine, tmp_path, "scribe", **of_kind("logdriver", "log_plugin"))
+    made(
+        engine, tmp_path, "wires",
+        **of_kind(
+            "networkdriver", "network_plugin", network={"type": "host"},
+            linux={"capabilities": ["CAP_NET_ADMIN"]},
+        ),
+    )  # fmt: skip
+    for name in ("scribe", "wires"):
+        engine.docker_ok("plugin", "enable", name)
+    known = json.loads(engine.docker_ok("info", "-f", "{{json .Plugins}}"))
+    assert known["Log"][-1] == "scribe:latest"
+    assert known["Network"][-1] == "wires:latest"
+    engine.docker_ok("network", "create", "-d", "wires", "--subnet", "10.88.0.0/24", "far")
+    ran = engine.docker_ok(
+        "run", "-d", "--log-driver", "scribe", "--network", "far", "busybox",
+        "sh", "-c", "ip -o addr show plug0; sleep 77",
+    )  # fmt: skip
+    kept = engine.data_root / "plugins" / scribe["Id"] / "rootfs/mnt" / ran
+    wait_until("the line has come", lambda: kept.exists() and "plug0" in kept.read_text())
+    assert "10.88.0." in kept.read_text()
+    engine.docker_ok("rm", "-f", ran)
+    engine.docker_ok("network", "rm", "far")
 
 
 def test_settings(engine: Engine, tmp_path: Path) -> None:
@@ -232,7 +275,8 @@ def test_one_that_does_not_answer(engine: Engine, tmp_path: Path) -> None:
     """Enabling says why it can't be, and the plugin stays disabled."""
     made(engine, tmp_path, "ends", entrypoint=["/usr/bin/python3", "-c", "raise SystemExit(3)"])
     assert "it ended: 3" in engine.docker("plugin", "enable", "ends").stderr
-    made(engine, tmp_path, "deaf", entrypoint=["/usr/bin/sleep", "99"])
+    deaf = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit()); signal.pause()"
+    made(engine, tmp_path, "deaf", entrypoint=["/usr/bin/python3", "-c", deaf])
     ran = engine.docker("plugin", "enable", "--timeout", "1", "deaf")
     assert "connection refused" in ran.stderr
     assert engine.docker_ok("plugin", "ls", "--format", "{{.Enabled}}").split() == ["false"] * 2

@@ -174,6 +174,29 @@ def test_copies(remapped: Engine, tmp_path: Path) -> None:
     remapped.docker_ok("rmi", "kept")
 
 
+def test_an_image_in_another(remapped: Engine) -> None:
+    """The files of an image that is mounted belong to its own users, and nobody writes there."""
+    remapped.docker_ok(
+        "run", "--name", "maker", "busybox",
+        "sh", "-c", "mkdir /opt && echo two > /opt/two && chown 7:8 /opt/two",
+    )  # fmt: skip
+    remapped.docker_ok("commit", "maker", "tools:2")
+    look = "stat -c '%u %g' /x/opt/two /x/bin/sh && cat /x/opt/two"
+    write = "for n in 1 2; do ! touch /x/new || exit 1; mount -o remount,bind,rw /x; done; true"
+    whole, part = (
+        f"type=image,source=tools:2,target=/x{more}" for more in ("", ",image-subpath=opt")
+    )
+    flags = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
+    out = _run(remapped, "--mount", whole, "busybox", "sh", "-c", look)
+    assert out.splitlines() == ["7 8", "0 0", "two"]
+    out = _run(remapped, "--mount", part, "busybox", "stat", "-c", "%u %g", "/x/two")
+    assert out == "7 8"
+    _run(remapped, *flags, "--mount", whole, "busybox", "sh", "-c", write)
+    assert _run(remapped, "tools:2", "ls", "/opt") == "two"
+    remapped.remove_all_containers()
+    remapped.docker_ok("rmi", "tools:2")
+
+
 def test_explained(remapped: Engine) -> None:
     """The user namespace and the mapped layers are in the container's story."""
     container = remapped.docker_ok("run", "-d", "busybox", "sleep", "1000")

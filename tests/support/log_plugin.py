@@ -6,6 +6,7 @@ and its pid to DIRECTORY/pid. A container with the option `refuse` is not logged
 
 import json
 import os
+import signal
 import struct
 import sys
 import threading
@@ -94,4 +95,5 @@ if __name__ == "__main__":
     Path(sys.argv[1]).parent.mkdir(parents=True, exist_ok=True)
     Handler.directory = Path(sys.argv[2])
     (Handler.directory / "pid").write_text(str(os.getpid()))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process has no default
     ThreadingUnixStreamServer(sys.argv[1], Handler).serve_forever()

@@ -6,6 +6,7 @@ plugin. An endpoint on a network with the option `refuse` is not joined.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from ipaddress import ip_address
@@ -103,4 +104,5 @@ if __name__ == "__main__":
     Path(sys.argv[1]).parent.mkdir(parents=True, exist_ok=True)
     NetworkHandler.directory = Path(sys.argv[2])
     (NetworkHandler.directory / "pid").write_text(str(os.getpid()))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process has no default
     ThreadingUnixStreamServer(sys.argv[1], NetworkHandler).serve_forever()

@@ -7,6 +7,7 @@ call to DIRECTORY/calls, its pid to DIRECTORY/pid. A volume with the option `ref
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,4 +103,5 @@ if __name__ == "__main__":
     Path(sys.argv[1]).parent.mkdir(parents=True, exist_ok=True)
     Handler.directory = Path(sys.argv[2])
     (Handler.directory / "pid").write_text(str(os.getpid()))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process has no default
     ThreadingUnixStreamServer(sys.argv[1], Handler).serve_forever()

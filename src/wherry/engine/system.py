@@ -13,9 +13,12 @@ from wherry.kit.clock import Clock
 from wherry.logs.options import DRIVERS
 from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import EngineInfo
+from wherry.plugins import LOG_DRIVER, NETWORK_DRIVER, PluginHost
 from wherry.snapshots import Snapshots
 from wherry.specgen import HostFacts
 from wherry.volumes import Volumes
+
+_NETWORK_DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null", "overlay")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class SystemQueries:
         images: ImageStore,
         snapshots: Snapshots,
         volumes: Volumes,
+        plugins: PluginHost,
         events: EventLog,
         host: HostFacts,
         clock: Clock,
@@ -62,6 +66,7 @@ class SystemQueries:
         self._images = images
         self._snapshots = snapshots
         self._volumes = volumes
+        self._plugins = plugins
         self._events = events
         self._host = host
         self._clock = clock
@@ -101,9 +106,9 @@ class SystemQueries:
             storage_status=self._snapshots.status(),
             data_root=identity.data_root,
             log_driver=identity.log_driver,
-            log_drivers=DRIVERS,
+            log_drivers=(*DRIVERS, *self._plugins.active(LOG_DRIVER)),
             volume_drivers=tuple(self._volumes.drivers()),
-            network_drivers=("bridge", "host", "ipvlan", "macvlan", "null", "overlay"),
+            network_drivers=(*_NETWORK_DRIVERS, *self._plugins.active(NETWORK_DRIVER)),
             cgroup_driver="cgroupfs",
             cgroup_version=str(self._host.cgroup_version),
             security_options=self._security_options(),

@@ -25,7 +25,7 @@ from wherry.networks.segments import Segment
 from wherry.networks.settings import NetworkSettings
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.plan import Journal
-from wherry.plugins import PluginHost
+from wherry.plugins import IPAM_DRIVER, NETWORK_DRIVER, PluginHost
 
 if TYPE_CHECKING:
     from wherry.networks.ipam_plugin import IpamPlugin
@@ -243,7 +243,7 @@ class MadeNetworks:
         """The plugin that gives out addresses."""
         from wherry.networks.ipam_plugin import IpamPlugin
 
-        return IpamPlugin(lambda: self._plugins.get(name, "IpamDriver"))
+        return IpamPlugin(lambda: self._plugins.get(name, IPAM_DRIVER))
 
     def _segment(self, network: Network) -> Segment:
         """What joins a network's containers. Raises: InvalidValue."""
@@ -265,7 +265,7 @@ class MadeNetworks:
             case name:
                 from wherry.networks.remote_segment import RemoteSegment
 
-                return RemoteSegment(network, lambda: self._plugins.get(name, "NetworkDriver"))
+                return RemoteSegment(network, lambda: self._plugins.get(name, NETWORK_DRIVER))
 
     def _bridge_segment(self, network: Network) -> BridgeSegment:
         if network.is_builtin and self._default is not None:

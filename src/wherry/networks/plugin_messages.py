@@ -9,8 +9,6 @@ from msgspec import Struct
 
 from wherry.plugins import Answer
 
-NETWORK_DRIVER, IPAM_DRIVER = "NetworkDriver", "IpamDriver"
-
 # -- networks --------------------------------------------------------------------------------
 
 

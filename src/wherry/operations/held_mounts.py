@@ -11,8 +11,14 @@ from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.files import making_files_as
 from wherry.linux.mounts import closing
-from wherry.linux.process import CLONE_NEWNS, setns, unshare
 from wherry.operations.looking import mount_finding
+from wherry.operations.momentary_mounts import (
+    COVERING,
+    ENTERING,
+    LEAVING,
+    cover_by_map,
+    momentary_namespace,
+)
 from wherry.operations.mounts import (
     ROOT,
     held_filesystem,
@@ -48,10 +54,10 @@ class HoldFilesystem(Operation):
 class HoldOverlay(Operation):
     """Stack an image's layers and a writable directory, detached, for `AttachRoot`.
 
-    Made by mount(2) in a mount namespace that exists for this moment: the newer calls take no
-    stack of layers before Linux 6.8.
+    Made by mount(2) in a momentary mount namespace: the newer calls take no stack of layers
+    before Linux 6.8.
 
-    Preconditions: one thread; root and working directory are the root of the mount namespace.
+    Preconditions: those of `momentary_mounts`.
     """
 
     kind: ClassVar[str] = "hold-overlay"
@@ -70,30 +76,16 @@ class HoldOverlay(Operation):
     """User and group that overlayfs makes files as: they must be in that map."""
 
     def do(self, hands: Hands) -> Evidence:
-        with closing(os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as own:
-            unshare(CLONE_NEWNS)
-            try:
-                kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_SLAVE)
-                if self.user_namespace:
-                    self._map_owners(hands.get(self.user_namespace))
-                os.chdir(self.directory)
-                data = overlay_data(self.lower, self.upper, self.work)
-                with making_files_as(*self.owner):
-                    kernel.mount("overlay", self.target, "overlay", 0, data)
-                tree = kernel.open_tree(kernel.AT_FDCWD, self.target, kernel.OPEN_TREE_CLONE)
-            finally:
-                setns(own, CLONE_NEWNS)
+        with momentary_namespace():
+            if self.user_namespace:
+                cover_by_map(self.directory, hands.get(self.user_namespace))
+            os.chdir(self.directory)
+            data = overlay_data(self.lower, self.upper, self.work)
+            with making_files_as(*self.owner):
+                kernel.mount("overlay", self.target, "overlay", 0, data)
+            tree = kernel.open_tree(kernel.AT_FDCWD, self.target, kernel.OPEN_TREE_CLONE)
         hands.hold(held_tree("/"), tree)
         return {"layers": len(self.lower)}
-
-    def _map_owners(self, user_namespace: int) -> None:
-        """Cover the directory of all layers by an idmapped mount of itself."""
-        with closing(
-            kernel.open_tree(kernel.AT_FDCWD, self.directory, kernel.OPEN_TREE_CLONE)
-        ) as tree:
-            kernel.mount_setattr(tree, set_=kernel.MOUNT_ATTR_IDMAP, user_namespace=user_namespace)
-            with closing(os.open(self.directory, os.O_PATH | os.O_CLOEXEC)) as place:
-                kernel.move_mount(tree, place)
 
     def describe(self) -> str:
         return f"stack {layer_count(self.lower)} and a writable directory for the root"
@@ -104,19 +96,13 @@ class HoldOverlay(Operation):
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (
-            Call("unshare", ("CLONE_NEWNS",)),
-            Call("mount", ("MS_SLAVE",)),
-            *self._mapping_calls(),
+            *ENTERING,
+            *(COVERING if self.user_namespace else ()),
             Call("chdir", (f'"{self.directory}"',)),
             Call("mount", ('"overlay"', f'"{self.target}"')),
             Call("open_tree", ("OPEN_TREE_CLONE",)),
-            Call("setns", ("CLONE_NEWNS",)),
+            *LEAVING,
         )
-
-    def _mapping_calls(self) -> tuple[Call, ...]:
-        if not self.user_namespace:
-            return ()
-        return (Call("mount_setattr", ("MOUNT_ATTR_IDMAP",)), Call("move_mount"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

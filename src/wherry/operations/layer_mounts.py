@@ -1,6 +1,7 @@
 """An image's layers as a read-only tree, stacked for a place in the container's root.
 
-Preconditions: a process of one thread, in the container's mount namespace, with the root open.
+Preconditions: a process of one thread, in the container's mount namespace, with the root open;
+for a container in a user namespace those of `momentary_mounts`, with the host's rights.
 """
 
 import errno
@@ -12,6 +13,13 @@ from wherry.kit.values import dataclass
 from wherry.linux import mounts as kernel
 from wherry.linux.mounts import closing
 from wherry.linux.syscall import KernelError
+from wherry.operations.momentary_mounts import (
+    COVERING,
+    ENTERING,
+    LEAVING,
+    cover_by_map,
+    momentary_namespace,
+)
 from wherry.operations.mounts import (
     ROOT,
     clone_below,
@@ -34,13 +42,25 @@ class HoldLayers(Operation):
     subpath: str = ""
     """A place in the stack, resolved inside of it: its links lead nowhere else."""
 
+    user_namespace: str = ""
+    """The name in Hands of the one whose map shows who owns the files; empty: the host's."""
+
     def do(self, hands: Hands) -> Evidence:
-        os.chdir(os.path.commonpath(self.lower))
+        top = os.path.commonpath(self.lower)
+        if not self.user_namespace:
+            return self._hold(hands, top, covered=hands.get(ROOT))
+        with momentary_namespace():
+            cover_by_map(top, hands.get(self.user_namespace))
+            with closing(os.open(top, os.O_PATH | os.O_CLOEXEC)) as place:
+                return self._hold(hands, top, covered=place)
+
+    def _hold(self, hands: Hands, top: str, *, covered: int) -> Evidence:
+        os.chdir(top)
         tree, way = self._stacked()
         if self.subpath:
-            # Only what is attached can be cloned; the root is covered for that moment.
+            # Only what is attached can be cloned; a directory is covered for that moment.
             with closing(tree):
-                kernel.move_mount(tree, hands.get(ROOT))
+                kernel.move_mount(tree, covered)
                 place = f"/proc/self/fd/{tree}"
                 try:
                     part = clone_below(place, self.subpath, recursive=False)
@@ -71,6 +91,8 @@ class HoldLayers(Operation):
         return f"stack {len(self.lower)} layers{part} for {self.destination}"
 
     def shell(self) -> str:
+        if self.user_namespace:
+            return f"# mount -o X-mount.idmap=... of the layers for rootfs{self.destination}"
         place = shlex.quote(f"rootfs{self.destination}")
         top = shlex.quote(os.path.commonpath(self.lower))
         layers = shlex.quote(":".join(self._names()))
@@ -81,4 +103,7 @@ class HoldLayers(Operation):
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         options = len(self.lower) if evidence.get("way") == "lowerdir+" else 1
-        return (Call("chdir"), *new_filesystem_calls("overlay", options))
+        stacking = (Call("chdir"), *new_filesystem_calls("overlay", options))
+        if not self.user_namespace:
+            return stacking
+        return (*ENTERING, *COVERING, *stacking, *LEAVING)

@@ -1,4 +1,4 @@
-"""Docker's plugin protocol: programs of somebody else that keep volumes, or make networks.
+"""Docker's plugin protocol: programs of somebody else: volumes, networks, logs.
 
 I own: finding a plugin by its name, its activation, and one call of its protocol.
 I never: start or stop a plugin (engine does), or believe what it answers without a look.
@@ -7,7 +7,14 @@ Called by: volumes, networks, engine.
 """
 
 from wherry.plugins.discovery import PluginAddress
-from wherry.plugins.host import Plugin, PluginHost
+from wherry.plugins.host import (
+    IPAM_DRIVER,
+    LOG_DRIVER,
+    NETWORK_DRIVER,
+    VOLUME_DRIVER,
+    Plugin,
+    PluginHost,
+)
 from wherry.plugins.messages import (
     Answer,
     DriverCapabilities,
@@ -20,6 +27,10 @@ from wherry.plugins.messages import (
 )
 
 __all__ = [
+    "IPAM_DRIVER",
+    "LOG_DRIVER",
+    "NETWORK_DRIVER",
+    "VOLUME_DRIVER",
     "Answer",
     "DriverCapabilities",
     "Nothing",

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
@@ -24,6 +24,10 @@ from wherry.plugins.messages import Activation, Answer, Nothing
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
+
+VOLUME_DRIVER, NETWORK_DRIVER = "VolumeDriver", "NetworkDriver"
+IPAM_DRIVER, LOG_DRIVER = "IpamDriver", "LogDriver"
+"""What a plugin may implement."""
 
 _Answer = TypeVar("_Answer", bound=Answer)
 
@@ -64,6 +68,18 @@ class Plugin:
         return _call(self._address, method, request, answer)
 
 
+class ManagedPlugins(Protocol):
+    """Plugins that the engine runs by itself."""
+
+    def reach(self, name: str) -> Plugin | None:
+        """The one of a name that is enabled."""
+        ...
+
+    def enabled(self, kind: str) -> Sequence[str]:
+        """The names of those that are enabled and implement something."""
+        ...
+
+
 class PluginHost:
     """Finds plugins by name, each one activated once."""
 
@@ -75,11 +91,11 @@ class PluginHost:
         self._sockets = sockets
         self._specs = specs
         self._active: dict[str, Plugin] = {}
-        self._managed: Callable[[str], Plugin | None] = _nobody
+        self._managed: ManagedPlugins | None = None
         self._finding = threading.Lock()
 
-    def ask_first(self, managed: Callable[[str], Plugin | None]) -> None:
-        """Who keeps plugins by itself, and comes before what is found on the host."""
+    def ask_first(self, managed: ManagedPlugins) -> None:
+        """Whose plugins come before what is found on the host."""
         self._managed = managed
 
     def get(self, name: str, kind: str) -> Plugin:
@@ -88,7 +104,7 @@ class PluginHost:
         Raises: PluginNotFound when there is none, or it does something else; PluginFailed.
         """
         with self._finding:
-            plugin = self._managed(name) or self._active.get(name)
+            plugin = (self._managed and self._managed.reach(name)) or self._active.get(name)
             if plugin is None:
                 plugin = self._activated(name)
                 self._active[name] = plugin
@@ -97,10 +113,11 @@ class PluginHost:
         return plugin
 
     def active(self, kind: str) -> Sequence[str]:
-        """The names of plugins that were wanted so far and implement something."""
-        return sorted(
-            name for name, each in tuple(self._active.items()) if kind in each.implements
-        )
+        """The names of plugins that implement something: managed ones, and those of the host
+        that were wanted so far."""
+        managed = self._managed.enabled(kind) if self._managed is not None else ()
+        found = (name for name, each in tuple(self._active.items()) if kind in each.implements)
+        return sorted({*managed, *found})
 
     def _activated(self, name: str) -> Plugin:
         try:
@@ -113,10 +130,6 @@ class PluginHost:
             address, "Plugin.Activate", Nothing(), Activation, patience_s=START_PATIENCE_S
         )
         return Plugin(address, frozenset(said.Implements))
-
-
-def _nobody(_name: str) -> None:
-    return None
 
 
 def _call(

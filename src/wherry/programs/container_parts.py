@@ -234,6 +234,7 @@ def container_parts(
             execs=execs,
             images=stores.images,
             snapshots=ground.snapshots,
+            volumes=stores.users,
             paths=ground.paths,
             offload=ground.offload,
             events=stores.events,

@@ -1,6 +1,7 @@
 """Managed plugins, put together when the data root has some, or when somebody asks for them."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wherry.plugins import Plugin
@@ -29,7 +30,7 @@ class PluginParts:
         self._client = client
         self._directory = f"{ground.settings.data_root}/plugins"
         self._verbs: PluginVerbs | None = None
-        ground.plugins.ask_first(self._reach)
+        ground.plugins.ask_first(self)
 
     def __call__(self) -> "PluginVerbs":
         """The verbs."""
@@ -47,8 +48,13 @@ class PluginParts:
         if self._verbs is not None:
             await self._verbs.close()
 
-    def _reach(self, name: str) -> Plugin | None:
+    def reach(self, name: str) -> Plugin | None:
+        """The enabled plugin of a name."""
         return self._verbs.reach(name) if self._verbs is not None else None
+
+    def enabled(self, kind: str) -> Sequence[str]:
+        """The names of enabled plugins that implement something."""
+        return self._verbs.enabled(kind) if self._verbs is not None else ()
 
     def _made(self) -> "PluginVerbs":
         from wherry.engine.plugins.installed import InstalledPlugins

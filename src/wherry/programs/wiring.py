@@ -108,6 +108,7 @@ async def engine_on(
         images=stores.images,
         snapshots=ground.snapshots,
         volumes=stores.volumes,
+        plugins=ground.plugins,
         events=stores.events,
         host=ground.host,
         clock=ground.clock,

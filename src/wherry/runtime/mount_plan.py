@@ -67,17 +67,32 @@ def held_source(mount: Mount, why: str) -> Operation:
     )
 
 
+def is_of_layers(mount: Mount) -> bool:
+    """Whether a mount is a stack of layers to which nobody writes."""
+    if mount.type != "overlay":
+        return False
+    names = {name for name, _value in mount_words(mount).options}
+    return "lowerdir" in names and "upperdir" not in names
+
+
+def held_layers(mount: Mount, user_namespace: str = "") -> Operation:
+    """Stack the layers of a mount ahead of it."""
+    words = mount_words(mount)
+    return HoldLayers(
+        lower=tuple((dict(words.options)["lowerdir"] or "").split(":")),
+        destination=mount.destination,
+        subpath=words.subpath,
+        user_namespace=user_namespace,
+        why="--mount type=image",
+    )
+
+
 def mount_operations(mount: Mount, label: str = "") -> Iterator[Operation]:
     """What makes one mount; `label` is for file systems that have none. Raises: PlanRefused."""
     words = mount_words(mount)
-    layers = dict(words.options).get("lowerdir") if mount.type == "overlay" else None
-    if layers and "upperdir" not in dict(words.options):
-        yield HoldLayers(
-            lower=tuple(layers.split(":")),
-            destination=mount.destination,
-            subpath=words.subpath,
-            why="--mount type=image",
-        )
+    if is_of_layers(mount):
+        if not words.id_map:
+            yield held_layers(mount)
         yield BindMount(
             source="layers",
             destination=mount.destination,

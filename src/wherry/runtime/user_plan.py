@@ -23,7 +23,7 @@ from wherry.operations.user_namespaces import (
 )
 from wherry.runtime.device_plan import sysctls_of_joined
 from wherry.runtime.mount_options import PlanRefused, mount_words
-from wherry.runtime.mount_plan import INIT_IN_CONTAINER, held_source
+from wherry.runtime.mount_plan import INIT_IN_CONTAINER, held_layers, held_source, is_of_layers
 from wherry.runtime.namespace_plan import joined_namespaces
 from wherry.runtime.subject import Subject
 
@@ -71,6 +71,9 @@ def held_mounts(subject: Subject) -> Iterator[Operation]:
     is_remote = has_user_namespace(spec)
     for mount in spec.mounts:
         words = mount_words(mount)
+        if words.id_map and is_remote and is_of_layers(mount):
+            yield held_layers(mount, USER)
+            continue
         if words.id_map and not words.is_bind:
             raise PlanRefused(f"mount {mount.destination}: only bind mounts can be idmapped")
         if words.is_bind and (is_remote or words.id_map):

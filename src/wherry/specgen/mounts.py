@@ -19,7 +19,7 @@ from wherry.model.containers import (
     TmpfsMount,
     VolumeMount,
 )
-from wherry.model.errors import FeatureMissing, HostLacks, InvalidValue
+from wherry.model.errors import HostLacks, InvalidValue
 from wherry.oci.runtime_spec import Mount
 from wherry.specgen import defaults
 from wherry.specgen.host import HostFacts
@@ -59,11 +59,10 @@ def container_mounts(
     chosen = [_default_mount(each, spec) for each in _kept_defaults(replaced, spec)]
     of_engine = {each.target for each in engine_files}
     is_mapped = is_remapped(spec, host.remapped)
-    if is_mapped and any(isinstance(each, ImageMount) for each in wanted):
-        raise FeatureMissing("mounts of type image in a user namespace")
     chosen += [
         _with_mapped_owners(mount)
-        if is_mapped and (isinstance(each, VolumeMount) or each.target in of_engine - taken)
+        if is_mapped
+        and (isinstance(each, VolumeMount | ImageMount) or each.target in of_engine - taken)
         else mount
         for each, mount in ((each, _mount(each, host)) for each in wanted)
     ]

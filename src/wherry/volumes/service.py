@@ -28,7 +28,7 @@ from wherry.model.errors import (
 from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSnapshot, VolumeSpec
 from wherry.operations.plan import Journal
 from wherry.operations.volumes import PopulateVolume
-from wherry.plugins import PluginHost, VolumeState
+from wherry.plugins import VOLUME_DRIVER, PluginHost, VolumeState
 from wherry.snapshots import file_sizes
 from wherry.store import Database
 from wherry.volumes.driver import VolumeDriver
@@ -40,7 +40,6 @@ from wherry.volumes.volume_table import VolumeTable
 if TYPE_CHECKING:
     from wherry.volumes.history import VolumeHistory
 
-_KIND = "VolumeDriver"
 _log = logging.getLogger(__name__)
 
 
@@ -106,11 +105,11 @@ class Volumes:
         return None
 
     def _active_drivers(self) -> Sequence[PluginDriver]:
-        return [self._plugin_driver("", each) for each in self._plugins.active(_KIND)]
+        return [self._plugin_driver("", each) for each in self._plugins.active(VOLUME_DRIVER)]
 
     def drivers(self) -> Sequence[str]:
         """The names of the drivers that are here."""
-        return (LOCAL, *self._plugins.active(_KIND))
+        return (LOCAL, *self._plugins.active(VOLUME_DRIVER))
 
     def size_of(self, volume: Volume) -> int:
         """The bytes of its files, each inode once; -1 for one that isn't a plain directory."""
@@ -338,7 +337,7 @@ class Volumes:
 
     def _plugin_driver(self, volume: str, name: str) -> PluginDriver:
         try:
-            return PluginDriver(self._plugins.get(name, _KIND))
+            return PluginDriver(self._plugins.get(name, VOLUME_DRIVER))
         except PluginNotFound as error:
             raise VolumeDriverNotFound(volume, name) from error
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from wherry.engine.containers.image_mounts import check_images, mount_images
 from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
 from wherry.engine.containers.links import with_targets
-from wherry.engine.containers.log_feeding import LOG_DRIVER
 from wherry.engine.containers.volumes import ContainerVolumes, volume_names
 from wherry.engine.events import EventLog
 from wherry.engine.names import pick_name
@@ -49,7 +48,7 @@ from wherry.model.networks import EndpointStatus, EndpointWish, NetworkMode, Net
 from wherry.model.outcomes import CreateOutcome
 from wherry.networks import Networks, check_wish
 from wherry.operations.journal_files import write_journal
-from wherry.plugins import PluginHost
+from wherry.plugins import LOG_DRIVER, PluginHost
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
     HostFacts,

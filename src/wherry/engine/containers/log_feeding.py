@@ -21,11 +21,9 @@ from wherry.model.errors import (
 )
 from wherry.model.ids import ContainerId
 from wherry.model.queries import LogDelivery
-from wherry.plugins import PluginHost
+from wherry.plugins import LOG_DRIVER, PluginHost
 from wherry.tasks import LogFeeder, LogOrder, LogTarget, Tasks
 
-LOG_DRIVER = "LogDriver"
-"""The kind of plugin."""
 _STREAMS = "/run/docker/logging"
 """Where plugins look for streams, each in its own tree."""
 _AGAIN_AFTER_S = 1.0

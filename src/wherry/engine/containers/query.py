@@ -10,6 +10,7 @@ from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.log_feeding import delivery_of
 from wherry.engine.containers.matching import ContainerMatcher
 from wherry.engine.containers.process_table import processes_of
+from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
@@ -35,6 +36,7 @@ class ContainerQueries:
         execs: ExecSessions,
         images: ImageStore,
         snapshots: Snapshots,
+        volumes: ContainerVolumes,
         paths: ContainerPaths,
         offload: OffloadPool,
         events: EventLog,
@@ -44,6 +46,7 @@ class ContainerQueries:
         self._execs = execs
         self._images = images
         self._snapshots = snapshots
+        self._volumes = volumes
         self._paths = paths
         self._offload = offload
         self._events = events
@@ -79,7 +82,7 @@ class ContainerQueries:
         image = self._image_of(container)
         writable = await self._offload(self._snapshots.usage, key) if wants_size else None
         return ContainerDetails(
-            container=container,
+            container=self._volumes.placed(container),
             image=image,
             log_path=self._paths.log(container.id)
             if container.spec.log.driver == "json-file"

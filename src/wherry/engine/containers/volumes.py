@@ -295,6 +295,20 @@ class ContainerVolumes:
             raise StepFailed(f"mount volume {mount.name}", f"{source} is not there")
         return msgspec.structs.replace(mount, source=source)
 
+    def placed(self, container: Container) -> Container:
+        """The container with its volumes where they are now: plugins mount them anew each time."""
+        mounts = tuple(map(self._placed, container.spec.mounts))
+        return replace(container, spec=replace(container.spec, mounts=mounts))
+
+    def _placed(self, mount: MountSpec) -> MountSpec:
+        if not isinstance(mount, VolumeMount):
+            return mount
+        try:
+            place = self._volumes.get(mount.name).mount_point
+        except VolumeNotFound:
+            return mount
+        return msgspec.structs.replace(mount, source=place)
+
     async def release(self, container: Container) -> None:
         """Let go of a container's volumes; it has ended."""
         for name in volume_names(container.spec.mounts):

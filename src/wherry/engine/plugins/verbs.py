@@ -95,6 +95,14 @@ class PluginVerbs:
                 return self._reached(plugin)
         return None
 
+    def enabled(self, kind: str) -> Sequence[str]:
+        """The names of enabled plugins that implement something."""
+        return [
+            each.name
+            for each in self._plugins.all()
+            if each.is_enabled and kind in implements(self._plugins.config(each))
+        ]
+
     def _reached(self, plugin: ManagedPlugin) -> Plugin:
         socket = self._processes.socket(plugin)
         return Plugin(
