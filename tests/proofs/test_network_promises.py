@@ -15,16 +15,20 @@ from support.waiting import wait_until
 
 SERVE = "mkdir /www; echo served > /www/index.html; exec httpd -f -p 80 -h /www"
 OUTSIDE, LAN = "192.0.2.2", "192.0.2.1"
-ADVERTISEMENT = (
-    "import socket, struct\n"
-    "raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58)\n"
-    "raw.setsockopt(41, socket.IPV6_MULTICAST_HOPS, 255)\n"
-    "prefix = struct.pack('!BBBBIII', 3, 4, 64, 0xC0, 9000, 9000, 0)\n"
-    "prefix += socket.inet_pton(socket.AF_INET6, '2001:db8:bad::')\n"
-    "said = struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 9000, 0, 0) + prefix\n"
-    "raw.sendto(said, ('ff02::1', 0, 0, socket.if_nametoindex('eth0')))\n"
-)
-"""A router advertisement (RFC 4861): I am the default router, and this is your prefix."""
+ADVERTISEMENTS = """
+import socket, struct, sys
+raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58)
+raw.setsockopt(41, socket.IPV6_MULTICAST_HOPS, 255)
+eth0 = socket.if_nametoindex("eth0")
+raw.bind((sys.argv[1], 0, 0, eth0))
+prefix = struct.pack('!BBBBIII', 3, 4, 64, 0xC0, 9000, 9000, 0)
+prefix += socket.inet_pton(socket.AF_INET6, '2001:db8:bad::')
+said = struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 9000, 0, 0) + prefix
+for _ in range(int(sys.argv[2])):
+    raw.sendto(said, ('ff02::1', 0, 0, eth0))
+"""
+"""Router advertisements (RFC 4861): I am the default router, and this is your prefix. They count
+only when they come from a link-local address."""
 
 
 @pytest.fixture(autouse=True)
@@ -155,14 +159,133 @@ def advertised(engine: Engine, times: int) -> tuple[int, list[str], list[str]]:
 
     before = state()
     pid = engine.container_pid("liar")
-    script = f"for _ in range({times}):\n" + "".join(
-        f"  {line}\n" for line in ADVERTISEMENT.splitlines()
-    )
-    subprocess.run(["nsenter", "-t", str(pid), "-n", "python3", "-c", script], check=True)
+    say = ("nsenter", "-t", str(pid), "-n", "python3", "-c", ADVERTISEMENTS)
+    subprocess.run([*say, settled_link_local(pid), str(times)], check=True)
     heard = re.search(r"counter packets (\d+)", run("nft", "list", "table", "inet", "seen").stdout)
     run("nft", "delete", "table", "inet", "seen")
     assert heard
     return int(heard[1]), before, state()
+
+
+def settled_link_local(pid: int) -> str:
+    """The link-local address of a container's eth0, when it may be used."""
+    show = ["nsenter", "-t", str(pid), "-n", "ip", "-6", "-o", "address", "show", "dev", "eth0"]
+
+    def found() -> re.Match[str] | None:
+        shown = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+        return re.search(r"(fe80:\S+)/64 (?!.*tentative)", shown)
+
+    wait_until("the link-local address is settled", found)
+    said = found()
+    assert said
+    return said[1]
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        Mutant("the host listens", "networks/drivers/bridge.py",
+               'accept_ra",\n                value="0"', 'accept_ra",\n                value="2"'),
+    ],
+    ids=lambda each: each.name,
+)  # fmt: skip
+def test_advertisements_mutant(mutant: Mutant, figure: list[str]) -> None:
+    """With routers listened to on bridges, the host has another's prefix."""
+    with mutated_engine(mutant) as engine:
+        _heard, before, after = advertised(engine, 5)
+    figure.append(f"killed: {mutant.name} ({len(set(after) - set(before))} routes and addresses)")
+    assert after != before
+
+
+CLAIMS = """
+import socket, sys
+bridge, own, victim, victim_mac, gateway, times = sys.argv[1:]
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind(("eth0", 0x0806))
+binary = lambda mac: bytes.fromhex(mac.replace(":", ""))
+def claim(sender, address, target, kind):
+    # One that is about its own sender is believed at once (gratuitous).
+    frame = binary(target) + binary(sender) + bytes.fromhex("0806000108000604" + kind)
+    ends = binary(sender) + socket.inet_aton(address)
+    link.send(frame + 2 * ends)
+for _ in range(int(times)):
+    for target in ("ff:ff:ff:ff:ff:ff", bridge, victim_mac):
+        for kind in ("0001", "0002"):
+            claim(own, victim, target, kind)   # the victim's address is mine
+            claim(own, gateway, target, kind)  # and so is the gateway's
+    claim(victim_mac, gateway, bridge, "0001")  # its MAC address is behind my port
+"""
+"""ARP (RFC 826) with somebody else's addresses: operation 1 asks, 2 answers."""
+
+
+def test_claims_change_nothing(engine: Engine, size: Size, figure: list[str]) -> None:
+    """N04: a container claims others' addresses, and the host goes on sending where they are."""
+    claims, lost, before, after = claimed(engine, size.of(50, 10))
+    figure.append(f"{claims} claims, {lost} requests lost, routes and neighbours as before")
+    assert lost == 0
+    assert after == before
+
+
+def claimed(engine: Engine, rounds: int) -> tuple[int, int, list[str], list[str]]:
+    """Claims made; requests to the victim's port lost; where the host sends before and after."""
+    engine.docker_ok("network", "create", "flat")
+    serve(engine, "victim", "--network", "flat", "-p", "8090:80")
+    engine.docker_ok("run", "-d", "--name", "liar", "--network", "flat", "busybox", "sleep", "999")
+    victim, liar = (
+        engine.inspect(each)["NetworkSettings"]["Networks"]["flat"] for each in ("victim", "liar")
+    )
+    run = engine.machine.run
+    bridge = f"br-{engine.docker_ok('network', 'inspect', '-f', '{{.Id}}', 'flat')[:12]}"
+    bridge_mac = run("cat", f"/sys/class/net/{bridge}/address").stdout.strip()
+    pid = str(engine.container_pid("liar"))
+
+    def known_as(address: str, neighbours: str) -> str:
+        """Which MAC address somebody takes for an address."""
+        (known,) = (each for each in neighbours.splitlines() if each.startswith(f"{address} "))
+        return known.split("lladdr ")[1].split()[0]
+
+    def state() -> list[str]:
+        """Where the host and the victim send: by routes, to MAC addresses, behind ports."""
+        routes = run("ip", "route").stdout.splitlines()
+        own = run("ip", "-4", "-o", "address", "show", "dev", bridge).stdout.split()[3]
+        table = run("bridge", "fdb", "show", "br", bridge).stdout.splitlines()
+        places = [each.split()[2] for each in table if each.startswith(victim["MacAddress"])]
+        gateway = known_as(victim["Gateway"], engine.docker_ok("exec", "victim", "ip", "neigh"))
+        itself = known_as(victim["IPAddress"], run("ip", "neighbour").stdout)
+        return [*routes, own, itself, gateway, *places]
+
+    assert answers(engine, 8090)
+    before = state()
+    lost = 0
+    for _ in range(rounds):
+        subprocess.run(
+            ["nsenter", "-t", pid, "-n", "python3", "-c", CLAIMS, bridge_mac, liar["MacAddress"],
+             victim["IPAddress"], victim["MacAddress"], liar["Gateway"], "4"],
+            check=True,
+        )  # fmt: skip
+        lost += not answers(engine, 8090)
+    return rounds * 4 * 13, lost, before, state()
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        Mutant("who claims an address has it", "operations/neighbours.py",
+               "virtual_links.set_neighbour(route, bridge, each)", "pass"),
+        Mutant("ports are learnt from what comes", "operations/neighbours.py",
+               "virtual_links.pin_mac_address(route, port, self.mac_address)", "pass"),
+        Mutant("containers ask who their gateway is", "operations/neighbours.py",
+               "virtual_links.set_neighbour(route, index, known)", "pass"),
+    ],
+    ids=lambda each: each.name,
+)  # fmt: skip
+def test_claims_mutant(mutant: Mutant, figure: list[str]) -> None:
+    """Without any of the pins, what host and victim send each other goes to the liar."""
+    with mutated_engine(mutant) as engine:
+        _claims, lost, before, after = claimed(engine, 3)
+    changed = sum(one != other for one, other in zip(before, after, strict=True))
+    figure.append(f"killed: {mutant.name} ({lost} of 3 requests lost, {changed} places taken)")
+    assert changed
 
 
 @pytest.mark.parametrize("holder", ["a program", "a container", "a program on IPv6"])
@@ -192,7 +315,9 @@ def answers(engine: Engine, port: int) -> bool:
     """Whether a page comes from a port of the host."""
     with suppress(OSError), engine.machine.connect("127.0.0.1", port) as stream:
         stream.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        return b"served" in stream.recv(4096)
+        stream.settimeout(3)
+        with stream.makefile("rb") as reply:
+            return b"served" in reply.read()
     return False
 
 

@@ -20,6 +20,7 @@ WHOLE = (
     "tests/kernel/seccomp",
     "tests/kernel/networks/test_child_links.py",
     "tests/kernel/networks/test_sctp.py",
+    "tests/kernel/networks/test_sealed_overlay.py",
     "tests/kernel/runtime/test_defaults.py",
     "tests/kernel/runtime/test_hostile_images.py",
     "tests/kernel/runtime/test_hooks.py::test_hooks_are_not_confined",

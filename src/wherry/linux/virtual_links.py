@@ -48,8 +48,8 @@ IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
 
 NDA_DST, NDA_LLADDR = 1, 2
-NTF_SELF = 2
-NUD_PERMANENT = 0x80
+NTF_SELF, NTF_MASTER, NTF_STICKY = 2, 4, 0x40
+NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 _AF_BRIDGE, _AF_INET, _AF_INET6 = 7, 2, 10
 
 _NDMSG = struct.Struct("=BxHiHBB")
@@ -204,6 +204,17 @@ def delete_neighbour(route: NetlinkSocket, index: int, entry: Neighbour) -> None
     address = ip_address(entry.address)
     family = _family(address)
     _neighbour(route, RTM_DELNEIGH, 0, index, family, address, entry.mac_address)
+
+
+def pin_mac_address(route: NetlinkSocket, port: int, mac_address: str) -> None:
+    """`bridge fdb replace MAC dev PORT master static sticky`: frames for it go to no other port.
+
+    The entry goes with the port. Raises: KernelError.
+    """
+    payload = _NDMSG.pack(_AF_BRIDGE, 0, port, NUD_NOARP, NTF_MASTER | NTF_STICKY, 0)
+    payload += attribute(NDA_LLADDR, bytes.fromhex(mac_address.replace(":", "")))
+    flags = NLM_F_CREATE | NLM_F_REPLACE
+    route.request(RTM_NEWNEIGH, flags, payload, name="RTM_NEWNEIGH", operands=(port, mac_address))
 
 
 def forwardings(route: NetlinkSocket, index: int) -> list[Forwarding]:

@@ -249,6 +249,16 @@ class OverlayPlace:
     """The address of this host that the others send to."""
 
 
+@dataclass(frozen=True, slots=True)
+class OverlayKey:
+    """What the hosts of encrypted networks share; two are there while it is changed."""
+
+    tag: int
+    """Its number, the same on every host: none is used twice."""
+    secret: bytes = field(repr=False)
+    """32 bytes of chance."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """A container of a network that spans hosts, on another of them."""

@@ -5,12 +5,14 @@ from ipaddress import IPv4Address, IPv6Address
 
 from wherry.model.errors import ConnectionRefused
 from wherry.model.ids import NetworkId
+from wherry.model.networks import EndpointStatus
 from wherry.networks import host_bridge
+from wherry.networks.connections import as_done
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.networks.segments import LocalSegment, Segment
-from wherry.operations.plan import Plan
+from wherry.operations.plan import Hands, Plan, undo
 
 
 class BridgeSegment(LocalSegment):
@@ -35,6 +37,14 @@ class BridgeSegment(LocalSegment):
     def link_plan(self, endpoint: EndpointPlan) -> Plan:
         """A veth pair, one end of which is a port of the bridge."""
         return bridge.link_plan(self.settings, endpoint)
+
+    def route_plan(self, endpoint: EndpointStatus, namespace_path: str) -> Plan:
+        """No routes; but it is told who its gateway is, so that it need not ask on the bridge."""
+        return bridge.gateway_plan(self.settings, endpoint, namespace_path)
+
+    def dismiss(self, endpoint: EndpointStatus) -> None:
+        """The host no longer knows the endpoint's addresses. Blocks."""
+        undo(as_done((bridge.pinned(self.settings, endpoint),)), Hands())
 
     def check(self, others: Iterable[Segment]) -> None:
         """No two networks have one bridge. Raises: ConnectionRefused."""

@@ -11,7 +11,7 @@ from wherry.networks.definitions import Occupied
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.foreign_filters import Barriers
-from wherry.networks.packet_table import admission, table_commands
+from wherry.networks.packet_table import admission, guard_commands, table_commands
 from wherry.operations.links import HOST_NETLINK, AssignAddress, CreateBridge
 from wherry.operations.packet_filter import PACKET_FILTER, InstallTable
 from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, execute, undo
@@ -85,6 +85,21 @@ def dismiss(settings: BridgeSettings, *, packet_filter: int) -> None:
     if settings.is_filtered:
         hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
         _undo(admission(settings), f"forget the bridge {settings.name}", hands)
+
+
+def guard(settings: BridgeSettings) -> None:
+    """Let nothing in the clear reach the port of encrypted networks. Raises: StepFailed."""
+    _change_guard(settings, settings.sealed_port, "--opt encrypted: nothing passes in the clear")
+
+
+def unguard(settings: BridgeSettings) -> None:
+    """No network is encrypted any more. Raises: StepFailed."""
+    _change_guard(settings, 0, "the last encrypted network is gone")
+
+
+def _change_guard(settings: BridgeSettings, port: int, why: str) -> None:
+    commands = "".join(f"{each}\n" for each in guard_commands(settings.table, port))
+    _perform((InstallTable(why=why, table=settings.table, commands=commands),), Hands())
 
 
 def make(settings: BridgeSettings) -> None:

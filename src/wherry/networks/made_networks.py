@@ -11,7 +11,7 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.linux import nftables
 from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
 from wherry.model.ids import NetworkId
-from wherry.model.networks import Network, Peer
+from wherry.model.networks import Network, OverlayKey, Peer
 from wherry.networks import connections, default_bridge, foreign_filters, host_bridge
 from wherry.networks.address_pools import Subnet
 from wherry.networks.bridge_options import settings_of
@@ -51,6 +51,7 @@ class MadeNetworks:
         self._alias = f"wherry {engine_id}"
         self._made: dict[NetworkId, MadeNetwork] = {}
         self._default: BridgeSettings | None = None
+        self._keys: Sequence[OverlayKey] = ()
         self._barriers = Barriers()
         self._departures = Departures(offload)
         self.table = f"wherry-{engine_id[:8]}"
@@ -184,6 +185,8 @@ class MadeNetworks:
             )
             await self._dismiss(made.segment)
             self._made.pop(network.id, None)
+            if network.driver == "overlay":
+                await self._offload(self._seal)
 
     async def set_peers(self, network: Network, peers: Sequence[Peer]) -> None:
         """Say who is where on a network that spans hosts.
@@ -196,6 +199,19 @@ class MadeNetworks:
         if not isinstance(segment, OverlaySegment):
             raise ConnectionRefused(f"network {network.name} does not span hosts")
         await self._offload(segment.set_peers, peers)
+        if segment.is_sealed:
+            await self._offload(self._seal)
+
+    async def set_keys(self, keys: Sequence[OverlayKey]) -> None:
+        """Say what hosts of encrypted networks share; the first is what leaves sealed by.
+
+        Raises: InvalidValue, StepFailed.
+        """
+        from wherry.networks import sealing
+
+        sealing.check_keys(keys)
+        self._keys = tuple(keys)
+        await self._offload(self._seal)
 
     async def occupied(self, networks: Sequence[Network]) -> list[Occupied]:
         """Subnets that a new network can't have: of these networks, and of the host's routes."""
@@ -225,6 +241,19 @@ class MadeNetworks:
             await self._offload(
                 host_bridge.dismiss, segment.bridge, packet_filter=self.packet_filter
             )
+
+    def _seal(self) -> None:
+        """Have what encrypted networks need, as far as keys and peers are known. Blocks."""
+        from wherry.networks import sealing
+        from wherry.networks.overlay_segment import sealed
+
+        networks = tuple(sealed(self._segments()))
+        if networks and self._keys:
+            versions = {each.overlay.version for each in networks}
+            ways = [way for each in networks for way in each.ways()]
+            sealing.seal(ways, self._keys, versions=versions)
+        elif not networks:
+            sealing.unseal()
 
     def _bridges(self) -> list[BridgeSettings]:
         """What the packet filter is to know."""

@@ -8,7 +8,9 @@ from wherry.model.errors import InvalidValue
 MTU = "com.docker.network.driver.mtu"
 VNI = "com.docker.network.driver.overlay.vxlanid_list"
 LOCAL = "com.docker.network.driver.overlay.bind_address"
-"""Of a network that spans hosts: its number on the wire, and this host's address there."""
+ENCRYPTED = "encrypted"
+"""Of a network that spans hosts: its number on the wire, and this host's address there,
+and whether what goes between hosts is sealed."""
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})

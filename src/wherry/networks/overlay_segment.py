@@ -1,16 +1,18 @@
 """The segment of an overlay network: a bridge of this host with a tunnel to other hosts."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from wherry.linux import netlink, virtual_links
+from wherry.linux import netlink, virtual_links, xfrm
 from wherry.model.errors import ConnectionRefused, HostLacks, StepFailed
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Peer
+from wherry.networks import host_bridge
 from wherry.networks.bridge_segment import BridgeSegment
 from wherry.networks.connections import as_done, as_step_failed
 from wherry.networks.drivers import overlay
 from wherry.networks.drivers.overlay import OverlaySettings
+from wherry.networks.sealing import Way
 from wherry.networks.segments import Segment
 from wherry.operations.links import HOST_NETLINK
 from wherry.operations.plan import Hands, OperationFailed, Plan, execute, undo
@@ -26,8 +28,13 @@ class OverlaySegment(BridgeSegment):
         self.overlay = settings
         self.publishing = None  # the host does not reach its containers
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether what goes between hosts is encrypted."""
+        return bool(self.settings.sealed_port)
+
     def check(self, others: Iterable[Segment]) -> None:
-        """The number is no other network's, and the kernel has tunnels.
+        """The number is no other network's, and the kernel has tunnels, and seals if need be.
 
         Raises: ConnectionRefused, HostLacks.
         """
@@ -43,9 +50,13 @@ class OverlaySegment(BridgeSegment):
                 raise HostLacks("the network driver overlay", "a kernel with vxlan links")
         finally:
             os.close(descriptor)
+        if self.is_sealed:
+            self._check_seals()
 
     def make(self) -> None:
         """The bridge, then the tunnel; nothing is left when it fails. Raises: StepFailed."""
+        if self.is_sealed:
+            host_bridge.guard(self.settings)
         super().make()
         try:
             self._dig()
@@ -66,10 +77,33 @@ class OverlaySegment(BridgeSegment):
                 step=f"remove the tunnel {self.overlay.tunnel.name}", cause="; ".join(problems)
             )
         super().take_down(others)
+        if self.is_sealed and not any(sealed(others)):
+            host_bridge.unguard(self.settings)
 
     def set_peers(self, peers: Iterable[Peer]) -> None:
         """Have the tunnel lead to these and to nobody else. Blocks. Raises: StepFailed."""
         _perform((overlay.peer_table(self.overlay, peers),))
+
+    def ways(self) -> Iterator[Way]:
+        """From this host to the others on the network, as the kernel was told. Blocks."""
+        descriptor = netlink.open_socket()
+        try:
+            route = netlink.NetlinkSocket(descriptor)
+            link = netlink.find_link(route, self.overlay.tunnel.name)
+            known = virtual_links.forwardings(route, link.index) if link is not None else []
+        finally:
+            os.close(descriptor)
+        local = self.overlay.tunnel.local
+        yield from {Way(local, each.host) for each in known if each.host != local}
+
+    def _check_seals(self) -> None:
+        descriptor = xfrm.open_xfrm_socket()
+        try:
+            if not xfrm.can_seal(descriptor, self.overlay.version):
+                module = "esp4" if self.overlay.version == 4 else "esp6"
+                raise HostLacks("encrypted overlay networks", f"a kernel with ESP ({module})")
+        finally:
+            os.close(descriptor)
 
     def _dig(self) -> None:
         descriptor = netlink.open_socket()
@@ -80,6 +114,11 @@ class OverlaySegment(BridgeSegment):
             os.close(descriptor)
         if not is_there:
             _perform(overlay.tunnel_plan(self.overlay, has_ipv6=os.path.isdir(_IPV6)))
+
+
+def sealed(segments: Iterable[Segment]) -> Iterator[OverlaySegment]:
+    """Those of encrypted networks."""
+    return (each for each in segments if isinstance(each, OverlaySegment) and each.is_sealed)
 
 
 def _perform(plan: Plan) -> None:

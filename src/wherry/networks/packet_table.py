@@ -20,6 +20,8 @@ thousand. Every change is one transaction: nothing is ever open in between.
                             that the container could not answer through the host: loopback, or
                             its own subnet (hairpin)
     passing                 only beside another engine's chain that drops: marks what may pass it
+    sealed-in,   (filter)   only beside encrypted networks: what comes to their tunnels' port, or
+    sealed-out              goes there, passes by ESP alone
     user                    made once, never touched again: rules of the operator live here
 """
 
@@ -33,6 +35,10 @@ from wherry.operations.packet_filter import MAPS, AdmitNetwork
 
 USER_CHAIN = "user"
 _PASSING = "passing"
+_GUARDS = {
+    "sealed-in": ("filter hook input priority filter", "meta ipsec missing drop"),
+    "sealed-out": ("filter hook output priority filter", "rt ipsec missing drop"),
+}
 
 _SETS = {
     "bridges": "type ifname",
@@ -153,6 +159,9 @@ def table_commands(
         rules["inward"] = (*rules["inward"][:-1], "jump reachable", rules["inward"][-1])
     lines += [f"add rule inet {table} {chain} {rule}" for chain in rules for rule in rules[chain]]
     lines += _marking(table, barriers or Barriers())
+    networks = tuple(networks)
+    guarded = next((each.sealed_port for each in networks if each.sealed_port), 0)
+    lines += guard_commands(table, guarded)
     lines += [
         f"add element inet {table} {name} {{ {element} }}"
         for settings in networks
@@ -174,6 +183,15 @@ def _marking(table: str, barriers: Barriers) -> Iterable[str]:
     yield f"add rule {place} oifname @bridges {marking}"
     kept = " ".join(f'oifname != "{each}"' for each in sorted(barriers.protected))
     yield f"add rule {place} iifname @bridges {kept} {marking}"
+
+
+def guard_commands(table: str, port: int) -> Iterable[str]:
+    """Chains that let UDP to a port pass only sealed, both ways; zero takes them away."""
+    for chain, (hook, verdict) in _GUARDS.items():
+        place = f"inet {table} {chain}"
+        yield f"add chain {place} {{ type {hook} ; policy accept ; }}"
+        yield f"flush chain {place}"
+        yield f"add rule {place} udp dport {port} {verdict}" if port else f"delete chain {place}"
 
 
 def admission(settings: BridgeSettings) -> AdmitNetwork:

@@ -21,6 +21,7 @@ from wherry.model.networks import (
     EndpointWish,
     Network,
     NetworkRequest,
+    OverlayKey,
     OverlayPlace,
     Peer,
     PortBinding,
@@ -178,6 +179,14 @@ class Networks:
         Raises: ConnectionRefused for a network that does not; StepFailed.
         """
         await self._made.set_peers(network, peers)
+
+    async def set_keys(self, keys: Sequence[OverlayKey]) -> None:
+        """Say what the hosts of encrypted networks share: these keys, sent with the first.
+
+        Until that is said, and after a start of the host, nothing passes between them.
+        Raises: InvalidValue, StepFailed.
+        """
+        await self._made.set_keys(keys)
 
     async def _create(self, request: NetworkRequest) -> Network:
         check_name(request.name)

@@ -435,7 +435,12 @@ def test_every_step_can_be_checked() -> None:
             }
 
         found = verdicts()
-        for kind in ("pin-network-namespace", "create-veth-pair", "publish-ports"):
+        for kind in (
+            "pin-network-namespace",
+            "create-veth-pair",
+            "pin-neighbour",
+            "publish-ports",
+        ):
             assert found[kind] is Verdict.STILL_TRUE, kind
         shell("nft flush map inet wherry-docker0 tcp-anywhere")
         assert verdicts()["publish-ports"] is Verdict.GONE

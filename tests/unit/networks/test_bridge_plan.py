@@ -105,7 +105,8 @@ def test_an_internal_network_is_no_way_out() -> None:
 def test_the_table_replaces_chains_and_sets_and_keeps_ports() -> None:
     """Chains and sets are flushed in the same transaction; no map is, nor the user's chain.
 
-    The chain that marks goes: there is no other engine's filter to get past.
+    The chain that marks goes: there is no other engine's filter to get past. So do those that
+    guard tunnels: no network is encrypted.
     """
     commands = table_commands("t", (SETTINGS, DUAL)).splitlines()
     for kind in ("chain", "set"):
@@ -113,7 +114,13 @@ def test_the_table_replaces_chains_and_sets_and_keeps_ports() -> None:
         flushed = {line.split()[4] for line in commands if line.startswith(f"flush {kind} ")}
         assert made - flushed == ({USER_CHAIN} if kind == "chain" else set(REACHABLE))
     flushed = [line for line in commands if line.startswith(("flush map", "delete"))]
-    assert {line.split()[-1] for line in flushed} == {"sources4", "sources6", "passing"}
+    assert {line.split()[-1] for line in flushed} == {
+        "sources4",
+        "sources6",
+        "passing",
+        "sealed-in",
+        "sealed-out",
+    }
     assert 'add element inet t own6 { "br-0123456789ab" . fd00:1::/64 }' in commands
 
 

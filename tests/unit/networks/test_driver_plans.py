@@ -6,7 +6,7 @@ from ipaddress import ip_interface
 import pytest
 
 from support.golden import assert_golden_json
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.ids import EndpointId, NetworkId
 from wherry.model.networks import AddressRange, EndpointStatus, Network, Peer
 from wherry.networks.drivers import child, inside, overlay
@@ -114,8 +114,16 @@ def test_options_of_ipvlan_that_are_none(options: dict[str, str], told: str) -> 
     assert told in refused.value.sentence
 
 
-def test_an_encrypted_overlay_is_refused_by_name() -> None:
-    """Better none than one in clear."""
-    options = {VNI: "1", LOCAL: "203.0.113.1", "encrypted": ""}
-    with pytest.raises(FeatureMissing):
-        overlay.settings_of(replace(NETWORK, options=options), table="t", alias="")
+def test_an_encrypted_overlay() -> None:
+    """Its tunnel has a port of its own, and frames leave room for what seals them."""
+    places = {VNI: "1", LOCAL: "203.0.113.1"}
+    clear, sealed = (
+        overlay.settings_of(replace(NETWORK, options=places | more), table="t", alias="")
+        for more in ({"encrypted": "false"}, {"encrypted": ""})
+    )
+    assert (clear.tunnel.port, clear.tunnel.mtu, clear.bridge.sealed_port) == (4789, 1450, 0)
+    assert (sealed.tunnel.port, sealed.tunnel.mtu, sealed.bridge.sealed_port) == (
+        14789,
+        1410,
+        14789,
+    )

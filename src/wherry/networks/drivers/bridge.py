@@ -6,6 +6,10 @@ endpoint, so whatever else is put on the bridge by hand has connectivity too.
 
 Neighbours on one bridge meet without the packet filter. Where they must not (`enable_icc=false`)
 each is an isolated port: the kernel passes frames between it and the bridge alone.
+
+Containers and the host know each other's addresses without asking, so a neighbour that claims
+one of them takes nothing of what goes between a container and its host, and through it the world
+(RELIABILITY N04). What neighbours send each other is between them.
 """
 
 import re
@@ -20,7 +24,7 @@ from ipaddress import (
     ip_network,
 )
 
-from wherry.model.networks import AddressRange
+from wherry.model.networks import AddressRange, EndpointStatus
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.operations.links import (
     AllowHairpin,
@@ -30,6 +34,7 @@ from wherry.operations.links import (
     CreateVethPair,
     IsolatePort,
 )
+from wherry.operations.neighbours import PinGateway, PinNeighbour
 from wherry.operations.packet_filter import PublishPorts
 from wherry.operations.plan import Operation, Plan
 from wherry.operations.sysctls import SetSysctl
@@ -83,6 +88,9 @@ class BridgeSettings:
     """Whether the host is told to forward packets."""
     is_filtered: bool = True
     """Whether the packet filter knows it, and leads ports to its containers."""
+    sealed_port: int = 0
+    """The UDP port that its tunnel's datagrams come to, which none may reach in the clear; zero:
+    it has no tunnel, or one in the clear."""
     why_made: str = "containers of a network are ports of a bridge"
 
     @property
@@ -234,7 +242,44 @@ def link_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
                         interface=endpoint.host_interface)
         )  # fmt: skip
     plan.append(BringUp(why="the host's end carries traffic", interface=endpoint.host_interface))
+    addresses = tuple(str(each.ip) for each in endpoint.addresses)
+    plan.append(_pinned(settings, endpoint.mac_address, addresses, port=endpoint.host_interface))
     return tuple(plan)
+
+
+def pinned(settings: BridgeSettings, endpoint: EndpointStatus) -> PinNeighbour:
+    """Whom the host knows by the addresses of an endpoint that has been joined."""
+    addresses = tuple(filter(None, (endpoint.address, endpoint.ipv6_address)))
+    return _pinned(settings, endpoint.mac_address, addresses, port="")
+
+
+def gateway_plan(settings: BridgeSettings, endpoint: EndpointStatus, namespace: str) -> Plan:
+    """Who the gateways are that are the bridge itself."""
+    own = {str(each.ip) for each in settings.gateways}
+    wanted = (endpoint.gateway, endpoint.ipv6_gateway)
+    gateways = tuple(each for each in wanted if each in own)
+    pin = PinGateway(
+        why="a neighbour that claims to be the gateway gets nothing of what the container sends",
+        bridge=settings.name,
+        alias=settings.alias,
+        interface=endpoint.interface,
+        gateways=gateways,
+        namespace=namespace,
+    )
+    return (pin,) if gateways else ()
+
+
+def _pinned(
+    settings: BridgeSettings, mac_address: str, addresses: tuple[str, ...], *, port: str
+) -> PinNeighbour:
+    spoken = {each.version for each in settings.gateways}
+    return PinNeighbour(
+        why="a neighbour that claims the address gets nothing of what the host sends to it",
+        bridge=settings.name,
+        port=port,
+        mac_address=mac_address,
+        addresses=tuple(each for each in addresses if ip_address(each).version in spoken),
+    )
 
 
 def publish(

@@ -12,6 +12,8 @@ table is filled from outside (`Networks.set_peers`), by whoever knows the other 
 
 Networks are apart by their number on the wire (`vni`). The host is no neighbour of its
 containers, and forwards nothing for them: an overlay is internal.
+
+The datagrams of encrypted networks go to a port of their own (`networks.sealing`).
 """
 
 import re
@@ -19,10 +21,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.networks import Network, Peer
 from wherry.networks.drivers.bridge import BridgeSettings
-from wherry.networks.option_values import LOCAL, MTU, VNI, number
+from wherry.networks.option_values import ENCRYPTED, LOCAL, MTU, VNI, flag, number
 from wherry.operations.links import BringUp
 from wherry.operations.plan import Plan
 from wherry.operations.sysctls import SetSysctl
@@ -30,12 +32,16 @@ from wherry.operations.tunnels import CreateTunnel, FillPeerTable
 
 PORT = 4789
 """RFC 7348."""
+SEALED_PORT = 14789
+"""Where encrypted networks' datagrams go: nobody's, and not in the ephemeral range."""
 
 _ID_DIGITS = 12
 _HIGHEST_VNI = (1 << 24) - 1
 _NUMBER = re.compile(r"[0-9]{1,8}")
 _UNDERLAY_MTU, _HEADERS = 1500, {4: 50, 6: 70}
 """Ethernet, IP, UDP and VXLAN headers around each frame."""
+_SEAL = 40
+"""ESP's header, initial vector, padding and check value (RFC 4303, RFC 4106), in whole words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +51,16 @@ class OverlaySettings:
     bridge: BridgeSettings
     tunnel: CreateTunnel
 
+    @property
+    def version(self) -> int:
+        """Of IP, between hosts."""
+        return ip_address(self.tunnel.local).version
+
 
 def settings_of(network: Network, *, table: str, alias: str) -> OverlaySettings:
-    """The bridge and the tunnel of a network. Raises: InvalidValue, FeatureMissing."""
+    """The bridge and the tunnel of a network. Raises: InvalidValue."""
     options = network.options
-    if "encrypted" in options:
-        raise FeatureMissing("encrypted overlay networks")
+    is_sealed = options.get(ENCRYPTED) == "" or flag(options, ENCRYPTED, default=False)
     text, local = options.get(VNI, ""), options.get(LOCAL, "")
     if not (_NUMBER.fullmatch(text) and 0 < int(text) <= _HIGHEST_VNI):
         raise InvalidValue(f"failed to parse {VNI} value: {text} (not the number of a network)")
@@ -58,7 +68,8 @@ def settings_of(network: Network, *, table: str, alias: str) -> OverlaySettings:
         version = ip_address(local).version
     except ValueError as error:
         raise InvalidValue(f"failed to parse {LOCAL} value: {local} (nil ip)") from error
-    mtu = number(options, MTU, default=0) or _UNDERLAY_MTU - _HEADERS[version]
+    around = _HEADERS[version] + (_SEAL if is_sealed else 0)
+    mtu = number(options, MTU, default=0) or _UNDERLAY_MTU - around
     why = f"the overlay network {network.name}"
     bridge = BridgeSettings(
         name=f"ov-{network.id[:_ID_DIGITS]}",
@@ -69,6 +80,7 @@ def settings_of(network: Network, *, table: str, alias: str) -> OverlaySettings:
         is_internal=True,
         masqueraded=frozenset(),
         unaddressed=frozenset({4, 6}),
+        sealed_port=SEALED_PORT if is_sealed else 0,
         why_made=why,
     )
     tunnel = CreateTunnel(
@@ -76,7 +88,7 @@ def settings_of(network: Network, *, table: str, alias: str) -> OverlaySettings:
         name=f"vx-{network.id[:_ID_DIGITS]}",
         vni=int(text),
         local=local,
-        port=PORT,
+        port=bridge.sealed_port or PORT,
         mtu=mtu,
         alias=alias,
         bridge=bridge.name,
