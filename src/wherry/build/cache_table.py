@@ -7,6 +7,17 @@ the same bytes and so the same id. Layers and blobs of rows are roots for the co
 
 from dataclasses import dataclass
 
+from wherry.build.seen_steps import (
+    SEEN_MIGRATION,
+    Removed,
+    SeenStep,
+    base_before,
+    forget_seen,
+    note_of,
+    on_parent,
+    put_seen,
+    with_text,
+)
 from wherry.model.builds import CacheRecord
 from wherry.model.ids import ChainId, DiffId, Digest
 from wherry.store import Database, Migration
@@ -43,7 +54,10 @@ CREATE TABLE build_cache_mounts (
 ) STRICT;
 """,
     ),
+    SEEN_MIGRATION,
 )
+
+_RESULT = "key, description, chain_id, diff_id, size_bytes, created_at_ns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +85,21 @@ class BuildCache:
         with self._database.transaction() as rows:
             row = rows.execute(
                 "UPDATE build_cache SET used_at_ns = ?, use_count = use_count + 1 WHERE key = ? "
-                "RETURNING key, description, chain_id, diff_id, size_bytes, created_at_ns",
+                f"RETURNING {_RESULT}",
                 (now_ns, key),
             ).fetchone()
-        if row is None:
-            return None
-        return CachedStep(
-            key=row[0],
-            description=row[1],
-            chain_id=row[2],
-            diff_id=row[3],
-            size_bytes=row[4],
-            created_at_ns=row[5],
-        )
+        return _cached_step(row) if row is not None else None
 
-    def put(self, step: CachedStep) -> None:
-        """Keep a result, in the place of an older one."""
+    def look(self, key: str) -> CachedStep | None:
+        """A step's result, which is not used by this."""
+        with self._database.reading() as rows:
+            row = rows.execute(
+                f"SELECT {_RESULT} FROM build_cache WHERE key = ?", (key,)
+            ).fetchone()
+        return _cached_step(row) if row is not None else None
+
+    def put(self, step: CachedStep, seen: SeenStep) -> None:
+        """Keep a result, in the place of an older one, and what its step saw."""
         with self._database.transaction() as rows:
             rows.execute(
                 "INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
@@ -101,6 +114,22 @@ class BuildCache:
                     step.parent,
                 ),
             )
+            put_seen(rows, step.key, seen, step.created_at_ns)
+
+    def alike(self, seen: SeenStep) -> tuple[list[SeenStep], list[SeenStep]]:
+        """What else was run on the same step; and what was written the same on another one."""
+        with self._database.reading() as rows:
+            return on_parent(rows, seen.parent), with_text(rows, seen.text)
+
+    def base_before(self, base: str) -> SeenStep | None:
+        """The newest step of a stage that began with an image of this name."""
+        with self._database.reading() as rows:
+            return base_before(rows, base)
+
+    def note_of(self, key: str) -> Removed | None:
+        """How a result was removed."""
+        with self._database.reading() as rows:
+            return note_of(rows, key)
 
     def all(self) -> tuple[CacheRecord, ...]:
         """Every row, the oldest first."""
@@ -123,10 +152,11 @@ class BuildCache:
             for row in found
         )
 
-    def forget(self, keys: tuple[str, ...]) -> None:
+    def forget(self, keys: tuple[str, ...], *, reason: str, now_ns: int) -> None:
         """Remove rows; their layers go when the collector comes by."""
         with self._database.transaction() as rows:
             rows.executemany("DELETE FROM build_cache WHERE key = ?", [(key,) for key in keys])
+            forget_seen(rows, keys, reason, now_ns)
 
     def roots(self) -> tuple[set[Digest], set[ChainId]]:
         """The blobs and stacks that rows need."""
@@ -135,3 +165,14 @@ class BuildCache:
                 "SELECT chain_id, diff_id FROM build_cache WHERE diff_id <> ''"
             ).fetchall()
         return {Digest(DiffId(row[1])) for row in found}, {ChainId(row[0]) for row in found}
+
+
+def _cached_step(row: tuple[str, str, str, str, int, int]) -> CachedStep:
+    return CachedStep(
+        key=row[0],
+        description=row[1],
+        chain_id=row[2],
+        diff_id=row[3],
+        size_bytes=row[4],
+        created_at_ns=row[5],
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wherry.build import dockerfile as language
+from wherry.build.digests import digest_of
 from wherry.build.mount_points import missing_below, remove_empty
 from wherry.build.mounts import Mounts, StepMounts
 from wherry.build.planning import PROXIES, Step
@@ -63,15 +64,18 @@ class Commands:
         self._files = files
         self._offload = offload
 
-    async def seen_by(self, step: Step, parent: Built, sources: Sequence[Built]) -> list[str]:
-        """What a command sees beside its instruction, as parts of its key."""
-        seen = sorted(parent.run_environment.items())
-        return [
-            *(f"{name}={value}" for name, value in seen),
-            str(self._request.network),
-            *self._request.extra_hosts,
-            *await self._mounts.seen(step, parent, sources),
-        ]
+    async def seen_by(
+        self, step: Step, parent: Built, sources: Sequence[Built]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """What a command sees beside its instruction; and what that is made of."""
+        parts = {f"argument {name}": text for name, text in parent.run_environment.items()}
+        parts["network"] = str(self._request.network)
+        parts["hosts"] = " ".join(self._request.extra_hosts)
+        files: dict[str, str] = {}
+        for name, seen in (await self._mounts.seen(step, parent, sources)).items():
+            parts[name] = digest_of(*(word for each in seen.items() for word in each))
+            files |= {f"{name}\0{path}": digest for path, digest in seen.items()}
+        return parts, files
 
     async def run(
         self, step: Step, run: language.Run, parent: Built, sources: Sequence[Built], tell: Tell

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from wherry.build import dockerfile as language
 from wherry.build.cache_images import CacheImages
 from wherry.build.cache_table import BuildCache, CachedStep
+from wherry.build.causes import Causes
 from wherry.build.commands import Commands
 from wherry.build.configuring import absolute
+from wherry.build.digests import digest_of
 from wherry.build.filling import Filling
 from wherry.build.planning import Base, PlannedStep, Step, is_boundary
+from wherry.build.seen_steps import SeenStep
 from wherry.build.solver import Tell
-from wherry.build.states import Built, Words, after, digest_of, meaning
+from wherry.build.states import Built, Words, after, meaning
 from wherry.images import BuildImages, LayerBlob, plain_layer
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
+from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 from wherry.model.builds import BuildRequest
 from wherry.model.ids import DiffId
 
@@ -41,45 +45,93 @@ class StepExecutor:
         self._images = images
         self._cache = cache
         self._elsewhere = elsewhere
+        self._causes = Causes(cache)
+        self._seen: dict[str, SeenStep] = {}
         self._copied: dict[str, str] = {}
-        """What each COPY and ADD took, by its key."""
+        """What each step saw, and what each COPY and ADD took, by the step's key."""
         self._offload = offload
         self._clock = clock
 
     async def key(self, step: PlannedStep, parent: Built | None, sources: Sequence[Built]) -> str:
-        """By content: the parent's key, the instruction with its variables, and the files."""
+        """By all that a step sees: the parent's key, the instruction's words, the files."""
         if isinstance(step, Base):
             arguments = str(sorted(step.global_arguments.items()))
             epoch = str(self._images.latest_ns)
             return digest_of("base", str(step.state.image_id), arguments, epoch)
         assert parent is not None
         instruction = step.instruction
-        scope = self._words.scope(parent)
-        parts = [parent.key, type(instruction).__name__, meaning(instruction, scope, parent)]
+        parts, details = meaning(instruction, self._words.scope(parent), parent)
+        parts["kind"] = type(instruction).__name__
+        copied = ""
         match instruction:
             case language.Run():
-                parts += await self._commands.seen_by(step, parent, sources)
+                seen, files = await self._commands.seen_by(step, parent, sources)
+                parts, details = parts | seen, details | files
             case language.Copy() | language.Add():
-                copied = await self._filling.content_of(step, instruction, parent, sources)
-                key = digest_of(*parts, copied)
-                self._copied[key] = copied
-                return key
+                content = await self._filling.content_of(step, instruction, parent, sources)
+                parts["files"], copied = content.digest, content.told
+                details |= {f"files\0{path}": each for path, each in content.files.items()}
             case _:
                 pass
-        return digest_of(*parts)
+        seen_step = SeenStep(
+            text=step.text,
+            parent=parent.key,
+            base=parent.base,
+            base_id=parent.base_id,
+            parts=parts,
+            details=details,
+        )
+        key = seen_step.key
+        self._seen[key], self._copied[key] = seen_step, copied
+        return key
 
     async def cached(self, key: str, step: PlannedStep, parent: Built | None) -> Built | None:
         """What an earlier run of the same step made, if all of it is still here."""
-        if isinstance(step, Base) or parent is None or not self._request.uses_cache:
+        if isinstance(step, Base) or parent is None or not self._may_be_cached(step):
             return None
-        if step.is_uncached or is_boundary(step):
-            return None
-        row = await self._offload(self._cache_row, key)
-        below = parent.state
-        if row is None or (row.diff_id and not self._images.has(below, DiffId(row.diff_id))):
+        return await self._offload(self._found, key, step, parent)
+
+    def _may_be_cached(self, step: Step) -> bool:
+        return self._request.uses_cache and not step.is_uncached and not is_boundary(step)
+
+    def _found(self, key: str, step: Step, parent: Built) -> Built | None:
+        row = (
+            self._cache.look(key)
+            if self._request.only_plans
+            else self._cache.get(key, now_ns=self._clock.now_ns())
+        )
+        if row is None or (row.diff_id and not self._images.has(parent.state, DiffId(row.diff_id))):
             return self._in_images(key, step, parent)
         layer = plain_layer(DiffId(row.diff_id), row.size_bytes) if row.diff_id else None
         return self._after(key, step, parent, layer, row.created_at_ns)
+
+    def is_kept(self, key: str) -> bool:
+        """Whether there is a result of this name, whatever became of its files."""
+        return self._request.uses_cache and self._cache.look(key) is not None
+
+    def assumed(self, key: str, step: Step, parent: Built) -> Built:
+        """What a step would give, but for its files. Raises: DockerfileRefused."""
+        return self._after(key, step, parent, None, 0)
+
+    async def why(self, key: str, step: PlannedStep, parent: Built | None) -> StepWhy | None:
+        """Why a step was not found; None for a beginning, which only is there."""
+        return await self._offload(self._why, key, step, parent)
+
+    def _why(self, key: str, step: PlannedStep, parent: Built | None) -> StepWhy | None:
+        if isinstance(step, Base) or parent is None:
+            return self._causes.of_base(step) if isinstance(step, Base) else None
+        if is_boundary(step):
+            self._causes.pass_on(key, parent.key)
+            return None
+        seen = self._seen[key]
+        if not self._request.uses_cache:
+            cause = StepCause(kind=CauseKind.NO_CACHE)
+            return self._causes.asked_for(key, seen, step, cause)
+        if step.is_uncached:
+            cause = StepCause(kind=CauseKind.NO_CACHE, subject=step.stage)
+            return self._causes.asked_for(key, seen, step, cause)
+        was_known = self._cache.look(key) is not None
+        return self._causes.of(key, seen, step, was_known=was_known)
 
     def _in_images(self, key: str, step: Step, parent: Built) -> Built | None:
         """The step's result as an image has it that was named for this (`--cache-from`)."""
@@ -106,7 +158,12 @@ class StepExecutor:
         """Do a step, and keep what it made. Raises: DockerfileRefused, StepEndedBadly, ..."""
         if isinstance(step, Base):
             return Built(
-                key, step.state, platform=step.platform_arguments, globals=step.global_arguments
+                key,
+                step.state,
+                platform=step.platform_arguments,
+                globals=step.global_arguments,
+                base=step.reference,
+                base_id=str(step.state.image_id),
             )
         assert parent is not None
         created_at_ns = self._images.latest_ns
@@ -125,13 +182,17 @@ class StepExecutor:
             created_at_ns=created_at_ns,
             parent=parent.key,
         )
-        await self._offload(self._cache.put, row)
+        await self._offload(self._cache.put, row, self._seen[key])
         return built
 
     def name(self, result: Built) -> str:
         """The id of the image that is there now; empty for nothing at all."""
         state = result.state
         return state.image_id if state.document.history or state.layers else ""
+
+    def size(self, result: Built) -> int:
+        """The bytes of what the step added."""
+        return result.layer_bytes
 
     async def _layer(
         self, step: Step, parent: Built, sources: Sequence[Built], tell: Tell
@@ -147,6 +208,3 @@ class StepExecutor:
                 return await self._filling.make_directory(parent.state, place)
             case _:
                 return None
-
-    def _cache_row(self, key: str) -> CachedStep | None:
-        return self._cache.get(key, now_ns=self._clock.now_ns())

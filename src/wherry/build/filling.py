@@ -2,23 +2,36 @@
 
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from wherry.build import dockerfile as language
 from wherry.build.configuring import absolute
 from wherry.build.contexts import Views
 from wherry.build.copying import Pick, Wish, copy_inline, copy_paths, mode_of
+from wherry.build.digests import digest_of
 from wherry.build.directory_trees import DirectoryTree
 from wherry.build.planning import Step
 from wherry.build.remote import RemoteSources, is_remote
 from wherry.build.stage_files import StageFiles
-from wherry.build.states import Built, Words, digest_of
+from wherry.build.states import Built, Words
 from wherry.build.trees import View
 from wherry.images import BuildImages, BuildState, LayerBlob
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.model.errors import InvalidValue
 from wherry.operations import targets
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a COPY or ADD takes."""
+
+    digest: str
+    told: str
+    """As the history has it."""
+    files: Mapping[str, str]
+    """A digest for each path."""
 
 
 class Filling:
@@ -46,15 +59,18 @@ class Filling:
     async def content_of(
         self, step: Step, copying: language.Copy | language.Add, parent: Built,
         sources: Sequence[Built],
-    ) -> str:  # fmt: skip
-        """What a step copies: by content, as the history tells it and the cache finds it."""
+    ) -> "Content":  # fmt: skip
+        """What a step copies."""
         async with UndoStack() as opened:
             picks = await self._picks(step, copying, parent, sources, opened)
+            files: dict[str, str] = {}
 
             def digests() -> tuple[list[str], str]:
                 parts, kind = [], "multi"
                 for view, path in picks:
-                    parts += [path, view.digest(path, copying.excluded)]
+                    seen = view.digests(path, copying.excluded)
+                    files.update(seen)
+                    parts += [path, *(word for each in seen.items() for word in each)]
                     kind = "dir" if view.place(path).is_directory else "file"
                 return parts, kind
 
@@ -66,7 +82,8 @@ class Filling:
             kind = "multi"
         elif not picks:
             kind = "file"
-        return self._told(copying, f"{kind}:{digest_of(*parts)}", scope)
+        digest = digest_of(*parts)
+        return Content(digest, self._told(copying, f"{kind}:{digest}", scope), files)
 
     def _told(
         self, copying: language.Copy | language.Add, content: str, scope: language.Scope

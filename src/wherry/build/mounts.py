@@ -82,20 +82,24 @@ class Mounts:
         self._work = work
         self._offload = offload
 
-    async def seen(self, step: Step, parent: Built, sources: Sequence[Built]) -> list[str]:
-        """What a command sees by its binds, as parts of its key.
+    async def seen(
+        self, step: Step, parent: Built, sources: Sequence[Built]
+    ) -> dict[str, dict[str, str]]:
+        """The files that a command sees by its binds, and a digest for each.
 
         A cache, a secret or an agent is no part: a step that is kept does not run for them.
         """
-        parts = []
-        for origin in step.mounts:
+        found = {}
+        for number, origin in enumerate(step.mounts):
             if origin.mount.kind != "bind":
                 continue
-            source = self._options(origin, parent).get("source", "")
+            options = self._options(origin, parent)
+            source = options.get("source", "")
             async with UndoStack() as opened:
                 view = await self._view(origin, source, sources, opened)
-                parts.append(await self._offload(_digest, view, _clean(source)))
-        return parts
+                name = f"files of mount {number} at {options.get('target', '')}"
+                found[name] = await self._offload(_digests, view, _clean(source))
+        return found
 
     async def prepared(
         self, step: Step, parent: Built, sources: Sequence[Built], opened: UndoStack
@@ -271,9 +275,9 @@ def _copied(view: View, path: str, place: str) -> str:
     return name
 
 
-def _digest(view: View, path: str) -> str:
+def _digests(view: View, path: str) -> dict[str, str]:
     _check(view, path)
-    return view.digest(path)
+    return view.digests(path)
 
 
 def _check(view: View, path: str) -> None:

@@ -14,6 +14,7 @@ from wherry.build.event_sink import EventSink
 from wherry.build.executing import StepExecutor
 from wherry.build.exporting import Exporting, Result
 from wherry.build.filling import Filling
+from wherry.build.foreseeing import Foreseen, Foresight
 from wherry.build.kept_contexts import KeptContexts
 from wherry.build.mounts import MountGround, Mounts
 from wherry.build.planning import EPOCH, PROXIES, Base, PlannedStep, Planner
@@ -34,6 +35,7 @@ from wherry.model.builds import (
     BuildRequest,
     BuildWarned,
     OutputPiece,
+    StageSkipped,
 )
 from wherry.model.errors import FeatureMissing, WherryError
 from wherry.model.images import Image
@@ -55,6 +57,10 @@ class BaseImages(Protocol):
         self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
     ) -> Image:
         """The image, pulled where it is missing or where a pull is wanted."""
+        ...
+
+    def here(self, reference: str, platform: str) -> Image | None:
+        """The image if it is here; nothing is pulled."""
         ...
 
     async def push(self, name: str, tell: Callable[[Progress], None]) -> None:
@@ -127,9 +133,12 @@ class OneBuild:
         targets, planned = await self._planned(file)
         executor = self._executor(file, views, CacheImages(await self._cache_states()))
         exported = exported_references(self._request)
-        solver = Solver[PlannedStep, Built](executor, self._running, self._told.put_nowait)
         wanted = set(needed(*targets.values()))
-        await solver.solve([each for each in planned if each in wanted])
+        order = [each for each in planned if each in wanted]
+        if self._request.only_plans:
+            return await self._foresee(executor, order)
+        solver = Solver[PlannedStep, Built](executor, self._running, self._told.put_nowait)
+        await solver.solve(order)
         if solver.failure is not None:
             raise solver.failure
         results = []
@@ -144,6 +153,16 @@ class OneBuild:
             await self._ground.offload(self._images.record, states, (reference,))
             await self._push(reference)
         return done
+
+    async def _foresee(
+        self, steps: StepExecutor, order: Sequence[Vertex[PlannedStep]]
+    ) -> BuildDone:
+        foresight = Foresight(steps, pulls_always=self._request.pulls_always)
+        solver = Solver[PlannedStep, Foreseen](foresight, KeyedLock(), self._told.put_nowait)
+        await solver.solve(order)
+        if solver.failure is not None:
+            raise solver.failure
+        return BuildDone(image_id="")
 
     async def _cache_states(self) -> list[BuildState]:
         """The images to find results in; one that can't be had is no reason not to build."""
@@ -176,6 +195,7 @@ class OneBuild:
         host = self._ground.store.host
         platforms = [platform_from(each, host) for each in self._request.platforms] or [host]
         targets, used, planned = {}, set[str](), list[Vertex[PlannedStep]]()
+        skipped: dict[int, language.From] = {}
         for platform in platforms:
             if platform.os != "linux":
                 raise FeatureMissing(f"building for the platform {formatted(platform)}")
@@ -183,6 +203,9 @@ class OneBuild:
             targets[formatted(platform)] = await planner.target(self._request.target)
             used |= planner.used
             planned += planner.vertices
+            skipped |= {each.line: each for each in planner.skipped}
+        for start in skipped.values():
+            self._told.put_nowait(StageSkipped(name=start.name, line=start.line))
         unused = sorted(self._request.arguments.keys() - used - PROXIES - {EPOCH})
         if unused:
             text = f"One or more build-args [{' '.join(unused)}] were not consumed"
@@ -190,8 +213,10 @@ class OneBuild:
         return targets, planned
 
     def _planner(self, file: language.Dockerfile, target: Platform) -> Planner:
-        async def find(reference: str, platform: str) -> BuildState:
-            return await self._find_image(reference, platform or formatted(target))
+        look = self._image_here if self._request.only_plans else self._find_image
+
+        async def find(reference: str, platform: str) -> BuildState | None:
+            return await look(reference, platform or formatted(target))
 
         return Planner(
             file,
@@ -273,6 +298,10 @@ class OneBuild:
             found = await self._ground.offload(self._images.base, image)
             self._found[reference, platform] = found
         return found
+
+    async def _image_here(self, reference: str, platform: str) -> BuildState | None:
+        image = self._bases.here(reference, platform)
+        return await self._ground.offload(self._images.base, image) if image else None
 
     def _tell_pull(self, progress: Progress) -> None:
         self._told.put_nowait(BasePulled(progress=progress))

@@ -31,6 +31,8 @@ class Base:
     text: str
     platform_arguments: Mapping[str, str]
     global_arguments: Mapping[str, str]
+    is_missing: bool = False
+    """Of a plan: the image is not here, and what it holds is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class Origin:
     """Otherwise a named context; empty for the main one."""
 
 
+FILE_STEPS = (language.Run, language.Copy, language.Add, language.WorkDir)
+"""Instructions that may change files; others change what the image says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """An instruction on what is there."""
@@ -55,7 +61,13 @@ class Step:
     """The named context that it copies from; empty for the main one, or for none."""
     is_uncached: bool = False
     """What an earlier build made is not taken."""
+    stage: str = ""
     mounts: tuple[Origin, ...] = ()
+
+    @property
+    def changes_files(self) -> bool:
+        """Whether it may; others change what the image says."""
+        return isinstance(self.instruction, FILE_STEPS)
 
 
 def is_boundary(step: Step) -> bool:
@@ -64,10 +76,8 @@ def is_boundary(step: Step) -> bool:
 
 
 PlannedStep = Base | Step
-FILE_STEPS = (language.Run, language.Copy, language.Add, language.WorkDir)
-"""Instructions that may change files; others change what the image says."""
-FindImage = Callable[[str, str], Awaitable[BuildState]]
-"""The image of a reference, for a platform."""
+FindImage = Callable[[str, str], Awaitable[BuildState | None]]
+"""The image of a reference, for a platform; None: it is not here, and nothing is to be done."""
 
 
 class Planner:
@@ -105,6 +115,8 @@ class Planner:
         """All that were planned, in the order of the file."""
         self.used: set[str] = set()
         """Build arguments that some ARG asked for."""
+        self.skipped: list[language.From] = []
+        """Where stages begin that the target does not need."""
 
     async def target(self, wanted: str) -> Vertex[PlannedStep]:
         """The last step of a stage. Raises: DockerfileRefused, InvalidValue, ImageNotFound."""
@@ -114,7 +126,11 @@ class Planner:
             if index < 0:
                 raise InvalidValue(f'target stage "{wanted}" could not be found')
         values = self._global_arguments()
-        for each in self._in_order(index, values):
+        order = self._in_order(index, values)
+        self.skipped = [
+            stage.start for place, stage in enumerate(self._file.stages) if place not in order
+        ]
+        for each in order:
             self._tops[str(each)] = await self._stage(each, values, is_target=each == index)
         return self._tops[str(index)]
 
@@ -174,13 +190,16 @@ class Planner:
                 Vertex(boundary, parent=top, label=start.text, stage=called, line=start.line)
             )
         else:
-            state = await self._base(name, start, values)
+            found = await self._base(name, start, values)
+            state = found or self._scratch
             triggers = state.document.config.on_build
             if triggers:
                 steps = [language.parse_trigger(each) for each in triggers]
                 config = replace(state.document.config, on_build=())
                 state = replace(state, document=replace(state.document, config=config))
-            base = Base(name, state, start.text, self._platform, values)
+            base = Base(
+                name, state, start.text, self._platform, values, is_missing=found is None
+            )
             top = self._noted(Vertex(base, label=start.text, stage=called, line=start.line))
             if self._is_files(name):
                 steps.insert(0, _everything(name, start.line))
@@ -197,7 +216,7 @@ class Planner:
 
     async def _base(
         self, name: str, start: language.From, values: Mapping[str, str]
-    ) -> BuildState:
+    ) -> BuildState | None:
         if name == "scratch" or self._is_files(name):
             return self._scratch
         try:
@@ -222,7 +241,7 @@ class Planner:
             mounts, sources = await self._mounts(step, index)
         if isinstance(step, language.Arg):
             self.used |= {name for name, _default in step.pairs}
-        planned = Step(step, step.text, context, stage in self._uncached, mounts)
+        planned = Step(step, step.text, context, stage in self._uncached, stage, mounts)
         return self._noted(
             Vertex(
                 planned,
@@ -231,7 +250,7 @@ class Planner:
                 label=step.text,
                 stage=stage,
                 line=step.line,
-                is_metadata=not isinstance(step, FILE_STEPS),
+                is_metadata=not planned.changes_files,
             )
         )
 
@@ -268,9 +287,11 @@ class Planner:
         below = self._index(name.lower(), index)
         if below >= 0:
             return self._tops[str(below)]
-        return self._noted(Vertex(Base(name, await self._image(name, ""), "", {}, {})))
+        found = await self._image(name, "")
+        base = Base(name, found or self._scratch, "", {}, {}, is_missing=found is None)
+        return self._noted(Vertex(base))
 
-    async def _image(self, name: str, platform: str) -> BuildState:
+    async def _image(self, name: str, platform: str) -> BuildState | None:
         """An image by its name, or by that of a context that stands for one."""
         context = self._contexts.get(name.lower(), name)
         assert isinstance(context, str)

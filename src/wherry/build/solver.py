@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from wherry.kit.aio import KeyedLock
+from wherry.model.build_causes import StepWhy
 from wherry.model.builds import StepEnded, StepPlanned, StepSaid, StepStarted
 
 R = TypeVar("R")
@@ -55,8 +56,16 @@ class Executor(Protocol[Step, R]):
         """Do it."""
         ...
 
+    async def why(self, key: str, step: Step, parent: R | None) -> StepWhy | None:
+        """Why a step that is about to run was not found; None where there is no question."""
+        ...
+
     def name(self, result: R) -> str:
         """What a result is called, where it has a name."""
+        ...
+
+    def size(self, result: R) -> int:
+        """The bytes of what a step added."""
         ...
 
 
@@ -112,23 +121,27 @@ class Solver(Generic[S, R]):
         parent = None if vertex.parent is None else await self._results[vertex.parent]
         sources = [await self._results[each] for each in vertex.sources]
         self._tell(StepStarted(number=number))
+        why = None
         try:
             key = await self._executor.key(vertex.step, parent, sources)
             async with self._running.held(key or vertex):
                 found = await self._executor.cached(key, vertex.step, parent) if key else None
                 result = found
                 if result is None:
+                    why = await self._executor.why(key, vertex.step, parent)
                     result = await self._run(vertex, number, key, parent, sources)
         except Exception as error:
             if self.failed is None:
                 self.failed, self.failure = vertex, error
-            self._tell(StepEnded(number=number, error=error))
+            self._tell(StepEnded(number=number, error=error, why=why))
             raise
         self._tell(
             StepEnded(
                 number=number,
                 was_cached=found is not None,
                 image_id=self._executor.name(result),
+                layer_bytes=self._executor.size(result),
+                why=why,
             )
         )
         return result

@@ -26,6 +26,11 @@ class Built:
     """ARG of the stage, with their values."""
     platform: Mapping[str, str] = field(default_factory=dict)
     globals: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+    base_id: str = ""
+    """What the stage began with: the name, and the image that it led to."""
+    layer_bytes: int = 0
+    """Of what the step added."""
     has_command: bool = False
     """This Dockerfile has said CMD: an ENTRYPOINT behind it leaves it alone."""
 
@@ -101,7 +106,7 @@ def after(
     instruction, state = step.instruction, parent.state
     if is_boundary(step):
         # A stage on another one begins with its files and configuration, and no ARG of it.
-        return replace(parent, key=key, arguments={}, has_command=False)
+        return replace(parent, key=key, arguments={}, layer_bytes=0, has_command=False)
     scope = words.scope(parent)
     change = configured(instruction, state.document.config, scope)
     config, author = state.document.config, state.document.author
@@ -135,25 +140,38 @@ def after(
         parent,
         key=key,
         state=built,
+        layer_bytes=layer.blob_bytes if layer is not None else 0,
         arguments=words.arguments(instruction, parent, scope),
         has_command=parent.has_command or isinstance(instruction, language.Cmd),
     )
 
 
-def meaning(instruction: language.Instruction, scope: language.Scope, parent: Built) -> str:
-    """An instruction with everything that its result depends on, but for files."""
+def meaning(
+    instruction: language.Instruction, scope: language.Scope, parent: Built
+) -> tuple[dict[str, str], dict[str, str]]:
+    """All that an instruction's result depends on, but for files; and what that is made of."""
     config = parent.state.document.config
+    mentioned = {
+        f"variable {name}": value
+        for name, value in scope.values.items()
+        if name in instruction.text
+    }
     change = configured(instruction, config, scope)
     if change is not None:
         arguments = str(instruction.pairs) if isinstance(instruction, language.Arg) else ""
-        return f"{change.comment}\0{arguments}"
-    seen = sorted(
-        (name, value) for name, value in scope.values.items() if f"{name}" in instruction.text
-    )
+        return {"instruction": f"{change.comment} {arguments}".strip()}, mentioned
+    parts = {
+        "instruction": instruction.text,
+        **mentioned,
+        "working directory": config.working_dir,
+        "shell": " ".join(config.shell or ()),
+    }
     inlines = getattr(instruction, "inlines", ()) or getattr(
         getattr(instruction, "command", None), "files", ()
     )
-    return f"{instruction.text}\0{inlines}\0{seen}\0{config.working_dir}\0{config.shell}"
+    for number, inline in enumerate(inlines, 1):
+        parts[f"here-document {number}"] = repr(inline)
+    return parts, {}
 
 
 def command_words(run: language.Run, parent: Built) -> tuple[str, ...]:
@@ -189,12 +207,3 @@ def _run_comment(instruction: language.Instruction, parent: Built) -> str:
 def _as_input(interpreter: list[str], script: str) -> str:
     marker = "WHERRY_" + hashlib.sha256(script.encode(errors="surrogateescape")).hexdigest()[:12]
     return f"{' '.join(interpreter)} /dev/stdin <<'{marker}'\n{script}{marker}"
-
-
-def digest_of(*parts: str) -> str:
-    """A name for some texts, each by itself."""
-    digest = hashlib.sha256()
-    for part in parts:
-        content = part.encode(errors="surrogateescape")
-        digest.update(b"%d:" % len(content) + content)
-    return digest.hexdigest()

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from wherry.build.digests import digest_of
 from wherry.kit.path_patterns import BadPattern, Ignore, matches_path, segment_pattern
 from wherry.model.errors import InvalidValue, NotInContext
 from wherry.snapshots import HARD_LINK, SYMLINK, Archive, TarEntry
@@ -81,19 +82,25 @@ class View:
             return self._tree.entries(place)
         return _Selection(self._tree, place, self._ignore, excluded)
 
-    def digest(self, path: str, excluded: Sequence[str] = ()) -> str:
-        """A name for what is at a path: names, kinds, permissions, owners, content; no times.
+    def digests(self, path: str, excluded: Sequence[str] = ()) -> dict[str, str]:
+        """A name for each thing at a path: kind, permissions, owner, content; no times.
 
         Raises: OSError, InvalidValue.
         """
         archive = self.entries(self.place(path), excluded)
-        digest = hashlib.sha256()
+        found = {}
         for entry in archive:
-            said = (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.link)
-            digest.update(repr((*said, sorted(entry.xattrs.items()), entry.size)).encode())
+            said = (entry.kind, entry.mode, entry.uid, entry.gid, entry.link)
+            digest = hashlib.sha256(repr((*said, sorted(entry.xattrs.items()), entry.size)).encode())
             while archive.remaining:
                 digest.update(archive.read_content())
-        return digest.hexdigest()
+            name = entry.path.decode(errors="surrogateescape")
+            found[posixpath.normpath(posixpath.join(path, name))] = digest.hexdigest()
+        return found
+
+    def digest(self, path: str) -> str:
+        """A name for all that is at a path. Raises: as `digests`."""
+        return digest_of(*(word for each in self.digests(path).items() for word in each))
 
     def shows(self, path: str) -> bool:
         """Whether a path leads to something that is seen."""

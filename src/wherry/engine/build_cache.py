@@ -63,12 +63,13 @@ class BuildCaches:
         records = self._all()
         free_bytes = _free_bytes(self._data_root) if wish.least_free_bytes else 0
         gone = chosen([each for each in records if matches(each)], records, wish, free_bytes)
-        for kind, keeper in (
-            (CacheKind.STEP, self._steps),
-            (CacheKind.CACHE_MOUNT, self._mounts),
-            (CacheKind.CONTEXT, self._contexts),
-        ):
-            keeper.forget(tuple(each.key for each in gone if each.kind is kind))
+        keys = {
+            kind: tuple(each.key for each in gone if each.kind is kind) for kind in CacheKind
+        }
+        now_ns = self._clock.now_ns()
+        self._steps.forget(keys[CacheKind.STEP], reason=wish.reason, now_ns=now_ns)
+        self._mounts.forget(keys[CacheKind.CACHE_MOUNT])
+        self._contexts.forget(keys[CacheKind.CONTEXT])
         return gone
 
 

@@ -51,9 +51,10 @@ class BuildUpkeep:
         while self._is_wanted:
             self._is_wanted = False
             rules = self._settings.rules or default_rules(self._settings, self._data_root)
-            for rule in rules:
+            for number, rule in enumerate(rules, 1):
+                reason = f"rule {number} of the cache's upkeep"
                 try:
-                    gone = await self._caches.prune(rule)
+                    gone = await self._caches.prune(replace(rule, reason=reason))
                 except (OSError, WherryError):
                     _log.exception("build_cache.not_pruned")
                     continue

@@ -32,6 +32,7 @@ from wherry.model.ids import ContainerId
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, WaitCondition
 from wherry.model.queries import AttachRequest
+from wherry.oci.image_spec import Platform
 from wherry.registry import ANONYMOUS, Credentials
 
 _HUB = "https://index.docker.io/v1/"
@@ -49,6 +50,7 @@ class Bases(Protocol):
     async def find(
         self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
     ) -> Image: ...
+    def here(self, reference: str, platform: str) -> Image | None: ...
     async def push(self, name: str, tell: Callable[[Progress], None]) -> None: ...
 
 
@@ -198,12 +200,8 @@ class _Bases:
     ) -> Image:
         """An image that is here, or that is pulled. Raises: as a pull."""
         name = parse(reference)
-        wanted = platform_from(platform, self._store.host) if platform else None
-        if not pulls:
-            try:
-                return self._store.resolve(reference, platform=wanted)
-            except (ImageNotFound, OtherPlatform):
-                pass
+        if not pulls and (image := self.here(reference, platform)):
+            return image
         async for progress in self._registries.pull(
             name.with_default_tag().familiar,
             platform=platform,
@@ -211,7 +209,17 @@ class _Bases:
             pulls_all_tags=False,
         ):
             tell(progress)
-        return self._store.resolve(reference, platform=wanted)
+        return self._store.resolve(reference, platform=self._platform(platform))
+
+    def here(self, reference: str, platform: str) -> Image | None:
+        """The image if it is here."""
+        try:
+            return self._store.resolve(reference, platform=self._platform(platform))
+        except (ImageNotFound, OtherPlatform):
+            return None
+
+    def _platform(self, text: str) -> Platform | None:
+        return platform_from(text, self._store.host) if text else None
 
     async def push(self, name: str, tell: Callable[[Progress], None]) -> None:
         """Send what a name leads to. Raises: as a push."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from wherry.model.build_causes import StepWhy
 from wherry.model.limits import Limits
 from wherry.model.networks import NetworkMode
 from wherry.model.outcomes import Progress
@@ -73,6 +74,8 @@ class BuildRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     """None: the engine's own."""
+    only_plans: bool = False
+    """Say what would be done, and do nothing."""
     uses_cache: bool = True
     uncached_stages: tuple[str, ...] = ()
     """Stages that are built anew (`--no-cache-filter`)."""
@@ -138,6 +141,15 @@ class StepPlanned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageSkipped:
+    """A stage that nothing wanted needs."""
+
+    name: str
+    """Or its number."""
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted:
     """A step that looks whether it was done before, and runs if it was not."""
 
@@ -163,6 +175,10 @@ class StepEnded:
     error: Exception | None = None
     image_id: str = ""
     """What is there after it; empty where it failed or made nothing that has a name."""
+    layer_bytes: int = 0
+    """Of what it added; zero for a step that changed no file."""
+    why: StepWhy | None = None
+    """Why it ran (or would); None for one that need not say: from the cache, or a beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +221,7 @@ BuildEvent = (
     DockerfileFound
     | DockerfileRead
     | StepPlanned
+    | StageSkipped
     | StepStarted
     | StepSaid
     | StepEnded
@@ -263,6 +280,8 @@ class CachePrune:
     """What the cache may have at most; zero: no limit."""
     least_free_bytes: int = 0
     """What the disk should have free afterwards; zero: no wish."""
+    reason: str = "builder prune"
+    """Who removes them, for whoever asks later why a step ran again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
