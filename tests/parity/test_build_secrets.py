@@ -73,7 +73,7 @@ def test_secrets_are_seen_by_the_command_alone(
     assert SECRET not in engine.docker_ok("history", "--no-trunc", "kept")
     assert places_with(SECRET, str(engine.root)) == []
     again = engine.wherry("build", "--secret", secret, str(context))
-    assert again.stdout.count("Using cache") == 4
+    assert again.stderr.count(" CACHED\n") == 4
     write(context, "FROM busybox\nRUN --mount=type=secret,id=no,required true")
     refused = engine.wherry("build", str(context))
     assert refused.returncode == 1

@@ -69,7 +69,7 @@ def test_the_stock_cli_builds_with_buildx(engine: Engine, client: BuildClient) -
         r"#\d+ \[internal\] load \.dockerignore",
         r"#\d+ \[internal\] load build context",
         r"#\d+ transferring context: 3B done",
-        r"#\d+ \[1/3\] FROM busybox",
+        r"#\d+ \[1/3\] FROM docker.io/library/busybox:latest",
         r"#\d+ \[2/3\] COPY hello.txt /hello",
         r"#\d+ \[3/3\] RUN cat /hello; echo done > /done",
         r"#\d+ DONE [0-9.]+s",
@@ -315,7 +315,7 @@ def test_what_was_built_is_told(engine: Engine, client: BuildClient) -> None:
     assert re.fullmatch("sha256:[0-9a-f]{64}", told["containerimage.digest"])
     assert told["image.name"] == "docker.io/library/one:latest,docker.io/library/two:x"
     lines = client.docker("build", "--progress=rawjson", ".").stderr
-    assert '"name": "[1/1] FROM busybox"' in lines
+    assert '"name": "[1/1] FROM docker.io/library/busybox:latest"' in lines
 
 
 def test_older_clients_build_with_a_session(engine: Engine, client: BuildClient) -> None:

@@ -186,4 +186,4 @@ def test_an_image_is_a_cache(engine: Engine, context: Path) -> None:
     engine.docker_ok("builder", "prune", "-af")
     (context / "b.txt").write_text("other\n")
     ran = engine.wherry("build", "--cache-from", "type=registry,ref=made:1", str(context))
-    assert ran.stdout.count("Using cache") == 1
+    assert ran.stderr.count(" CACHED\n") == 1

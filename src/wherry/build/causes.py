@@ -36,8 +36,10 @@ class _Missed:
 class Causes:
     """The causes of one build's misses; its methods read the cache and may block."""
 
-    def __init__(self, cache: BuildCache) -> None:
+    def __init__(self, cache: BuildCache, *, began_ns: int) -> None:
+        """`began_ns`: when the build began; what it makes itself is not what was before."""
         self._cache = cache
+        self._began_ns = began_ns
         self._missed: dict[str, _Missed] = {}
 
     def of_base(self, base: Base) -> StepWhy | None:
@@ -63,6 +65,9 @@ class Causes:
         if below := self._missed.get(parent):
             self._missed[key] = below
 
+    def _earlier(self, steps: Sequence[SeenStep]) -> list[SeenStep]:
+        return [each for each in steps if each.created_at_ns < self._began_ns]
+
     def _noted(self, key: str, seen: SeenStep, step: Step, why: StepWhy) -> StepWhy:
         self._missed[key] = _Missed(seen.text, is_shown(step), why)
         return why
@@ -72,7 +77,8 @@ class Causes:
             at = rfc3339_nano(removed.at_ns)
             cause = StepCause(kind=CauseKind.COLLECTED, subject=removed.reason, before=at)
             return StepWhy(causes=(cause,))
-        beside, alike = self._cache.alike(seen)
+        beside, alike = map(self._earlier, self._cache.alike(seen))
+        beside = [each for each in beside if is_same_place(each, seen)]
         if beside:
             nearest = min(beside, key=lambda each: _distance(each, seen))
             return _why(differences(nearest, seen), nearest)
@@ -86,22 +92,37 @@ class Causes:
         return _FIRST
 
 
+def is_same_place(before: SeenStep, now: SeenStep) -> bool:
+    """Whether a step that was run on the same one may be this step as it was.
+
+    It is, if it is written the same; or it was another, in a stage of this name.
+    """
+    kinds = before.parts.get("kind"), now.parts.get("kind")
+    return before.text == now.text or (before.stage == now.stage and kinds[0] == kinds[1])
+
+
 def is_shown(step: PlannedStep) -> bool:
     """Whether those who watch see this step: somebody wrote it, and it changes files."""
     return isinstance(step, Base) or step.changes_files
 
 
 def differences(before: SeenStep, now: SeenStep) -> list[StepCause]:
-    """What a step saw that another one on the same step had not seen."""
+    """What a step saw that another one on the same step had not seen.
+
+    Of another instruction everything else may differ; that is told alone.
+    """
+    if before.text != now.text:
+        return [StepCause(kind=CauseKind.INSTRUCTION, before=before.text, now=now.text)]
     causes: list[StepCause] = []
     for name in sorted(before.parts.keys() | now.parts.keys()):
         was, is_now = before.parts.get(name, ""), now.parts.get(name, "")
         if was == is_now:
             continue
         if name == "instruction":
-            if before.text != now.text:
-                was, is_now = before.text, now.text
-            causes.insert(0, StepCause(kind=CauseKind.INSTRUCTION, before=was, now=is_now))
+            # Written the same, it means something else: by a variable, most often.
+            causes += _variables(before, now) or [
+                StepCause(kind=CauseKind.INSTRUCTION, before=was, now=is_now)
+            ]
         elif name.startswith("files"):
             causes += _files(name, before, now)
         else:
@@ -118,6 +139,19 @@ def differences(before: SeenStep, now: SeenStep) -> list[StepCause]:
     return causes
 
 
+def _variables(before: SeenStep, now: SeenStep) -> list[StepCause]:
+    return [
+        StepCause(
+            kind=CauseKind.VARIABLE,
+            subject=name.removeprefix("variable "),
+            before=before.details.get(name, ""),
+            now=now.details.get(name, ""),
+        )
+        for name in sorted(before.details.keys() | now.details.keys())
+        if name.startswith("variable ") and before.details.get(name) != now.details.get(name)
+    ]
+
+
 def _files(name: str, before: SeenStep, now: SeenStep) -> list[StepCause]:
     """Which files of a part are not as they were."""
     was, is_now = _of_part(name, before), _of_part(name, now)
@@ -131,9 +165,7 @@ def _files(name: str, before: SeenStep, now: SeenStep) -> list[StepCause]:
         elif path not in is_now:
             kind = CauseKind.FILE_REMOVED
         found.append(
-            StepCause(
-                kind=kind, subject=path, before=was.get(path, ""), now=is_now.get(path, "")
-            )
+            StepCause(kind=kind, subject=path, before=was.get(path, ""), now=is_now.get(path, ""))
         )
     return found or [StepCause(kind=CauseKind.SETTING, subject=name)]
 

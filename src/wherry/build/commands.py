@@ -69,7 +69,8 @@ class Commands:
     ) -> tuple[dict[str, str], dict[str, str]]:
         """What a command sees beside its instruction; and what that is made of."""
         parts = {f"argument {name}": text for name, text in parent.run_environment.items()}
-        parts["network"] = str(self._request.network)
+        network = self._request.network
+        parts["network"] = f"{network.kind.value} {network.reference}".strip()
         parts["hosts"] = " ".join(self._request.extra_hosts)
         files: dict[str, str] = {}
         for name, seen in (await self._mounts.seen(step, parent, sources)).items():

@@ -45,7 +45,7 @@ class StepExecutor:
         self._images = images
         self._cache = cache
         self._elsewhere = elsewhere
-        self._causes = Causes(cache)
+        self._causes = Causes(cache, began_ns=clock.now_ns())
         self._seen: dict[str, SeenStep] = {}
         self._copied: dict[str, str] = {}
         """What each step saw, and what each COPY and ADD took, by the step's key."""
@@ -76,6 +76,7 @@ class StepExecutor:
         seen_step = SeenStep(
             text=step.text,
             parent=parent.key,
+            stage=step.stage,
             base=parent.base,
             base_id=parent.base_id,
             parts=parts,
@@ -100,7 +101,9 @@ class StepExecutor:
             if self._request.only_plans
             else self._cache.get(key, now_ns=self._clock.now_ns())
         )
-        if row is None or (row.diff_id and not self._images.has(parent.state, DiffId(row.diff_id))):
+        if row is None or (
+            row.diff_id and not self._images.has(parent.state, DiffId(row.diff_id))
+        ):
             return self._in_images(key, step, parent)
         layer = plain_layer(DiffId(row.diff_id), row.size_bytes) if row.diff_id else None
         return self._after(key, step, parent, layer, row.created_at_ns)
@@ -111,7 +114,7 @@ class StepExecutor:
 
     def assumed(self, key: str, step: Step, parent: Built) -> Built:
         """What a step would give, but for its files. Raises: DockerfileRefused."""
-        return self._after(key, step, parent, None, 0)
+        return after(self._words, key, step, parent, None, 0, "COPY")
 
     async def why(self, key: str, step: PlannedStep, parent: Built | None) -> StepWhy | None:
         """Why a step was not found; None for a beginning, which only is there."""

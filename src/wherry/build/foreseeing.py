@@ -55,9 +55,7 @@ class Foresight:
                 return Foreseen(built, step.text, has_files=parent.has_files)
         return None
 
-    async def why(
-        self, key: str, step: PlannedStep, parent: Foreseen | None
-    ) -> StepWhy | None:
+    async def why(self, key: str, step: PlannedStep, parent: Foreseen | None) -> StepWhy | None:
         """Why it would run, or what decides whether it would."""
         if isinstance(step, Base):
             if self._is_elsewhere(step):

@@ -29,7 +29,9 @@ from wherry.images import BuildImages, BuildState, ImageStore, platform_from
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import (
+    BaseFound,
     BasePulled,
+    BaseSought,
     BuildDone,
     BuildEvent,
     BuildRequest,
@@ -199,7 +201,8 @@ class OneBuild:
         for platform in platforms:
             if platform.os != "linux":
                 raise FeatureMissing(f"building for the platform {formatted(platform)}")
-            planner = self._planner(file, platform)
+            shown = formatted(platform) if len(platforms) > 1 else ""
+            planner = self._planner(file, platform, shown)
             targets[formatted(platform)] = await planner.target(self._request.target)
             used |= planner.used
             planned += planner.vertices
@@ -212,11 +215,12 @@ class OneBuild:
             self._told.put_nowait(BuildWarned(text=text))
         return targets, planned
 
-    def _planner(self, file: language.Dockerfile, target: Platform) -> Planner:
-        look = self._image_here if self._request.only_plans else self._find_image
-
+    def _planner(self, file: language.Dockerfile, target: Platform, shown: str) -> Planner:
         async def find(reference: str, platform: str) -> BuildState | None:
-            return await look(reference, platform or formatted(target))
+            wanted = platform or formatted(target)
+            if self._request.only_plans:
+                return await self._image_here(reference, wanted)
+            return await self._find_image(reference, wanted, shown)
 
         return Planner(
             file,
@@ -226,6 +230,7 @@ class OneBuild:
             find_image=find,
             scratch=_scratch(target),
             contexts=self._ports.contexts,
+            shown_platform=shown,
             uncached_stages=self._request.uncached_stages,
             entitlements=self._request.entitlements,
         )
@@ -289,14 +294,16 @@ class OneBuild:
             clock=ground.clock,
         )
 
-    async def _find_image(self, reference: str, platform: str) -> BuildState:
+    async def _find_image(self, reference: str, platform: str, shown: str = "") -> BuildState:
         found = self._found.get((reference, platform))
         if found is None:
+            self._told.put_nowait(BaseSought(reference=reference, platform=shown))
             image = await self._bases.find(
                 reference, platform, self._tell_pull, pulls=self._request.pulls_always
             )
             found = await self._ground.offload(self._images.base, image)
             self._found[reference, platform] = found
+            self._told.put_nowait(BaseFound())
         return found
 
     async def _image_here(self, reference: str, platform: str) -> BuildState | None:

@@ -93,6 +93,7 @@ class Planner:
         find_image: FindImage,
         scratch: BuildState,
         contexts: Mapping[str, ContextFiles | str],
+        shown_platform: str = "",
         uncached_stages: Collection[str] = (),
         entitlements: Collection[str] = (),
     ) -> None:
@@ -103,6 +104,7 @@ class Planner:
         self._find_image = find_image
         self._scratch = scratch
         self._contexts = contexts
+        self._shown_platform = shown_platform
         self._entitlements = entitlements
         self._uncached = frozenset(each.lower() for each in uncached_stages)
         self._places: dict[str, list[int]] = {}
@@ -187,7 +189,14 @@ class Planner:
             top = self._tops[str(below)]
             boundary = Step(language.Arg(line=start.line, text="", pairs=()), "")
             top = self._noted(
-                Vertex(boundary, parent=top, label=start.text, stage=called, line=start.line)
+                Vertex(
+                    boundary,
+                    parent=top,
+                    label=start.text,
+                    stage=called,
+                    line=start.line,
+                    is_metadata=True,
+                )
             )
         else:
             found = await self._base(name, start, values)
@@ -197,10 +206,18 @@ class Planner:
                 steps = [language.parse_trigger(each) for each in triggers]
                 config = replace(state.document.config, on_build=())
                 state = replace(state, document=replace(state.document, config=config))
-            base = Base(
-                name, state, start.text, self._platform, values, is_missing=found is None
+            base = Base(name, state, start.text, self._platform, values, is_missing=found is None)
+            image = "" if found is self._scratch else name
+            top = self._noted(
+                Vertex(
+                    base,
+                    label=start.text,
+                    stage=called,
+                    base=image,
+                    line=start.line,
+                    is_metadata=not image,
+                )
             )
-            top = self._noted(Vertex(base, label=start.text, stage=called, line=start.line))
             if self._is_files(name):
                 steps.insert(0, _everything(name, start.line))
         steps += stage.steps
@@ -255,6 +272,7 @@ class Planner:
         )
 
     def _noted(self, vertex: Vertex[PlannedStep]) -> Vertex[PlannedStep]:
+        vertex.platform = self._shown_platform
         self.vertices.append(vertex)
         return vertex
 
@@ -289,7 +307,7 @@ class Planner:
             return self._tops[str(below)]
         found = await self._image(name, "")
         base = Base(name, found or self._scratch, "", {}, {}, is_missing=found is None)
-        return self._noted(Vertex(base))
+        return self._noted(Vertex(base, base=name))
 
     async def _image(self, name: str, platform: str) -> BuildState | None:
         """An image by its name, or by that of a context that stands for one."""

@@ -52,6 +52,8 @@ class SeenStep:
     """The instruction as it was written; it is no part of the key."""
     parent: str
     """The key of the step below."""
+    stage: str = ""
+    """Its stage's name or number; no part of the key either."""
     base: str = ""
     base_id: str = ""
     """What its stage began with: the name in the Dockerfile, and the image that it led to."""
@@ -78,7 +80,7 @@ class Removed:
 def put_seen(rows: Connection, key: str, seen: SeenStep, created_at_ns: int) -> None:
     """Keep what a step saw."""
     details = dict(seen.details) if len(seen.details) <= _MOST_DETAILS else {}
-    content = zlib.compress(json.dumps([dict(seen.parts), details]).encode(), 1)
+    content = zlib.compress(json.dumps([dict(seen.parts), details, seen.stage]).encode(), 1)
     rows.execute(
         "INSERT OR REPLACE INTO build_cache_seen VALUES (?, ?, ?, ?, ?, ?, ?)",
         (key, _text(seen.text), seen.parent, seen.base, seen.base_id, content, created_at_ns),
@@ -133,10 +135,11 @@ def _found(rows: Connection, condition: str, values: tuple[str, ...]) -> list[Se
 
 
 def _seen(row: Row) -> SeenStep:
-    parts, details = json.loads(zlib.decompress(row[4]))
+    parts, details, stage = json.loads(zlib.decompress(row[4]))
     return SeenStep(
         text=row[0],
         parent=row[1],
+        stage=stage,
         base=row[2],
         base_id=row[3],
         parts=parts,

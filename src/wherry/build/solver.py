@@ -35,6 +35,8 @@ class Vertex(Generic[S]):
     sources: tuple["Vertex[S]", ...] = ()
     label: str = ""
     stage: str = ""
+    platform: str = ""
+    base: str = ""
     line: int = 0
     is_metadata: bool = False
 
@@ -103,6 +105,8 @@ class Solver(Generic[S, R]):
                     number=number,
                     label=vertex.label,
                     stage=vertex.stage,
+                    platform=vertex.platform,
+                    base=vertex.base,
                     line=vertex.line,
                     is_metadata=vertex.is_metadata,
                     needs=tuple(numbers[each] for each in below),

@@ -120,7 +120,8 @@ def after(
         config = replace(config, working_dir=place)
         comment = f"#(nop) WORKDIR {place}"
     else:
-        comment = f"#(nop) {copied}" if copied else _run_comment(instruction, parent)
+        is_command = isinstance(instruction, language.Run)
+        comment = _run_comment(instruction, parent) if is_command else f"#(nop) {copied}"
     created = rfc3339_nano(created_at_ns)
     shell = " ".join(DEFAULT_SHELL)
     told = comment if isinstance(instruction, language.Run) else f"{shell} {comment}"
@@ -160,6 +161,13 @@ def meaning(
     if change is not None:
         arguments = str(instruction.pairs) if isinstance(instruction, language.Arg) else ""
         return {"instruction": f"{change.comment} {arguments}".strip()}, mentioned
+    if isinstance(instruction, language.Run):
+        # Those that its command sees are told as its arguments.
+        mentioned = {
+            name: value
+            for name, value in mentioned.items()
+            if name.removeprefix("variable ") not in parent.run_environment
+        }
     parts = {
         "instruction": instruction.text,
         **mentioned,

@@ -91,7 +91,9 @@ class View:
         found = {}
         for entry in archive:
             said = (entry.kind, entry.mode, entry.uid, entry.gid, entry.link)
-            digest = hashlib.sha256(repr((*said, sorted(entry.xattrs.items()), entry.size)).encode())
+            digest = hashlib.sha256(
+                repr((*said, sorted(entry.xattrs.items()), entry.size)).encode()
+            )
             while archive.remaining:
                 digest.update(archive.read_content())
             name = entry.path.decode(errors="surrogateescape")

@@ -2,9 +2,9 @@
 
 import json
 import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from wherry.cli.build_contexts import context, is_remote
 from wherry.cli.build_outputs import (
     Output,
     Results,
@@ -14,6 +14,9 @@ from wherry.cli.build_outputs import (
     without_pieces,
 )
 from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
+from wherry.cli.build_story.plans import plan_lines
+from wherry.cli.build_story.reports import profile_lines, why_lines
+from wherry.cli.build_story.watching import MODES, Watching
 from wherry.cli.command import ONE, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import (
@@ -25,24 +28,14 @@ from wherry.cli.flags import (
     SWITCH,
     Flag,
     Parsed,
-    absent_flag,
     repeated,
 )
-from wherry.cli.local_trees import pack
 from wherry.cli.options import limits, networking
 from wherry.cli.progress import show_progress
 from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, number, text
-from wherry.kit.byte_sizes import human_size
-from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
 
-_STDIN = "-"
-_PIECE_BYTES = 256 * 1024
-_TAR_MAGIC = b"ustar"
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
-_SENT_DOCKERFILE = ".dockerfile.wherry"
-"""The name in the tar of a Dockerfile that is not part of the context."""
 _PLAIN = (
     ("cgroup-parent", "cgroupparent"),
     ("cpuset-cpus", "cpusetcpus"),
@@ -70,23 +63,65 @@ _SWITCHES = (
 def build(session: Session, parsed: Parsed) -> int:
     """Send a context; show what the engine does with it."""
     outputs = _outputs(parsed)
-    dockerfile, context = _context(session, parsed)
+    watching = None if _is_classic(parsed) else _watching(session, parsed, outputs)
+    dockerfile, sent = context(
+        session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
+    )
     query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed)]
     if outputs:
         query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
-    body, content_type = _body(parsed, context)
+    if watching is not None:
+        query.append(("story", "1"))
+    body, content_type = _body(parsed, sent)
     messages = session.client.images.build(
         query, body, known_logins(session), content_type=content_type
     )
     built = _Built()
-    shown = session.err if any(each.place == "-" for each in outputs) else session.out
     with Results(outputs) as results:
-        show_progress(without_pieces(built.watched(messages), results), shown)
+        told = without_pieces(built.watched(messages), results)
+        if watching is None:
+            show_progress(told, session.out)
+        else:
+            _watch(session, parsed, watching, told)
     if path := parsed.text("iidfile"):
         _write(path, built.image_id)
     if path := parsed.text("metadata-file"):
         _write(path, json.dumps(built.metadata(parsed.texts("tag")), indent=2))
+    if watching is not None and parsed.is_on("quiet") and built.image_id:
+        session.say(built.image_id)
     return 0
+
+
+def _is_classic(parsed: Parsed) -> bool:
+    """Whether steps are told as the classic builder tells them: as with Docker's own client."""
+    wants = any(map(parsed.was_given, ("progress", "why", "plan", "profile")))
+    return os.environ.get("DOCKER_BUILDKIT", "") in ("0", "false") and not wants
+
+
+def _watching(session: Session, parsed: Parsed, outputs: Sequence[Output]) -> Watching:
+    mode = parsed.text("progress") or os.environ.get("BUILDKIT_PROGRESS", "") or "auto"
+    if parsed.is_on("quiet") or parsed.is_on("plan"):
+        mode = "quiet"
+    return Watching(mode, session.err, is_debugging=session.is_debugging)
+
+
+def _watch(
+    session: Session, parsed: Parsed, watching: Watching, messages: Iterator[Document]
+) -> None:
+    """Show a build; then what was asked about it. Raises: CommandFailed."""
+    try:
+        with watching.shown():
+            show_progress(watching.others(messages), session.err)
+    except CommandFailed as failure:
+        raise CommandFailed(f"ERROR: failed to build: failed to solve: {failure}") from None
+    finally:
+        for flag, lines in _REPORTS.items():
+            if parsed.is_on(flag):
+                to = session.out if flag == "plan" else session.err
+                to.writelines(f"{line}\n" for line in lines(watching.trace))
+
+
+_REPORTS = {"plan": plan_lines, "why": why_lines, "profile": profile_lines}
 
 
 def _write(path: str, content: str) -> None:
@@ -112,7 +147,8 @@ def _own_query(session: Session, parsed: Parsed) -> list[tuple[str, str]]:
         for name, place in map(named_context, parsed.texts("build-context"))
         if isinstance(place, str)
     }
-    query = [("remote", parsed.arguments[0])] if _is_remote(parsed.arguments[0]) else []
+    query = [("remote", parsed.arguments[0])] if is_remote(parsed.arguments[0]) else []
+    query += [("plan", "1")] if parsed.is_on("plan") else []
     query += [("allow", each) for each in parsed.texts("allow")]
     query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
     caches = [cache_reference(each) for each in parsed.texts("cache-from")]
@@ -193,135 +229,6 @@ def _arguments(given: list[str]) -> dict[str, str | None]:
     return arguments
 
 
-def _context(session: Session, parsed: Parsed) -> tuple[str, Iterator[bytes]]:
-    """The Dockerfile's name in the context, and the context as a tar."""
-    place, dockerfile = parsed.arguments[0], parsed.text("file")
-    if _is_remote(place):
-        return dockerfile or "Dockerfile", iter(())
-    if place == _STDIN:
-        if dockerfile == _STDIN:
-            raise CommandFailed(
-                "invalid argument: can't use stdin for both build context and dockerfile"
-            )
-        return _from_stdin(dockerfile)
-    if not os.path.isdir(place):
-        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
-    return _from_directory(session, place, dockerfile, is_quiet=parsed.is_on("quiet"))
-
-
-def _is_remote(place: str) -> bool:
-    """Whether the engine fetches the context."""
-    return place.startswith(("http://", "https://", "git://", "git@", "ssh://", "github.com/"))
-
-
-def _from_stdin(dockerfile: str) -> tuple[str, Iterator[bytes]]:
-    """Standard input: a context as a tar, or a Dockerfile without a context."""
-    stdin = sys.stdin.buffer
-    head = stdin.read(512)
-    if head[257:262] != _TAR_MAGIC and not head.startswith(_COMPRESSED):
-        return "Dockerfile", _alone("Dockerfile", head + stdin.read())
-
-    def pieces() -> Iterator[bytes]:
-        yield head
-        while piece := stdin.read(_PIECE_BYTES):
-            yield piece
-
-    return dockerfile or "Dockerfile", pieces()
-
-
-def _from_directory(
-    session: Session, place: str, dockerfile: str, *, is_quiet: bool
-) -> tuple[str, Iterator[bytes]]:
-    top = os.path.realpath(place)
-    extra = b""
-    if dockerfile == _STDIN:
-        name, extra = _SENT_DOCKERFILE, sys.stdin.buffer.read()
-    else:
-        path = dockerfile or os.path.join(top, "Dockerfile")
-        if dockerfile and not os.path.exists(path):
-            path = os.path.join(top, dockerfile)
-        try:
-            with open(path, "rb") as file:
-                content = file.read()
-        except OSError as problem:
-            raise CommandFailed(
-                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: "
-                f"lstat {path}: {(problem.strerror or '').lower()}"
-            ) from None
-        name = os.path.relpath(os.path.realpath(path), top)
-        if name.startswith("../"):
-            name, extra = _SENT_DOCKERFILE, content
-    ignore = _ignored(top, name)
-    wanted = {name, f"{name}.dockerignore", ".dockerignore"}
-
-    def is_left_out(called: str) -> bool:
-        inside = called.removeprefix("./")
-        return inside != "." and inside not in wanted and ignore.excludes(inside)
-
-    pieces = pack(top, ".", is_left_out)
-    if extra:
-        pieces = _followed(_alone(_SENT_DOCKERFILE, extra), pieces)
-    return name, pieces if is_quiet else _told(session, pieces)
-
-
-def context_of_directory(
-    session: Session, place: str, dockerfile: str
-) -> tuple[str, Iterator[bytes]]:
-    """The Dockerfile's name in the context, and a directory as a context."""
-    if not os.path.isdir(place):
-        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
-    return _from_directory(session, place, os.path.join(place, dockerfile), is_quiet=True)
-
-
-def context_of_text(session: Session, place: str, content: str) -> tuple[str, Iterator[bytes]]:
-    """As `context_of_directory`, with a Dockerfile that is no file."""
-    if not os.path.isdir(place):
-        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
-    top = os.path.realpath(place)
-    ignore = _ignored(top, "Dockerfile")
-    alone = _alone(_SENT_DOCKERFILE, content.encode())
-    pieces = pack(top, ".", lambda called: ignore.excludes(called.removeprefix("./")))
-    return _SENT_DOCKERFILE, _followed(alone, pieces)
-
-
-def _ignored(top: str, dockerfile: str) -> Ignore:
-    """The patterns beside the Dockerfile, or those of the context."""
-    for each in (f"{dockerfile}.dockerignore", ".dockerignore"):
-        try:
-            with open(os.path.join(top, each), "rb") as file:
-                return Ignore(read_ignore(file.read()))
-        except FileNotFoundError:
-            continue
-        except BadPattern as problem:
-            raise CommandFailed(f"error checking context: {problem}") from None
-    return Ignore(())
-
-
-def _alone(name: str, content: bytes) -> Iterator[bytes]:
-    """A tar of one file."""
-    import tarfile
-
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    yield member.tobuf(tarfile.PAX_FORMAT) + content
-    yield bytes(-len(content) % tarfile.BLOCKSIZE) + bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _followed(first: Iterator[bytes], second: Iterator[bytes]) -> Iterator[bytes]:
-    """Two tars as one: the first without the blocks that would end it."""
-    head = b"".join(first)
-    yield head[:-1024]
-    yield from second
-
-
-def _told(session: Session, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    sent = 0
-    for piece in pieces:
-        sent += len(piece)
-        yield piece
-    session.say(f"Sending build context to Docker daemon  {human_size(sent)}")
-
-
 _HOSTS = repeated("list", networking.read_extra_host)
 BUILD = Command(
     shape="PATH | -",
@@ -354,7 +261,9 @@ BUILD = Command(
         Flag("no-cache-filter", LIST, "Stages that use no result of an earlier build"),
         Flag("output", LIST, "What becomes of the result (type=local,dest=path)", short="o"),
         Flag("platform", STRING, "Platform of the image"),
-        absent_flag("progress", "other ways of showing progress", label="string"),
+        Flag("plan", SWITCH, "Say what would be done, and do nothing"),
+        Flag("profile", SWITCH, "Say afterwards what each step took, in time and bytes"),
+        Flag("progress", STRING, f"How progress is shown ({', '.join(MODES)})", default="auto"),
         Flag("pull", SWITCH, "Always try to pull a newer version of the base"),
         Flag("quiet", SWITCH, "Show the image's id only", short="q"),
         Flag("rm", SWITCH, "Remove the containers of RUN after success", default="true"),
@@ -366,5 +275,6 @@ BUILD = Command(
         Flag("tag", LIST, "Name of the image (name:tag)", short="t"),
         Flag("target", STRING, "The stage to build"),
         Flag("ulimit", repeated("ulimit", limits.read_ulimit), "Limits of RUN"),
+        Flag("why", SWITCH, "Say of each step why it was not found in the cache"),
     ),
 )

@@ -4,17 +4,16 @@ On a terminal each layer keeps its line, with a bar where bytes are counted and 
 come. Lines are cut to the terminal's width: one that wraps would put all others out of place.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from typing import TextIO
 
 from wherry.cli.failures import CommandFailed
+from wherry.cli.terminal import picture_size
 from wherry.client.documents import Document, child, number, text
 from wherry.kit.byte_sizes import human_size_short
 
 _BAR = 24
-_NARROWEST, _USUAL = 40, 80
 
 
 def show_progress(messages: Iterable[Document], to: TextIO, *, is_quiet: bool = False) -> None:
@@ -62,7 +61,7 @@ class _Screen:
             # Lines above have scrolled by one: what was drawn stays drawn.
             self._lines.clear()
             return
-        columns, rows = _size_of(self._to)
+        columns, rows = picture_size(self._to)
         shown = self._text(identifier, message)[: columns - 1]
         if identifier not in self._lines:
             self._lines[identifier] = len(self._lines)
@@ -94,12 +93,3 @@ class _Screen:
         if now - began < 0.5:
             return ""
         return f"  {human_size_short((done - before) / (now - began))}/s"
-
-
-def _size_of(to: TextIO) -> tuple[int, int]:
-    """Columns and rows."""
-    try:
-        columns, rows = os.get_terminal_size(to.fileno())
-    except (OSError, ValueError):
-        columns, rows = _USUAL, 24
-    return max(columns or _USUAL, _NARROWEST), rows or 24

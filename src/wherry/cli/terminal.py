@@ -6,8 +6,9 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
+_USUAL, _NARROWEST = (24, 80), 40
 _CC = 6  # The place of the control characters in what tcgetattr gives.
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -19,6 +20,16 @@ def size(descriptor: int) -> tuple[int, int] | None:
     except OSError:
         return None
     return (rows, columns) if rows and columns else None
+
+
+def picture_size(to: TextIO) -> tuple[int, int]:
+    """Columns and rows to draw in; the usual ones where a terminal does not know."""
+    try:
+        found = size(to.fileno())
+    except (OSError, ValueError):
+        found = None  # Closed, or no file at all.
+    rows, columns = found if found is not None else _USUAL
+    return max(columns, _NARROWEST), rows
 
 
 @contextmanager

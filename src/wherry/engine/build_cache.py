@@ -63,9 +63,7 @@ class BuildCaches:
         records = self._all()
         free_bytes = _free_bytes(self._data_root) if wish.least_free_bytes else 0
         gone = chosen([each for each in records if matches(each)], records, wish, free_bytes)
-        keys = {
-            kind: tuple(each.key for each in gone if each.kind is kind) for kind in CacheKind
-        }
+        keys = {kind: tuple(each.key for each in gone if each.kind is kind) for kind in CacheKind}
         now_ns = self._clock.now_ns()
         self._steps.forget(keys[CacheKind.STEP], reason=wish.reason, now_ns=now_ns)
         self._mounts.forget(keys[CacheKind.CACHE_MOUNT])

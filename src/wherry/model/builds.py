@@ -133,6 +133,10 @@ class StepPlanned:
     """The instruction as it was written; empty for a step that nobody wrote."""
     stage: str
     """The stage's name, or its number; empty for what belongs to none."""
+    platform: str
+    """What it is built for; empty in a build for one platform."""
+    base: str
+    """The name of the image that it begins with; empty for every other step."""
     line: int
     """In the Dockerfile; zero for what is not in it."""
     is_metadata: bool
@@ -190,10 +194,24 @@ class BuildWarned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaseSought:
+    """A base image is looked for, here and perhaps elsewhere."""
+
+    reference: str
+    platform: str
+    """Empty in a build for one platform."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BasePulled:
     """A base image on its way here."""
 
     progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseFound:
+    """It is here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +244,9 @@ BuildEvent = (
     | StepSaid
     | StepEnded
     | BuildWarned
+    | BaseSought
     | BasePulled
+    | BaseFound
     | OutputPiece
     | BuildDone
 )

@@ -13,5 +13,13 @@ def test_the_builder_is_imported_at_the_first_build() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == [
         f"wherry.build.{name}"
-        for name in ("cache_mounts", "cache_table", "kept_contexts", "offers", "ports")
+        for name in (
+            "cache_mounts",
+            "cache_table",
+            "digests",
+            "kept_contexts",
+            "offers",
+            "ports",
+            "seen_steps",
+        )
     ]

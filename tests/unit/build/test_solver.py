@@ -8,6 +8,7 @@ import pytest
 
 from wherry.build.solver import Solver, StepEvent, Tell, Vertex, needed
 from wherry.kit.aio import KeyedLock
+from wherry.model.build_causes import StepWhy
 from wherry.model.builds import StepEnded, StepPlanned
 
 
@@ -48,9 +49,17 @@ class FakeExecutor:
         self.kept[key] = key
         return key
 
+    async def why(self, key: str, step: str, parent: str | None) -> StepWhy | None:
+        """Nobody asks."""
+        return None
+
     def name(self, result: str) -> str:
         """The result."""
         return f"made {result}"
+
+    def size(self, result: str) -> int:
+        """Nothing is added."""
+        return 0
 
 
 def diamond() -> tuple[Vertex[str], Vertex[str], Vertex[str], Vertex[str]]:

@@ -50,11 +50,8 @@ def to_rpc_status(error: GRPCError) -> RpcStatus:
 
 def _place(error: Exception, narrator: Narrator | None) -> list[Any]:
     """Where in the Dockerfile: clients show the lines around it."""
-    if narrator is None or not narrator.content:
-        return []
-    line = error.line if isinstance(error, kinds.DockerfileRefused) else 0
-    line = line or narrator.failed_line
-    if not line:
+    ranges = narrator.failed_ranges(error) if narrator is not None else []
+    if narrator is None or not ranges:
         return []
     source = {
         "info": {
@@ -62,6 +59,13 @@ def _place(error: Exception, narrator: Narrator | None) -> list[Any]:
             "data": base64.b64encode(narrator.content).decode(),
             "language": "Dockerfile",
         },
-        "ranges": [{"start": {"line": line}, "end": {"line": line}}],
+        "ranges": [
+            {
+                name: {"line": place.line}
+                for name, place in (("start", each.start), ("end", each.end))
+                if place
+            }
+            for each in ranges
+        ],
     }
     return [Any(type_url=_SOURCE, value=msgspec.json.encode(source))]

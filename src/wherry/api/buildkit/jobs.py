@@ -26,7 +26,7 @@ from wherry.build import ClientArchive, ClientDirectory, ClientOffers
 from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import BuildDone, BuildRequest
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import FeatureMissing, InvalidValue, WherryError
 from wherry.wire.buildkit.control import SolveRequest
 
 _FRONTEND = "dockerfile.v0"
@@ -95,12 +95,17 @@ class Job:
         if session is None:
             raise InvalidValue("a build of a Dockerfile needs a session")
         last: BuildDone | None = None
-        async for event in self.builds.build_for_client(
+        events = self.builds.build_for_client(
             request, self._offers(session, options), SessionCredentials(session)
-        ):
-            self.narrator.tell(event)
-            if isinstance(event, BuildDone):
-                last = event
+        )
+        try:
+            async for event in events:
+                self.narrator.tell(event)
+                if isinstance(event, BuildDone):
+                    last = event
+        except WherryError as error:
+            self.narrator.tell_failure(error)
+            raise
         assert last is not None, "a build that succeeds says what it made"
         return last
 

@@ -1,30 +1,38 @@
 """From a builder's events to the story of a build, in BuildKit's words."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wherry.api.buildkit.stories import Story
 from wherry.api.errors import message_of
 from wherry.images import parse
+from wherry.model.build_causes import StepWhy
 from wherry.model.builds import (
+    BaseFound,
     BasePulled,
+    BaseSought,
     BuildDone,
     BuildEvent,
     BuildWarned,
     DockerfileFound,
-    DockerfileRead,
+    StageSkipped,
     StepEnded,
     StepPlanned,
     StepSaid,
     StepStarted,
 )
-from wherry.model.errors import Cancelled, NotInContext, StepEndedBadly
-from wherry.model.outcomes import Progress
-from wherry.wire.buildkit.control import VertexWarning
+from wherry.model.errors import Cancelled, DockerfileRefused, NotInContext, StepEndedBadly
+from wherry.wire.buildkit.control import (
+    FailedSource,
+    SkippedStage,
+    StepCause,
+    StepReport,
+    VertexWarning,
+)
 from wherry.wire.buildkit.sources import Position, Range, SourceInfo
-from wherry.wire.protobuf import MalformedMessage
+from wherry.wire.protobuf import MalformedMessage, timestamp
 
-_PULLING = "[internal] load base images"
 _EXPORTING = "exporting to image"
 
 
@@ -39,19 +47,20 @@ class Narrator:
     """Where steps are in the Dockerfile."""
     failed_line: int = 0
     _planned: list[StepPlanned] = field(default_factory=list)
-    _shown: set[int] = field(default_factory=set)
-    _pulling: str = ""
+    _skipped: list[StageSkipped] = field(default_factory=list)
+    _shown: dict[int, StepPlanned] = field(default_factory=dict)
+    _seeking: str = ""
 
     def tell(self, event: BuildEvent) -> None:
         """One event."""
         match event:
             case DockerfileFound():
                 self.dockerfile, self.content = event.name, event.content
-            case DockerfileRead():
-                pass
             case StepPlanned():
                 self._planned.append(event)
                 self.lines[event.number] = event.line
+            case StageSkipped():
+                self._skipped.append(event)
             case StepStarted():
                 self._plan()
                 if event.number in self._shown:
@@ -61,13 +70,15 @@ class Narrator:
                     self.story.say(_key(event.number), event.text.encode(errors="surrogateescape"))
             case StepEnded():
                 self._end(event)
-            case BasePulled():
-                self._pull(event.progress)
+            case BaseSought() | BasePulled() | BaseFound():
+                self._seek(event)
             case BuildWarned():
                 self._warn(event)
             case BuildDone():
                 self._plan()
                 self._export(event)
+            case _:
+                pass
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -76,27 +87,44 @@ class Narrator:
         if not self._planned:
             return
         planned, self._planned = self._planned, []
-        if self._pulling:
-            self.story.finish(self._pulling)
-        written = [each for each in planned if each.label and not each.is_metadata]
-        self._shown = {each.number for each in written}
-        totals = Counter(each.stage for each in written)
-        seen: Counter[str] = Counter()
+        written = [each for each in planned if _is_shown(each)]
+        self._shown = {each.number: each for each in written}
+        has_stages = len({each.stage for each in planned if each.stage}) + len(self._skipped) > 1
+        totals = Counter((each.platform, each.stage) for each in written)
+        seen: Counter[tuple[str, str]] = Counter()
+        needs = {each.number: each.needs for each in planned}
         for step in written:
-            seen[step.stage] += 1
-            place = f"{seen[step.stage]}/{totals[step.stage]}"
-            if len(totals) > 1:
-                stage = f"stage-{step.stage}" if step.stage.isdigit() else step.stage
-                place = f"{stage} {place}"
-            needs = [_key(each) for each in step.needs if each in self._shown]
-            self.story.plan(_key(step.number), f"[{place}] {_shortened(step.label)}", needs)
+            place = step.platform, step.stage
+            seen[place] += 1
+            words = [step.platform, _stage(step.stage) if has_stages else ""]
+            words.append(f"{seen[place]}/{totals[place]}")
+            prefix = f"[{' '.join(filter(None, words))}] " if step.label else ""
+            below = [*self._shown_below(step, needs)]
+            self.story.plan(_key(step.number), prefix + _title(step), below)
+        for stage in self._skipped:
+            self.story.skip(SkippedStage(name=stage.name, line=stage.line))
+
+    def _shown_below(self, step: StepPlanned, needs: Mapping[int, Sequence[int]]) -> Iterator[str]:
+        """The nearest steps below that are shown."""
+        waiting, seen = [*step.needs], set[int]()
+        while waiting:
+            number = waiting.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            if number in self._shown:
+                yield _key(number)
+            else:
+                waiting += needs[number]
 
     def _end(self, event: StepEnded) -> None:
         if event.error is not None and not isinstance(event.error, Cancelled):
             self.failed_line = self.failed_line or self.lines.get(event.number, 0)
         if event.number in self._shown:
             error = "" if event.error is None else sentence(event.error)
-            self.story.finish(_key(event.number), was_cached=event.was_cached, error=error)
+            key = _key(event.number)
+            self.story.finish(key, was_cached=event.was_cached, error=error)
+            self.story.report(key, to_report(self._shown[event.number].stage, event))
 
     def _warn(self, event: BuildWarned) -> None:
         warning = VertexWarning(level=1, short=event.text.encode())
@@ -110,18 +138,43 @@ class Narrator:
         """The Dockerfile, for who wants to show a part of it."""
         return SourceInfo(filename=self.dockerfile, data=self.content, language="Dockerfile")
 
+    def tell_failure(self, error: Exception) -> None:
+        """How a build failed, and where in the Dockerfile if it did so there."""
+        if self._seeking:
+            self.story.finish(self._seeking, error=sentence(error))
+        if ranges := self.failed_ranges(error):
+            self.story.fail(FailedSource(info=self.source(), ranges=ranges))
+
+    def failed_ranges(self, error: Exception) -> list[Range]:
+        """The lines of the Dockerfile that a failure is about; none where it is about none."""
+        line = error.line if isinstance(error, DockerfileRefused) else 0
+        line = line or self.failed_line
+        if not line or not self.content:
+            return []
+        return [Range(start=Position(line=line), end=Position(line=line))]
+
     # -- images ------------------------------------------------------------------------------
 
-    def _pull(self, progress: Progress) -> None:
-        self._pulling = self._pulling or self.story.begin(_PULLING)
-        if progress.id and progress.total:
-            self.story.count(
-                self._pulling,
-                progress.id,
-                current=progress.current or 0,
-                total=progress.total,
-                is_whole=progress.current == progress.total,
-            )
+    def _seek(self, event: BaseSought | BasePulled | BaseFound) -> None:
+        match event:
+            case BaseSought(reference=reference, platform=platform):
+                internal = f"{platform} internal".strip()
+                self._seeking = self.story.begin(
+                    f"[{internal}] load metadata for {canonical(reference)}"
+                )
+            case BasePulled(progress=progress) if progress.id and progress.total:
+                self.story.count(
+                    self._seeking,
+                    progress.id,
+                    current=progress.current or 0,
+                    total=progress.total,
+                    is_whole=progress.current == progress.total,
+                )
+            case BaseFound():
+                self.story.finish(self._seeking)
+                self._seeking = ""
+            case _:
+                pass
 
     def _export(self, event: BuildDone) -> None:
         if not event.image_id:
@@ -150,19 +203,44 @@ def sentence(error: Exception) -> str:
 
 
 def canonical(name: str) -> str:
-    """A name with its registry, which people leave out."""
-    reference = parse(name).with_default_tag()
+    """A name with its registry and tag, which people leave out."""
+    reference = parse(name)
+    if reference.digest:
+        tag = f":{reference.tag}" if reference.tag else ""
+        return f"{reference.repository}{tag}@{reference.digest}"
+    reference = reference.with_default_tag()
     return f"{reference.repository}:{reference.tag}"
+
+
+def to_report(stage: str, event: StepEnded) -> StepReport:
+    """What the engine says of a step, for who asks."""
+    why = event.why or StepWhy()
+    return StepReport(
+        stage=_stage(stage),
+        was_cached=event.was_cached,
+        bytes=event.layer_bytes,
+        causes=[
+            StepCause(kind=each.kind.value, subject=each.subject, before=each.before, now=each.now)
+            for each in why.causes
+        ],
+        more=why.more,
+        compared_at=timestamp(why.compared_at_ns) if why.compared_at_ns else None,
+    )
+
+
+def _is_shown(step: StepPlanned) -> bool:
+    """Somebody wrote it, and it changes files; or it brings the files of an image."""
+    return bool(step.base) or bool(step.label and not step.is_metadata)
 
 
 def _key(number: int) -> str:
     return f"step {number}"
 
 
-def _shortened(label: str) -> str:
-    """An instruction on one line; a FROM without the name that it gives."""
-    words = label.split()
-    if words and words[0].upper() == "FROM":
-        image = next((each for each in words[1:] if not each.startswith("--")), "")
-        return f"FROM {image}"
-    return " ".join(words)
+def _stage(name: str) -> str:
+    return f"stage-{name}" if name.isdigit() else name
+
+
+def _title(step: StepPlanned) -> str:
+    """An instruction on one line; a FROM with the full name of its image."""
+    return f"FROM {canonical(step.base)}" if step.base else " ".join(step.label.split())

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 from wherry.kit.clock import Clock
 from wherry.wire.buildkit.control import (
+    FailedSource,
+    SkippedStage,
     StatusResponse,
+    StepReport,
     Vertex,
     VertexLog,
     VertexStatus,
@@ -45,6 +48,7 @@ class Story:
         self._clock = clock
         self._chapters: dict[str, Chapter] = {}
         self._told: list[StatusResponse] = []
+        self._taken = 0
         self._has_ended = False
         self._news = asyncio.Event()
 
@@ -59,6 +63,12 @@ class Story:
             if self._has_ended:
                 return
             await news.wait()
+
+    def take(self) -> list[StatusResponse]:
+        """What was told since this was asked last, for the one who asks."""
+        news = self._told[self._taken :]
+        self._taken = len(self._told)
+        return news
 
     def end(self) -> None:
         """There is no more to tell; what was left open is told as broken off."""
@@ -80,27 +90,29 @@ class Story:
         self._chapters[key] = Chapter(vertex)
         self._tell_vertex(vertex)
 
-    def begin(self, name: str) -> str:
-        """Something that nobody planned begins; the key by which it is known from now on."""
+    def begin(self, name: str, *, at_ns: int = 0) -> str:
+        """Something that nobody planned begins, or began; the key by which it is known then."""
         key = f"{name} {len(self._chapters)}"
         self.plan(key, name)
-        self.start(key)
+        self.start(key, at_ns=at_ns)
         return key
 
-    def start(self, key: str) -> None:
+    def start(self, key: str, *, at_ns: int = 0) -> None:
         """A planned step begins."""
         vertex = self._chapters[key].vertex
         if vertex.started is None:
-            vertex.started = self._now()
+            vertex.started = timestamp(at_ns) if at_ns else self._now()
             self._tell_vertex(vertex)
 
-    def finish(self, key: str, *, was_cached: bool = False, error: str = "") -> None:
-        """It came to its end."""
+    def finish(
+        self, key: str, *, was_cached: bool = False, error: str = "", at_ns: int = 0
+    ) -> None:
+        """It came to its end, now or before."""
         chapter = self._chapters[key]
         vertex = chapter.vertex
         vertex.started = vertex.started or self._now()
         vertex.cached, vertex.error = was_cached, error
-        vertex.completed = self._now()
+        vertex.completed = timestamp(at_ns) if at_ns else self._now()
         self._tell_vertex(vertex)
 
     def say(self, key: str, text: bytes, stream: int = STDOUT) -> None:
@@ -138,6 +150,19 @@ class Story:
         if key in self._chapters:
             warning.vertex = self._chapters[key].vertex.digest
         self._tell(StatusResponse(warnings=[warning]))
+
+    def report(self, key: str, report: StepReport) -> None:
+        """What is known of a step that came to its end."""
+        report.vertex = self._chapters[key].vertex.digest
+        self._tell(StatusResponse(reports=[report]))
+
+    def skip(self, stage: SkippedStage) -> None:
+        """A stage that nothing needs."""
+        self._tell(StatusResponse(skipped=[stage]))
+
+    def fail(self, source: FailedSource) -> None:
+        """Where the build failed."""
+        self._tell(StatusResponse(failures=[source]))
 
     @property
     def steps(self) -> Sequence[Vertex]:

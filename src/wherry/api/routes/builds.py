@@ -1,6 +1,6 @@
 """Building images: the classic door, which takes a context as a tar and tells step by step."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
@@ -10,6 +10,7 @@ from wherry.api.routes.image_streams import stream_progress
 from wherry.api.translate.build_transcript import transcript
 from wherry.api.translate.builds import has_session, to_build_credentials, to_build_request
 from wherry.kit.random_ids import new_id
+from wherry.model.builds import BuildEvent, SentPart
 
 
 async def build(call: Call) -> web.StreamResponse:
@@ -18,9 +19,18 @@ async def build(call: Call) -> web.StreamResponse:
         return await _build_by_session(call)
     request = to_build_request(call)
     credentials = to_build_credentials(call.request.headers.get("X-Registry-Config", ""))
+
+    def built(parts: AsyncIterator[SentPart]) -> AsyncIterator[BuildEvent]:
+        return call.services.builds.build(request, parts, credentials)
+
+    if call.flag("story"):
+        from wherry.api.buildkit.told_builds import told_build
+
+        messages = told_build(request, sent_parts(call), built, call.clock)
+    else:
+        messages = transcript(built(sent_parts(call)), is_quiet=request.is_quiet)
     with call.ended_by_farewell():
-        events = call.services.builds.build(request, sent_parts(call), credentials)
-        return await stream_progress(call, transcript(events, is_quiet=request.is_quiet))
+        return await stream_progress(call, messages)
 
 
 async def _build_by_session(call: Call) -> web.StreamResponse:

@@ -46,6 +46,7 @@ def to_build_request(call: Call) -> BuildRequest:
         arguments=_json(call, "buildargs", "error reading build args", _ARGUMENTS) or {},
         labels=_json(call, "labels", "error reading labels", _LABELS) or {},
         platforms=tuple(each for each in call.text("platform").split(",") if each),
+        only_plans=call.flag("plan"),
         uses_cache=not call.flag("nocache"),
         pulls_always=call.flag("pull"),
         is_quiet=call.flag("q"),

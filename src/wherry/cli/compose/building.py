@@ -5,8 +5,8 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 
+from wherry.cli.build_contexts import context_of_directory, context_of_text
 from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
-from wherry.cli.building import context_of_directory, context_of_text
 from wherry.cli.flags import Parsed
 from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session

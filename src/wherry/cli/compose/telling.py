@@ -15,6 +15,7 @@ from typing import TextIO
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
 from wherry.cli.session import Session, explain
+from wherry.cli.terminal import picture_size
 from wherry.client.errors import ClientError
 from wherry.compose import Report, Told
 
@@ -148,7 +149,7 @@ class _Live:
         if not self._lines:
             return
         self._frame += 1
-        columns, rows = _size_of(self._to)
+        columns, rows = picture_size(self._to)
         over = sum(line.is_over for line in self._lines.values())
         shown = [f"[+] {self._title} {over}/{len(self._lines)}"]
         width = max(map(len, self._lines)) + 2
@@ -171,14 +172,6 @@ class _Live:
         room = max(columns - len(time_shown) - 1, 20)
         text = text[:room].ljust(room)
         return f"{colour}{text}\x1b[0m{time_shown}"
-
-
-def _size_of(to: TextIO) -> tuple[int, int]:
-    try:
-        columns, rows = os.get_terminal_size(to.fileno())
-    except (OSError, ValueError):
-        return 80, 24
-    return columns or 80, rows or 24
 
 
 Ask = Callable[[str], bool]

@@ -110,13 +110,53 @@ class VertexWarning(Message):
     ranges: Annotated[list[Range], 7] = []
 
 
+class StepCause(Message):
+    """Why a step ran; ours alone, as all that follows."""
+
+    kind: Annotated[str, 1] = ""
+    """A word of `model.build_causes`."""
+    subject: Annotated[str, 2] = ""
+    before: Annotated[str, 3] = ""
+    now: Annotated[str, 4] = ""
+
+
+class StepReport(Message):
+    """What is known of a vertex that came to its end."""
+
+    vertex: Annotated[str, 1] = ""
+    stage: Annotated[str, 2] = ""
+    was_cached: Annotated[bool, 3] = False
+    bytes: Annotated[int, 4] = 0
+    """Of what it added."""
+    causes: Annotated[list[StepCause], 5] = []
+    more: Annotated[int, 6] = 0
+    compared_at: Annotated[Timestamp | None, 7] = None
+
+
+class SkippedStage(Message):
+    """A stage that nothing needs."""
+
+    name: Annotated[str, 1] = ""
+    line: Annotated[int, 2] = 0
+
+
+class FailedSource(Message):
+    """Where in which file a build failed; other clients get this with their answer."""
+
+    info: Annotated[SourceInfo | None, 1] = None
+    ranges: Annotated[list[Range], 2] = []
+
+
 class StatusResponse(Message):
-    """What is new."""
+    """What is new. What BuildKit does not tell has numbers that it will not use."""
 
     vertexes: Annotated[list[Vertex], 1] = []
     statuses: Annotated[list[VertexStatus], 2] = []
     logs: Annotated[list[VertexLog], 3] = []
     warnings: Annotated[list[VertexWarning], 4] = []
+    reports: Annotated[list[StepReport], 1000] = []
+    skipped: Annotated[list[SkippedStage], 1001] = []
+    failures: Annotated[list[FailedSource], 1002] = []
 
 
 # -- the builder -----------------------------------------------------------------------------
