@@ -53,7 +53,7 @@ class NameServices:
             raise
         if descriptors:
             self._open(owner, view, descriptors)
-        self._resolvers[owner].view = view
+        self._resolvers[owner].change_view(view)
         self._withdraw(owner)
         for holding, holder in zip(service.holdings, holders, strict=True):
             self._names.add(holding.network_id, holding.network, holding.endpoint, holder)

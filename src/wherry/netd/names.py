@@ -32,11 +32,14 @@ class Names:
 
     def __init__(self) -> None:
         self._networks: dict[str, _NamedNetwork] = {}
+        self.edition = 0
+        """Another number after each change."""
         self._dice = random.Random()
 
     def add(self, network_id: str, network: str, endpoint: str, holder: Holder) -> None:
         """Somebody has joined a network, or is called otherwise now."""
         self.remove(network_id, endpoint)
+        self.edition += 1
         known = self._networks.setdefault(network_id, _NamedNetwork(network))
         known.holders[endpoint] = holder
         for name in holder.names:
@@ -50,6 +53,7 @@ class Names:
         holder = known.holders.pop(endpoint, None) if known is not None else None
         if known is None or holder is None:
             return
+        self.edition += 1
         for name in holder.names:
             endpoints = known.by_name[name.lower()]
             endpoints.remove(endpoint)

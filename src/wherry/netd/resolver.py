@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from wherry.kit.values import dataclass, field
 from wherry.netd import dns_messages as dns
 from wherry.netd.event_loop import READ, WRITE, EventLoop, Timer
+from wherry.netd.kept_answers import KeptAnswers
 from wherry.netd.names import Names
 
 MOST_FORWARDED = 1024
@@ -32,8 +33,6 @@ SERVER_TIMEOUT_S = 4.0
 TCP_TIMEOUT_S = 10.0
 _MOST_TCP_CLIENTS = 64
 _LARGEST_PACKET = 65535
-_BURST = 32
-"""Datagrams that are read in a row before others have their turn."""
 _PORT = 53
 
 Reply = Callable[[bytes], None]
@@ -77,11 +76,16 @@ class Resolver:
         self._udp, self._tcp = udp, tcp
         self._clients: set[_TcpClient] = set()
         self._questions: set[_Forwarded] = set()
-        self.view = view
+        self._view, self._kept = view, KeptAnswers(names)
         for each in (udp, tcp):
             each.setblocking(False)
         loop.watch(udp, READ, lambda _events: self._serve_udp())
         loop.watch(tcp, READ, lambda _events: self._accept())
+
+    def change_view(self, view: View) -> None:
+        """From now on the container may know this."""
+        self._view = view
+        self._kept.forget()
 
     def close(self) -> None:
         """Answer no more."""
@@ -94,12 +98,17 @@ class Resolver:
             each.close()
 
     def _serve_udp(self) -> None:
-        for _turn in range(_BURST):
-            try:
-                packet, sender = self._udp.recvfrom(_LARGEST_PACKET)
-            except OSError:
-                return
+        """One datagram; while there are more, the loop comes back, and others have their turn."""
+        try:
+            packet, sender = self._udp.recvfrom(_LARGEST_PACKET)
+        except OSError:
+            return
+        answer = self._kept.find(packet)
+        if answer is None:
             self._consider(packet, self._reply_to(sender), by_tcp=False)
+            return
+        with contextlib.suppress(OSError):
+            self._udp.sendto(answer, sender)
 
     def _reply_to(self, sender: tuple[str, int]) -> Reply:
         def reply(answer: bytes) -> None:
@@ -130,8 +139,10 @@ class Resolver:
             return
         answer = self._own_answer(question, limit)
         if answer is not None:
+            if not by_tcp:
+                self._kept.keep(packet, answer)
             reply(answer)
-        elif not self.view.servers or self._forwarding.count >= MOST_FORWARDED:
+        elif not self._view.servers or self._forwarding.count >= MOST_FORWARDED:
             reply(dns.failure(question, dns.SERVER_FAILURE))
         else:
             self._questions.add(
@@ -140,7 +151,7 @@ class Resolver:
                     self._forwarding,
                     question,
                     packet,
-                    servers=self.view.servers[:MOST_SERVERS],
+                    servers=self._view.servers[:MOST_SERVERS],
                     reply=reply,
                     by_tcp=by_tcp,
                     on_end=self._questions.discard,
@@ -150,11 +161,11 @@ class Resolver:
     def _own_answer(self, question: dns.Question, limit_bytes: int) -> bytes | None:
         if question.kind == dns.PTR:
             address = dns.reverse_address(question.name)
-            name = self._names.name_of(self.view.networks, address) if address else None
+            name = self._names.name_of(self._view.networks, address) if address else None
             return dns.name_answer(question, name, limit_bytes=limit_bytes) if name else None
-        networks, name = self.view.networks, question.name
-        if name in self.view.links:
-            network, name = self.view.links[name]
+        networks, name = self._view.networks, question.name
+        if name in self._view.links:
+            network, name = self._view.links[name]
             networks = (network,)
         found = self._names.addresses(networks, name)
         if found is None:
