@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import ports
 from lives import start_ms
 from session import Session
 from table import Table
 
 from wherry.linux import nftables
-from wherry.operations.packet_filter import PACKET_FILTER, PublishPorts
+from wherry.model.networks import AddressRange
+from wherry.networks.drivers.bridge import BridgeSettings
+from wherry.networks.packet_table import admission
+from wherry.operations.packet_filter import PACKET_FILTER, AdmitNetwork, PublishPorts
 from wherry.operations.plan import Hands
 
 T = TypeVar("T")
@@ -49,11 +53,25 @@ def networks(table: Table) -> None:
                 7,
                 lambda session, at=which: pairs[session].look_ups("1")[at],
             )
+    _many(table)
+
+
+def _many(table: Table) -> None:
+    """What the packet filter takes for many networks: of a change, and of a packet's way."""
     few, many = (20, 100) if table.quick else (200, 1000)
-    with _crowd(table.ours, networks=few, endpoints=many) as filter_table:
-        row = table.row(f"rule update, {few} networks, {many} endpoints [us]", "<= 10 ms")
-        row.ours += [_rule_update_us(table.ours, filter_table) for _ in range(5)]
+    size = f"{few} networks, {many} endpoints"
+    with ports.served(table.ours), _crowd(table.ours, networks=few, endpoints=many) as crowd:
+        row = table.row(f"rule update, {size} [us]", "<= 10 ms")
+        row.ours += [_rule_update_us(table.ours, crowd.table) for _ in range(5)]
         row.show()
+        for unit, *words in (("MB/s", "send", "1000"), ("conn/s", "connect", "1")):
+            table.compare(
+                f"a port, alone and beside {many} [{unit}]",
+                ">= 0.95",
+                7,
+                theirs=lambda words=words: crowd.away(lambda: ports.load(table.ours, *words)),
+                ours=lambda words=words: ports.load(table.ours, *words),
+            )
 
 
 def _create_ms(session: Session) -> float:
@@ -117,23 +135,52 @@ def _pair(session: Session) -> Iterator[Pair]:
 # -- many of them ----------------------------------------------------------------------------
 
 
+class Crowd:
+    """Networks and published endpoints in the packet filter, as far as that knows of them."""
+
+    def __init__(self, session: Session, table: str, *, networks: int, endpoints: int) -> None:
+        self._session, self.table = session, table
+        self._operations = (
+            _published(table, range(20000, 20000 + endpoints)),
+            *(_admission(table, number) for number in range(networks)),
+        )
+
+    def come(self) -> None:
+        """They are there."""
+        _in_machine(self._session, lambda hands: [each.do(hands) for each in self._operations])
+
+    def go(self) -> None:
+        """They are not."""
+        _in_machine(
+            self._session, lambda hands: [each.undo(hands, {}) for each in self._operations]
+        )
+
+    def away(self, measure: Callable[[], T]) -> T:
+        """What is measured without them."""
+        self.go()
+        try:
+            return measure()
+        finally:
+            self.come()
+
+
 @contextlib.contextmanager
-def _crowd(session: Session, *, networks: int, endpoints: int) -> Iterator[str]:
-    """So many networks, and so many published endpoints in the packet filter; its table."""
-    names = [f"crowd{number}" for number in range(networks)]
-    for number, name in enumerate(names):
-        pool = [{"Subnet": f"10.{200 + number // 250}.{number % 250}.0/24"}]
-        session.call("POST", "/networks/create", {"Name": name, "IPAM": {"Config": pool}})
-    tables = session.engine.machine.run("nft", "list", "tables").stdout
-    table = re.findall(r"table inet (wherry-\S+)", tables)[0]
-    filled = _published(table, range(20000, 20000 + endpoints))
-    _in_machine(session, lambda hands: filled.do(hands))
+def _crowd(session: Session, *, networks: int, endpoints: int) -> Iterator[Crowd]:
+    """So many networks, and so many published endpoints, for a while."""
+    listed = session.engine.machine.run("nft", "list", "tables").stdout
+    table = re.findall(r"table inet (wherry-\S+)", listed)[0]
+    crowd = Crowd(session, table, networks=networks, endpoints=endpoints)
+    crowd.come()
     try:
-        yield table
+        yield crowd
     finally:
-        _in_machine(session, lambda hands: filled.undo(hands, {}))
-        for name in names:
-            session.call("DELETE", f"/networks/{name}")
+        crowd.go()
+
+
+def _admission(table: str, number: int) -> AdmitNetwork:
+    subnet = AddressRange(subnet=f"10.{200 + number // 250}.{number % 250}.0/24")
+    name = f"crowd{number}"
+    return admission(BridgeSettings(name=name, ranges=(subnet,), alias="", table=table))
 
 
 def _rule_update_us(session: Session, table: str) -> float:
@@ -152,12 +199,12 @@ def _rule_update_us(session: Session, table: str) -> float:
     return _in_machine(session, change)
 
 
-def _published(table: str, ports: range) -> PublishPorts:
+def _published(table: str, host_ports: range) -> PublishPorts:
     return PublishPorts(
         why="a benchmark",
         table=table,
         target="10.200.0.9",
-        ports=tuple(("tcp", "", port, 80) for port in ports),
+        ports=tuple(("tcp", "", port, 80) for port in host_ports),
     )
 
 

@@ -1,6 +1,7 @@
 """Published ports: bytes and connections from the host to 127.0.0.1."""
 
 import contextlib
+from collections.abc import Iterator
 
 from session import Session
 from table import Table
@@ -12,14 +13,10 @@ PORT = 18080
 
 def published_port(table: Table) -> None:
     """Bytes and connections from the host to 127.0.0.1:PORT."""
-    bindings = {"7000/tcp": [{"HostPort": str(PORT)}]}
     with contextlib.ExitStack() as stack:
         for session in table.sessions:
-            bind = [f"{session.netload}:/netload:ro"]
-            command = ("/netload", "serve", "7000")
-            stack.enter_context(session.running(*command, PortBindings=bindings, Binds=bind))
-            wait_until("the port answers", lambda session=session: _answers(session))
-        for unit, goal, *load in (
+            stack.enter_context(served(session))
+        for unit, goal, *words in (
             ("MB/s", ">= 1.5", "send", "1000"),
             ("conn/s", ">= 2", "connect", "1"),
         ):
@@ -28,11 +25,21 @@ def published_port(table: Table) -> None:
                 unit,
                 goal,
                 5,
-                lambda session, load=load: _load(session, *load),
+                lambda session, words=words: load(session, *words),
             )
 
 
-def _load(session: Session, verb: str, amount: str) -> float:
+@contextlib.contextmanager
+def served(session: Session) -> Iterator[None]:
+    """A container whose server is published at PORT, for a while."""
+    bindings = {"7000/tcp": [{"HostPort": str(PORT)}]}
+    bind = [f"{session.netload}:/netload:ro"]
+    with session.running("/netload", "serve", "7000", PortBindings=bindings, Binds=bind):
+        wait_until("the port answers", lambda: _answers(session))
+        yield
+
+
+def load(session: Session, verb: str, amount: str) -> float:
     """What netload measures against the published port, from the engine's machine."""
     ran = session.engine.machine.run(
         str(session.netload), verb, "127.0.0.1", str(PORT), amount, timeout_s=120
@@ -44,6 +51,6 @@ def _load(session: Session, verb: str, amount: str) -> float:
 
 def _answers(session: Session) -> bool:
     with contextlib.suppress(RuntimeError):
-        _load(session, "connect", "0.01")
+        load(session, "connect", "0.01")
         return True
     return False

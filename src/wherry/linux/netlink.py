@@ -31,6 +31,7 @@ from wherry.kit.values import dataclass
 from wherry.linux.syscall import KernelError
 
 NETLINK_ROUTE = 0
+SO_SNDBUFFORCE = 32
 
 NLM_F_REQUEST = 0x001
 NLM_F_ACK = 0x004
@@ -140,9 +141,14 @@ def error_of(payload: bytes) -> int:
 # -- the socket ------------------------------------------------------------------------------
 
 
-def open_socket(protocol: int = NETLINK_ROUTE) -> int:
-    """A netlink socket of this thread's network namespace. Raises: OSError."""
+def open_socket(protocol: int = NETLINK_ROUTE, *, send_bytes: int = 0) -> int:
+    """A netlink socket of this thread's network namespace. Raises: OSError.
+
+    `send_bytes` is how much one write may be, where the system's default is less.
+    """
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    if send_bytes:
+        opened.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, send_bytes)
     return opened.detach()
 
 

@@ -24,9 +24,10 @@ import itertools
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import groupby
 
 from wherry.kit.values import dataclass
 from wherry.linux.netlink import (
@@ -66,11 +67,14 @@ _NFGENMSG = struct.Struct("=BB2s")
 _BATCH = _NFGENMSG.pack(socket.AF_UNSPEC, 0, NFNL_SUBSYS_NFTABLES.to_bytes(2, "big"))
 _GENERAL = _NFGENMSG.pack(NFPROTO_INET, 0, bytes(2))
 _RECEIVE_BYTES = 1 << 17
-_MOST_ELEMENTS = 1 << 16
+_TRANSACTION_BYTES = 4 << 20
+"""A transaction is one write: 100,000 elements."""
+_MOST_MESSAGES = 1 << 16
+_MOST_IN_MESSAGE = 512
 
 exchange = _thread.allocate_lock()
 """Held for a request and its answers on a netfilter socket that threads share."""
-_sequences = itertools.count(0, _MOST_ELEMENTS)
+_sequences = itertools.count(0, _MOST_MESSAGES)
 """Left-over answers of a failed batch never look like those of the next."""
 
 
@@ -184,7 +188,7 @@ def unpack_address_port(data: bytes) -> tuple[IPv4Address | IPv6Address, int]:
 
 def open_filter_socket() -> int:
     """A NETLINK_NETFILTER socket of this thread's network namespace. Raises: OSError."""
-    return open_socket(NETLINK_NETFILTER)
+    return open_socket(NETLINK_NETFILTER, send_bytes=_TRANSACTION_BYTES)
 
 
 def add_elements(descriptor: int, table: str, elements: Sequence[Element]) -> None:
@@ -242,28 +246,39 @@ def _elements(map_name: str, body: bytes) -> list[Element]:
 def _batch(
     descriptor: int, table: str, elements: Sequence[Element], kind: int, flags: int
 ) -> None:
-    """Send one transaction of a message per element and wait for its fate.
+    """Send one transaction and wait for its fate.
 
     Each message is acknowledged whether or not a later one fails, so all answers are read
     before the verdict. An error of the commit itself answers BATCH_BEGIN.
     """
     if not elements:
         return
+    parts = list(_by_map(elements))
     with exchange:
         first = next_sequence()
         packet = message(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, first, _BATCH)
         message_type = NFNL_SUBSYS_NFTABLES << 8 | kind
-        for number, element in enumerate(elements, first + 1):
-            payload = _GENERAL + _element_payload(table, element)
+        for number, (name, part) in enumerate(parts, first + 1):
+            payload = _GENERAL + _elements_payload(table, name, part)
             packet += message(message_type, NLM_F_REQUEST | NLM_F_ACK | flags, number, payload)
-        packet += message(NFNL_MSG_BATCH_END, NLM_F_REQUEST, first + len(elements) + 1, _BATCH)
+        packet += message(NFNL_MSG_BATCH_END, NLM_F_REQUEST, first + len(parts) + 1, _BATCH)
         os.write(descriptor, packet)
-        failed = _read_failures(descriptor, first, len(elements))
+        failed = _read_failures(descriptor, first, len(parts))
     if failed:
         number, code = min(failed.items())
         name = "NFT_MSG_NEWSETELEM" if kind == NFT_MSG_NEWSETELEM else "NFT_MSG_DELSETELEM"
-        shown = elements[number - 1].map_name if number else ""
+        shown = parts[number - 1][0] if number else ""
         raise KernelError(code, name, table, shown)
+
+
+def _by_map(elements: Sequence[Element]) -> Iterator[tuple[str, Sequence[Element]]]:
+    """What goes into one message each: an acknowledgement for each element would fill the
+    socket's buffer when a thousand ports are published, and an attribute holds 64 KiB.
+    """
+    for name, group in groupby(elements, key=lambda each: each.map_name):
+        members = tuple(group)
+        for at in range(0, len(members), _MOST_IN_MESSAGE):
+            yield name, members[at : at + _MOST_IN_MESSAGE]
 
 
 def _read_failures(descriptor: int, first: int, count: int) -> dict[int, int]:
@@ -271,7 +286,7 @@ def _read_failures(descriptor: int, first: int, count: int) -> dict[int, int]:
     failed: dict[int, int] = {}
     while count > 0 and 0 not in failed:
         for answer, sequence, body in messages(os.read(descriptor, _RECEIVE_BYTES)):
-            if answer != NLMSG_ERROR or not first <= sequence < first + _MOST_ELEMENTS:
+            if answer != NLMSG_ERROR or not first <= sequence < first + _MOST_MESSAGES:
                 continue
             count -= 1
             if error_of(body):
@@ -284,7 +299,16 @@ def next_sequence() -> int:
     return next(_sequences) & 0xFFFFFFFF
 
 
-def _element_payload(table: str, element: Element) -> bytes:
+def _elements_payload(table: str, map_name: str, elements: Iterable[Element]) -> bytes:
+    entries = b"".join(attribute(NFTA_LIST_ELEM, _entry(each)) for each in elements)
+    return (
+        text_attribute(NFTA_SET_ELEM_LIST_TABLE, table)
+        + text_attribute(NFTA_SET_ELEM_LIST_SET, map_name)
+        + attribute(NFTA_SET_ELEM_LIST_ELEMENTS, entries)
+    )
+
+
+def _entry(element: Element) -> bytes:
     entry = attribute(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, element.key))
     if element.value:
         entry += attribute(NFTA_SET_ELEM_DATA, attribute(NFTA_DATA_VALUE, element.value))
@@ -293,11 +317,7 @@ def _element_payload(table: str, element: Element) -> bytes:
     if element.ends_interval:
         flags = NFT_SET_ELEM_INTERVAL_END.to_bytes(4, "big")
         entry += attribute(NFTA_SET_ELEM_FLAGS, flags)
-    return (
-        text_attribute(NFTA_SET_ELEM_LIST_TABLE, table)
-        + text_attribute(NFTA_SET_ELEM_LIST_SET, element.map_name)
-        + attribute(NFTA_SET_ELEM_LIST_ELEMENTS, attribute(NFTA_LIST_ELEM, entry))
-    )
+    return entry
 
 
 def is_missing(error: OSError) -> bool:

@@ -163,6 +163,29 @@ def test_elements_of_maps() -> None:
     run(scenario)
 
 
+def test_thousands_of_elements_are_one_transaction() -> None:
+    """All are there or none; answers fit into the socket's buffer."""
+
+    async def scenario(host: PrivateHost) -> None:
+        del host
+        shell("nft 'add table inet t; add set inet t s { type inet_service; }'")
+        descriptor = nftables.open_filter_socket()
+        wanted = [
+            nftables.Element(map_name="s", key=nftables.pack_port(port), value=b"")
+            for port in range(1, 5001)
+        ]
+        nftables.add_elements(descriptor, "t", wanted[-1:])
+        with pytest.raises(KernelError, match="File exists"):
+            nftables.add_elements(descriptor, "t", wanted)
+        assert nftables.list_elements(descriptor, "t", "s") == wanted[-1:]
+        nftables.add_elements(descriptor, "t", wanted[:-1])
+        assert len(nftables.list_elements(descriptor, "t", "s")) == len(wanted)
+        nftables.delete_elements(descriptor, "t", wanted)
+        assert nftables.list_elements(descriptor, "t", "s") == []
+
+    run(scenario)
+
+
 NETWORKS = (
     '"br0" . 10.1.0.0/16',
     '"a-name-15-chars" . 10.1.2.0/24',
