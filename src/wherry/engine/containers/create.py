@@ -4,6 +4,7 @@ import os
 import random
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -60,6 +61,9 @@ from wherry.specgen import (
 )
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+RESERVED_LABELS = ("wherry.", "com.docker.compose.")
+"""What these begin is said to the engine, to pods and to Compose, by whoever makes a container; an
+image has no say in it (the class of CVE-2026-53488)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +371,7 @@ def with_image_defaults(spec: ContainerSpec, image: ImageConfig) -> ContainerSpe
         environment=merge_environment(image.environment, spec.environment),
         working_directory=spec.working_directory or image.working_directory,
         user=spec.user or image.user,
-        labels={**image.labels, **spec.labels},
+        labels={**_inherited(image.labels), **spec.labels},
         stop_signal=spec.stop_signal or image.stop_signal,
         health=image.health if spec.health is None else spec.health.completed_by(image.health),
         shell=spec.shell or image.shell,
@@ -385,6 +389,11 @@ def with_image_defaults(spec: ContainerSpec, image: ImageConfig) -> ContainerSpe
             ),
         ),
     )
+
+
+def _inherited(labels: Mapping[str, str]) -> dict[str, str]:
+    """An image's labels, without those by which people tell the engine and Compose what to do."""
+    return {name: each for name, each in labels.items() if not name.startswith(RESERVED_LABELS)}
 
 
 def merge_environment(image: tuple[str, ...], user: tuple[str, ...]) -> tuple[str, ...]:
