@@ -7,7 +7,6 @@ which it never prevents, and is healed by what brings the image again.
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,29 +14,15 @@ from support.daemon import Engine
 from support.debian_registry import debian_registry
 from support.image_archives import docker_archive
 from support.proof_size import Size
+from support.small_disks import FULL, SMALL, small_disk
 from support.tar_archives import archive, member
-
-FULL = "no space left on device"
-SMALL = 64 << 20
 
 
 @contextlib.contextmanager
 def engine_on(place: Path, *options: str) -> Iterator[Engine]:
-    """An engine whose data root is a small ext4 of its own, with busybox in it."""
-    disk = place / "disk"
-    with disk.open("wb") as file:
-        file.truncate(SMALL)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", *options, str(disk)], check=True)
-    made = Engine()
-    made.data_root.mkdir()
-    mounted = made.machine.run("mount", "-o", "loop", str(disk), str(made.data_root))
-    assert mounted.returncode == 0, mounted.stderr
-    try:
-        made.start()
-        made.bootstrap()
-        yield made
-    finally:
-        made.close()
+    """The engine of a small disk."""
+    with small_disk(place, *options) as disk:
+        yield disk.engine
 
 
 def inside(engine: Engine, script: str) -> str:
@@ -88,26 +73,6 @@ def test_no_room_for_an_image(tmp_path: Path, figure: list[str]) -> None:
         assert engine.docker_ok("run", "--rm", "busybox", "echo", "on") == "on"
         engine.docker_ok("rm", "-f", running)
     figure.append("load, import, pull: 0 half images")
-
-
-def test_no_byte_free(tmp_path: Path, figure: list[str]) -> None:
-    """With nothing left at all: stop, rm, rmi and prune work, and make room."""
-    large = large_image(tmp_path / "large.tar")
-    with engine_on(tmp_path) as engine:
-        running = engine.docker_ok("run", "-d", "busybox", "sleep", "99")
-        exited = engine.docker_ok("run", "-d", "busybox", "true")
-        engine.docker_ok("wait", exited)
-        engine.docker_ok("tag", "busybox", "also:1")
-        # What is kept back for metadata is given out by and by.
-        inside(engine, "for time in 1 2 3 4; do cat /dev/zero >> filler; sync; done")
-        assert FULL in fails(engine, "load", "-i", str(large))
-        engine.docker_ok("stop", "-t", "0", running)
-        engine.docker_ok("rm", exited)
-        engine.docker_ok("rmi", "also:1")
-        engine.docker_ok("container", "prune", "-f")
-        inside(engine, "rm filler")
-        assert engine.docker_ok("run", "--rm", "busybox", "echo", "on") == "on"
-    figure.append("stop, rm, rmi, prune at 0 bytes free: 4 of 4")
 
 
 def test_no_inode_free(tmp_path: Path, figure: list[str]) -> None:

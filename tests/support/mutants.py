@@ -42,14 +42,18 @@ def mutated_source(mutants: Sequence[Mutant]) -> Iterator[Path]:
         yield copy
 
 
+def program_of(source: Path) -> Sequence[str]:
+    """The daemon of such a copy."""
+    boot = "import sys; sys.path.insert(0, sys.argv.pop(1)); from wherry.programs import "
+    return (sys.executable, "-P", "-c", f"{boot}wherryd; sys.exit(wherryd.main())", str(source))
+
+
 @contextlib.contextmanager
 def mutated_engine(*mutants: Mutant) -> Iterator[Engine]:
     """An engine that runs a weakened copy, with a busybox image."""
     with mutated_source(mutants) as source:
         made = Engine()
-        boot = "import sys; sys.path.insert(0, sys.argv.pop(1)); from wherry.programs import "
-        made.program = (sys.executable, "-P", "-c", f"{boot}wherryd; sys.exit(wherryd.main())",
-                        str(source))  # fmt: skip
+        made.program = program_of(source)
         try:
             made.start()
             made.bootstrap()

@@ -5,6 +5,8 @@ A failure that Docker words differently depending on the verb is reworded by the
 `WherryError` has a line here.
 """
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -439,12 +441,18 @@ def rule_of(error: WherryError) -> Rule:
     raise AssertionError("the table has a line for WherryError itself")
 
 
+OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What a disk says that takes nothing more: no bug of ours, and told without a trace."""
+
+
 def message_of(error: Exception) -> str:
     """What a client is told of any failure."""
     if isinstance(error, Refusal):
         return error.message
     if isinstance(error, WherryError):
         return rule_of(error).sentence(error)
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        return f"{os.strerror(error.errno).lower()}: {error.filename or 'the data root'}"
     return f"{type(error).__name__}: {error}"
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from wherry.api import versions
 from wherry.api.call import BuildDoor, Call, common_headers
 from wherry.api.callers import caller_of
-from wherry.api.errors import Refusal, message_of, status_of
+from wherry.api.errors import OF_THE_DISK, Refusal, message_of, status_of
 from wherry.api.hijack import LARGEST_HEAD, Connection
 from wherry.api.router import Router
 from wherry.api.routes import HANDLERS, documented
@@ -78,6 +78,9 @@ class Api:
         except ConnectionError:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+                _log.error("request.disk_refused path=%s problem=%s", request.path, error)
+                return self._refuse(request, error)
             _log.exception("request.failed method=%s path=%s", request.method, request.path)
             return self._refuse(request, error)
         finally:

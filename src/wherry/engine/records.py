@@ -4,6 +4,7 @@ Reads cost a dictionary look-up. A change is committed before memory shows it, s
 told of something that a power cut could take back.
 """
 
+import logging
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ from wherry.model.errors import (
     AmbiguousReference,
     ContainerNameTaken,
     ContainerNotFound,
-    StateUnreadable,
+    StepFailed,
 )
 from wherry.model.ids import ContainerId
-from wherry.store import Database, Migration
+from wherry.store import Database, Migration, keys_aside, read_records
 
 ROW_VERSION = 1
 MIGRATIONS = (
@@ -38,8 +39,8 @@ MIGRATIONS = (
 )
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{1,64}")
+_log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Container)
 
 
 class ContainerRecords:
@@ -50,21 +51,19 @@ class ContainerRecords:
         self._offload = offload
         self._by_id: dict[ContainerId, Container] = {}
         self._by_name: dict[str, ContainerId] = {}
+        self._unkept: dict[ContainerId, Container] = {}
+        """What has happened and the disk has not taken yet."""
 
     def load(self) -> None:
-        """Read all records; blocking, at boot.
+        """Read all records; blocking, at boot. Raises: StateUnreadable for a newer row."""
+        for _id, container in read_records(
+            self._database, "containers", Container, version=ROW_VERSION
+        ):
+            self._remember(container)
 
-        Raises: StateUnreadable for a row of a newer version or one that is damaged.
-        """
-        with self._database.reading() as connection:
-            rows = connection.execute("SELECT id, version, record FROM containers").fetchall()
-        for identifier, version, record in rows:
-            if version > ROW_VERSION:
-                raise StateUnreadable(f"container {identifier}", f"row version {version}")
-            try:
-                self._remember(_decoder.decode(record))
-            except msgspec.MsgspecError as error:
-                raise StateUnreadable(f"container {identifier}", str(error)) from error
+    def set_aside(self) -> set[ContainerId]:
+        """Containers whose records can't be read: nobody knows what they are, but they were."""
+        return {ContainerId(each) for each in keys_aside(self._database, "containers")}
 
     # -- looking up --------------------------------------------------------------------------
 
@@ -133,6 +132,19 @@ class ContainerRecords:
             del self._by_name[before.name]
         self._remember(container)
 
+    async def note(self, container: Container) -> None:
+        """Store what has happened to a container, which no disk can undo.
+
+        It is shown in any case. Where the disk refuses it is stored with the next change that it
+        takes; a boot before that learns it from the shim.
+        """
+        try:
+            await self.replace(container)
+        except StepFailed as refusal:
+            _log.error("record.not_kept container=%s problem=%s", container.id, refusal.cause)
+            self._remember(container)
+            self._unkept[container.id] = container
+
     def show(self, container: Container) -> None:
         """Show a state that is not worth a commit: it ends with this process anyway."""
         self._remember(container)
@@ -154,11 +166,17 @@ class ContainerRecords:
         self._by_name[container.name] = container.id
 
     def _write(self, container: Container) -> None:
-        row = (container.id, container.name, ROW_VERSION, _encoder.encode(container))
+        unkept = {**self._unkept, container.id: container}
         with self._database.transaction() as connection:
-            _upsert(connection, row)
+            for each in unkept.values():
+                row = (each.id, each.name, ROW_VERSION, _encoder.encode(each))
+                _upsert(connection, row)
+        for each in unkept.values():
+            if self._unkept.get(each.id) is each:
+                del self._unkept[each.id]
 
     def _delete(self, container_id: ContainerId) -> None:
+        self._unkept.pop(container_id, None)
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM containers WHERE id = ?", (container_id,))
 

@@ -18,8 +18,10 @@ from wherry.linux.syscall import KernelError, number, syscall
 SYS_OPENAT2 = 437
 SYS_SYNCFS = number(306, 267)
 SYS_RENAMEAT2 = number(316, 276)
+SYS_FALLOCATE = number(285, 47)
 SYS_SETFSUID = number(122, 151)
 SYS_SETFSGID = number(123, 152)
+_FALLOC_FL_KEEP_SIZE = 1
 
 FICLONE = 0x40049409
 RENAME_NOREPLACE = 0x01
@@ -132,6 +134,15 @@ def syncfs(descriptor: int) -> None:
     Raises: KernelError.
     """
     syscall(SYS_SYNCFS, descriptor, name="syncfs", operands=(descriptor,))
+
+
+def allocate(descriptor: int, size_bytes: int) -> None:
+    """Give a file blocks up to a size, which stays what it was (fallocate(2), KEEP_SIZE).
+
+    Raises: KernelError: ENOSPC; EOPNOTSUPP on file systems that can't.
+    """
+    syscall(SYS_FALLOCATE, descriptor, _FALLOC_FL_KEEP_SIZE, 0, size_bytes, name="fallocate",
+            operands=(descriptor, size_bytes))  # fmt: skip
 
 
 def file_creation_mask() -> int:

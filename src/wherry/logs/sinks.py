@@ -41,6 +41,10 @@ class LogSink(Protocol):
         """Go on where another sink of the same log stopped."""
         ...
 
+    def file(self) -> int | None:
+        """The descriptor that it writes to, by which another sink can go on."""
+        ...
+
     def close(self) -> None:
         """Let go of the file."""
         ...
@@ -64,6 +68,10 @@ class NoSink:
     def resume(self, unfinished: Mapping[int, bytes]) -> None:
         """Nothing goes on."""
 
+    def file(self) -> int | None:
+        """There is none."""
+        return None
+
     def close(self) -> None:
         """There is nothing to let go of."""
 
@@ -72,14 +80,21 @@ class JsonFileSink:
     """The driver `json-file`: `path`, and when that is full, `path.1` and older ones."""
 
     def __init__(
-        self, path: str, rotation: Rotation, attributes: Mapping[str, str] | None = None
+        self,
+        path: str,
+        rotation: Rotation,
+        attributes: Mapping[str, str] | None = None,
+        file: int | None = None,
     ) -> None:
-        """Open or continue the file. Raises: OSError."""
+        """Open or continue the file, or go on with one that another sink has opened.
+
+        Raises: OSError where it has to be opened.
+        """
         self._path = path
         self._rotation = rotation
         self._encoders = {stream: LineEncoder(stream, attributes) for stream in (STDOUT, STDERR)}
         self.lost_bytes = 0
-        self._file = os.open(path, _FLAGS, 0o640)
+        self._file = os.open(path, _FLAGS, 0o640) if file is None else file
         self._size = os.fstat(self._file).st_size
         self._compression: Compression | None = None
         self._compress_newest()
@@ -106,6 +121,10 @@ class JsonFileSink:
         """Go on with lines that another sink began."""
         for stream, beginning in unfinished.items():
             self._encoders[stream].resume(beginning)
+
+    def file(self) -> int | None:
+        """The file's descriptor."""
+        return self._file
 
     def close(self) -> None:
         """Close the file."""
@@ -210,8 +229,9 @@ def open_sink(
     path: str,
     options: Mapping[str, str],
     attributes: Mapping[str, str] | None = None,
+    file: int | None = None,
 ) -> LogSink:
-    """The sink of a driver; an empty name is json-file.
+    """The sink of a driver; an empty name is json-file. With a `file` it goes on with that.
 
     Raises: OSError; ValueError for a driver or option that `logs.options.validate` refuses.
     """
@@ -219,9 +239,9 @@ def open_sink(
         case "none":
             return NoSink()
         case "" | "json-file":
-            return JsonFileSink(path, Rotation.from_options(options), attributes)
+            return JsonFileSink(path, Rotation.from_options(options), attributes, file)
         case _ if driver in DRIVERS or driver in REMOTE_DRIVERS:
             # The local file of the others, from which `logs` reads and a logger feeds a receiver.
-            return JsonFileSink(path, rotation_of(driver, options), attributes)
+            return JsonFileSink(path, rotation_of(driver, options), attributes, file)
         case _:
             raise ValueError(f"unknown log driver {driver!r}")

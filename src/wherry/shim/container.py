@@ -167,9 +167,13 @@ class SupervisedContainer:
         assert self._sink is not None
         assert session is not None
         descriptors.append(self._init.pidfd)
+        # The open log, too: its disk may take no other way to it by the time that it is needed.
+        log = self._sink.file()
+        descriptors += [] if log is None else [log]
         return {
             "pid": self._init.pid,
             "session": session.hand_over(descriptors),
+            "has_log": log is not None,
             "unfinished": {
                 str(stream): text.decode("latin-1")
                 for stream, text in self._sink.unfinished().items()
@@ -183,13 +187,14 @@ class SupervisedContainer:
         }
 
     def take_over(self, state: Message, descriptors: list[int]) -> None:
-        """Go on where `hand_over` was called; takes its descriptors. Raises: OSError."""
-        log = self._order.log
-        self._sink = open_sink(log.driver, log.path, log.options, log.attributes)
+        """Go on where `hand_over` was called; takes its descriptors."""
+        log, pidfd = self._order.log, descriptors.pop(0)
+        file = descriptors.pop(0) if state["has_log"] else None
+        self._sink = open_sink(log.driver, log.path, log.options, log.attributes, file)
         self._sink.resume(
             {int(stream): text.encode("latin-1") for stream, text in state["unfinished"].items()}
         )
-        self._init = AdoptedInit(state["pid"], descriptors.pop(0))
+        self._init = AdoptedInit(state["pid"], pidfd)
         self.has_started = self._is_journal_kept = True
         self._is_in_pid_namespace = False
         self._cgroups = tuple(state["cgroups"])

@@ -33,6 +33,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,7 +171,9 @@ def _sleep_until_needed(descriptors: list[int]) -> None:
     """
     poll = select.poll()
     for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
+        # The log is a file, which always has something to be read.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            poll.register(descriptor, select.POLLIN)
     poll.poll()
 
 

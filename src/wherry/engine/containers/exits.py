@@ -98,7 +98,7 @@ class ExitWatcher:
         ended = self._restarts.decided(with_exit(container, record))
         await asyncio.gather(
             self._networks.detach(container_id),
-            self._records.replace(ended),
+            self._records.note(ended),
             task.delete(),
         )
         await self._volumes.release(container)

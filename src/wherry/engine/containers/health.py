@@ -173,7 +173,7 @@ class HealthMonitor:
             if health.state is before.state:
                 self._records.show(probed)
                 return
-            await self._records.replace(probed)
+            await self._records.note(probed)
         self._events.container(f"health_status: {health.state.value}", probed)
         is_unwanted = probed.spec.labels.get(WHEN_UNHEALTHY) == "kill"
         if health.state is HealthState.UNHEALTHY and is_unwanted:

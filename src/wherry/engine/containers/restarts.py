@@ -67,7 +67,7 @@ class Restarts:
             waiting.cancel()
         state = next_state(container.status.state, ContainerEvent.RESTART_CANCELLED)
         status = replace(container.status, state=state)
-        await self._records.replace(replace(container, explicit_stop=True, status=status))
+        await self._records.note(replace(container, explicit_stop=True, status=status))
         self._waiters.exited(container.id, _last_exit(container))
 
     async def resume(self) -> None:

@@ -145,4 +145,4 @@ class StartContainer:
             ),
         )
         self._attachments.drop(container.id)
-        await self._records.replace(failed)
+        await self._records.note(failed)

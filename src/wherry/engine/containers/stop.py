@@ -133,7 +133,7 @@ class StopContainer:
         if container.spec.restart.mode is RestartMode.NO:
             self._records.show(stopped)
         else:
-            await self._records.replace(stopped)
+            await self._records.note(stopped)
 
     async def _signal(
         self, container_id: ContainerId, number: int, *, is_stop: bool
@@ -209,4 +209,4 @@ class PauseContainer:
     ) -> None:
         state = next_state(container.status.state, event)
         status = replace(container.status, state=state, health=health)
-        await self._records.replace(replace(container, status=status))
+        await self._records.note(replace(container, status=status))
