@@ -67,7 +67,10 @@ class KeptContexts:
     def _record(self, digest: str) -> CacheRecord:
         place = f"{self._directory}/{digest}"
         name, created_at_ns = "", 0
-        with contextlib.suppress(FileNotFoundError), open(f"{place}/{_NAME}") as file:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            open(f"{place}/{_NAME}", errors="replace") as file,
+        ):
             name, created_at_ns = file.read(), os.fstat(file.fileno()).st_mtime_ns
         return CacheRecord(
             key=digest,

@@ -205,6 +205,16 @@ class ContentStore:
         except FileNotFoundError as error:
             raise StateUnreadable(f"blob {digest}", "missing") from error
 
+    def drop_damaged(self, digest: Digest, *, size_bytes: int) -> bool:
+        """Remove a blob that hasn't its size; whether it is missing now."""
+        try:
+            if self.size(digest) == size_bytes:
+                return False
+            os.unlink(self._path(digest))
+        except (StateUnreadable, FileNotFoundError):
+            pass
+        return True
+
     def digests(self) -> Iterator[Digest]:
         """Every blob that is here."""
         for name in os.listdir(self._blobs):

@@ -3,7 +3,7 @@
 Containers are never stopped by a boot, but for those that ran steps of a build, which died with
 the engine. Each other record that says RUNNING is compared with its shim: it lives and is watched
 again, or it ended meanwhile and its own record says how, or nothing is known of it. What belongs
-to no record is removed.
+to no record is removed, unless records were lost: then it stays.
 """
 
 import asyncio
@@ -27,10 +27,12 @@ from wherry.kit.clock import Clock
 from wherry.kit.directories import remove_directory
 from wherry.model.containers import Container
 from wherry.model.errors import WherryError
+from wherry.model.ids import SnapshotKey
 from wherry.model.lifecycle import ContainerState
 from wherry.model.tasks import ExitRecord
 from wherry.networks import Networks
 from wherry.snapshots import Snapshots
+from wherry.store import Database
 from wherry.tasks import Task, Tasks
 
 EXIT_UNKNOWN = 255
@@ -44,6 +46,7 @@ class Boot:
     def __init__(
         self,
         *,
+        database: Database,
         records: ContainerRecords,
         live: LiveContainers,
         tasks: Tasks,
@@ -60,6 +63,7 @@ class Boot:
         offload: OffloadPool,
         clock: Clock,
     ) -> None:
+        self._database = database
         self._records = records
         self._live = live
         self._tasks = tasks
@@ -80,6 +84,7 @@ class Boot:
         """Take over what lives, record what ended, sweep what is nobody's."""
         self._records.load()
         known = list(self._records.all())
+        await self._offload(self._check_snapshots)
         await asyncio.gather(*(self._take_over_or_tell(each) for each in known))
         await self._networks.sweep(self._live.ids())
         await self._volumes.take_over()
@@ -132,7 +137,7 @@ class Boot:
         )
         self._live.enter(container.id, task, sandbox)
         if container.status.pid != task.pid:
-            await self._records.replace(
+            await self._records.note(
                 replace(container, status=replace(container.status, pid=task.pid))
             )
         self._exits.watch(container.id, task)
@@ -141,7 +146,7 @@ class Boot:
 
     async def _record_exit(self, container: Container, record: ExitRecord) -> None:
         ended = self._restarts.decided(with_exit(container, record))
-        await self._records.replace(ended)
+        await self._records.note(ended)
         await self._networks.give_back(container.endpoints)
         self._exits.announce(container, ended, record)
 
@@ -152,16 +157,30 @@ class Boot:
             error="ended while no engine was running, and left no record: was the host restarted?",
         )
 
+    def _check_snapshots(self) -> None:
+        """What each container writes to must stand on what its image says."""
+        images = {each.id: each for each in self._images.list()}
+        for container in self._records.all():
+            image = images.get(container.image_id) if container.image_id else None
+            if image is not None:
+                self._snapshots.expect(SnapshotKey(container.id), image.chain_id)
+
     def _sweep_files(self) -> None:
         known = {each.id for each in self._records.all()}
         living = {key for each in self._records.all() for key in snapshots_of(each)}
         recorded, bundles = self._paths.containers_on_disk()
+        if self._database.has_lost:
+            _log.warning("boot.strangers_kept containers=%s", len(recorded - known))
+            return
+        unreadable = self._records.set_aside()
+        known |= unreadable
+        living |= {SnapshotKey(each) for each in unreadable}
         for stranger in recorded - known:
             try:
                 remove_directory(self._paths.record_directory(stranger))
             except OSError as error:
                 _log.warning("boot.files_left container=%s problem=%s", stranger, error)
-        for ended in bundles - self._live.ids():
+        for ended in bundles - self._live.ids() - unreadable:
             shutil.rmtree(self._paths.bundle(ended), ignore_errors=True)
         self._snapshots.sweep(living)
         self._images.sweep()

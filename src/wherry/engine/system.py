@@ -16,6 +16,7 @@ from wherry.model.queries import EngineInfo
 from wherry.plugins import LOG_DRIVER, NETWORK_DRIVER, PluginHost
 from wherry.snapshots import Snapshots
 from wherry.specgen import HostFacts
+from wherry.store import Damages
 from wherry.volumes import Volumes
 
 _NETWORK_DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null", "overlay")
@@ -57,6 +58,7 @@ class SystemQueries:
         snapshots: Snapshots,
         volumes: Volumes,
         plugins: PluginHost,
+        damages: Damages,
         events: EventLog,
         host: HostFacts,
         clock: Clock,
@@ -67,6 +69,7 @@ class SystemQueries:
         self._snapshots = snapshots
         self._volumes = volumes
         self._plugins = plugins
+        self._damages = damages
         self._events = events
         self._host = host
         self._clock = clock
@@ -115,8 +118,9 @@ class SystemQueries:
             default_runtime=identity.default_runtime,
             runtimes=identity.runtimes,
             labels=identity.labels,
-            warnings=tuple(
-                f"WARNING: No {name} support" for name in _WARNED if not limits.get(_WARNED[name])
+            warnings=(
+                *(f"WARNING: No {name} support" for name in _WARNED if not limits[_WARNED[name]]),
+                *(f"WARNING: {each}" for each in self._damages.all()),
             ),
             is_debug=identity.is_debug,
             open_files=len(os.listdir("/proc/self/fd")),

@@ -318,6 +318,7 @@ class ImageTable:
                 )
                 blobs.setdefault(image_id, []).append(layer)
             for (image_id,) in rows.execute("SELECT id FROM images"):
+                self._check_blobs(ImageId(image_id), blobs.get(image_id, ()))
                 self._load_image(ImageId(image_id), tuple(blobs.get(image_id, ())))
             for image_id, digest, media_type in rows.execute(
                 "SELECT image_id, digest, media_type FROM image_manifests"
@@ -335,6 +336,17 @@ class ImageTable:
             self._blobs[image_id] = blobs
         except (WherryError, OSError) as error:
             self.damaged.append(DamagedImage(id=image_id, problem=str(error)))
+            self._database.damages.note(f"image {image_id}", str(error), "load or pull it again")
+
+    def _check_blobs(self, image_id: ImageId, blobs: Iterable[LayerBlob]) -> None:
+        """A blob of another size is no use: without it, whatever brings it again heals it."""
+        for each in blobs:
+            if self._content.drop_damaged(each.blob, size_bytes=each.blob_bytes):
+                self._database.damages.note(
+                    f"blob {each.blob}",
+                    f"gone or damaged; it is a layer of image {image_id}",
+                    "containers run, saving and pushing fail; load or pull it again",
+                )
 
     def _side_by_side(
         self, name: Reference, added: Mapping[ImageId, NewImage], made: Mapping[ImageId, Image]

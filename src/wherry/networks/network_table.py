@@ -12,11 +12,10 @@ from wherry.model.errors import (
     AmbiguousNetwork,
     NetworkNameTaken,
     NetworkNotFound,
-    StateUnreadable,
 )
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
-from wherry.store import Database, Migration
+from wherry.store import Database, Migration, read_records
 
 ROW_VERSION = 1
 MIGRATIONS = (
@@ -36,7 +35,6 @@ MIGRATIONS = (
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{1,64}")
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Network)
 
 
 class NetworkTable:
@@ -49,18 +47,10 @@ class NetworkTable:
     def load(self, builtin: Iterable[Network]) -> None:
         """Read all rows, beside the networks that every engine has.
 
-        Raises: StateUnreadable for a row of a newer version or one that is damaged.
+        Raises: StateUnreadable for a row of a newer version.
         """
         self._networks = {each.id: each for each in builtin}
-        with self._database.reading() as connection:
-            rows = connection.execute("SELECT id, version, record FROM networks").fetchall()
-        for identifier, version, record in rows:
-            if version > ROW_VERSION:
-                raise StateUnreadable(f"network {identifier}", f"row version {version}")
-            try:
-                network = _decoder.decode(record)
-            except msgspec.MsgspecError as error:
-                raise StateUnreadable(f"network {identifier}", str(error)) from error
+        for _id, network in read_records(self._database, "networks", Network, version=ROW_VERSION):
             self._networks[network.id] = network
 
     def all(self) -> tuple[Network, ...]:

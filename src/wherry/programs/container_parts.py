@@ -242,6 +242,7 @@ def container_parts(
         waiters=waiters,
     )
     boot = Boot(
+        database=ground.database,
         records=stores.records,
         live=live,
         tasks=tasks,

@@ -10,6 +10,7 @@ from wherry.engine.plugins.plugin_table import MIGRATIONS as PLUGIN_MIGRATIONS
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
+from wherry.kit.atomic_files import write_durably
 from wherry.kit.clock import SystemClock
 from wherry.kit.directories import remove_directory
 from wherry.networks import MIGRATIONS as NETWORK_MIGRATIONS
@@ -18,7 +19,7 @@ from wherry.programs.remapping import remapped_ids
 from wherry.programs.settings import Settings
 from wherry.snapshots import Snapshots, open_snapshots
 from wherry.specgen import HostFacts, read_host_facts
-from wherry.store import Database
+from wherry.store import Damages, Database
 from wherry.volumes import MIGRATIONS as VOLUME_MIGRATIONS
 
 
@@ -73,6 +74,8 @@ def lay_ground(settings: Settings) -> Ground:
             *NETWORK_MIGRATIONS,
             *BUILD_MIGRATIONS,
         ),
+        # Each engine has an id, from its first start on.
+        is_expected=os.path.exists(f"{settings.data_root}/engine-id"),
     )
     return Ground(
         settings=settings,
@@ -82,7 +85,7 @@ def lay_ground(settings: Settings) -> Ground:
         offload=OffloadPool(),
         clock=SystemClock(),
         host=host,
-        engine_id=_engine_id(f"{settings.data_root}/engine-id"),
+        engine_id=_engine_id(f"{settings.data_root}/engine-id", database.damages),
     )
 
 
@@ -94,13 +97,14 @@ def _root_of_mapping(data_root: str, host: HostFacts) -> str:
     return f"{data_root}/{uid}.{gid}"
 
 
-def _engine_id(path: str) -> str:
-    """A name for this engine that lasts as long as its data root."""
+def _engine_id(path: str, damages: Damages) -> str:
+    """A name for this engine that lasts as long as its data root, or the file with it."""
     try:
-        with open(path) as file:
-            return file.read().strip()
-    except FileNotFoundError:
+        with open(path, encoding="ascii") as file:
+            return str(uuid.UUID(file.read().strip()))
+    except (FileNotFoundError, ValueError) as error:
+        if isinstance(error, ValueError):
+            damages.note(path, "not an id", "the engine has a new one")
         fresh = str(uuid.uuid4())
-        with open(path, "w") as file:
-            file.write(fresh + "\n")
+        write_durably(path, f"{fresh}\n".encode(), mode=0o644)
         return fresh

@@ -25,6 +25,7 @@ from wherry.engine.networks import NetworkVerbs
 from wherry.engine.platforms import Platforms
 from wherry.engine.prune import Prunes
 from wherry.engine.registries import RegistryVerbs
+from wherry.engine.safekeeping import kept_copies
 from wherry.engine.sights import Sights
 from wherry.engine.system import SystemQueries
 from wherry.engine.volume_history import VolumeHistory
@@ -66,7 +67,10 @@ async def running_engine(settings: Settings) -> AsyncIterator[RunningEngine]:
     try:
         await tasks.open()
         await networks.open()
-        async with engine_on(ground, tasks, networks) as running:
+        async with (
+            kept_copies(ground.database, ground.offload),
+            engine_on(ground, tasks, networks) as running,
+        ):
             yield running
     finally:
         await networks.close()
@@ -109,6 +113,7 @@ async def engine_on(
         snapshots=ground.snapshots,
         volumes=stores.volumes,
         plugins=ground.plugins,
+        damages=ground.database.damages,
         events=stores.events,
         host=ground.host,
         clock=ground.clock,

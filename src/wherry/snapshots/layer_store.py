@@ -27,7 +27,7 @@ from wherry.snapshots.layer_table import CommittedLayer, LayerTable, chain_id
 from wherry.snapshots.layer_tree import UnnamedDirectory, dress
 from wherry.snapshots.streams import HashingReader
 from wherry.snapshots.tar_reader import Readable, TarReader
-from wherry.store import Database
+from wherry.store import Damages, Database
 
 LARGEST_LAYER = 1 << 38
 """Bytes that a layer's tar may have unpacked, 256 GiB: what stops a bomb that lies of nothing."""
@@ -72,6 +72,7 @@ class LayerStore:
         """Take over the numbered directories and their rows."""
         self.directory = directory
         self._table = LayerTable(database)
+        self._forget_lost(database.damages)
         self.lock = threading.RLock()
         self._staged: dict[ChainId, StagedLayer] = {}
         self._lowers: dict[ChainId, tuple[str, ...]] = {}
@@ -310,6 +311,17 @@ class LayerStore:
 
     # -- inside ------------------------------------------------------------------------------
 
+    def _forget_lost(self, damages: Damages) -> None:
+        """Layers whose files are gone are no layers, nor is what stands on them."""
+        lost: dict[ChainId, CommittedLayer] = {}
+        for layer in self._table.all():
+            if layer.parent in lost or not _has_files(f"{self.directory}/{layer.number}"):
+                lost[layer.chain_id] = layer
+                what = f"layer {self.directory}/{layer.number}"
+                damages.note(what, "it or one below is gone", "load or pull its image again")
+        if lost:
+            self._table.remove(reversed(lost.values()))
+
     def _known(self, parent: ChainId | None, diff_id: DiffId | None) -> StagedLayer | None:
         if diff_id is None:
             return None
@@ -400,6 +412,13 @@ class LayerStore:
 def is_layer_name(name: str) -> bool:
     """Whether a directory is a layer's: a short number, which no snapshot's key may be."""
     return len(name) <= 10 and name.isascii() and name.isdigit()
+
+
+def _has_files(directory: str) -> bool:
+    try:
+        return bool(os.listdir(directory))
+    except OSError:
+        return False
 
 
 def _check_digest(promised: DiffId | None, found: DiffId) -> None:

@@ -28,6 +28,7 @@ from wherry.snapshots.streams import HashingWriter
 from wherry.snapshots.tar_reader import Readable
 from wherry.store import Database
 
+_NOTHING = object()
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -43,6 +44,7 @@ class Snapshots:
         """Take over `overlay2` of the data root (made if missing) and the rows of its layers."""
         self.directory = os.path.join(data_root, self.name)
         os.makedirs(self.directory, mode=0o710, exist_ok=True)
+        self._damages = database.damages
         self.layers = self._open_layers(database)
         """The read-only layers that snapshots stand on."""
         self._active: dict[SnapshotKey, ChainId | None] = {}
@@ -218,6 +220,22 @@ class Snapshots:
             gone = self.layers.forget_unneeded(in_use | set(needed))
         self.layers.remove_directories(gone)
         return tuple(each.chain_id for each in gone)
+
+    def expect(self, key: SnapshotKey, parent: ChainId | None) -> None:
+        """At boot: what a snapshot stands on, by those who know; what says otherwise is mended."""
+        if self._active.get(key, _NOTHING) == parent:
+            return
+        what, directory = f"snapshot {key}", self._directory_of(key)
+        if not os.path.isdir(f"{directory}/diff"):
+            self._damages.note(what, "its files are gone", "only removing it is of use")
+            return
+        lower = f"{directory}/lower"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(lower)
+        if parent is not None:
+            os.symlink(f"../{self.layers.require(parent).number}", lower)
+        self._active[key] = parent
+        self._damages.note(what, f"{lower} led elsewhere", "it leads to its image's layers again")
 
     def sweep(self, living: Collection[SnapshotKey]) -> tuple[str, ...]:
         """At boot: remove snapshots of no living container, and layers that were never committed.

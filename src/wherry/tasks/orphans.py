@@ -35,8 +35,8 @@ def end_orphan(
     """
     try:
         known = records.read_end(record_directory)
-    except (OSError, records.UnknownRecord):
-        known = None
+    except (OSError, records.UnknownRecord) as damage:
+        known, error = None, f"how it ended can't be read: {damage}"
     clear_away(bundle, record_directory, container_id)
     if known is not None:
         return to_exit_record(known.ending)

@@ -57,6 +57,7 @@ class Volumes:
         directory = f"{data_root}/volumes"
         os.makedirs(directory, mode=0o701, exist_ok=True)
         self._directory = directory
+        self._database = database
         self._clock = clock
         self._table = VolumeTable(database)
         self._local = LocalDriver(directory)
@@ -234,10 +235,32 @@ class Volumes:
         Raises: StepFailed.
         """
         with self._changing:
+            self._compare_with_disk()
             if self._table.unsettled_trees():
                 self.history.heal()
             renames = self._table.renames().items()
             return {old: self.history.rename(old, new) for old, new in renames}
+
+    def _compare_with_disk(self) -> None:
+        """Tell of volumes whose files are gone; after a loss of rows find volumes by theirs."""
+        damages = self._database.damages
+        for volume in self.all():
+            if volume.driver == LOCAL and not os.path.isdir(volume.mount_point):
+                damages.note(
+                    f"volume {volume.name}",
+                    f"there is no {volume.mount_point}",
+                    "put it back, or remove the volume",
+                )
+        if not self._database.has_lost:
+            return
+        for name in sorted(set(os.listdir(self._directory)) - self._table.all().keys()):
+            place = f"{self._directory}/{name}/_data"
+            if os.path.isdir(place):
+                made_at_ns = os.stat(place).st_ctime_ns
+                self._table.add(
+                    Volume(name=name, driver=LOCAL, mount_point=place, created_at_ns=made_at_ns)
+                )
+                damages.note(f"volume {name}", "its row was lost", "it was found by its files")
 
     # -- use ---------------------------------------------------------------------------------
 

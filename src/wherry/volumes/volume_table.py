@@ -11,15 +11,12 @@ finishes the other.
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import msgspec
 
-from wherry.model.errors import StateUnreadable, VolumeNotFound
+from wherry.model.errors import VolumeNotFound
 from wherry.model.volumes import Volume, VolumeSnapshot
-from wherry.store import Database, Migration
-
-_Record = TypeVar("_Record")
+from wherry.store import Database, Migration, read_records
 
 ROW_VERSION = 1
 MIGRATIONS = (
@@ -57,13 +54,9 @@ class VolumeTable:
     """Every volume by name. Changes may come from any thread, one at a time."""
 
     def __init__(self, database: Database) -> None:
-        """Reads all rows. Raises: StateUnreadable for a newer or damaged row."""
+        """Reads all rows. Raises: StateUnreadable for a newer one."""
         self._database = database
-        self._volumes: dict[str, Volume] = {}
-        with database.reading() as rows:
-            found = rows.execute("SELECT name, version, record FROM volumes").fetchall()
-        for name, version, record in found:
-            self._volumes[name] = _decoded(f"volume {name}", version, record, Volume)
+        self._volumes = dict(read_records(database, "volumes", Volume, version=ROW_VERSION))
 
     # -- volumes -----------------------------------------------------------------------------
 
@@ -106,21 +99,16 @@ class VolumeTable:
 
         Raises: StateUnreadable.
         """
-        with self._database.reading() as rows:
-            found = rows.execute(
-                "SELECT name, version, record FROM volume_snapshots"
-                " WHERE volume = ? AND is_pending = ?",
-                (volume, pending),
-            ).fetchall()
-        decoded = [
-            # The record keeps the name that the volume had when it was written.
-            replace(
-                _decoded(f"snapshot {name} of volume {volume}", version, record, VolumeSnapshot),
-                volume=volume,
-            )
-            for name, version, record in found
-        ]
-        return sorted(decoded, key=lambda each: each.created_at_ns)
+        found = read_records(
+            self._database,
+            "volume_snapshots",
+            VolumeSnapshot,
+            version=ROW_VERSION,
+            where={"volume": volume, "is_pending": pending},
+        )
+        # The record keeps the name that the volume had when it was written.
+        named = [replace(snapshot, volume=volume) for _name, snapshot in found]
+        return sorted(named, key=lambda each: each.created_at_ns)
 
     def add_snapshot(
         self, snapshot: VolumeSnapshot, *, pending: bool = False, tree: str = ""
@@ -188,12 +176,3 @@ class VolumeTable:
 def _settle_tree(rows: sqlite3.Connection, path: str) -> None:
     if path:
         rows.execute("DELETE FROM volume_trees WHERE path = ?", (path,))
-
-
-def _decoded(what: str, version: int, record: bytes, kind: type[_Record]) -> _Record:
-    if version > ROW_VERSION:
-        raise StateUnreadable(what, f"row version {version}")
-    try:
-        return msgspec.json.decode(record, type=kind)
-    except msgspec.MsgspecError as error:
-        raise StateUnreadable(what, str(error)) from error

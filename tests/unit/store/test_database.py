@@ -1,15 +1,19 @@
 """The engine's database."""
 
+import contextlib
 import os
+import shutil
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from wherry.model.errors import StateUnreadable
 from wherry.store import Database, Migration
+from wherry.store.rebuilding import files_aside
 
 ROOM = Migration(
     room="pets", number=1, sql="CREATE TABLE pets (name TEXT PRIMARY KEY, legs INTEGER) STRICT;"
@@ -58,7 +62,8 @@ def test_files_are_private(path: str) -> None:
         name: stat.S_IMODE(os.stat(os.path.join(os.path.dirname(path), name)).st_mode)
         for name in os.listdir(os.path.dirname(path))
     }
-    assert modes == {"engine.db": 0o600, "engine.db-wal": 0o600, "engine.db-shm": 0o600}
+    endings = ("", "-wal", "-shm", ".copy")
+    assert modes == {f"engine.db{ending}": 0o600 for ending in endings}
     database.close()
 
 
@@ -166,13 +171,115 @@ def test_a_failing_migration_leaves_the_file_as_it_was(path: str) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("damage", [b"not a database at all" * 100, b"SQLite format 3\0" * 80])
-def test_a_damaged_file_is_named(path: str, damage: bytes) -> None:
-    """Rubbish in the file gives one clear error that names it."""
-    Path(path).write_bytes(damage)
-    with pytest.raises(StateUnreadable) as caught:
-        Database(path, [ROOM])
-    assert caught.value.place == path
+def with_tim(path: str) -> None:
+    """A database with a row, closed in order."""
+    database = Database(path, [ROOM, WITH_OWNERS])
+    with database.transaction() as rows:
+        rows.execute("INSERT INTO pets VALUES ('tim', 4)")
+    database.close()
+
+
+def pets(database: Database) -> list[str]:
+    """Who is in it."""
+    with database.reading() as rows:
+        return [name for (name,) in rows.execute("SELECT name FROM pets ORDER BY name")]
+
+
+def drop(path: str) -> None:
+    """Another schema: a table less than its version says."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE owners")
+
+
+def strange(path: str) -> None:
+    """Another schema: somebody else's tables."""
+    os.unlink(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE pets (color TEXT)")
+
+
+def written(path: str, content: bytes) -> None:
+    """Something that is no database."""
+    Path(path).write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[str], None]] = {
+    "gone": os.unlink,
+    "empty": lambda path: os.truncate(path, 0),
+    "half": lambda path: os.truncate(path, os.path.getsize(path) // 2),
+    "random": lambda path: written(path, os.urandom(16384)),
+    "text": lambda path: written(path, b'{"a": '),
+    "a table less": drop,
+    "other tables": strange,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_made_again_of_its_copy(path: str, damage: str) -> None:
+    """Whatever became of the file: all rows are there, it is told, and nothing is thrown away."""
+    with_tim(path)
+    DAMAGES[damage](path)
+    database = Database(path, [ROOM, WITH_OWNERS])
+    assert pets(database) == ["tim"]
+    assert database.has_lost
+    (told,) = database.damages.all()
+    assert told.what == path
+    assert "from its copy" in told.outcome
+    database.close()
+    (aside,) = map(Path, files_aside(path))
+    again = Database(path, [ROOM, WITH_OWNERS])
+    assert pets(again) == ["tim"]
+    assert str(aside) in again.damages.all()[0].outcome
+    aside.unlink()
+    assert not again.has_lost
+    again.close()
+
+
+def test_a_log_that_is_lost_is_noticed(path: str) -> None:
+    """SQLite takes a lost log for a shorter history; the copy knows better."""
+    database = Database(path, [ROOM])
+    with database.transaction() as rows:
+        rows.execute("INSERT INTO pets VALUES ('tim', 4)")
+    database.keep_copy()
+    crashed = Path(shutil.copytree(Path(path).parent, f"{path}.crashed"))
+    database.close()
+    os.unlink(crashed / "engine.db-wal")
+    again = Database(str(crashed / "engine.db"), [ROOM])
+    assert pets(again) == ["tim"]
+    assert "older than its copy" in again.damages.all()[0].problem
+    again.close()
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "half", "random", "text"])
+def test_a_damaged_copy_is_made_anew(path: str, damage: str) -> None:
+    """The database itself is whole, and so is its copy afterwards."""
+    with_tim(path)
+    DAMAGES[damage](f"{path}.copy")
+    database = Database(path, [ROOM, WITH_OWNERS])
+    assert pets(database) == ["tim"]
+    assert not database.has_lost
+    assert database.copy.commits()
+    assert bool(database.damages.all()) == (damage != "gone")
+    database.close()
+
+
+def test_without_a_copy_what_can_be_read_is_kept(path: str) -> None:
+    """A page is damaged and the copy is gone: rows of other pages are there."""
+    database = Database(path, [ROOM, WITH_OWNERS])
+    with database.transaction() as rows:
+        rows.executemany(
+            "INSERT INTO pets VALUES (?, 4)", [(f"{n:05}" * 40,) for n in range(2000)]
+        )
+    database.close()
+    os.unlink(f"{path}.copy")
+    size = os.path.getsize(path)
+    with open(path, "r+b") as file:
+        file.seek(size // 2)
+        file.write(os.urandom(8192))
+    again = Database(path, [ROOM, WITH_OWNERS])
+    assert len(pets(again)) > 100
+    assert "rows could be read" in again.damages.all()[0].outcome
+    again.close()
 
 
 def test_another_boot_is_noticed(path: str) -> None:

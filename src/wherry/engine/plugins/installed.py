@@ -16,7 +16,7 @@ from wherry.content import ContentStore
 from wherry.engine.plugins.config import PluginConfig, read_config
 from wherry.engine.plugins.plugin_table import ROW_VERSION
 from wherry.linux.files import remove_tree, syncfs
-from wherry.model.errors import PluginNotFound, StateUnreadable
+from wherry.model.errors import PluginNotFound
 from wherry.model.ids import Digest
 from wherry.model.plugins import ManagedPlugin, PluginLayer
 from wherry.snapshots import (
@@ -29,7 +29,7 @@ from wherry.snapshots import (
     tree_tar,
     unpack_tar,
 )
-from wherry.store import Database
+from wherry.store import Database, read_records
 
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _WHOLE = UnpackRules(is_whole_tree=True)
@@ -43,16 +43,10 @@ class InstalledPlugins:
         self._directory = directory
         self._database = database
         self._plugins: dict[str, ManagedPlugin] = {}
-        with database.reading() as rows:
-            found = rows.execute("SELECT id, version, record FROM plugins").fetchall()
-        for plugin_id, version, record in found:
-            if version > ROW_VERSION:
-                raise StateUnreadable(f"plugin {plugin_id}", f"row version {version}")
-            try:
-                plugin = msgspec.json.decode(record, type=ManagedPlugin)
-            except msgspec.MsgspecError as error:
-                raise StateUnreadable(f"plugin {plugin_id}", str(error)) from error
-            self._plugins[plugin.id] = plugin
+        for plugin_id, plugin in read_records(
+            database, "plugins", ManagedPlugin, version=ROW_VERSION
+        ):
+            self._plugins[plugin_id] = plugin
 
     # -- looking -----------------------------------------------------------------------------
 
