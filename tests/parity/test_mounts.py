@@ -40,6 +40,14 @@ def test_bind_of_a_file(engine: Engine, shared: Path) -> None:
     assert engine.docker_ok("run", "--rm", "-v", bind, "busybox", "cat", "/new/deep/name")
 
 
+@pytest.mark.parametrize("bind", ["{}/file:/etc", "{}:/etc/passwd"])
+def test_two_kinds(engine: Engine, shared: Path, bind: str) -> None:
+    """A file on a directory, or the reverse, is refused with Docker's question."""
+    refused = engine.docker("run", "--rm", "-v", bind.format(shared), "busybox", "true")
+    assert refused.returncode == 125
+    assert "not a directory: unknown: Are you trying to mount a directory" in refused.stderr
+
+
 def test_missing_source(engine: Engine, shared: Path) -> None:
     """`-v` makes a missing host directory, `--mount` refuses it."""
     missing = shared / "not-yet"

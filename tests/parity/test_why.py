@@ -99,6 +99,47 @@ def test_failed_starts(engine: Engine) -> None:
     assert "PATH" in reason["Hints"][0]
 
 
+def test_not_executed(engine: Engine) -> None:
+    """A program that is there and can't run has Docker's sentence and code, and advice."""
+    write = "printf '#!/no/such\n' > /run-me && echo echo > /text && chmod +x /run-me /text"
+    engine.docker_ok("run", "--name", "maker", "busybox", "sh", "-c", write)
+    engine.docker_ok("commit", "maker", "odd:1")
+    for program, problem, advice in (
+        ("/run-me", "no such file or directory", "interpreter"),
+        ("/text", "exec format error", "wherry platform enable"),
+    ):
+        ran = engine.docker("run", "--name", "odd", "odd:1", program)
+        assert (ran.returncode, ran.stderr) == (255, f"exec {program}: {problem}\n")
+        assert engine.docker("logs", "odd").stderr == ran.stderr
+        reason = why(engine, "odd")
+        assert (reason["ExitCode"], reason["Cause"]) == (255, "start-failed")
+        assert advice in reason["Hints"][0]
+        engine.docker_ok("rm", "odd")
+    engine.docker_ok("run", "-d", "--name", "host", "odd:1", "sleep", "99")
+    ran = engine.docker("exec", "host", "/text")
+    assert (ran.returncode, ran.stderr) == (255, "exec /text: exec format error\n")
+    engine.docker_ok("rm", "-f", "host", "maker")
+    engine.docker_ok("rmi", "odd:1")
+
+
+def test_output_that_was_lost(engine: Engine) -> None:
+    """What could not be written to the log is counted, and told to whoever asks."""
+    made = engine.docker_ok("create", "--name", "full", "busybox", "echo", "much")
+    log = engine.data_root / "containers" / made / f"{made}-json.log"
+    log.touch()
+    mounted = engine.machine.run("mount", "--bind", "/dev/full", str(log))
+    assert mounted.returncode == 0, mounted.stderr
+    try:
+        engine.docker_ok("start", "-a", "full")
+        ended(engine, "full")
+    finally:
+        engine.machine.run("umount", str(log))
+    lost = [each for each in why(engine, "full")["Evidence"] if "could not be written" in each]
+    assert len(lost) == 1
+    assert int(lost[0].split()[0]) > len("much\n")
+    assert f"output.lost container={made}" in engine.log_tail()
+
+
 def test_before_and_during(engine: Engine) -> None:
     """A container that has not run, one that runs, and none."""
     engine.docker_ok("create", "--name", "new", "busybox")

@@ -92,14 +92,22 @@ def _manifest_unknown(error: kinds.ManifestUnknown) -> str:
     )
 
 
+_OF_TWO_KINDS = (
+    ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified"
+    " host path exists and is the expected type"
+)
+
+
 def _start_refused(error: WherryError) -> str:
     return f"{_CREATING}error during container init: {_program_problem(error)}: unknown"
 
 
 def _start_failed(error: kinds.StartFailed) -> str:
+    advice = _OF_TWO_KINDS if "not a directory" in error.cause else ""
     if error.runtime:
-        return f"{_TASK}OCI runtime create failed: {error.runtime}: {error.cause}: unknown"
-    return f"{_CREATING}{error.cause}: unknown"
+        began = f"{_TASK}OCI runtime create failed: {error.runtime}: "
+        return f"{began}{error.cause}: unknown{advice}"
+    return f"{_CREATING}{error.cause}: unknown{advice}"
 
 
 def exec_refused(error: WherryError) -> str:

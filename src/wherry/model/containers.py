@@ -272,6 +272,8 @@ class ContainerStatus:
     """Why the last start failed; empty when it did not."""
     started_at_ns: int | None = None
     finished_at_ns: int | None = None
+    lost_output_bytes: int = 0
+    """What of the last run's output could not be written to its log."""
     restart_count: int = 0
     """How often its policy has restarted it since a user started it."""
     restart_delay_ns: int = 0

@@ -13,3 +13,5 @@ class ExitRecord:
     was_oom_killed: bool = False
     error: str = ""
     """Set when the true code can't be known, for instance because the shim was killed."""
+    lost_output_bytes: int = 0
+    """What could not be written to its log."""

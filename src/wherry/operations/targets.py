@@ -7,6 +7,7 @@ Missing directories are made one at a time through the descriptor of their paren
 
 import errno
 import os
+import stat
 
 from wherry.linux.files import open_in_root
 from wherry.linux.syscall import KernelError
@@ -49,13 +50,19 @@ def open_file(root: int, path: str) -> tuple[int, int, bool]:
     """Open a file of the root (O_PATH), making it empty and its parents when missing.
 
     Returns the descriptor, how many directories were made, and whether the file was.
-    Raises: KernelError; OSError.
+    Raises: KernelError; OSError, also where a directory is in its place.
     """
     try:
-        return open_in_root(root, path, os.O_PATH), 0, False
+        opened = open_in_root(root, path, os.O_PATH)
     except KernelError as error:
         if error.errno != errno.ENOENT:
             raise
+    else:
+        if stat.S_ISDIR(os.fstat(opened).st_mode):
+            os.close(opened)
+            # The kernel would say EINVAL when it is mounted on.
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        return opened, 0, False
     made = _make_file(root, path, _MOST_LINKS)
     return open_in_root(root, path, os.O_PATH), made, True
 

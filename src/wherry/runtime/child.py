@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 from wherry.kit.values import dataclass
@@ -23,6 +24,9 @@ from wherry.runtime.machine import Machine
 from wherry.runtime.mount_plan import INIT_IN_CONTAINER
 from wherry.runtime.privilege_plan import execve_operation, last_plan, late_confinement
 from wherry.runtime.programs import find_program
+
+EXIT_NOT_EXECUTED = 255
+"""Of a program that is there and can't be executed, as runc has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +119,16 @@ def _carry_out(work: ChildWork, channel: socket.socket, descriptors: Mapping[str
         except OperationFailed as error:
             handshake.send_failure(channel, handshake.failure_of(error))
         except OSError as error:
-            handshake.send_failure(channel, handshake.execve_failure(program, error))
+            failure = handshake.execve_failure(program, error)
+            handshake.send_failure(channel, failure)
+            _end_with(failure.message)
+
+
+def _end_with(sentence: str) -> NoReturn:
+    """End as a program does that says why on its standard error."""
+    with suppress(OSError):
+        os.write(2, f"{sentence}\n".encode(errors="surrogateescape"))
+    os._exit(EXIT_NOT_EXECUTED)
 
 
 def _identity(work: ChildWork, root: int) -> Identity:

@@ -38,6 +38,8 @@ from wherry.runtime.accounts import AccountNotFound, Identity
 from wherry.runtime.programs import ProgramNotFound
 
 RELEASE = b"\1"
+NOT_EXECUTED = "not_executed"
+"""The kind of failure that ends a container which has started: see `execve_failure`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,16 +187,13 @@ def release(channel: socket.socket) -> Failure | None:
 
 
 def execve_failure(program: str, error: OSError) -> Failure:
-    """What the kernel says of a program that it will not execute."""
-    words = explain_error(error)
-    match error.errno:
-        case 2 | 20 | 40:  # ENOENT (also of a script's interpreter), ENOTDIR, ELOOP
-            kind = "command_not_found"
-        case 1 | 8 | 13 | 21:  # EPERM, ENOEXEC, EACCES, EISDIR
-            kind = "not_executable"
-        case _:
-            kind = "step"
-    return Failure(kind=kind, message=f"exec {program}: {words}", program=program)
+    """What the kernel says of a program that it will not execute, although it is there.
+
+    It is for another processor, or its interpreter is missing. As with runc the container has
+    started by then: the sentence is its output, and 255 its exit code.
+    """
+    message = f"exec {program}: {explain_error(error)}"
+    return Failure(kind=NOT_EXECUTED, message=message, program=program)
 
 
 def send_failure(channel: socket.socket, failure: Failure) -> None:

@@ -27,7 +27,7 @@ from wherry.operations.terminals import STDIO
 from wherry.runtime import handshake, signals
 from wherry.runtime.attending import Attendant
 from wherry.runtime.child import ChildWork, become
-from wherry.runtime.handshake import Failure
+from wherry.runtime.handshake import NOT_EXECUTED, Failure
 
 _PIDFD = "pidfd"
 
@@ -98,9 +98,9 @@ class ParkedProcess:
         return self._account
 
     def start(self) -> None:
-        """Let it execve; returns once that has happened.
+        """Let it execve; returns once that has happened, or once it has ended because it can't.
 
-        Raises: CreateFailed; then nothing remains of the process.
+        Raises: CreateFailed when it did not come so far; then nothing remains of the process.
         """
         at_ns, begun = time.time_ns(), time.monotonic_ns()
         failure: Failure | None
@@ -117,7 +117,7 @@ class ParkedProcess:
             evidence={"pid": self.pid},
             error=failure.message if failure else "",
         )
-        if failure is not None:
+        if failure is not None and failure.kind != NOT_EXECUTED:
             self.discard()
             self._journal.append(entry)
             raise CreateFailed(failure.kind, failure.message, failure.program, self.journal)

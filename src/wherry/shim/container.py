@@ -343,7 +343,12 @@ class SupervisedContainer:
         if self._sink is not None:
             self._sink.finish(at_ns)
             self._sink.close()
-        ending = Ending(exit_code=exit_code, exited_at_ns=at_ns, was_oom_killed=was_oom_killed)
+        ending = Ending(
+            exit_code=exit_code,
+            exited_at_ns=at_ns,
+            was_oom_killed=was_oom_killed,
+            lost_output_bytes=self._sink.lost_bytes if self._sink is not None else 0,
+        )
         session.finish(ending)
         self._write_end(ending)
         self._notify(protocol.exit_notice(INIT, ending))

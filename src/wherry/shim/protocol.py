@@ -232,6 +232,8 @@ class Ending:
     exited_at_ns: int
     was_oom_killed: bool = False
     error: str = ""
+    lost_output_bytes: int = 0
+    """What could not be written to the local log, as on a full disk."""
 
     def to_message(self) -> Message:
         """As it crosses the channel and lies in `exit.json`."""
@@ -240,6 +242,7 @@ class Ending:
             "exited_at_ns": self.exited_at_ns,
             "was_oom_killed": self.was_oom_killed,
             "error": self.error,
+            "lost_output_bytes": self.lost_output_bytes,
         }
 
     @staticmethod
@@ -250,6 +253,7 @@ class Ending:
             exited_at_ns=message["exited_at_ns"],
             was_oom_killed=message["was_oom_killed"],
             error=message["error"],
+            lost_output_bytes=message.get("lost_output_bytes", 0),
         )
 
 

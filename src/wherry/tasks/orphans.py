@@ -72,6 +72,7 @@ def to_exit_record(ending: Ending) -> ExitRecord:
         exited_at_ns=ending.exited_at_ns,
         was_oom_killed=ending.was_oom_killed,
         error=ending.error,
+        lost_output_bytes=ending.lost_output_bytes,
     )
 
 

@@ -12,6 +12,7 @@ from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.shim.protocol import EXIT_NOTICE, INIT, OOM_NOTICE, Ending, Refused
 from wherry.tasks.channel import Answer, Channel, ChannelLost
+from wherry.tasks.orphans import to_exit_record
 from wherry.tasks.refusals import to_model_error
 from wherry.tasks.requests import ExecRequest
 from wherry.tasks.stream import TaskStream
@@ -55,9 +56,9 @@ class Task:
         self.pid, self.shim_pid = state["pid"], state["shim_pid"]
         self._running.update(state["running"])
         for session, ending in state["endings"].items():
-            self._set_exit(session, _to_record(ending))
+            self._set_exit(session, to_exit_record(Ending.from_message(ending)))
         if state["ending"] is not None:
-            self._set_exit(INIT, _to_record(state["ending"]))
+            self._set_exit(INIT, to_exit_record(Ending.from_message(state["ending"])))
 
     def arm(self) -> None:
         """From here on, losing the shim is the container's end."""
@@ -220,7 +221,7 @@ class Task:
     def _on_notice(self, message: Message) -> None:
         if message["notice"] == EXIT_NOTICE:
             session = message["session"]
-            self._set_exit(session, _to_record(message["ending"]))
+            self._set_exit(session, to_exit_record(Ending.from_message(message["ending"])))
             if session != INIT and self._channel is not None and self._channel.is_open:
                 try:
                     self._channel.tell("collect", session=session)
@@ -263,13 +264,3 @@ class Task:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-
-
-def _to_record(message: Message) -> ExitRecord:
-    ending = Ending.from_message(message)
-    return ExitRecord(
-        exit_code=ending.exit_code,
-        exited_at_ns=ending.exited_at_ns,
-        was_oom_killed=ending.was_oom_killed,
-        error=ending.error,
-    )

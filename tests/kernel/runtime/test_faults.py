@@ -135,7 +135,7 @@ def _request(box: Box, **changes: Any) -> CreateRequest:
 
 def _facts() -> dict[str, Any]:
     """What a start could leave: mounts, children, cgroups, descriptors, namespaces."""
-    cgroups = sorted(map(str, Path("/sys/fs/cgroup").glob("*/wherry-runtime-test/*")))
+    cgroups = sorted(map(str, Path("/sys/fs/cgroup").glob("*/wherry-runtime-test/*/")))
     return {
         "mounts": Path("/proc/self/mountinfo").read_text(),
         "children": Path(f"/proc/self/task/{os.getpid()}/children").read_text(),

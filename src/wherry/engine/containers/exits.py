@@ -101,6 +101,9 @@ class ExitWatcher:
             self._records.note(ended),
             task.delete(),
         )
+        if record.lost_output_bytes:
+            lost = record.lost_output_bytes
+            _log.warning("output.lost container=%s bytes=%d", container_id, lost)
         await self._volumes.release(container)
         await self._offload(self._assembly.erase_bundle, container_id)
         self._live.leave(container_id)
@@ -152,6 +155,7 @@ def with_exit(container: Container, record: ExitRecord) -> Container:
             exit_code=record.exit_code,
             was_oom_killed=record.was_oom_killed,
             error=record.error,
+            lost_output_bytes=record.lost_output_bytes,
             health=unprobed(container.status.health),
             finished_at_ns=record.exited_at_ns,
         ),

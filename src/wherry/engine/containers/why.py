@@ -30,7 +30,7 @@ KEPT_LINES = 20
 _AFTER_THE_END_NS = 5 * NANOSECONDS
 """An event is written a moment after what it tells."""
 _SIGNALLED = 128
-_CANNOT_EXECUTE, _NOT_FOUND = 126, 127
+_CANNOT_EXECUTE, _NOT_FOUND, _NOT_EXECUTED = 126, 127, 255
 
 _CRASHES: dict[int, str] = {
     signals.SIGILL: "an instruction that this processor does not have",
@@ -107,7 +107,7 @@ def reason_of(
 
     Who finds output missing at the receiver of a log asks here, too.
     """
-    cause, certainty, sentence, evidence, hints = _judge(container, kills)
+    cause, certainty, sentence, evidence, hints = _judge(container, kills, lines)
     status = container.status
     if status.restart_count:
         evidence = (*evidence, f"its restart policy has started it again {status.restart_count}"
@@ -115,6 +115,9 @@ def reason_of(
     if status.health is not None and status.health.log:
         last = status.health.log[-1]
         evidence = (*evidence, f"its last health check ended with code {last.exit_code}")
+    if status.lost_output_bytes and not container.is_alive:
+        evidence = (*evidence, f"{status.lost_output_bytes} bytes of its log could not be written"
+                    " on this host, as on a full disk")  # fmt: skip
     if delivery is not None and delivery.dropped:
         evidence = (*evidence, _undelivered(delivery, container.spec.log.driver))
     return Reason(
@@ -134,7 +137,7 @@ def reason_of(
 Verdict = tuple[Cause, Certainty, str, tuple[str, ...], tuple[str, ...]]
 
 
-def _judge(container: Container, kills: Sequence[Request]) -> Verdict:
+def _judge(container: Container, kills: Sequence[Request], lines: Sequence[str]) -> Verdict:
     status = container.status
     if container.is_alive:
         return _running(container)
@@ -152,6 +155,8 @@ def _judge(container: Container, kills: Sequence[Request]) -> Verdict:
     number = status.exit_code - _SIGNALLED
     if 0 < number < signals.NSIG and _signal_name(number):
         return _signalled(container, number, kills)
+    if status.exit_code == _NOT_EXECUTED and lines and lines[-1].startswith("exec "):
+        return _not_executed(lines[-1])
     return _exited(container, kills)
 
 
@@ -172,24 +177,33 @@ def _running(container: Container) -> Verdict:
 
 def _start_failed(container: Container) -> Verdict:
     error = container.status.error
-    hints: tuple[str, ...] = ()
+    sentence = f"Its last start failed, with exit code {container.status.exit_code}."
+    return Cause.START_FAILED, Certainty.FACT, sentence, (error,), _advice(error)
+
+
+def _not_executed(line: str) -> Verdict:
+    sentence = "It started, and then the kernel did not execute its program."
+    return Cause.START_FAILED, Certainty.LIKELY, sentence, (line,), _advice(line)
+
+
+def _advice(error: str) -> tuple[str, ...]:
+    """What to look for when a program could not be run."""
     if "exec format error" in error:
-        hints = (
+        return (
             "The program is for another processor, or is a script without a #! line: compare"
             " `inspect --format '{{.Architecture}}'` of the image with this machine's;"
             " `wherry platform enable` lets this one run it.",
         )
-    elif "no such file or directory" in error:
-        hints = (
+    if "no such file or directory" in error:
+        return (
             "The program itself may be there: the same error comes from an interpreter or a"
             " dynamic loader (libc) that is not in the image.",
         )
-    elif "permission denied" in error:
-        hints = ("The file is there and may not be executed: chmod +x, or a noexec mount.",)
-    elif "executable file not found" in error:
-        hints = ("No directory of PATH in the image holds the program: look at its name.",)
-    sentence = f"Its last start failed, with exit code {container.status.exit_code}."
-    return Cause.START_FAILED, Certainty.FACT, sentence, (error,), hints
+    if "permission denied" in error:
+        return ("The file is there and may not be executed: chmod +x, or a noexec mount.",)
+    if "executable file not found" in error:
+        return ("No directory of PATH in the image holds the program: look at its name.",)
+    return ()
 
 
 def _out_of_memory(container: Container) -> Verdict:

@@ -78,7 +78,7 @@ def start_container(state: StateDirectory, arguments: Arguments) -> int:
         connect_at(channel, directory, "start.sock")
         failure = handshake.release(channel)
         os.unlink("start.sock", dir_fd=directory)
-    if failure is not None:
+    if failure is not None and failure.kind != handshake.NOT_EXECUTED:
         raise CommandFailed(f"{_NOT_STARTED}: {failure.message}")
     spec = state.read_spec(container_id)
     try:
