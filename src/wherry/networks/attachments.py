@@ -1,4 +1,4 @@
-"""Containers on networks: attached at a start, connected and disconnected while they run.
+"""Containers on networks: attached at a start, detached at an end, taken over at a boot.
 
 What a container gets at its start, in order, and gives back in reverse:
 
@@ -9,19 +9,18 @@ What a container gets at its start, in order, and gives back in reverse:
     links       a veth pair for each network; then addresses, the default route, and the ports
 
 One endpoint is the *way out*: its gateway is the container's default route, and what the
-container publishes leads to its addresses. When a network comes or goes, that may change, and
-route and ports follow.
+container publishes leads to its addresses. What changes while it runs is for `live_connections`
+and `republishing`.
 """
 
 import asyncio
-import logging
 import os
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import ConnectionRefused, NotConnected
+from wherry.model.errors import NotConnected
 from wherry.model.ids import ContainerId
 from wherry.model.networks import (
     EndpointStatus,
@@ -30,20 +29,20 @@ from wherry.model.networks import (
     PortBinding,
     PublishedPort,
 )
-from wherry.networks import connections, host_bridge, published_ports
+from wherry.networks import host_bridge, published_ports
 from wherry.networks.container_names import ContainerNames
 from wherry.networks.endpoint_choices import (
     check_may_connect,
     endpoint_without_address,
-    interface_for,
-    named,
     wishes_of,
     with_way_out,
 )
 from wherry.networks.endpoint_options import sysctls_of
+from wherry.networks.filter_repair import FilterRepair
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.joins import Attached, Joins
-from wherry.networks.made_network import MadeNetwork
+from wherry.networks.leases import Leases
+from wherry.networks.live_connections import LiveConnections
 from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.name_files import (
     HOSTNAME,
@@ -57,8 +56,6 @@ from wherry.networks.republishing import Republishing
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.plan import Journal
-
-_log = logging.getLogger(__name__)
 
 
 class Attachments:
@@ -80,14 +77,27 @@ class Attachments:
 
         `changing` is held while networks are made or removed.
         """
-        self._changing = changing
         self._namespaces = namespaces
         self._table, self._networks, self._ports = table, networks, ports
         self._names = names
         self._jobs, self._offload = jobs, offload
         self._attached: dict[ContainerId, Attached] = {}
+        self._repair = FilterRepair(networks, self._attached.values, offload, changing)
+        self._leases = Leases(networks, offload)
         self._joins = Joins(
-            networks=networks, ports=ports, jobs=jobs, offload=offload, repair=self.repair
+            networks=networks,
+            ports=ports,
+            jobs=jobs,
+            offload=offload,
+            repair=self._repair.bring_back,
+        )
+        self._live = LiveConnections(
+            networks=networks,
+            leases=self._leases,
+            joins=self._joins,
+            names=names,
+            jobs=jobs,
+            write_files=self._write_files,
         )
         self._republishing = Republishing(ports=ports, networks=networks, offload=offload)
         self._host_gateway = ""
@@ -168,36 +178,8 @@ class Attachments:
         is_own = attached is not None and attached.namespace_path
         check_may_connect(attached.endpoints if attached and is_own else None, network, request)
         assert attached is not None
-        made = self._networks.of(network)
-        async with UndoStack() as undo:
-            endpoint = await to_its_end(self._lease(undo, made, request, wish, attached.endpoints))
-            wishes = {each.network: each for each in request.network.endpoints}
-            after = with_way_out([*attached.endpoints, endpoint], wishes | {network.name: wish})
-            container_netlink = await self._jobs.open_netlink(attached.namespace_path)
-            try:
-                undo.push(self._joins.delete_link, attached.namespace_path, after[-1])
-                await to_its_end(
-                    self._joins.join(
-                        attached.namespace_path,
-                        container_netlink,
-                        [after[-1]],
-                        sysctls=sysctls_of(wish, endpoint.interface),
-                    )
-                )
-                await self._joins.move_way_out(
-                    request.container_id, attached, after, container_netlink
-                )
-            finally:
-                os.close(container_netlink)
-            await self._names.serve(
-                request.container_id, attached.namespace_path, after, request.network
-            )
-            undo.keep()
-        attached.endpoints = after
-        await self._offload(
-            write_private_files, request, endpoints=after, gateway=self._host_gateway
-        )
-        return tuple(after)
+        await self._live.connect(attached, network, request, wish)
+        return tuple(attached.endpoints)
 
     async def disconnect(
         self, request: AttachRequest, network: Network
@@ -213,28 +195,8 @@ class Attachments:
             leaving = next(found, None)
         if attached is None or leaving is None:
             raise NotConnected(request.container_id, network.name)
-        if network.driver == "host":
-            raise ConnectionRefused("container cannot be disconnected from host network")
-        rest = [each for each in attached.endpoints if each is not leaving]
-        wishes = {each.network: each for each in request.network.endpoints}
-        after = with_way_out(rest, wishes)
-        container_netlink = await self._jobs.open_netlink(attached.namespace_path)
-        try:
-            await self._joins.move_way_out(
-                request.container_id, attached, after, container_netlink
-            )
-        finally:
-            os.close(container_netlink)
-        await self._names.serve(
-            request.container_id, attached.namespace_path, after, request.network
-        )
-        await self._joins.delete_link(attached.namespace_path, leaving)
-        await self._give_back(leaving)
-        attached.endpoints = after
-        await self._offload(
-            write_private_files, request, endpoints=after, gateway=self._host_gateway
-        )
-        return tuple(after)
+        await self._live.disconnect(attached, leaving, network, request)
+        return tuple(attached.endpoints)
 
     async def republish(
         self,
@@ -288,7 +250,7 @@ class Attachments:
         """At boot: let go of what a container had that ended while no daemon ran."""
         for endpoint in endpoints:
             if endpoint.is_connected:
-                await self._give_back(endpoint)
+                await self._leases.give_back(endpoint)
 
     async def sweep(self, living: Set[ContainerId]) -> None:
         """At boot, after every `restore`: remove what belongs to no living container.
@@ -303,27 +265,11 @@ class Attachments:
         for owner in await self._ports.owners():
             if owner not in living:
                 await self._ports.release(ContainerId(owner))
-        if self._networks:
-            addresses = [
-                address
-                for each in self._attached.values()
-                for endpoint in each.endpoints
-                for address in (endpoint.address, endpoint.ipv6_address)
-                if address
-            ]
-            await self._offload(
-                connections.remove_stray_ports,
-                self._networks.table,
-                addresses,
-                packet_filter=self._networks.packet_filter,
-            )
-            await self._publish_missing()
+        await self._repair.settle()
 
     async def repair(self) -> None:
         """Bring back what somebody took out of the packet filter. Raises: StepFailed."""
-        async with self._changing:
-            await self._networks.bring_up()
-        await self._publish_missing()
+        await self._repair.bring_back()
 
     # -- attaching ---------------------------------------------------------------------------
 
@@ -334,7 +280,11 @@ class Attachments:
             leased: list[EndpointStatus] = []
             for wish in wishes:
                 made = self._networks.of(self._table.find(wish.network))
-                leased.append(await to_its_end(self._lease(undo, made, request, wish, leased)))
+                leased.append(
+                    await self._leases.lease(
+                        undo, made, request, wish, namespace_path=path, others=leased
+                    )
+                )
             endpoints = with_way_out(leased, {each.network: each for each in wishes})
             attached = Attached(path, endpoints)
             undo.push(self._ports.release, request.container_id)
@@ -357,30 +307,12 @@ class Attachments:
             undo.keep()
         return attached, journal
 
-    async def _lease(
-        self,
-        undo: UndoStack,
-        made: MadeNetwork,
-        request: AttachRequest,
-        wish: EndpointWish,
-        others: Sequence[EndpointStatus],
-    ) -> EndpointStatus:
-        """An endpoint with addresses and names, beside others of its container."""
-        endpoint = await self._offload(
-            made.lease,
-            wish,
-            self._namespace_path(request.container_id),
-            lambda prefix: interface_for(wish, others, prefix),
-        )
-        undo.push(self._give_back, endpoint)
-        return named(made.network, endpoint, request, wish)
-
     async def _reserve_ports(self, request: AttachRequest, attached: Attached) -> None:
         """Reserve what the container publishes, on the way out."""
         way_out = attached.way_out
         if way_out is None:
             return
-        settings = self._made(way_out).segment.publishing
+        settings = self._networks.under(way_out).segment.publishing
         if settings is None:
             return
         wishes = published_ports.wishes_of(
@@ -411,16 +343,11 @@ class Attachments:
         if any(each.published for each in attached.endpoints):
             await self._ports.release(container_id)
         for endpoint in attached.endpoints:
-            await self._give_back(endpoint)
+            await self._leases.give_back(endpoint)
 
     async def _leave(self, container_id: ContainerId, attached: Attached) -> None:
         await self._names.forget(container_id)
         await self._joins.end(container_id, attached)
-
-    async def _give_back(self, endpoint: EndpointStatus) -> None:
-        made = self._networks.find(endpoint.network_id)
-        if made is not None:
-            await self._offload(made.release, endpoint)
 
     # -- to nothing --------------------------------------------------------------------------
 
@@ -443,24 +370,6 @@ class Attachments:
         await self._offload(
             write_private_files, request, endpoints=endpoints, gateway=self._host_gateway
         )
-
-    async def _publish_missing(self) -> None:
-        ways_out = [each.way_out for each in self._attached.values()]
-        await self._offload(
-            connections.publish_missing_ports,
-            [
-                self._made(each).publication(each)
-                for each in ways_out
-                if each is not None and each.published
-            ],
-            packet_filter=self._networks.packet_filter,
-        )
-
-    def _made(self, endpoint: EndpointStatus) -> MadeNetwork:
-        """The network of an endpoint that was leased from it."""
-        made = self._networks.find(endpoint.network_id)
-        assert made is not None, "a network with endpoints is not removed"
-        return made
 
 
 def _sandbox(

@@ -14,7 +14,6 @@ from wherry.model.networks import EndpointStatus, Network
 from wherry.networks import connections, published_ports
 from wherry.networks.drivers import inside
 from wherry.networks.host_ports import HostPorts
-from wherry.networks.made_network import MadeNetwork
 from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations import journal as journals
@@ -124,7 +123,7 @@ class Joins:
         links: list[Operation] = [first] if first is not None else []
         addresses: list[Operation] = []
         for each in endpoints:
-            made = self._made(each)
+            made = self._networks.under(each)
             link, address = made.plans(each, path, _why(made.network))
             links += link
             addresses += address
@@ -186,11 +185,11 @@ class Joins:
         if not attached.namespace_path:
             return
         for endpoint in attached.endpoints:
-            if endpoint.is_connected and self._made(endpoint).segment.outlives_namespace:
+            if endpoint.is_connected and self._networks.under(endpoint).segment.outlives_namespace:
                 await self.delete_link(attached.namespace_path, endpoint)
         way_out = attached.way_out
         publication = (
-            self._made(way_out).publication(way_out)
+            self._networks.under(way_out).publication(way_out)
             if way_out is not None and way_out.published
             else ()
         )
@@ -213,7 +212,7 @@ class Joins:
 
     async def delete_link(self, path: str, endpoint: EndpointStatus) -> None:
         """Take a link out of a namespace that lives on, perhaps because others share it."""
-        link, _addresses = self._made(endpoint).plans(endpoint, path, "")
+        link, _addresses = self._networks.under(endpoint).plans(endpoint, path, "")
         try:
             container_netlink = await self._jobs.open_netlink(path)
         except (OSError, StartFailed):
@@ -245,7 +244,9 @@ class Joins:
         """Default routes, and what leads to published ports."""
         connected = [each for each in endpoints if each.is_connected]
         return tuple(
-            operation for each in connected for operation in self._made(each).way_out(each, path)
+            operation
+            for each in connected
+            for operation in self._networks.under(each).way_out(each, path)
         )
 
     async def _perform(self, path: str, container_netlink: int, plan: Plan) -> Journal:
@@ -265,12 +266,6 @@ class Joins:
                 _log.warning("networks.table_missing")
                 await self._repair()
         raise AssertionError("the second attempt returns or raises")
-
-    def _made(self, endpoint: EndpointStatus) -> MadeNetwork:
-        """The network of an endpoint that was leased from it."""
-        made = self._networks.find(endpoint.network_id)
-        assert made is not None, "a network with endpoints is not removed"
-        return made
 
 
 def _ways_out(endpoints: Sequence[EndpointStatus]) -> tuple[set[EndpointId], set[EndpointId]]:

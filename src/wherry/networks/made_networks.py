@@ -11,7 +11,7 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.linux import nftables
 from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
 from wherry.model.ids import NetworkId
-from wherry.model.networks import Network, OverlayKey, Peer
+from wherry.model.networks import EndpointStatus, Network, OverlayKey, Peer
 from wherry.networks import connections, default_bridge, foreign_filters, host_bridge
 from wherry.networks.address_pools import Subnet
 from wherry.networks.bridge_options import settings_of
@@ -76,6 +76,10 @@ class MadeNetworks:
     def find(self, network_id: NetworkId) -> MadeNetwork | None:
         """A network, if it can be and is still there."""
         return self._made.get(network_id)
+
+    def under(self, endpoint: EndpointStatus) -> MadeNetwork:
+        """The network that an endpoint was leased from: one with endpoints is not removed."""
+        return self._made[endpoint.network_id]
 
     # -- lifecycle ---------------------------------------------------------------------------
 

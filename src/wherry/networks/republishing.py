@@ -67,8 +67,7 @@ class Republishing:
         *,
         keeps_flows: bool,
     ) -> Journal:
-        made = self._networks.find(way_out.network_id)
-        assert made is not None, "a network with endpoints is not removed"
+        made = self._networks.under(way_out)
         settings = made.segment.publishing
         if settings is None:
             raise ConnectionRefused(

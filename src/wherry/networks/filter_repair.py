@@ -1,0 +1,63 @@
+"""What leads to containers' ports, brought back: after somebody's flush, and after a boot.
+
+The packet filter's skeleton follows from the networks alone; its entries for ports follow from
+who is attached. Both are compared with what is there and completed, never emptied first.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from wherry.kit.aio import OffloadPool
+from wherry.networks import connections
+from wherry.networks.joins import Attached
+from wherry.networks.made_networks import MadeNetworks
+
+
+class FilterRepair:
+    """Makes the packet filter say what containers have."""
+
+    def __init__(
+        self,
+        networks: MadeNetworks,
+        attached: Callable[[], Iterable[Attached]],
+        offload: OffloadPool,
+        changing: asyncio.Lock,
+    ) -> None:
+        """`attached` tells of every container; `changing` is held while networks come or go."""
+        self._networks, self._attached = networks, attached
+        self._offload, self._changing = offload, changing
+
+    async def bring_back(self) -> None:
+        """Skeleton, bridges and ports, whatever is missing of them. Raises: StepFailed."""
+        async with self._changing:
+            await self._networks.bring_up()
+        await self._publish_missing()
+
+    async def settle(self) -> None:
+        """At boot: ports lead to those who live and to nobody else. Raises: StepFailed."""
+        addresses = [
+            address
+            for each in self._attached()
+            for endpoint in each.endpoints
+            for address in (endpoint.address, endpoint.ipv6_address)
+            if address
+        ]
+        await self._offload(
+            connections.remove_stray_ports,
+            self._networks.table,
+            addresses,
+            packet_filter=self._networks.packet_filter,
+        )
+        await self._publish_missing()
+
+    async def _publish_missing(self) -> None:
+        ways_out = [each.way_out for each in self._attached()]
+        await self._offload(
+            connections.publish_missing_ports,
+            [
+                self._networks.under(each).publication(each)
+                for each in ways_out
+                if each is not None and each.published
+            ],
+            packet_filter=self._networks.packet_filter,
+        )

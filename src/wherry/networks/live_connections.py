@@ -1,0 +1,97 @@
+"""Containers that run: one network more, or one less.
+
+The way out may be another endpoint afterwards: default route and published ports follow to it.
+Then what the container may ask of its name server changes, and last its files.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+
+from wherry.kit.aio import UndoStack
+from wherry.model.errors import ConnectionRefused
+from wherry.model.networks import EndpointStatus, EndpointWish, Network
+from wherry.networks.container_names import ContainerNames
+from wherry.networks.endpoint_choices import with_way_out
+from wherry.networks.endpoint_options import sysctls_of
+from wherry.networks.joins import Attached, Joins
+from wherry.networks.leases import Leases
+from wherry.networks.made_networks import MadeNetworks
+from wherry.networks.sandboxes import AttachRequest, NamespaceJobs
+from wherry.networks.uninterrupted import to_its_end
+
+WriteFiles = Callable[[AttachRequest, Sequence[EndpointStatus]], Awaitable[None]]
+
+
+class LiveConnections:
+    """Connects and disconnects; an `Attached` is changed once all is done."""
+
+    def __init__(
+        self,
+        *,
+        networks: MadeNetworks,
+        leases: Leases,
+        joins: Joins,
+        names: ContainerNames,
+        jobs: NamespaceJobs,
+        write_files: WriteFiles,
+    ) -> None:
+        self._networks, self._leases, self._joins = networks, leases, joins
+        self._names, self._jobs, self._write_files = names, jobs, write_files
+
+    async def connect(
+        self, attached: Attached, network: Network, request: AttachRequest, wish: EndpointWish
+    ) -> None:
+        """One network more; as before if it fails.
+
+        Raises: ConnectionRefused, AddressTaken, StepFailed.
+        """
+        made, path = self._networks.of(network), attached.namespace_path
+        async with UndoStack() as undo:
+            endpoint = await self._leases.lease(
+                undo, made, request, wish, namespace_path=path, others=attached.endpoints
+            )
+            wishes = {each.network: each for each in request.network.endpoints}
+            after = with_way_out([*attached.endpoints, endpoint], wishes | {network.name: wish})
+            container_netlink = await self._jobs.open_netlink(path)
+            try:
+                undo.push(self._joins.delete_link, path, after[-1])
+                await to_its_end(
+                    self._joins.join(
+                        path,
+                        container_netlink,
+                        [after[-1]],
+                        sysctls=sysctls_of(wish, endpoint.interface),
+                    )
+                )
+                await self._joins.move_way_out(
+                    request.container_id, attached, after, container_netlink
+                )
+            finally:
+                os.close(container_netlink)
+            await self._names.serve(request.container_id, path, after, request.network)
+            undo.keep()
+        attached.endpoints = after
+        await self._write_files(request, after)
+
+    async def disconnect(
+        self, attached: Attached, leaving: EndpointStatus, network: Network, request: AttachRequest
+    ) -> None:
+        """One network less. Raises: ConnectionRefused, StepFailed."""
+        if network.driver == "host":
+            raise ConnectionRefused("container cannot be disconnected from host network")
+        path = attached.namespace_path
+        rest = [each for each in attached.endpoints if each is not leaving]
+        wishes = {each.network: each for each in request.network.endpoints}
+        after = with_way_out(rest, wishes)
+        container_netlink = await self._jobs.open_netlink(path)
+        try:
+            await self._joins.move_way_out(
+                request.container_id, attached, after, container_netlink
+            )
+        finally:
+            os.close(container_netlink)
+        await self._names.serve(request.container_id, path, after, request.network)
+        await self._joins.delete_link(path, leaving)
+        await self._leases.give_back(leaving)
+        attached.endpoints = after
+        await self._write_files(request, after)
