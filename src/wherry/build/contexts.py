@@ -103,6 +103,11 @@ class Views:
         self._ports = ports
         self._ignores = {"": (ignore, read_patterns(ignore))}
 
+    @property
+    def ignore(self) -> Ignore:
+        """What is left out of the main context."""
+        return self._ignores[""][1]
+
     async def view(self, context: str, sources: Sequence[str]) -> View:
         """What steps see of a context; `""` names the main one. Raises: as the context does."""
         files = self._ports.context if not context else self._ports.contexts[context]

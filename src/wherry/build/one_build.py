@@ -8,8 +8,10 @@ from typing import Protocol
 from wherry.build import dockerfile as language
 from wherry.build.cache_images import CacheImages, exported_references, imported_references
 from wherry.build.cache_table import BuildCache
+from wherry.build.checks import Checking, Source
 from wherry.build.commands import Commands, StepContainers
 from wherry.build.contexts import Views
+from wherry.build.describing import described_targets, outlined, wanted_stage
 from wherry.build.event_sink import EventSink
 from wherry.build.executing import StepExecutor
 from wherry.build.exporting import Exporting, Result
@@ -28,6 +30,7 @@ from wherry.build.work_places import WorkPlaces
 from wherry.images import BuildImages, BuildState, ImageStore, platform_from
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
+from wherry.model.build_inquiries import Inquiry
 from wherry.model.builds import (
     BaseFound,
     BasePulled,
@@ -36,6 +39,7 @@ from wherry.model.builds import (
     BuildEvent,
     BuildRequest,
     BuildWarned,
+    FileDescribed,
     OutputPiece,
     StageSkipped,
 )
@@ -49,6 +53,8 @@ from wherry.tasks import Tasks
 
 _MOST_PIECES = 32
 """Pieces of results that wait to be taken; everybody else is not held up by them."""
+_FRONTENDS = "BUILDKIT_"
+"""What the names of arguments begin with that are meant for the builder itself."""
 _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -116,9 +122,9 @@ class OneBuild:
         self._room = asyncio.Semaphore(_MOST_PIECES)
         self._found: dict[tuple[str, str], BuildState] = {}
 
-    async def run(self, file: language.Dockerfile, views: Views) -> AsyncIterator[BuildEvent]:
-        """Plan, solve, export; told while it is done."""
-        making = own_task(self._make(file, views))
+    async def run(self, source: Source, views: Views) -> AsyncIterator[BuildEvent]:
+        """Plan, check, solve, export; told while it is done."""
+        making = own_task(self._make(source, views))
         making.add_done_callback(lambda done: self._told.put_nowait(None))
         try:
             while (event := await self._told.get()) is not None:
@@ -131,8 +137,12 @@ class OneBuild:
                 making.cancel()
                 await asyncio.wait([making])
 
-    async def _make(self, file: language.Dockerfile, views: Views) -> BuildDone:
-        targets, planned = await self._planned(file)
+    async def _make(self, source: Source, views: Views) -> BuildDone:
+        file = source.file
+        targets, planned = await self._checked(source, views)
+        if self._request.inquiry is not None:
+            self._describe(source, planned)
+            return BuildDone(image_id="")
         executor = self._executor(file, views, CacheImages(await self._cache_states()))
         exported = exported_references(self._request)
         wanted = set(needed(*targets.values()))
@@ -155,6 +165,33 @@ class OneBuild:
             await self._ground.offload(self._images.record, states, (reference,))
             await self._push(reference)
         return done
+
+    async def _checked(
+        self, source: Source, views: Views
+    ) -> tuple[Mapping[str, Vertex[PlannedStep]], Sequence[Vertex[PlannedStep]]]:
+        """What is wanted, and all steps; what the checks find is told. Raises: as `_planned`."""
+        checking = Checking(source, self._request.arguments, self._told.put_nowait)
+        host = self._ground.store.host
+        checking.look_at_text(_platform_arguments(host, host))
+        targets, planned = await self._planned(source.file)
+        checking.look_at_steps(planned, views.ignore)
+        if self._request.inquiry is None:
+            checking.end()
+        return targets, planned
+
+    def _describe(self, source: Source, planned: Sequence[Vertex[PlannedStep]]) -> None:
+        """Answer an inquiry; what checks found was told already."""
+        file, lines = source.file, source.lines
+        match self._request.inquiry:
+            case Inquiry.TARGETS:
+                told = FileDescribed(targets=described_targets(file, lines))
+            case Inquiry.OUTLINE:
+                start = wanted_stage(file, self._request.target)
+                arguments = self._request.arguments
+                told = FileDescribed(outline=outlined(file, lines, planned, start, arguments))
+            case _:
+                return
+        self._told.put_nowait(told)
 
     async def _foresee(
         self, steps: StepExecutor, order: Sequence[Vertex[PlannedStep]]
@@ -209,7 +246,11 @@ class OneBuild:
             skipped |= {each.line: each for each in planner.skipped}
         for start in skipped.values():
             self._told.put_nowait(StageSkipped(name=start.name, line=start.line))
-        unused = sorted(self._request.arguments.keys() - used - PROXIES - {EPOCH})
+        unused = sorted(
+            name
+            for name in self._request.arguments.keys() - used - PROXIES - {EPOCH}
+            if not name.startswith(_FRONTENDS)
+        )
         if unused:
             text = f"One or more build-args [{' '.join(unused)}] were not consumed"
             self._told.put_nowait(BuildWarned(text=text))
@@ -218,7 +259,7 @@ class OneBuild:
     def _planner(self, file: language.Dockerfile, target: Platform, shown: str) -> Planner:
         async def find(reference: str, platform: str) -> BuildState | None:
             wanted = platform or formatted(target)
-            if self._request.only_plans:
+            if self._request.only_plans or self._request.inquiry is not None:
                 return await self._image_here(reference, wanted)
             return await self._find_image(reference, wanted, shown)
 

@@ -31,6 +31,8 @@ class Base:
     text: str
     platform_arguments: Mapping[str, str]
     global_arguments: Mapping[str, str]
+    platform: str = ""
+    """What the image is to be for."""
     is_missing: bool = False
     """Of a plan: the image is not here, and what it holds is not known."""
 

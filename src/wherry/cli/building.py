@@ -14,6 +14,7 @@ from wherry.cli.build_outputs import (
     without_pieces,
 )
 from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
+from wherry.cli.build_story.answers import asked, show_answer
 from wherry.cli.build_story.plans import plan_lines
 from wherry.cli.build_story.reports import profile_lines, why_lines
 from wherry.cli.build_story.watching import MODES, Watching
@@ -63,6 +64,7 @@ _SWITCHES = (
 def build(session: Session, parsed: Parsed) -> int:
     """Send a context; show what the engine does with it."""
     outputs = _outputs(parsed)
+    wanted = asked(parsed)
     watching = None if _is_classic(parsed) else _watching(session, parsed, outputs)
     dockerfile, sent = context(
         session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
@@ -72,6 +74,8 @@ def build(session: Session, parsed: Parsed) -> int:
         query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
     if watching is not None:
         query.append(("story", "1"))
+    if wanted.inquiry:
+        query.append(("inquiry", wanted.inquiry))
     body, content_type = _body(parsed, sent)
     messages = session.client.images.build(
         query, body, known_logins(session), content_type=content_type
@@ -83,6 +87,8 @@ def build(session: Session, parsed: Parsed) -> int:
             show_progress(told, session.out)
         else:
             _watch(session, parsed, watching, told)
+    if wanted.inquiry and watching is not None:
+        return show_answer(session, wanted, watching.trace.answer)
     if path := parsed.text("iidfile"):
         _write(path, built.image_id)
     if path := parsed.text("metadata-file"):
@@ -94,13 +100,13 @@ def build(session: Session, parsed: Parsed) -> int:
 
 def _is_classic(parsed: Parsed) -> bool:
     """Whether steps are told as the classic builder tells them: as with Docker's own client."""
-    wants = any(map(parsed.was_given, ("progress", "why", "plan", "profile")))
+    wants = any(map(parsed.was_given, ("progress", "why", "plan", "profile", "check", "call")))
     return os.environ.get("DOCKER_BUILDKIT", "") in ("0", "false") and not wants
 
 
 def _watching(session: Session, parsed: Parsed, outputs: Sequence[Output]) -> Watching:
     mode = parsed.text("progress") or os.environ.get("BUILDKIT_PROGRESS", "") or "auto"
-    if parsed.is_on("quiet") or parsed.is_on("plan"):
+    if parsed.is_on("quiet") or parsed.is_on("plan") or asked(parsed).inquiry:
         mode = "quiet"
     return Watching(mode, session.err, is_debugging=session.is_debugging)
 
@@ -242,6 +248,8 @@ BUILD = Command(
         Flag("build-arg", LIST, "Set a build-time variable"),
         Flag("cache-from", LIST, "Images to find results in (name, or type=registry,ref=name)"),
         Flag("cache-to", LIST, "Where to leave results (type=inline, or type=registry,ref=name)"),
+        Flag("call", STRING, "What is asked of the Dockerfile (build, check, outline, targets)"),
+        Flag("check", SWITCH, "Look at the Dockerfile, and build nothing (as --call=check)"),
         Flag("cgroup-parent", STRING, "The cgroup that those of RUN are below"),
         Flag("cpu-period", INT, "Limit the CPU CFS period"),
         Flag("cpu-quota", INT, "Limit the CPU CFS quota"),

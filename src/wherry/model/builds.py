@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from wherry.model.build_causes import StepWhy
+from wherry.model.build_inquiries import DescribedTarget, Inquiry, Outline
 from wherry.model.limits import Limits
 from wherry.model.networks import NetworkMode
 from wherry.model.outcomes import Progress
@@ -74,6 +75,8 @@ class BuildRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     """None: the engine's own."""
+    inquiry: Inquiry | None = None
+    """A question about the Dockerfile; None: it is to be built."""
     only_plans: bool = False
     """Say what would be done, and do nothing."""
     uses_cache: bool = True
@@ -191,6 +194,19 @@ class BuildWarned:
 
     text: str
     line: int = 0
+    last_line: int = 0
+    rule: str = ""
+    """The check that found it; empty for what is no check's."""
+    description: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDescribed:
+    """The answer to an inquiry about targets (all there are) or an outline (of the one wanted)."""
+
+    targets: tuple[DescribedTarget, ...] = ()
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +260,7 @@ BuildEvent = (
     | StepSaid
     | StepEnded
     | BuildWarned
+    | FileDescribed
     | BaseSought
     | BasePulled
     | BaseFound

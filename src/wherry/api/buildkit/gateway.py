@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 from grpclib.const import Handler
 
+from wherry.api.buildkit.answers import DESCRIBED
 from wherry.api.buildkit.calls import Metadata, answered
 from wherry.api.buildkit.control import Control
 from wherry.api.buildkit.failures import failure, to_failure
@@ -22,6 +23,7 @@ from wherry.wire.buildkit.control import Platform, VertexWarning
 
 _SERVICE = "/moby.buildkit.v1.frontend.LLBBridge"
 _IMAGE = "docker-image://"
+_DESCRIBE = "frontend.subrequests.describe"
 _JOB = "buildkit-controlapi-buildid"
 
 _FRONTEND_CAPS = (
@@ -105,10 +107,14 @@ class Gateway:
             raise FeatureMissing("builds from an LLB definition (Solve of a graph)")
         if not request.Frontend:
             return wire.SolveResponse(result=wire.Result())
+        if request.FrontendOpt.get("requestid") == _DESCRIBE:
+            return wire.SolveResponse(result=wire.Result(metadata=DESCRIBED))
         try:
             name = await job.build(request.Frontend, request.FrontendOpt)
         except Exception as error:
             raise failure(error, job.narrator) from error
+        if job.answer:
+            return wire.SolveResponse(result=wire.Result(metadata=job.answer))
         return wire.SolveResponse(result=wire.Result(ref=wire.Ref(id=name)))
 
     async def take_result(

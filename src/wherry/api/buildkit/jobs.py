@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from wherry.api.buildkit.answers import Answer
 from wherry.api.buildkit.narration import Narrator
 from wherry.api.buildkit.requests import Options, to_build_request
 from wherry.api.buildkit.session_offers import (
@@ -53,6 +54,8 @@ class Job:
     frontend: str = ""
     options: Options = field(default_factory=dict)
     """What was asked of it last."""
+    answer: dict[str, bytes] = field(default_factory=dict)
+    """To what was asked in place of a build."""
     done: dict[str, BuildDone] = field(default_factory=dict)
     """What was built, by the names that the client was given for it."""
     _tasks: set["asyncio.Task[BuildDone]"] = field(default_factory=set)
@@ -95,17 +98,23 @@ class Job:
         if session is None:
             raise InvalidValue("a build of a Dockerfile needs a session")
         last: BuildDone | None = None
+        answer = Answer(request.inquiry, self.narrator) if request.inquiry else None
         events = self.builds.build_for_client(
             request, self._offers(session, options), SessionCredentials(session)
         )
         try:
             async for event in events:
-                self.narrator.tell(event)
+                (answer.take if answer else self.narrator.tell)(event)
                 if isinstance(event, BuildDone):
                     last = event
         except WherryError as error:
             self.narrator.tell_failure(error)
-            raise
+            if answer is None:
+                raise
+            answer.fail(error)
+            last = BuildDone(image_id="")
+        if answer is not None:
+            self.answer = answer.metadata()
         assert last is not None, "a build that succeeds says what it made"
         return last
 

@@ -127,10 +127,13 @@ class Narrator:
             self.story.report(key, to_report(self._shown[event.number].stage, event))
 
     def _warn(self, event: BuildWarned) -> None:
-        warning = VertexWarning(level=1, short=event.text.encode())
+        place = f" (line {event.line})" if event.line else ""
+        short = f"{event.rule}: {event.text}{place}" if event.rule else event.text
+        warning = VertexWarning(level=1, short=short.encode(), url=event.url)
+        if event.description:
+            warning.detail = [event.description.encode()]
         if event.line:
-            place = Position(line=event.line)
-            warning.ranges = [Range(start=place, end=place)]
+            warning.ranges = [warned_range(event)]
             warning.info = self.source()
         self.story.warn("", warning)
 
@@ -200,6 +203,12 @@ def sentence(error: Exception) -> str:
     if isinstance(error, NotInContext):
         return f'failed to calculate checksum of ref: "/{error.path}": not found'
     return message_of(error)
+
+
+def warned_range(event: BuildWarned) -> Range:
+    """The lines that a warning is about."""
+    last = event.last_line or event.line
+    return Range(start=Position(line=event.line), end=Position(line=last))
 
 
 def canonical(name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from wherry.api.translate.networking import to_network_mode
 from wherry.kit.byte_sizes import parse_size
+from wherry.model.build_inquiries import Inquiry
 from wherry.model.builds import BuildOutput, BuildRequest, CacheStore, OutputKind
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.limits import Limits, Ulimit
@@ -30,6 +31,7 @@ def to_build_request(request: SolveRequest, options: Options) -> BuildRequest:
         dockerfile=options.get("filename") or "Dockerfile",
         remote=_remote(options.get("context", "")),
         target=options.get("target", ""),
+        inquiry=to_inquiry(options),
         arguments=_with_prefix(options, "build-arg:"),
         labels=_with_prefix(options, "label:"),
         platforms=tuple(each for each in options.get("platform", "").split(",") if each),
@@ -78,8 +80,15 @@ def _refuse_unbuilt(options: Options) -> None:
     for name, value in options.items():
         if name.startswith("attest:") and "disabled=true" not in value:
             raise FeatureMissing(f"attestations ({name.removeprefix('attest:')})")
-    if "requestid" in options:
-        raise FeatureMissing(f"the request {options['requestid']} to the frontend")
+
+
+def to_inquiry(options: Options) -> Inquiry | None:
+    """What the frontend is asked in place of a build. Raises: FeatureMissing."""
+    asked = options.get("requestid", "")
+    try:
+        return Inquiry(asked.removeprefix("frontend.")) if asked else None
+    except ValueError:
+        raise FeatureMissing(f"the request {asked} to the frontend") from None
 
 
 def _with_prefix(options: Options, prefix: str) -> dict[str, str]:

@@ -164,6 +164,10 @@ class Story:
         """Where the build failed."""
         self._tell(StatusResponse(failures=[source]))
 
+    def answer(self, metadata: dict[str, bytes]) -> None:
+        """The answer to an inquiry."""
+        self._tell(StatusResponse(answer=metadata))
+
     @property
     def steps(self) -> Sequence[Vertex]:
         """All vertices, as they are now."""

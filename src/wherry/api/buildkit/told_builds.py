@@ -7,12 +7,14 @@ Our own client asks so: it sends a context as others do, and hears vertices, out
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
+from wherry.api.buildkit.answers import Answer
 from wherry.api.buildkit.narration import Narrator, sentence
 from wherry.api.buildkit.stories import Story
 from wherry.api.errors import Refusal, status_of
 from wherry.kit.aio import closed_after
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
+from wherry.model.build_inquiries import Inquiry
 from wherry.model.builds import (
     BuildDone,
     BuildEvent,
@@ -39,6 +41,7 @@ async def told_build(
     """
     story = Story(new_id(), clock)
     narrator = Narrator(story)
+    answer = Answer(request.inquiry, narrator) if request.inquiry else None
     transfers = _Transfers(clock)
     definition = story.begin(f"[internal] load build definition from {request.dockerfile}")
     for told in _news(story):
@@ -51,15 +54,22 @@ async def told_build(
                     story.count(definition, part, current=size, is_whole=True)
                     story.finish(definition)
                     transfers.tell(story)
-                narrator.tell(event)
+                (answer.take if answer else narrator.tell)(event)
                 for told in [*_news(story), *_results(event)]:
                     yield told
+        if answer is not None:
+            story.answer(answer.metadata())
     except WherryError as error:
         narrator.tell_failure(error)
         story.end()
-        for told in _news(story):
-            yield told
-        raise Refusal(status_of(error), sentence(error)) from error
+        if answer is None or request.inquiry is not Inquiry.CHECK:
+            for told in _news(story):
+                yield told
+            raise Refusal(status_of(error), sentence(error)) from error
+        answer.fail(error)
+        story.answer(answer.metadata())
+    for told in _news(story):
+        yield told
 
 
 def _results(event: BuildEvent) -> list[Progress]:

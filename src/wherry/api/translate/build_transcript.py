@@ -86,7 +86,7 @@ class _Teller:
                 return self._ended(event)
             case BasePulled(progress=progress):
                 return [progress]
-            case BuildWarned(text=text):
+            case BuildWarned(text=text, rule=""):
                 self._warnings.append(f"[Warning] {text}\n")
             case OutputPiece(number=number, content=content):
                 return [Progress(output=(number, content))]

@@ -7,6 +7,7 @@ from wherry.api.call import Call
 from wherry.api.translate.networking import to_network_mode
 from wherry.api.translate.registries import decoded_header, to_credentials
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.model.build_inquiries import Inquiry
 from wherry.model.builds import (
     BuildOutput,
     BuildRequest,
@@ -46,6 +47,7 @@ def to_build_request(call: Call) -> BuildRequest:
         arguments=_json(call, "buildargs", "error reading build args", _ARGUMENTS) or {},
         labels=_json(call, "labels", "error reading labels", _LABELS) or {},
         platforms=tuple(each for each in call.text("platform").split(",") if each),
+        inquiry=_inquiry(call.text("inquiry")),
         only_plans=call.flag("plan"),
         uses_cache=not call.flag("nocache"),
         pulls_always=call.flag("pull"),
@@ -138,6 +140,13 @@ def _refuse_unbuilt(call: Call) -> None:
         )
     if call.text("isolation") not in ("", "default"):
         raise InvalidValue(f'Unsupported isolation: "{call.text("isolation")}"')
+
+
+def _inquiry(text: str) -> Inquiry | None:
+    try:
+        return Inquiry(text) if text else None
+    except ValueError:
+        raise InvalidValue(f"inquiry {text!r} is none of lint, outline, targets") from None
 
 
 def _outputs(call: Call) -> tuple[BuildOutput, ...]:

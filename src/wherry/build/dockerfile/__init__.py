@@ -35,7 +35,7 @@ from wherry.build.dockerfile.instructions import (
     Volume,
     WorkDir,
 )
-from wherry.build.dockerfile.lines import LARGEST_FILE
+from wherry.build.dockerfile.lines import LARGEST_FILE, Line, logical_lines
 from wherry.build.dockerfile.parser import parse, parse_trigger
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Inline",
     "Instruction",
     "Label",
+    "Line",
     "Maintainer",
     "OnBuild",
     "Run",
@@ -65,6 +66,7 @@ __all__ = [
     "User",
     "Volume",
     "WorkDir",
+    "logical_lines",
     "parse",
     "parse_trigger",
 ]

@@ -23,6 +23,8 @@ class Scope:
     values: Mapping[str, str]
     escape: str = "\\"
     used: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    """Those that are not set, and that nothing was said to stand for."""
 
     def word(self, text: str) -> str:
         """One word, expanded, without its quotes. Raises: ValueError in Docker's words."""
@@ -170,7 +172,7 @@ class _Reading:
         self._at += 1
         if self._text[self._at : self._at + 1] != "{":
             name = self._name()
-            return (self._value(name) or "") if name else "$"
+            return self._needed(name) if name else "$"
         self._at += 1
         if self._at >= len(self._text):
             raise ValueError("syntax error: missing '}'")
@@ -185,7 +187,7 @@ class _Reading:
         value = self._value(name)
         match modifier:
             case "}":
-                return value or ""
+                return self._needed(name)
             case "":
                 raise ValueError("syntax error: missing '}'")
             case ":":
@@ -199,7 +201,7 @@ class _Reading:
             case "-" | "+" | "?":
                 return self._substitute(name, modifier, value, "not allowed to be unset")
             case "#" | "%" | "/":
-                return self._pattern(modifier, value or "")
+                return self._pattern(modifier, self._needed(name))
             case _:
                 raise ValueError(f"unsupported modifier ({modifier}) in substitution")
 
@@ -263,6 +265,12 @@ class _Reading:
             return ""
         self._at = match.end()
         return match.group()
+
+    def _needed(self, name: str) -> str:
+        value = self._value(name)
+        if value is None:
+            self._scope.missing.add(name)
+        return value or ""
 
     def _value(self, name: str) -> str | None:
         self._scope.used.add(name)

@@ -41,6 +41,12 @@ class Line:
     number: int
     text: str
     heredocs: tuple[Heredoc, ...] = ()
+    last: int = 0
+    """The physical line that it ends on, without its here-documents."""
+    has_empty_part: bool = False
+    """There is an empty line in the middle of it."""
+    comments: tuple[str, ...] = ()
+    """Those right before it, without their signs."""
 
 
 @dataclass(slots=True)
@@ -54,26 +60,43 @@ class Text:
 
     def logical(self) -> Iterator[Line]:
         """Every logical line. Raises: DockerfileRefused."""
+        comments: list[str] = []
         while self.position < len(self.lines):
             number = self.position + 1
             first = self.lines[self.position].strip()
             self.position += 1
-            if first and not first.startswith("#"):
-                text = self._joined(first)
-                if text.strip():
-                    yield Line(number=number, text=text, heredocs=self._heredocs(number, text))
+            if first.startswith("#"):
+                comments.append(first.lstrip("#").strip())
+                continue
+            before, comments = tuple(comments), []
+            if not first:
+                continue
+            text, has_empty_part = self._joined(first)
+            last = self.position
+            if text.strip():
+                yield Line(
+                    number=number,
+                    text=text,
+                    heredocs=self._heredocs(number, text),
+                    last=last,
+                    has_empty_part=has_empty_part,
+                    comments=before,
+                )
 
-    def _joined(self, first: str) -> str:
+    def _joined(self, first: str) -> tuple[str, bool]:
         part, goes_on = self._without_escape(first)
-        parts = [part]
+        parts, has_empty_part = [part], False
         while goes_on and self.position < len(self.lines):
             following = self.lines[self.position]
             self.position += 1
-            if not following.strip() or following.lstrip().startswith("#"):
+            if not following.strip():
+                has_empty_part = True
+                continue
+            if following.lstrip().startswith("#"):
                 continue
             part, goes_on = self._without_escape(following)
             parts.append(part)
-        return "".join(parts).strip()
+        return "".join(parts).strip(), has_empty_part
 
     def _without_escape(self, text: str) -> tuple[str, bool]:
         """A line without the character that continues it. An escaped one continues nothing."""
@@ -106,6 +129,11 @@ class Text:
                     strips_tabs=mark.strips_tabs,
                 )
         raise DockerfileRefused(number, "unterminated heredoc")
+
+
+def logical_lines(content: bytes) -> tuple[Line, ...]:
+    """Every logical line of a Dockerfile. Raises: DockerfileRefused."""
+    return tuple(read_text(content).logical())
 
 
 def read_text(content: bytes) -> Text:

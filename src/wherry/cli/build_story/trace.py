@@ -75,6 +75,7 @@ class Trace:
         self.warnings: list[VertexWarning] = []
         self.skipped: list[SkippedStage] = []
         self.failure: FailedSource | None = None
+        self.answer: dict[str, bytes] = {}
 
     @property
     def vertices(self) -> Sequence[Told]:
@@ -105,6 +106,7 @@ class Trace:
                 self._vertices[report.vertex].report = report
         self.warnings += response.warnings
         self.skipped += response.skipped
+        self.answer |= response.answer
         self.failure = next(iter(response.failures), self.failure)
         return News(changed, counted, said)
 

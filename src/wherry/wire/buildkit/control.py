@@ -157,6 +157,8 @@ class StatusResponse(Message):
     reports: Annotated[list[StepReport], 1000] = []
     skipped: Annotated[list[SkippedStage], 1001] = []
     failures: Annotated[list[FailedSource], 1002] = []
+    answer: Annotated[dict[str, bytes], 1003] = {}
+    """To an inquiry, under the names that BuildKit's frontend gives to its parts."""
 
 
 # -- the builder -----------------------------------------------------------------------------
