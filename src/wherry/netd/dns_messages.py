@@ -12,7 +12,7 @@ from wherry.kit.values import dataclass
 
 A, PTR, AAAA, ANY = 1, 12, 28, 255
 CLASS_IN = 1
-NO_ERROR, FORMAT_ERROR, SERVER_FAILURE, NAME_ERROR, NOT_IMPLEMENTED = 0, 1, 2, 3, 4
+NO_ERROR, FORMAT_ERROR, SERVER_FAILURE, NAME_ERROR, NOT_IMPLEMENTED, REFUSED = 0, 1, 2, 3, 4, 5
 
 _HEADER = struct.Struct("!HHHHHH")
 _IS_ANSWER, _OPCODE, _TRUNCATED, _WANTS_RECURSION = 0x8000, 0x7800, 0x0200, 0x0100
@@ -44,6 +44,8 @@ class Question:
     """The question section as it came: an answer repeats it to the letter."""
     udp_bytes: int
     """How large an answer by UDP may be."""
+    edns_version: int | None = None
+    """Of the extensions that its sender speaks (RFC 6891); None: it speaks none."""
 
 
 def read_question(packet: bytes) -> Question:
@@ -58,6 +60,7 @@ def read_question(packet: bytes) -> Question:
         raise MalformedMessage
     kind, in_class = struct.unpack_from("!HH", packet, position)
     end = position + 4
+    udp_bytes, edns_version = _extensions(packet, end) if additional else (_SMALLEST_UDP, None)
     return Question(
         identifier=identifier,
         flags=flags,
@@ -65,7 +68,8 @@ def read_question(packet: bytes) -> Question:
         kind=kind,
         in_class=in_class,
         raw=packet[_HEADER.size : end],
-        udp_bytes=_offered_bytes(packet, end) if additional else _SMALLEST_UDP,
+        udp_bytes=udp_bytes,
+        edns_version=edns_version,
     )
 
 
@@ -104,7 +108,17 @@ def failure(question: Question, code: int) -> bytes:
 
 def truncated(question: Question) -> bytes:
     """An answer that says: ask again by TCP."""
-    return _header(question, _TRUNCATED, 0) + question.raw
+    return _header(question, _TRUNCATED, 0) + question.raw + _extended(question)
+
+
+def unknown_version(question: Question) -> bytes:
+    """An answer to whoever speaks a later version of the extensions than there is (BADVERS)."""
+    return _header(question, NO_ERROR, 0) + question.raw + _extended(question, code=1)
+
+
+def code_of(packet: bytes) -> int:
+    """How an answer went, in the words of its header."""
+    return packet[3] & 0x0F
 
 
 def with_identifier(packet: bytes, identifier: int) -> bytes:
@@ -164,7 +178,7 @@ def _after_name(packet: bytes, position: int) -> int:
 def _answer(
     question: Question, records: Sequence[bytes], *, code: int = NO_ERROR, limit_bytes: int
 ) -> bytes:
-    body = b"".join(records)
+    body = b"".join(records) + _extended(question)
     if _HEADER.size + len(question.raw) + len(body) > limit_bytes:
         return truncated(question)
     return _header(question, code, len(records)) + question.raw + body
@@ -173,7 +187,8 @@ def _answer(
 def _header(question: Question, flags: int, count: int) -> bytes:
     kept = question.flags & (_WANTS_RECURSION | _OPCODE)
     flags |= _IS_ANSWER | _RECURSION_OFFERED | kept
-    return _HEADER.pack(question.identifier, flags, 1, count, 0, 0)
+    extended = int(question.edns_version is not None)
+    return _HEADER.pack(question.identifier, flags, 1, count, 0, extended)
 
 
 def _record(kind: int, data: bytes) -> bytes:
@@ -201,9 +216,18 @@ def _read_name(packet: bytes, position: int) -> tuple[str, int]:
         position += length
 
 
-def _offered_bytes(packet: bytes, position: int) -> int:
-    """The class of an OPT record with an empty name is the size that its sender takes."""
-    if packet[position : position + 1] != b"\0" or position + 5 > len(packet):
-        return _SMALLEST_UDP
-    kind, size = struct.unpack_from("!HH", packet, position + 1)
-    return min(max(size, _SMALLEST_UDP), _LARGEST_UDP) if kind == _OPT else _SMALLEST_UDP
+def _extensions(packet: bytes, position: int) -> tuple[int, int | None]:
+    """What an OPT record with an empty name says: the size that its sender takes, a version."""
+    if packet[position : position + 1] != b"\0" or position + 9 > len(packet):
+        return _SMALLEST_UDP, None
+    kind, size, _code, version = struct.unpack_from("!HHBB", packet, position + 1)
+    if kind != _OPT:
+        return _SMALLEST_UDP, None
+    return min(max(size, _SMALLEST_UDP), _LARGEST_UDP), version
+
+
+def _extended(question: Question, *, code: int = 0) -> bytes:
+    """The OPT record of an answer, for who sent one; `code` are the upper bits of the answer's."""
+    if question.edns_version is None:
+        return b""
+    return b"\0" + struct.pack("!HHBBHH", _OPT, _LARGEST_UDP, code, 0, 0, 0)

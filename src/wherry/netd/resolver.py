@@ -8,7 +8,11 @@ server of its own on port 53. They are served from here, outside, and go on when
                                            no ──▶ may it ask outside?  no ─▶ SERVFAIL
                                                   yes ─▶ the host's name servers in turn,
                                                          from a socket of its own for each
-                                                         question, 4 s each, at most three
+                                                         question, 4 s each, at most three;
+                                                         who fails or refuses is passed over
+
+By TCP it is passed on by TCP, as it came (with what it says of extensions, RFC 6891); what comes
+back and is larger than the container takes by UDP tells it to ask by TCP.
 
 A question that is passed on has a random identifier and a random port, and only an answer from
 the server that was asked, about the name that was asked, is taken. At most `MOST_FORWARDED`
@@ -137,6 +141,9 @@ class Resolver:
         if not dns.is_query(question):
             reply(dns.failure(question, dns.NOT_IMPLEMENTED))
             return
+        if question.edns_version:
+            reply(dns.unknown_version(question))
+            return
         answer = self._own_answer(question, limit)
         if answer is not None:
             if not by_tcp:
@@ -145,18 +152,18 @@ class Resolver:
         elif not self._view.servers or self._forwarding.count >= MOST_FORWARDED:
             reply(dns.failure(question, dns.SERVER_FAILURE))
         else:
-            self._questions.add(
-                _Forwarded(
-                    self._loop,
-                    self._forwarding,
-                    question,
-                    packet,
-                    servers=self._view.servers[:MOST_SERVERS],
-                    reply=reply,
-                    by_tcp=by_tcp,
-                    on_end=self._questions.discard,
-                )
+            forwarded = _Forwarded(
+                self._loop,
+                self._forwarding,
+                question,
+                packet,
+                servers=self._view.servers[:MOST_SERVERS],
+                reply=reply,
+                by_tcp=by_tcp,
+                on_end=self._questions.discard,
             )
+            self._questions.add(forwarded)
+            forwarded.begin()
 
     def _own_answer(self, question: dns.Question, limit_bytes: int) -> bytes | None:
         if question.kind == dns.PTR:
@@ -199,7 +206,10 @@ class _Forwarded:
         self._timer: Timer | None = None
         self._received = bytearray()
         self._has_ended = False
-        forwarding.count += 1
+
+    def begin(self) -> None:
+        """Ask the first server."""
+        self._forwarding.count += 1
         self._ask_next()
 
     def end(self) -> None:
@@ -275,6 +285,11 @@ class _Forwarded:
             data, self._question
         ):
             return  # a guess, or an answer that came too late: wait on
+        if self._servers and dns.code_of(data) in (dns.SERVER_FAILURE, dns.REFUSED):
+            self._ask_next()
+            return
+        if not self._by_tcp and len(data) > self._question.udp_bytes:
+            data = dns.truncated(self._question)
         self._reply(dns.with_identifier(data, self._question.identifier))
         self.end()
 
