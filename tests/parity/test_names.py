@@ -1,5 +1,7 @@
 """Names on users' networks: who is found by whom, under which names, and by what means."""
 
+import contextlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.daemon import Engine
+from support.machine import call_in_namespace
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -100,14 +103,22 @@ def test_the_default_bridge_has_no_names(engine: Engine) -> None:
 
 
 def test_a_container_may_be_a_name_server(engine: Engine) -> None:
-    """Port 53 is free inside, on every address."""
+    """Port 53 is free inside on every address, by both transports; others ask it, it asks ours."""
     engine.docker_ok("network", "create", "blue")
     sleeper(engine, "ns", "--network", "blue")
-    engine.docker_ok("exec", "-d", "ns", "nc", "-l", "-p", "53")
-    listening = ("exec", "ns", "netstat", "-ltn")
-    wait_until("it listens", lambda: " 0.0.0.0:53 " in engine.docker_ok(*listening)
-               or " :::53 " in engine.docker_ok(*listening))  # fmt: skip
-    assert looked_up(engine, "ns", "ns") == {address(engine, "ns", "blue")}
+    sleeper(engine, "web", "--network", "blue")
+    namespace = os.open(f"/proc/{engine.container_pid('ns')}/ns/net", os.O_RDONLY)
+    try:
+        listener = call_in_namespace(namespace, lambda: socket.create_server(("0.0.0.0", 53)))
+        server = call_in_namespace(namespace, lambda: _udp_server("0.0.0.0"))
+    finally:
+        os.close(namespace)
+    own = address(engine, "ns", "blue")
+    with listener, serving(server):
+        told = engine.docker("exec", "web", "nslookup", "-type=a", "elsewhere.example", own).stdout
+        assert "192.0.2.7" in told
+        for asker in ("ns", "web"):
+            assert looked_up(engine, asker, "ns") == {own}
 
 
 def test_names_are_answered_while_the_daemon_is_away(engine: Engine) -> None:
@@ -132,9 +143,25 @@ def test_names_are_answered_while_the_daemon_is_away(engine: Engine) -> None:
 @pytest.fixture
 def outside(engine: Engine) -> Iterator[str]:
     """A name server elsewhere that knows every name as 192.0.2.7; its address."""
+    with elsewhere(engine) as host:
+        yield host
+
+
+@contextlib.contextmanager
+def elsewhere(engine: Engine, knows: bytes = b"") -> Iterator[str]:
+    """A name server that is not on this host's networks; its address."""
     host = "198.51.100.53"
     engine.machine.run("ip", "address", "add", f"{host}/32", "dev", "lo")
-    server = engine.machine.in_network(lambda: _udp_server(host))
+    try:
+        with serving(engine.machine.in_network(lambda: _udp_server(host)), knows):
+            yield host
+    finally:
+        engine.machine.run("ip", "address", "del", f"{host}/32", "dev", "lo")
+
+
+@contextlib.contextmanager
+def serving(server: socket.socket, knows: bytes = b"") -> Iterator[None]:
+    """Answer 192.0.2.7 to questions that hold some bytes, and that there is no such name else."""
     is_over = threading.Event()
 
     def serve() -> None:
@@ -144,17 +171,21 @@ def outside(engine: Engine) -> Iterator[str]:
             except TimeoutError:
                 continue
             end = packet.index(b"\0", 12) + 5
-            answer = packet[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + packet[12:end]
-            answer += b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + bytes([192, 0, 2, 7])
+            if knows in packet:
+                answer = packet[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + packet[12:end]
+                answer += b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + bytes([192, 0, 2, 7])
+            else:
+                answer = packet[:2] + b"\x81\x83\0\1\0\0\0\0\0\0" + packet[12:end]
             server.sendto(answer, asker)
 
     thread = threading.Thread(target=serve)
     thread.start()
-    yield host
-    is_over.set()
-    thread.join()
-    server.close()
-    engine.machine.run("ip", "address", "del", f"{host}/32", "dev", "lo")
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        server.close()
 
 
 def _udp_server(host: str) -> socket.socket:
@@ -174,3 +205,65 @@ def test_other_names_are_asked_outside(engine: Engine, outside: str) -> None:
     assert looked_up(engine, "web", "web") == {address(engine, "web", "blue")}
     assert looked_up(engine, "shut", "elsewhere.example") == set()
     assert looked_up(engine, "shut", "shut") == {address(engine, "shut", "inner")}
+
+
+def test_names_are_completed_as_wished(engine: Engine) -> None:
+    """`--dns-search`, `--dns-opt`: by the container, before it asks; never by the server."""
+    engine.docker_ok("network", "create", "blue")
+    with elsewhere(engine, b"\5short\1a\4test\0") as host:
+        flags = ("--network", "blue", "--dns", host, "--dns-search", "a.test")
+        sleeper(engine, "one", *flags, "--dns-opt", "ndots:3", "--dns-opt", "attempts:1")
+        sleeper(engine, "two", *flags)
+        wanted = {"nameserver 127.0.0.11", "search a.test", "options ndots:3 attempts:1"}
+        assert wanted <= set(
+            engine.docker_ok("exec", "one", "cat", "/etc/resolv.conf").split("\n")
+        )
+        assert "options ndots:0" in engine.docker_ok("exec", "two", "cat", "/etc/resolv.conf")
+        assert looked_up(engine, "one", "short") == {"192.0.2.7"}
+        assert looked_up(engine, "two", "one") == {address(engine, "one", "blue")}
+
+
+def test_networks_answer_in_the_order_of_connection(engine: Engine) -> None:
+    """A name that two networks know is that of the one that was joined first."""
+    for network in ("blue", "red"):
+        engine.docker_ok("network", "create", network)
+        sleeper(engine, f"of-{network}", "--network", network, "--network-alias", "db")
+    sleeper(engine, "first-red", "--network", "red")
+    engine.docker_ok("network", "connect", "blue", "first-red")
+    sleeper(engine, "first-blue", "--network", "blue")
+    engine.docker_ok("network", "connect", "red", "first-blue")
+    sleeper(engine, "both", "--network", "red", "--network", "blue")
+    expected = {"first-red": "red", "first-blue": "blue", "both": "red"}
+    for asker, network in expected.items():
+        where = {address(engine, f"of-{network}", network)}
+        assert looked_up(engine, asker, "db") == where, asker
+        assert looked_up(engine, asker, "db.blue") == {address(engine, "of-blue", "blue")}
+    engine.docker_ok("network", "disconnect", "red", "first-red")
+    assert looked_up(engine, "first-red", "db") == {address(engine, "of-blue", "blue")}
+
+
+def test_resolvers_come_and_go_with_networks(engine: Engine) -> None:
+    """From the default bridge to a user's network, to none at all, and back, while it runs."""
+    engine.docker_ok("network", "create", "blue")
+    sleeper(engine, "db", "--network", "blue")
+    sleeper(engine, "web")
+    where = {address(engine, "db", "blue")}
+
+    def resolv_conf() -> str:
+        return engine.docker_ok("exec", "web", "cat", "/etc/resolv.conf")
+
+    hosts_own = resolv_conf()
+    assert "127.0.0.11" not in hosts_own
+    engine.docker_ok("network", "connect", "blue", "web")
+    assert "nameserver 127.0.0.11" in resolv_conf()
+    assert looked_up(engine, "web", "db") == where
+    engine.docker_ok("network", "disconnect", "blue", "web")
+    assert resolv_conf() == hosts_own
+    assert looked_up(engine, "web", "db") == set()
+    engine.docker_ok("network", "disconnect", "bridge", "web")
+    assert engine.inspect("web")["NetworkSettings"]["Networks"] == {}
+    assert engine.docker_ok("exec", "web", "ip", "route") == ""
+    engine.docker_ok("restart", "-t", "0", "web")
+    assert engine.inspect("web")["State"]["Running"]
+    engine.docker_ok("network", "connect", "blue", "web")
+    assert looked_up(engine, "web", "db") == where

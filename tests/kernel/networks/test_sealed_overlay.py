@@ -23,7 +23,7 @@ from wherry.networks import sealing
 from wherry.networks.drivers.overlay import PORT, SEALED_PORT
 from wherry.networks.overlay_segment import OverlaySegment
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
 
 OLD, NEW = OverlayKey(1, b"o" * 32), OverlayKey(2, b"n" * 32)
 VNI = 4097
