@@ -47,7 +47,8 @@ def address(engine: Engine, container: str, network: str, family: str = "IPAddre
 def test_names_aliases_and_short_ids(engine: Engine) -> None:
     """Everything by which Docker lets a container be found; and back from the address."""
     engine.docker_ok("network", "create", "blue")
-    identity = sleeper(engine, "db", "--network", "blue", "--network-alias", "store")
+    flags = ("--network", "blue", "--network-alias", "store", "--hostname", "elsewhere")
+    identity = sleeper(engine, "db", *flags)
     sleeper(engine, "web", "--network", "blue")
     where = {address(engine, "db", "blue")}
     for name in ("db", "store", identity[:12], "db.blue", "DB"):
@@ -220,7 +221,8 @@ def test_names_are_completed_as_wished(engine: Engine) -> None:
         )
         assert "options ndots:0" in engine.docker_ok("exec", "two", "cat", "/etc/resolv.conf")
         assert looked_up(engine, "one", "short") == {"192.0.2.7"}
-        assert looked_up(engine, "two", "one") == {address(engine, "one", "blue")}
+        for asker in ("one", "two"):
+            engine.docker_ok("exec", asker, "ping", "-c", "1", "-W", "2", "two")
 
 
 def test_networks_answer_in_the_order_of_connection(engine: Engine) -> None:
