@@ -112,7 +112,8 @@ class Networks:
 
         Raises: InvalidField; StepFailed; AddressPoolExhausted; StateUnreadable.
         """
-        os.makedirs(self._namespaces, mode=0o711, exist_ok=True)
+        os.makedirs(self._namespaces, exist_ok=True)
+        os.chmod(self._namespaces, 0o700)  # whoever opens a namespace's file has the namespace
         default = None
         if self._settings.bridge != NO_BRIDGE:
             default = await self._made.find_default(self._pools)
