@@ -56,11 +56,15 @@ def output_of(engine: Engine, name: str, *command: str) -> str:
 def remove_what_was_built(engine: Engine) -> None:
     """Containers, every image but busybox, and the cache."""
     engine.remove_all_containers()
-    names = engine.docker_ok("images", "-a", "--format", "{{.ID}} {{.Repository}}").splitlines()
-    built = [each.split()[0] for each in names if not each.endswith(" busybox")]
-    if built:
-        engine.docker_ok("rmi", "-f", *sorted(set(built)))
+    # An image of a second platform is seen when that of the first has gone.
+    while built := _ids_but_busybox(engine):
+        engine.docker_ok("rmi", "-f", *built)
     engine.docker_ok("builder", "prune", "-af")
+
+
+def _ids_but_busybox(engine: Engine) -> list[str]:
+    names = engine.docker_ok("images", "-a", "--format", "{{.ID}} {{.Repository}}").splitlines()
+    return sorted({each.split()[0] for each in names if not each.endswith(" busybox")})
 
 
 def write_tree(directory: Path, files: Mapping[str, str]) -> None:

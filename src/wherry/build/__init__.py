@@ -13,16 +13,20 @@ from wherry.build.cache_table import MIGRATIONS, BuildCache
 from wherry.build.kept_contexts import KeptContexts
 from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers, Sending
 from wherry.build.ports import (
+    LAYOUT_CONTEXT,
     Agents,
     BuildPorts,
     ContextFiles,
     DockerfileText,
+    LayoutBlob,
+    Layouts,
     NoSink,
     Secrets,
     Sink,
 )
 
 __all__ = [
+    "LAYOUT_CONTEXT",
     "MIGRATIONS",
     "Agents",
     "BuildCache",
@@ -34,6 +38,8 @@ __all__ = [
     "ContextFiles",
     "DockerfileText",
     "KeptContexts",
+    "LayoutBlob",
+    "Layouts",
     "NoSink",
     "Secrets",
     "Sending",

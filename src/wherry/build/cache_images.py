@@ -1,4 +1,4 @@
-"""Results of steps in images: what `--cache-from` finds, and `--cache-to` leaves.
+"""Results of steps in images: what `--cache-from` finds there, and `type=inline` leaves.
 
 An image's history says of each step what it did, with the digest of what it copied, and which
 layer came of it. So every image is a cache of its own build: where an image begins with the very
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from wherry.images import BuildState, LayerBlob
 from wherry.kit.timestamps import parse_rfc3339
-from wherry.model.builds import BuildRequest, CacheStore
-from wherry.model.errors import FeatureMissing, InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class CacheImages:
             lines = state.document.history
             if len(lines) <= len(history) or lines[: len(history)] != history:
                 continue
-            if state.layers[: len(below.layers)] != below.layers:
+            if state.document.diff_ids[: len(below.layers)] != below.document.diff_ids:
                 continue
             line = lines[len(history)]
             if line.created_by != told:
@@ -44,31 +42,3 @@ class CacheImages:
             layer = None if line.empty_layer else state.layers[len(below.layers)]
             return FoundStep(layer, parse_rfc3339(line.created or ""))
         return None
-
-
-def imported_references(request: BuildRequest) -> list[str]:
-    """The images to look in. Raises: FeatureMissing, InvalidValue."""
-    return [_reference(each, "--cache-from") for each in request.cache_imports]
-
-
-def exported_references(request: BuildRequest) -> list[str]:
-    """The names under which the result is sent away as a cache. Raises: as above.
-
-    `inline` asks for nothing: the history is in the image.
-    """
-    wanted = [each for each in request.cache_exports if each.kind != "inline"]
-    for each in wanted:
-        if each.attributes.get("mode") == "max":
-            raise FeatureMissing(
-                "--cache-to mode=max (results of stages that the image is not of)"
-            )
-    return [_reference(each, "--cache-to") for each in wanted]
-
-
-def _reference(store: CacheStore, flag: str) -> str:
-    if store.kind != "registry":
-        raise FeatureMissing(f"{flag} type={store.kind}")
-    reference = store.attributes.get("ref", "")
-    if not reference:
-        raise InvalidValue("ref is required for the cache type registry")
-    return reference

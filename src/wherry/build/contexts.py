@@ -24,6 +24,11 @@ class TreeContext:
         self._tree = tree
         self._offload = offload
 
+    @property
+    def tree(self) -> Tree:
+        """All files."""
+        return self._tree
+
     async def dockerfile(self, path: str) -> DockerfileText:
         """Raises: InvalidValue, when it is not there."""
         clean = posixpath.normpath("/" + path).lstrip("/")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from wherry.build import dockerfile as language
-from wherry.build.cache_images import CacheImages
+from wherry.build.cache_imports import Elsewhere
 from wherry.build.cache_table import BuildCache, CachedStep
 from wherry.build.causes import Causes
 from wherry.build.commands import Commands
@@ -34,7 +34,7 @@ class StepExecutor:
         filling: Filling,
         images: BuildImages,
         cache: BuildCache,
-        elsewhere: CacheImages,
+        elsewhere: Elsewhere,
         offload: OffloadPool,
         clock: Clock,
     ) -> None:
@@ -90,7 +90,8 @@ class StepExecutor:
         """What an earlier run of the same step made, if all of it is still here."""
         if isinstance(step, Base) or parent is None or not self._may_be_cached(step):
             return None
-        return await self._offload(self._found, key, step, parent)
+        found = await self._offload(self._found, key, step, parent)
+        return found or await self._found_elsewhere(key, step, parent)
 
     def _may_be_cached(self, step: Step) -> bool:
         return self._request.uses_cache and not step.is_uncached and not is_boundary(step)
@@ -104,7 +105,7 @@ class StepExecutor:
         if row is None or (
             row.diff_id and not self._images.has(parent.state, DiffId(row.diff_id))
         ):
-            return self._in_images(key, step, parent)
+            return None
         layer = plain_layer(DiffId(row.diff_id), row.size_bytes) if row.diff_id else None
         return self._after(key, step, parent, layer, row.created_at_ns)
 
@@ -136,13 +137,29 @@ class StepExecutor:
         was_known = self._cache.look(key) is not None
         return self._causes.of(key, seen, step, was_known=was_known)
 
-    def _in_images(self, key: str, step: Step, parent: Built) -> Built | None:
-        """The step's result as an image has it that was named for this (`--cache-from`)."""
-        told = self._after(key, step, parent, None, 0).state.document.history[-1:]
-        found = self._elsewhere.find(parent.state, told[0].created_by or "") if told else None
+    async def _found_elsewhere(self, key: str, step: Step, parent: Built) -> Built | None:
+        """The step's result as a cache or an image has it that was named (`--cache-from`)."""
+        told = self._after(key, step, parent, None, 0).state.document.history[-1]
+        found = await self._elsewhere.find(key, parent.state, told.created_by)
         if found is None:
             return None
-        return self._after(key, step, parent, found.layer, found.created_at_ns)
+        built = self._after(key, step, parent, found.layer, found.created_at_ns)
+        await self._keep(step, parent, built, found.layer, found.created_at_ns)
+        return built
+
+    async def _keep(
+        self, step: Step, parent: Built, built: Built, layer: LayerBlob | None, created_at_ns: int
+    ) -> None:
+        row = CachedStep(
+            key=built.key,
+            description=step.text[:200],
+            chain_id=str(built.state.chain or ""),
+            diff_id=str(layer.diff_id) if layer is not None else "",
+            size_bytes=layer.blob_bytes if layer is not None else 0,
+            created_at_ns=created_at_ns,
+            parent=parent.key,
+        )
+        await self._offload(self._cache.put, row, self._seen[built.key])
 
     def _after(
         self, key: str, step: Step, parent: Built, layer: LayerBlob | None, created_at_ns: int
@@ -176,16 +193,7 @@ class StepExecutor:
             return self._after(key, step, parent, None, created_at_ns)
         layer = await self._layer(step, parent, sources, tell)
         built = self._after(key, step, parent, layer, created_at_ns)
-        row = CachedStep(
-            key=key,
-            description=step.text[:200],
-            chain_id=str(built.state.chain or ""),
-            diff_id=str(layer.diff_id) if layer is not None else "",
-            size_bytes=layer.blob_bytes if layer is not None else 0,
-            created_at_ns=created_at_ns,
-            parent=parent.key,
-        )
-        await self._offload(self._cache.put, row, self._seen[key])
+        await self._keep(step, parent, built, layer, created_at_ns)
         return built
 
     def name(self, result: Built) -> str:

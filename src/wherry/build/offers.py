@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wherry.build.ports import Agents, Secrets, Sink
+from wherry.build.ports import Agents, Layouts, Secrets, Sink
 from wherry.model.files import SentFile
 
 
@@ -69,4 +69,5 @@ class ClientOffers:
     """Named contexts; a text refers to an image."""
     secrets: Secrets
     agents: Agents
+    layouts: Layouts
     sink: Sink

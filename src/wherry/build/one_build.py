@@ -1,13 +1,15 @@
 """One build: planned for each platform, solved as one graph, and exported."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from wherry.build import dockerfile as language
-from wherry.build.cache_images import CacheImages, exported_references, imported_references
+from wherry.build.cache_exports import Solved
+from wherry.build.cache_imports import Elsewhere
 from wherry.build.cache_table import BuildCache
+from wherry.build.caching import Caching
 from wherry.build.checks import Checking, Source
 from wherry.build.commands import Commands, StepContainers
 from wherry.build.contexts import Views
@@ -18,16 +20,20 @@ from wherry.build.exporting import Exporting, Result
 from wherry.build.filling import Filling
 from wherry.build.foreseeing import Foreseen, Foresight
 from wherry.build.kept_contexts import KeptContexts
+from wherry.build.layers_elsewhere import image_of_layout
+from wherry.build.layouts import SentLayouts
 from wherry.build.mounts import MountGround, Mounts
 from wherry.build.planning import EPOCH, PROXIES, Base, PlannedStep, Planner
-from wherry.build.ports import BuildPorts
+from wherry.build.ports import LAYOUT_CONTEXT, BuildPorts
+from wherry.build.provenance import Material, ProvenanceFacts, wanted_provenance
+from wherry.build.publishing import Registries
 from wherry.build.remote import RemoteSources
-from wherry.build.solver import Solver, Vertex, bottom, needed
+from wherry.build.solver import Solver, Vertex, bottom, chain, needed
 from wherry.build.squashing import squashed
 from wherry.build.stage_files import StageFiles
 from wherry.build.states import Built, Words
 from wherry.build.work_places import WorkPlaces
-from wherry.images import BuildImages, BuildState, ImageStore, platform_from
+from wherry.images import BuildImages, BuildState, ImageStore, platform_from, platform_of
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
 from wherry.model.build_inquiries import Inquiry
@@ -41,9 +47,10 @@ from wherry.model.builds import (
     BuildWarned,
     FileDescribed,
     OutputPiece,
+    ResultPushed,
     StageSkipped,
 )
-from wherry.model.errors import FeatureMissing, WherryError
+from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress
 from wherry.oci.image_spec import ExecutionDefaults, ImageDocument, Platform
@@ -58,7 +65,7 @@ _FRONTENDS = "BUILDKIT_"
 _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class BaseImages(Protocol):
+class BaseImages(Registries, Protocol):
     """Finds what builds begin with; the engine's part."""
 
     async def find(
@@ -69,10 +76,6 @@ class BaseImages(Protocol):
 
     def here(self, reference: str, platform: str) -> Image | None:
         """The image if it is here; nothing is pulled."""
-        ...
-
-    async def push(self, name: str, tell: Callable[[Progress], None]) -> None:
-        """Send what a name leads to. Raises: as a push."""
         ...
 
 
@@ -105,9 +108,13 @@ class OneBuild:
         ports: BuildPorts,
         images: BuildImages,
         bases: BaseImages,
+        content: bytes,
         opened: UndoStack,
     ) -> None:
-        """What is opened stays until the stack goes, which is the build's end."""
+        """What is opened stays until the stack goes, which is the build's end.
+
+        `content`: the Dockerfile.
+        """
         self._ground = ground
         self._opened = opened
         self._containers = containers
@@ -121,6 +128,12 @@ class OneBuild:
         self._told: asyncio.Queue[BuildEvent | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(_MOST_PIECES)
         self._found: dict[tuple[str, str], BuildState] = {}
+        self._materials: list[Material] = []
+        self._content = content
+        self._sink = ports.sink or EventSink(self._tell_piece, ground.offload)
+        self._layouts = ports.layouts or SentLayouts(
+            ports.sent_layouts, self._sink, ground.offload
+        )
 
     async def run(self, source: Source, views: Views) -> AsyncIterator[BuildEvent]:
         """Plan, check, solve, export; told while it is done."""
@@ -143,8 +156,12 @@ class OneBuild:
         if self._request.inquiry is not None:
             self._describe(source, planned)
             return BuildDone(image_id="")
-        executor = self._executor(file, views, CacheImages(await self._cache_states()))
-        exported = exported_references(self._request)
+        caching = self._caching()
+        facts = ProvenanceFacts(
+            self._request, self._content, self._ground.store.host, self._ground.clock
+        )
+        exporting = self._exporting(facts)
+        executor = self._executor(file, views, await caching.elsewhere())
         wanted = set(needed(*targets.values()))
         order = [each for each in planned if each in wanted]
         if self._request.only_plans:
@@ -159,12 +176,10 @@ class OneBuild:
             if self._request.squashes:
                 state = await self._squashed(state, bottom(target))
             results.append(Result(platform, state))
-        done = await self._exporting().export(results)
-        for reference in exported:
-            states = [each.state for each in results]
-            await self._ground.offload(self._images.record, states, (reference,))
-            await self._push(reference)
-        return done
+        solved = _solved(solver, order, targets.values())
+        facts.learn(order, [each.built.key for each in solved], self._materials)
+        done = await exporting.export(results)
+        return replace(done, said={**done.said, **await caching.leave(solved)})
 
     async def _checked(
         self, source: Source, views: Views
@@ -203,15 +218,20 @@ class OneBuild:
             raise solver.failure
         return BuildDone(image_id="")
 
-    async def _cache_states(self) -> list[BuildState]:
-        """The images to find results in; one that can't be had is no reason not to build."""
-        states = []
-        for reference in imported_references(self._request):
-            try:
-                states.append(await self._find_image(reference, ""))
-            except WherryError as problem:
-                self._told.put_nowait(BuildWarned(text=f"cache of {reference}: {problem}"))
-        return states
+    def _caching(self) -> Caching:
+        async def find(reference: str) -> BuildState:
+            return await self._find_image(reference, "")
+
+        return Caching(
+            request=self._request,
+            registries=self._bases,
+            tell=self._tell_push,
+            layouts=self._layouts,
+            images=self._images,
+            find_image=find,
+            warn=lambda text: self._told.put_nowait(BuildWarned(text=text)),
+            offload=self._ground.offload,
+        )
 
     async def _squashed(self, state: BuildState, base: PlannedStep) -> BuildState:
         assert isinstance(base, Base)
@@ -276,14 +296,19 @@ class OneBuild:
             entitlements=self._request.entitlements,
         )
 
-    def _exporting(self) -> Exporting:
+    def _exporting(self, facts: ProvenanceFacts) -> Exporting:
+        wish = wanted_provenance(self._request.attests)
         return Exporting(
             request=self._request,
-            sink=self._ports.sink or EventSink(self._tell_piece, self._ground.offload),
+            sink=self._sink,
             images=self._images,
             files=self._files,
             work=self._work,
-            push=self._push,
+            layouts=self._layouts,
+            registries=self._bases,
+            tell=self._tell_push,
+            attest=lambda: facts.predicates(wish) if wish is not None else {},
+            is_attested_everywhere=wish is not None and not wish.is_inline_only,
             offload=self._ground.offload,
         )
 
@@ -291,11 +316,8 @@ class OneBuild:
         await self._room.acquire()
         self._told.put_nowait(piece)
 
-    async def _push(self, name: str) -> None:
-        await self._bases.push(name, self._tell_pull)
-
     def _executor(
-        self, file: language.Dockerfile, views: Views, elsewhere: CacheImages
+        self, file: language.Dockerfile, views: Views, elsewhere: Elsewhere
     ) -> StepExecutor:
         ground, images = self._ground, self._images
         words = Words(file.escape, self._request.arguments)
@@ -338,21 +360,66 @@ class OneBuild:
     async def _find_image(self, reference: str, platform: str, shown: str = "") -> BuildState:
         found = self._found.get((reference, platform))
         if found is None:
-            self._told.put_nowait(BaseSought(reference=reference, platform=shown))
-            image = await self._bases.find(
-                reference, platform, self._tell_pull, pulls=self._request.pulls_always
-            )
-            found = await self._ground.offload(self._images.base, image)
+            if reference.startswith(LAYOUT_CONTEXT):
+                found = await self._of_layout(reference.removeprefix(LAYOUT_CONTEXT), platform)
+            else:
+                self._told.put_nowait(BaseSought(reference=reference, platform=shown))
+                image = await self._bases.find(
+                    reference, platform, self._tell_pull, pulls=self._request.pulls_always
+                )
+                found = await self._ground.offload(self._images.base, image)
+                self._materials.append(
+                    Material(
+                        reference=reference,
+                        platform=formatted(platform_of(image)),
+                        digest=image.manifest_digest or image.id,
+                    )
+                )
+                self._told.put_nowait(BaseFound())
             self._found[reference, platform] = found
-            self._told.put_nowait(BaseFound())
         return found
 
     async def _image_here(self, reference: str, platform: str) -> BuildState | None:
         image = self._bases.here(reference, platform)
         return await self._ground.offload(self._images.base, image) if image else None
 
+    async def _of_layout(self, text: str, platform: str) -> BuildState:
+        named, at, digest = text.rpartition("@")
+        # A tag in it is for people: which image it is, the digest says.
+        name = named if "/" in named.rpartition(":")[2] else named.rpartition(":")[0] or named
+        if not at:
+            raise InvalidValue(f"oci-layout reference {text!r} must have a digest")
+        return await image_of_layout(
+            self._layouts,
+            f"oci:{name}",
+            digest,
+            platform_from(platform, self._ground.store.host),
+            images=self._images,
+            offload=self._ground.offload,
+        )
+
+    def _tell_push(self, progress: Progress) -> None:
+        self._told.put_nowait(ResultPushed(progress=progress))
+
     def _tell_pull(self, progress: Progress) -> None:
         self._told.put_nowait(BasePulled(progress=progress))
+
+
+def _solved(
+    solver: Solver[PlannedStep, Built],
+    order: Sequence[Vertex[PlannedStep]],
+    targets: Iterable[Vertex[PlannedStep]],
+) -> Sequence[Solved]:
+    """Steps with their results, in their order."""
+    own = {each for target in targets for each in chain(target)}
+    return [
+        Solved(
+            solver.result(each),
+            solver.result(each.parent).key if each.parent is not None else "",
+            each in own,
+        )
+        for each in order
+    ]
 
 
 def _scratch(platform: Platform) -> BuildState:

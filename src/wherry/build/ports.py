@@ -6,14 +6,16 @@ To the builder both are the same.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from wherry.model.errors import InvalidValue
 
 if TYPE_CHECKING:
     from wherry.build.trees import Tree
+    from wherry.model.ids import Digest
+    from wherry.oci.image_spec import Descriptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,35 @@ class Sink(Protocol):
         ...
 
 
+LAYOUT_CONTEXT = "oci-layout://"
+"""What the reference of an image begins with that is in a layout: `oci-layout://NAME@DIGEST`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayoutBlob:
+    """A blob on its way into an OCI layout."""
+
+    digest: "Digest"
+    size_bytes: int
+    open: Callable[[], BinaryIO]
+
+
+class Layouts(Protocol):
+    """OCI layouts of the client: caches (`type=local`), images that are contexts, results."""
+
+    def blob(self, name: str, digest: str) -> AsyncIterator[bytes]:
+        """A blob of a layout, unverified. Raises (while iterating): InvalidValue."""
+        ...
+
+    async def fill(
+        self, number: int, name: str, blobs: Sequence[LayoutBlob], top: "Descriptor"
+    ) -> None:
+        """Put blobs into a layout, which `top` leads to; `number` is that of its output, or
+        behind all of them that of its cache. Raises: InvalidValue.
+        """
+        ...
+
+
 class NoSecrets:
     """Nobody gave any."""
 
@@ -123,5 +154,8 @@ class BuildPorts:
     """Named contexts (`--build-context`), by names in lower case; a text refers to an image."""
     secrets: Secrets = field(default_factory=NoSecrets)
     agents: Agents = field(default_factory=NoAgents)
+    layouts: Layouts | None = None
+    """None: they came with the request, and new ones go out as results do."""
+    sent_layouts: Mapping[str, "Tree"] = field(default_factory=dict)
     sink: Sink | None = None
     """None: results that are not kept here are told as events."""

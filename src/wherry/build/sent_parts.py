@@ -9,6 +9,7 @@ from wherry.build.agents import SocketAgents
 from wherry.build.contexts import received
 from wherry.build.ports import BuildPorts, ContextFiles
 from wherry.build.remote import RemoteSources
+from wherry.build.trees import Tree
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.model.builds import BuildRequest, PartKind, SentPart
 from wherry.model.errors import InvalidValue
@@ -29,9 +30,13 @@ async def given_ports(
     """Take all parts; a context that is elsewhere is fetched. Raises: InvalidValue, ..."""
     secrets: dict[str, bytes] = {}
     contexts: dict[str, ContextFiles | str] = dict(request.contexts)
+    layouts: dict[str, Tree] = {}
     async for part in parts:
         if part.kind is PartKind.SECRET:
             secrets[part.name] = await _secret(part)
+        elif part.kind is PartKind.LAYOUT:
+            layout = await received(part.pieces, staging, offload, opened)
+            layouts[part.name] = layout.tree
         elif part.name or not request.remote:
             contexts[part.name.lower()] = await received(part.pieces, staging, offload, opened)
     if request.remote:
@@ -44,6 +49,7 @@ async def given_ports(
         contexts=contexts,
         secrets=GivenSecrets(secrets),
         agents=SocketAgents(request.agents),
+        sent_layouts=layouts,
     )
 
 

@@ -96,6 +96,7 @@ class BuildService:
                 },
                 secrets=offers.secrets,
                 agents=offers.agents,
+                layouts=offers.layouts,
                 sink=offers.sink,
             )
             building = await opened.enter(closed_after(self.build(request, ports, bases)))
@@ -158,6 +159,7 @@ class BuildService:
                 ports=ports,
                 images=images,
                 bases=bases,
+                content=text.content,
                 opened=opened,
             )
             arguments = tuple(each.text for each in source.file.arguments)

@@ -8,7 +8,7 @@ the same key never runs twice at once, whoever builds: who comes second waits, a
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -160,11 +160,18 @@ class Solver(Generic[S, R]):
             return await self._executor.run(key, vertex.step, parent, sources, tell)
 
 
+def chain(vertex: Vertex[S]) -> Iterator[Vertex[S]]:
+    """A vertex, and those that it stands on."""
+    below: Vertex[S] | None = vertex
+    while below is not None:
+        yield below
+        below = below.parent
+
+
 def bottom(vertex: Vertex[S]) -> S:
     """The step that a chain of parents begins with."""
-    while vertex.parent is not None:
-        vertex = vertex.parent
-    return vertex.step
+    *_above, lowest = chain(vertex)
+    return lowest.step
 
 
 def needed(*targets: Vertex[S]) -> list[Vertex[S]]:

@@ -5,12 +5,14 @@ import os
 import sys
 import threading
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Queue
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.local_trees import unpack
+from wherry.cli.oci_directories import add_to_directory
 from wherry.client.documents import Document, number, text
 
 _FILES = ("tar", "oci", "docker")
@@ -24,6 +26,8 @@ class Output:
     attributes: dict[str, str] = field(default_factory=dict)
     place: str = ""
     """A directory, a file, or `-` for the standard output."""
+    is_layout: bool = False
+    """The place is a directory that an archive of images is unpacked into (`tar=false`)."""
 
     def as_document(self) -> Document:
         """As the engine is asked for it."""
@@ -53,37 +57,39 @@ def read_output(given: str) -> Output:
         return Output("image", attributes)
     if kind in _FILES:
         place = place or "-"
+        if attributes.get("tar") == "false" and place == "-":
+            raise CommandFailed("dest is required for tar=false")
         if place == "-" and sys.stdout.isatty():
             raise CommandFailed(
                 "dest file is required for tar exporter. refusing to write to console"
             )
+    if kind in ("oci", "docker") and attributes.get("tar") == "false":
+        del attributes["tar"]
+        return Output(kind, attributes, place, is_layout=True)
     return Output(kind, attributes, place)
 
 
-def read_cache(given: str) -> Output:
-    """`type=KIND,ref=NAME,...`, or a name alone. Raises: CommandFailed."""
-    if "=" not in given:
-        return Output("registry", {"ref": given})
-    attributes = dict(part.partition("=")[::2] for part in next(csv.reader([given]), []))
-    kind = attributes.pop("type", "")
-    if not kind:
-        raise CommandFailed(f"type is required for a cache: {given!r}")
-    return Output(kind, attributes)
-
-
-def cache_reference(given: str) -> str:
-    """The image of a `--cache-from`. Raises: CommandFailed."""
-    cache = read_cache(given)
-    if cache.kind != "registry" or not cache.attributes.get("ref"):
-        raise CommandFailed(f"--cache-from {given}: only type=registry with a ref is there yet")
-    return cache.attributes["ref"]
+def annotation(given: str) -> tuple[str, str]:
+    """`[PLACE[PLATFORM]:]key=value`, as an attribute of an output. Raises: CommandFailed."""
+    place, colon, rest = given.partition(":")
+    if not colon or "=" in place:
+        place, rest = "manifest", given
+    key, equals, value = rest.partition("=")
+    if not equals or not key:
+        raise CommandFailed(f"invalid annotation {given!r}, expected key=value")
+    kind, bracket, platform = place.partition("[")
+    if kind not in ("manifest", "index", "manifest-descriptor", "index-descriptor"):
+        raise CommandFailed(f"unknown annotation type {kind!r}")
+    return f"annotation-{kind}{bracket}{platform}.{key}", value
 
 
 class Results:
     """Writes results as their pieces come; what is not whole does not stay."""
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], caches: Sequence[Output] = ()) -> None:
+        """`caches`: what a build leaves behind its outputs, numbered after them."""
         self._outputs = outputs
+        self._caches = caches
         self._taking: dict[int, _Taking] = {}
 
     def __enter__(self) -> "Results":
@@ -97,11 +103,22 @@ class Results:
         """One piece. Raises: CommandFailed, OSError."""
         which = number(piece, "Output")
         if which not in self._taking:
-            output = self._outputs[which]
-            self._taking[which] = (
-                _Directory(output.place) if output.kind == "local" else _File(output.place)
-            )
+            self._taking[which] = self._begun(which)
         self._taking[which].put(b64decode(text(piece, "Data")))
+
+    def _begun(self, which: int) -> "_Taking":
+        if which >= max(1, len(self._outputs)):
+            cache = self._caches[which - max(1, len(self._outputs))]
+            tag = cache.attributes.get("tag", "latest")
+            return _Unpacking(partial(add_to_directory, cache.place, tag=tag))
+        output = self._outputs[which]
+        if output.kind == "local":
+            os.makedirs(output.place, exist_ok=True)
+            return _Unpacking(lambda pieces: unpack(pieces, output.place, ".", ""))
+        if output.is_layout:
+            tag = output.attributes.get("name", "").rpartition(":")[2]
+            return _Unpacking(partial(add_to_directory, output.place, tag=tag))
+        return _File(output.place)
 
 
 class _File:
@@ -130,14 +147,14 @@ class _File:
             os.unlink(self._name)
 
 
-class _Directory:
-    """A result that is a tree: a tar, unpacked by a thread while it comes."""
+class _Unpacking:
+    """A result that is a directory: a tar, unpacked by a thread while it comes."""
 
-    def __init__(self, place: str) -> None:
-        os.makedirs(place, exist_ok=True)
+    def __init__(self, unpack_all: Callable[[Iterator[bytes]], object]) -> None:
+        self._unpack_all = unpack_all
         self._pieces: Queue[bytes] = Queue(16)
         self._problem: Exception | None = None
-        self._thread = threading.Thread(target=self._unpack, args=(place,), daemon=True)
+        self._thread = threading.Thread(target=self._unpack, daemon=True)
         self._thread.start()
 
     def put(self, content: bytes) -> None:
@@ -152,17 +169,17 @@ class _Directory:
         if self._problem is not None and is_whole:
             raise self._problem
 
-    def _unpack(self, place: str) -> None:
+    def _unpack(self) -> None:
         coming = iter(self._pieces.get, b"")
         try:
-            unpack(coming, place, ".", "")
+            self._unpack_all(coming)
         except Exception as problem:  # told by the thread that waits for this one
             self._problem = problem
         for _rest in coming:
             pass
 
 
-_Taking = _File | _Directory
+_Taking = _File | _Unpacking
 
 
 def without_pieces(messages: Iterator[Document], results: Results) -> Iterator[Document]:

@@ -9,14 +9,15 @@ from urllib.parse import quote
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.local_trees import pack
+from wherry.cli.oci_directories import digest_in_directory, pieces_of_directory
 
-_IMAGE = "docker-image://"
+_IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
 _LARGEST_SECRET = 500 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the body: `secret` or `context`."""
+    """One part of the body: `secret`, `context` or `layout`."""
 
     kind: str
     name: str
@@ -91,13 +92,41 @@ def agent(given: str, *, is_local: bool) -> tuple[str, str]:
     return name, os.path.abspath(path)
 
 
-def named_context(given: str) -> tuple[str, str | Part]:
-    """`NAME=PATH` or `NAME=docker-image://REFERENCE`. Raises: CommandFailed."""
+@dataclass(frozen=True, slots=True)
+class NamedContext:
+    """One `--build-context`."""
+
+    name: str
+    image: str = ""
+    """The image that it stands for: `docker-image://...` or `oci-layout://...`."""
+    part: Part | None = None
+    """What has to be sent for it."""
+
+
+def named_context(given: str) -> NamedContext:
+    """`NAME=PATH`, `NAME=docker-image://REFERENCE` or `NAME=oci-layout://PATH[:TAG][@DIGEST]`.
+
+    Raises: CommandFailed.
+    """
     name, equals, place = given.partition("=")
     if not equals or not name or not place:
         raise CommandFailed(f"invalid context value: {given}, expected key=value")
     if place.startswith(_IMAGE):
-        return name, place
+        return NamedContext(name, place)
+    if place.startswith(_LAYOUT):
+        return _layout(name, place.removeprefix(_LAYOUT))
     if "://" in place or not os.path.isdir(place):
         raise CommandFailed(f"failed to find named context {name}: {place} is no directory")
-    return name, Part("context", name, pack(os.path.realpath(place), "."))
+    part = Part("context", name, pack(os.path.realpath(place), "."))
+    return NamedContext(name, part=part)
+
+
+def _layout(name: str, place: str) -> NamedContext:
+    """An image of a layout, by the digest that the layout's index gives its tag."""
+    path, _at, digest = place.partition("@")
+    tag = ""
+    if not os.path.isdir(path):
+        path, _colon, tag = path.rpartition(":")
+    digest = digest or digest_in_directory(path, tag)
+    part = Part("layout", f"oci:{name}", pieces_of_directory(path))
+    return NamedContext(name, f"{_LAYOUT}{name}@{digest}", part)

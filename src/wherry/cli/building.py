@@ -2,18 +2,22 @@
 
 import json
 import os
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from wherry.cli.build_attests import read_attests
+from wherry.cli.build_caches import Caches, read_caches
 from wherry.cli.build_contexts import context, is_remote
-from wherry.cli.build_outputs import (
-    Output,
-    Results,
-    cache_reference,
-    read_cache,
-    read_output,
-    without_pieces,
+from wherry.cli.build_outputs import Output, Results, annotation, read_output, without_pieces
+from wherry.cli.build_parts import (
+    NamedContext,
+    Part,
+    PartedBody,
+    agent,
+    named_context,
+    secret_part,
 )
-from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
 from wherry.cli.build_story.answers import asked, show_answer
 from wherry.cli.build_story.plans import plan_lines
 from wherry.cli.build_story.reports import profile_lines, why_lines
@@ -35,8 +39,9 @@ from wherry.cli.options import limits, networking
 from wherry.cli.progress import show_progress
 from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session
-from wherry.client.documents import Document, child, number, text
+from wherry.client.documents import Document, child, mapping, number, parse, text
 
+_DESCRIPTOR = "containerimage.descriptor"
 _PLAIN = (
     ("cgroup-parent", "cgroupparent"),
     ("cpuset-cpus", "cpusetcpus"),
@@ -69,19 +74,24 @@ def build(session: Session, parsed: Parsed) -> int:
     dockerfile, sent = context(
         session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
     )
-    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed)]
+    caches = read_caches(parsed.texts("cache-from"), parsed.texts("cache-to"))
+    contexts = [named_context(each) for each in parsed.texts("build-context")]
+    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed, contexts)]
+    query += caches.query()
+    if attests := read_attests(parsed):
+        query.append(("attests", json.dumps(attests)))
     if outputs:
         query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
     if watching is not None:
         query.append(("story", "1"))
     if wanted.inquiry:
         query.append(("inquiry", wanted.inquiry))
-    body, content_type = _body(parsed, sent)
+    body, content_type = _body(parsed, sent, contexts, caches)
     messages = session.client.images.build(
         query, body, known_logins(session), content_type=content_type
     )
     built = _Built()
-    with Results(outputs) as results:
+    with Results(outputs, caches.exports) as results:
         told = without_pieces(built.watched(messages), results)
         if watching is None:
             show_progress(told, session.out)
@@ -92,7 +102,7 @@ def build(session: Session, parsed: Parsed) -> int:
     if path := parsed.text("iidfile"):
         _write(path, built.image_id)
     if path := parsed.text("metadata-file"):
-        _write(path, json.dumps(built.metadata(parsed.texts("tag")), indent=2))
+        _write(path, json.dumps(built.metadata(), indent=2))
     if watching is not None and parsed.is_on("quiet") and built.image_id:
         session.say(built.image_id)
     return 0
@@ -141,36 +151,38 @@ def _outputs(parsed: Parsed) -> list[Output]:
         outputs.append(Output("image", {"push": "true"}))
     if parsed.is_on("load"):
         outputs.append(Output("image"))
-    return outputs
+    annotations = dict(map(annotation, parsed.texts("annotation")))
+    if not annotations:
+        return outputs
+    return [
+        replace(each, attributes={**each.attributes, **annotations})
+        for each in outputs or [Output("image")]
+    ]
 
 
-def _own_query(session: Session, parsed: Parsed) -> list[tuple[str, str]]:
+def _own_query(
+    session: Session, parsed: Parsed, contexts: Sequence[NamedContext]
+) -> list[tuple[str, str]]:
     """What our own engine understands beside Docker's parameters."""
     is_local = session.endpoint.is_unix
     agents = dict(agent(each, is_local=is_local) for each in parsed.texts("ssh"))
-    images = {
-        name: place
-        for name, place in map(named_context, parsed.texts("build-context"))
-        if isinstance(place, str)
-    }
+    images = {each.name: each.image for each in contexts if each.image}
     query = [("remote", parsed.arguments[0])] if is_remote(parsed.arguments[0]) else []
     query += [("plan", "1")] if parsed.is_on("plan") else []
     query += [("allow", each) for each in parsed.texts("allow")]
     query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
-    caches = [cache_reference(each) for each in parsed.texts("cache-from")]
-    query += [("cachefrom", json.dumps(caches))] if caches else []
-    left = [read_cache(each).as_document() for each in parsed.texts("cache-to")]
-    query += [("cacheto", json.dumps(left))] if left else []
     query += [("ssh", json.dumps(agents))] if agents else []
     query += [("contexts", json.dumps(images))] if images else []
     return query
 
 
-def _body(parsed: Parsed, context: Iterator[bytes]) -> tuple[Iterable[bytes], str]:
+def _body(
+    parsed: Parsed, context: Iterator[bytes], contexts: Sequence[NamedContext], caches: Caches
+) -> tuple[Iterable[bytes], str]:
     """The context alone, or behind what else there is to send; and how that is written."""
     parts = [secret_part(each) for each in parsed.texts("secret")]
-    contexts = [place for _name, place in map(named_context, parsed.texts("build-context"))]
-    parts += [each for each in contexts if isinstance(each, Part)]
+    parts += [each.part for each in contexts if each.part is not None]
+    parts += caches.parts()
     if not parts:
         return context, "application/x-tar"
     body = PartedBody([*parts, Part("context", "", context)])
@@ -183,14 +195,17 @@ class _Built:
     def __init__(self) -> None:
         self.image_id = ""
         self._digest = ""
+        self._said: dict[str, str] = {}
 
-    def metadata(self, names: list[str]) -> Document:
+    def metadata(self) -> Document:
         """What `--metadata-file` tells, under BuildKit's names."""
-        found: Document = {"containerimage.config.digest": self.image_id}
+        found: Document = {**self._said}
+        if descriptor := self._said.get(_DESCRIPTOR):
+            found[_DESCRIPTOR] = parse(b64decode(descriptor))
+        if self.image_id:
+            found["containerimage.config.digest"] = self.image_id
         if self._digest:
             found["containerimage.digest"] = self._digest
-        if names:
-            found["image.name"] = ",".join(names)
         return found
 
     def watched(self, messages: Iterable[Document]) -> Iterator[Document]:
@@ -203,6 +218,7 @@ class _Built:
             aux = child(message, "aux")
             if "ID" in aux:
                 self.image_id, self._digest = text(aux, "ID"), text(aux, "Digest")
+                self._said = mapping(aux, "Metadata")
                 continue
             yield message
 
@@ -242,12 +258,16 @@ BUILD = Command(
     arguments=ONE,
     run=build,
     flags=(
+        Flag("annotation", LIST, "Annotation of the image ([PLACE:]key=value)"),
+        Flag("attest", LIST, "What is said of the image (type=provenance,mode=max)"),
         Flag("allow", LIST, "Grant RUN more (network.host, security.insecure)"),
-        Flag("build-context", LIST, "Another context (name=path or docker-image://)"),
+        Flag(
+            "build-context", LIST, "Another context (name=path, docker-image:// or oci-layout://)"
+        ),
         Flag("add-host", _HOSTS, "Add a host name (host:ip)"),
         Flag("build-arg", LIST, "Set a build-time variable"),
-        Flag("cache-from", LIST, "Images to find results in (name, or type=registry,ref=name)"),
-        Flag("cache-to", LIST, "Where to leave results (type=inline, or type=registry,ref=name)"),
+        Flag("cache-from", LIST, "Where to find results (name, type=registry,ref=, local,src=)"),
+        Flag("cache-to", LIST, "Where to leave results (type=inline, registry,ref=, local,dest=)"),
         Flag("call", STRING, "What is asked of the Dockerfile (build, check, outline, targets)"),
         Flag("check", SWITCH, "Look at the Dockerfile, and build nothing (as --call=check)"),
         Flag("cgroup-parent", STRING, "The cgroup that those of RUN are below"),
@@ -275,6 +295,8 @@ BUILD = Command(
         Flag("pull", SWITCH, "Always try to pull a newer version of the base"),
         Flag("quiet", SWITCH, "Show the image's id only", short="q"),
         Flag("rm", SWITCH, "Remove the containers of RUN after success", default="true"),
+        Flag("provenance", STRING, "Say what it was made of (true, or mode=max)"),
+        Flag("sbom", STRING, "Say what it contains; needs a scanner"),
         Flag("push", SWITCH, "Send the image to its registry (as --output=type=registry)"),
         Flag("secret", LIST, "A secret for RUN (id=mysecret,src=/path or env=NAME)"),
         Flag("shm-size", BYTES, "Size of /dev/shm"),

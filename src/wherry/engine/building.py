@@ -15,7 +15,7 @@ from wherry.engine.containers.create import CreateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.events import EventLog
 from wherry.engine.registries import RegistryVerbs
-from wherry.images import ImageStore, parse, platform_from
+from wherry.images import Document, ImageStore, LayerBlob, Upload, parse, platform_from
 from wherry.kit.aio import closed_after
 from wherry.kit.streams import Unframer
 from wherry.model.builds import (
@@ -28,12 +28,12 @@ from wherry.model.builds import (
 )
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import ContainerRunning, ImageNotFound, InvalidValue, OtherPlatform
-from wherry.model.ids import ContainerId
+from wherry.model.ids import ContainerId, Digest
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, WaitCondition
 from wherry.model.queries import AttachRequest
-from wherry.oci.image_spec import Platform
-from wherry.registry import ANONYMOUS, Credentials
+from wherry.oci.image_spec import Descriptor, Platform
+from wherry.registry import ANONYMOUS, Credentials, FetchedManifest
 
 _HUB = "https://index.docker.io/v1/"
 """What clients call Docker Hub where they keep credentials."""
@@ -51,7 +51,17 @@ class Bases(Protocol):
         self, reference: str, platform: str, tell: Callable[[Progress], None], *, pulls: bool
     ) -> Image: ...
     def here(self, reference: str, platform: str) -> Image | None: ...
-    async def push(self, name: str, tell: Callable[[Progress], None]) -> None: ...
+    async def manifest(self, name: str) -> FetchedManifest: ...
+    def blob(self, name: str, descriptor: Descriptor) -> AsyncIterator[bytes]: ...
+    async def upload(
+        self,
+        name: str,
+        *,
+        layers: Sequence[LayerBlob],
+        documents: Sequence[Digest],
+        manifests: Sequence[Document],
+        tell: Callable[[Progress], None],
+    ) -> Digest: ...
 
 
 class ImageBuilder(Protocol):
@@ -221,11 +231,41 @@ class _Bases:
     def _platform(self, text: str) -> Platform | None:
         return platform_from(text, self._store.host) if text else None
 
-    async def push(self, name: str, tell: Callable[[Progress], None]) -> None:
-        """Send what a name leads to. Raises: as a push."""
-        credentials = await self._credentials.of(parse(name).domain)
-        async for progress in self._registries.push(name, tag="", credentials=credentials):
-            tell(progress)
+    async def manifest(self, name: str) -> FetchedManifest:
+        """What a name leads to in its registry. Raises: as a pull."""
+        reference = parse(name).with_default_tag()
+        return await self._registries.manifest(
+            reference, await self._credentials.of(reference.domain)
+        )
+
+    async def blob(self, name: str, descriptor: Descriptor) -> AsyncIterator[bytes]:
+        """A blob of a name's repository. Raises (while iterating): as a pull."""
+        reference = parse(name)
+        credentials = await self._credentials.of(reference.domain)
+        pieces = self._registries.blob(reference, descriptor, credentials)
+        async with closed_after(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def upload(
+        self,
+        name: str,
+        *,
+        layers: Sequence[LayerBlob],
+        documents: Sequence[Digest],
+        manifests: Sequence[Document],
+        tell: Callable[[Progress], None],
+    ) -> Digest:
+        """Send blobs that are here, and manifests of them. Raises: as a push."""
+        reference = parse(name)
+        upload = Upload(
+            name=reference,
+            layers=layers,
+            documents=documents,
+            manifests=manifests,
+            credentials=await self._credentials.of(reference.domain),
+        )
+        return await self._registries.upload(upload, tell)
 
 
 class StepContainers:

@@ -18,6 +18,7 @@ from wherry.images import (
     PushRequest,
     Reference,
     Tell,
+    Upload,
     parse,
     platform_from,
 )
@@ -27,11 +28,12 @@ from wherry.model.errors import (
     RegistryUnauthorized,
     SystemUnusable,
 )
+from wherry.model.ids import Digest
 from wherry.model.images import DistributionImage, FoundRepository, RegistryLogin
 from wherry.model.outcomes import Progress
 from wherry.oci.image_json import decode_image
-from wherry.oci.image_spec import Index, Platform
-from wherry.registry import Credentials, RegistryClient, Repository
+from wherry.oci.image_spec import Descriptor, Index, Platform
+from wherry.registry import Credentials, FetchedManifest, RegistryClient, Repository
 
 _MOST_UNREAD = 1000
 """Messages that a watcher may lag behind; then only the latest of each kind are kept for it."""
@@ -179,6 +181,26 @@ class RegistryVerbs:
         if name.tag and name not in there:
             raise InvalidValue(f"tag does not exist: {name.familiar}")
         return (name,) if name.tag else there
+
+    # -- what is no image of the store ---------------------------------------------------------
+
+    async def manifest(self, name: Reference, credentials: Credentials) -> FetchedManifest:
+        """What a name leads to. Raises: ManifestUnknown, LoginNeeded."""
+        with _no_login():
+            return await self._client.manifest(
+                Repository(name.domain, name.path), name.digest or name.tag, credentials
+            )
+
+    def blob(
+        self, name: Reference, descriptor: Descriptor, credentials: Credentials
+    ) -> AsyncIterator[bytes]:
+        """The bytes of a blob of a repository. Raises (while iterating): as `RegistryClient`."""
+        return self._client.blob(Repository(name.domain, name.path), descriptor, credentials)
+
+    async def upload(self, upload: Upload, tell: Tell) -> Digest:
+        """Send what is here as blobs, under a name. Raises: RegistryRefused, LoginNeeded, ..."""
+        with _no_login():
+            return await self._pushes.upload(upload, tell)
 
     # -- the rest ----------------------------------------------------------------------------
 

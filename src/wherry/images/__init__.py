@@ -9,12 +9,14 @@ image has its row only when all of it is on the disk.
 Called by: engine.
 """
 
-from wherry.images.building import BuildImages, BuildState, as_image, plain_layer
-from wherry.images.documents import parse_exposed
+from wherry.images.attestations import attestation_of
+from wherry.images.building import BuildImages, BuildState, Recorded, as_image, plain_layer
+from wherry.images.documents import parse_exposed, read_document
 from wherry.images.image_table import MIGRATIONS, DamagedImage, LayerBlob
 from wherry.images.pulling import ImagePulls, PullRequest, Tell
-from wherry.images.pushing import ImagePushes, PushRequest
+from wherry.images.pushing import Document, ImagePushes, PushRequest, Upload
 from wherry.images.references import Reference, parse
+from wherry.images.save import layout_archive, name_annotations
 from wherry.images.siblings import host_platform, platform_from, platform_of
 from wherry.images.store import ImageStore
 from wherry.model.outcomes import Progress, Removal
@@ -24,6 +26,7 @@ __all__ = [
     "BuildImages",
     "BuildState",
     "DamagedImage",
+    "Document",
     "ImagePulls",
     "ImagePushes",
     "ImageStore",
@@ -31,14 +34,20 @@ __all__ = [
     "Progress",
     "PullRequest",
     "PushRequest",
+    "Recorded",
     "Reference",
     "Removal",
     "Tell",
+    "Upload",
     "as_image",
+    "attestation_of",
     "host_platform",
+    "layout_archive",
+    "name_annotations",
     "parse",
     "parse_exposed",
     "plain_layer",
     "platform_from",
     "platform_of",
+    "read_document",
 ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from wherry.content import ContentStore, StagedBlob
 from wherry.images.ahead import UnpackingAhead
+from wherry.images.attestations import is_attestation
 from wherry.images.documents import LARGEST_DOCUMENT
 from wherry.images.intake import ImagePlan, StagedManifest
 from wherry.images.references import Reference, parse
@@ -164,17 +165,28 @@ class ImageArchive:
             return
         found = False
         index = self._described(descriptor)
-        for inner in decode_index(self._content_of(descriptor)).manifests:
+        entries = decode_index(self._content_of(descriptor)).manifests
+        said = tuple(
+            blob for each in filter(is_attestation, entries) for blob in self._parts(each)
+        )
+        for inner in entries:
             is_linux = inner.platform is None or inner.platform.os == "linux"
             # Whoever has pulled one platform may save the index of all.
             if is_linux and _blob_path(inner) in self._members:
                 if inner.media_type in INDEXES:
                     raise ArchiveRefused(f"index {descriptor.digest} has an index in it")
                 plan = self._oci_plan(inner, names or _annotated(inner))
-                yield replace(plan, indexes=dict.fromkeys(plan.names, index))
+                indexes = dict.fromkeys(plan.names, index)
+                yield replace(plan, indexes=indexes, attestations=said)
                 found = True
         if not found:
             raise ArchiveRefused("index without a manifest for linux")
+
+    def _parts(self, descriptor: Descriptor) -> tuple[StagedBlob, ...]:
+        """All that an attestation is made of; nothing where it was left out."""
+        if _blob_path(descriptor) not in self._members:
+            return ()
+        return tuple(self._oci_plan(descriptor, ()).blobs)
 
     def _oci_plan(self, descriptor: Descriptor, names: tuple[Reference, ...]) -> ImagePlan:
         read = read_manifest(self._content_of(descriptor), announced=descriptor.media_type)

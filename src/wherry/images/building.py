@@ -4,20 +4,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from wherry.content import StagedBlob
+from wherry.content import BlobWriter, StagedBlob
 from wherry.images.clamped_layers import clamped
 from wherry.images.documents import LARGEST_DOCUMENT, image_config, read_document
-from wherry.images.image_table import LayerBlob, NewImage
+from wherry.images.image_table import LayerBlob, ManifestBlob, NewImage
 from wherry.images.leases import Lease
-from wherry.images.references import parse
-from wherry.images.save import SavedImage, SavedImages, archive, saved_digest
+from wherry.images.packing import packed
+from wherry.images.pushing import Document
+from wherry.images.references import Reference, parse, with_digest
+from wherry.images.save import SavedImage, SavedImages, archive
 from wherry.images.store import ImageStore
 from wherry.kit.aio import BlockingWriter
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId, SnapshotKey
 from wherry.model.images import Image, Layer
 from wherry.oci.image_json import encode_image
 from wherry.oci.image_spec import LAYER, ImageDocument
-from wherry.snapshots import Snapshots, chain_id
+from wherry.snapshots import Compression, Snapshots, chain_id, decompressed
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,15 @@ class BuildState:
         """One more layer on top."""
         document = replace(self.document, diff_ids=(*self.document.diff_ids, layer.diff_id))
         return BuildState(document, (*self.layers, layer))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The documents by which images are known elsewhere."""
+
+    manifests: Sequence[Document]
+    """One for each image."""
+    index: Document | None
 
 
 class BuildImages:
@@ -92,13 +105,61 @@ class BuildImages:
             blob = self._clamped(blob, self.latest_ns)
         self._hold(below, DiffId(blob.digest))
         try:
-            with blob.open() as packed:
-                self._store.layers.apply(below.chain, packed, diff_id=DiffId(blob.digest))
+            with blob.open() as plain:
+                self._store.layers.apply(below.chain, plain, diff_id=DiffId(blob.digest))
         except BaseException:
             content.discard(blob)
             raise
         content.commit(blob)
         return plain_layer(DiffId(blob.digest), blob.size_bytes)
+
+    def adopt(self, source: StagedBlob, diff_id: DiffId, below: BuildState) -> LayerBlob:
+        """Take over a layer that was made elsewhere, compressed or not.
+
+        Raises: ArchiveRefused, DigestMismatch, StepFailed.
+        """
+        content = self._store.content
+        self._hold(below, diff_id)
+        # What it unpacks to is bounded, and found to be what was promised, before it is kept.
+        with source.open() as archive:
+            self._store.layers.apply(below.chain, archive, diff_id=diff_id)
+        with source.open() as archive, content.ingest() as writer:
+            plain = decompressed(archive)[1]
+            while piece := plain.read(_CHUNK):
+                writer.write(piece)
+            blob = writer.finish()
+        content.commit(blob, expected=Digest(diff_id))
+        return plain_layer(diff_id, blob.size_bytes)
+
+    def ingest(self) -> BlobWriter:
+        """Begin to take in a layer of elsewhere; what is not adopted goes at the next boot."""
+        return self._store.content.ingest()
+
+    def discard(self, source: StagedBlob) -> None:
+        """Throw away what was taken in."""
+        self._store.content.discard(source)
+
+    def packed(
+        self, layer: LayerBlob, wanted: Compression, *, is_forced: bool = False
+    ) -> LayerBlob:
+        """A layer as it is sent away, held. Raises: StateUnreadable."""
+        sent = packed(self._store.content, layer, wanted, is_forced=is_forced)
+        self._lease.hold_blob(sent.blob)
+        return sent
+
+    def keep(self, document: bytes) -> Digest:
+        """Keep a document as a blob, as long as the build goes on."""
+        staged = self._store.content.stage(document)
+        self._lease.hold_blob(staged.digest)
+        return self._store.content.commit(staged)
+
+    def size_of(self, digest: Digest) -> int:
+        """Bytes of a blob that is here. Raises: StateUnreadable."""
+        return self._store.content.size(digest)
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """A blob that is here. Raises: StateUnreadable."""
+        return self._store.content.open(digest)
 
     def _clamped(self, blob: StagedBlob, latest_ns: int) -> StagedBlob:
         """The same layer with bounded times, in the place of the first one."""
@@ -109,6 +170,12 @@ class BuildImages:
                 return writer.finish()
         finally:
             self._store.content.discard(blob)
+
+    def found(self, below: BuildState, diff_id: DiffId) -> LayerBlob | None:
+        """A layer on a stack, if it is here with its plain bytes."""
+        if not self.has(below, diff_id):
+            return None
+        return plain_layer(diff_id, self._store.content.size(Digest(diff_id)))
 
     def has(self, below: BuildState, diff_id: DiffId) -> bool:
         """Whether a layer on a stack is still here, with its bytes."""
@@ -121,29 +188,48 @@ class BuildImages:
         """A layer's tar as it is kept, compressed or not. Raises: StateUnreadable."""
         return self._store.content.open(layer.blob)
 
-    def record(self, states: Sequence[BuildState], names: Sequence[str]) -> Digest:
+    def record(
+        self, states: Sequence[BuildState], names: Sequence[str], by: "Recorded | None" = None
+    ) -> None:
         """Make images of what was built, side by side under the same names.
 
-        Returns the digest that leads to them. Raises: InvalidReference, StepFailed.
+        `by`: the documents that lead to them, which are kept.
+
+        Raises: InvalidReference, StepFailed.
         """
+        references = tuple(parse(name).with_default_tag() for name in names)
+        index = by.index if by is not None else None
         new = [
             NewImage(
                 id=state.image_id,
                 config=encode_image(state.document),
                 layers=state.layers,
-                names=tuple(parse(name).with_default_tag() for name in names),
+                names=references,
+                manifest=_blob(by.manifests[place]) if by is not None else None,
+                indexes=dict.fromkeys(references, index.digest) if index is not None else {},
             )
-            for state in states
+            for place, state in enumerate(states)
         ]
         self._store.record_several(new)
-        return saved_digest(self._saved(states, names))
+
+    def known_as(
+        self, states: Sequence[BuildState], name: Reference, documents: Sequence[Document]
+    ) -> None:
+        """Note what a registry calls what was sent to it."""
+        manifests = {each.digest: each for each in documents}
+        top = documents[-1]
+        for state in states:
+            image = self._store.resolve(state.image_id)
+            own = manifests.get(image.manifest_digest or Digest(""), top)
+            for each in {own.digest, top.digest}:
+                self._store.record_push(
+                    state.image_id, with_digest(name.repository, each), _blob(own), state.layers
+                )
 
     def archived(self, states: Sequence[BuildState], names: Sequence[str]) -> Iterator[bytes]:
         """An archive of what was built, which need not be recorded. Raises: as `save.archive`."""
         for state in states:
-            config = self._store.content.stage(encode_image(state.document))
-            self._lease.hold_blob(Digest(config.digest))
-            self._store.content.commit(config)
+            self.keep(encode_image(state.document))
         return archive(self._store.content, [self._saved(states, names)])
 
     def _saved(self, states: Sequence[BuildState], names: Sequence[str]) -> SavedImages:
@@ -162,6 +248,10 @@ class BuildImages:
     def _hold(self, below: BuildState, diff_id: DiffId) -> None:
         self._lease.hold_blob(Digest(diff_id))
         self._lease.hold_chain(chain_id(below.chain, diff_id))
+
+
+def _blob(document: Document) -> ManifestBlob:
+    return ManifestBlob(digest=document.digest, media_type=document.media_type)
 
 
 def plain_layer(diff_id: DiffId, size_bytes: int) -> LayerBlob:

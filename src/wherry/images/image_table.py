@@ -208,6 +208,10 @@ class ImageTable:
         """The layers' bytes, from the bottom up."""
         return self._blobs[image_id]
 
+    def known_digests(self) -> set[Digest]:
+        """Of indexes and manifests that names came with, or that registries know."""
+        return self._names.known_digests()
+
     def roots(self) -> tuple[set[Digest], set[ChainId]]:
         """The blobs and the stacks that images need."""
         blobs = {Digest(image_id) for image_id in self._images}

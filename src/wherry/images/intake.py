@@ -44,12 +44,16 @@ class ImagePlan:
     """The one that names just this configuration and these layers."""
     indexes: Mapping[Reference, StagedBlob] = field(default_factory=dict, hash=False)
     """Those by which its names lead here, as far as they do so by an index."""
+    attestations: tuple[StagedBlob, ...] = ()
+    """What an index has beside the image, said of it."""
 
     @property
     def blobs(self) -> Sequence[StagedBlob]:
         """All that it brings along."""
         manifest = (self.manifest.blob,) if self.manifest is not None else ()
-        return (self.config, *self.layers, *manifest, *self.indexes.values())
+        return (
+            self.config, *self.layers, *manifest, *self.indexes.values(), *self.attestations
+        )  # fmt: skip
 
 
 class Intake:

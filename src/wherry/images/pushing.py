@@ -10,12 +10,14 @@ bytes, so that registries and other engines recognise it.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass
 
+from wherry.images.attestations import attached
 from wherry.images.image_table import LayerBlob, ManifestBlob
 from wherry.images.intake import media_type
 from wherry.images.leases import Lease
+from wherry.images.packing import packed
 from wherry.images.references import Reference, with_digest
 from wherry.images.siblings import platform_of
 from wherry.images.store import ImageStore
@@ -25,7 +27,7 @@ from wherry.model.ids import Digest
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, PushedTag
 from wherry.oci.image_json import encode_index
-from wherry.oci.image_spec import INDEX, Descriptor, Index
+from wherry.oci.image_spec import INDEX, Descriptor, Index, Platform
 from wherry.registry import (
     Asker,
     Credentials,
@@ -35,7 +37,7 @@ from wherry.registry import (
     digest_of,
     pushing,
 )
-from wherry.snapshots import Compression, gzipped
+from wherry.snapshots import Compression
 
 MOST_UPLOADS = 5
 """Layers that are sent at the same time (dockerd's `max-concurrent-uploads`)."""
@@ -58,12 +60,39 @@ class PushRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Document:
+class Document:
     """A manifest or an index, as registries get it."""
 
-    digest: Digest
     media_type: str
     content: bytes
+
+    @property
+    def digest(self) -> Digest:
+        """By which it is named."""
+        return digest_of(self.content)
+
+    def described(self, *, platform: Platform | None = None) -> Descriptor:
+        """How others refer to it."""
+        return Descriptor(
+            media_type=self.media_type,
+            digest=self.digest,
+            size=len(self.content),
+            platform=platform,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """Things that need not be an image of the store, and whom they are sent to."""
+
+    name: Reference
+    """With a tag; without one, the last manifest has no name but its digest."""
+    layers: Sequence[LayerBlob]
+    documents: Sequence[Digest]
+    """Other blobs: configurations, statements."""
+    manifests: Sequence[Document]
+    """Each behind those that it refers to."""
+    credentials: Credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +101,7 @@ class _Sent:
 
     image: Image
     layers: tuple[LayerBlob, ...]
-    manifest: _Document
+    manifest: Document
 
 
 class ImagePushes:
@@ -121,6 +150,25 @@ class ImagePushes:
         tell(Progress(pushed=pushed))
         return pushed
 
+    async def upload(self, request: Upload, tell: Tell) -> Digest:
+        """Send blobs that are here, then manifests that name them; the digest of the last one.
+
+        Nothing is recorded. Raises: RepositoryDenied, RegistryRefused, StateUnreadable.
+        """
+        name = request.name
+        repository = Repository(name.domain, name.path)
+        asker = self._client.writer(repository, pushing(name.path), request.credentials)
+        with self._store.lease() as lease:
+            work = _Push(self, repository, asker, request.credentials, lease, tell)
+            await work.side_by_side(request.layers, work.as_it_is)
+            for digest in request.documents:
+                await work.blob(digest, self._store.content.size(digest))
+            *others, top = request.manifests
+            for each in others:
+                await work.manifest(each, each.digest)
+            await work.manifest(top, name.tag or top.digest)
+        return top.digest
+
     def _record(self, sent: "_Sent", names: Collection[Reference]) -> None:
         content, manifest = self._store.content, sent.manifest
         content.commit(content.stage(manifest.content), expected=manifest.digest)
@@ -135,21 +183,7 @@ class ImagePushes:
         if layer.media_type != media_type(Compression.NONE):
             return layer
         async with self._compressing.held(layer.blob):
-            return await self.offload(self._compress, layer)
-
-    def _compress(self, layer: LayerBlob) -> LayerBlob:
-        content = self._store.content
-        with content.open(layer.blob) as plain, content.ingest() as writer:
-            for chunk in gzipped(plain):
-                writer.write(chunk)
-            staged = writer.finish()
-        digest = content.commit(staged)
-        return replace(
-            layer,
-            blob=digest,
-            blob_bytes=staged.size_bytes,
-            media_type=media_type(Compression.GZIP),
-        )
+            return await self.offload(packed, self._store.content, layer, Compression.GZIP)
 
     def sources(self, repository: Repository, blob: Digest) -> list[str]:
         """Other repositories of the same registry that should hold a blob."""
@@ -205,18 +239,23 @@ class _Push:
         for layer in layers:
             self._lease.hold_blob(layer.blob)
             self._tell(Progress(status="Preparing", id=short_id(layer.diff_id)))
-        sent = await self.layers(layers)
+        sent = await self.side_by_side(layers, self.layer)
         await self.blob(Digest(image.id), store.content.size(Digest(image.id)))
         content, known = await self._pushes.offload(store.manifest_for, image, sent)
-        manifest = _Document(digest=known.digest, media_type=known.media_type, content=content)
+        manifest = Document(media_type=known.media_type, content=content)
         return _Sent(image=image, layers=sent, manifest=manifest)
 
-    async def top(self, index: FetchedManifest | None, sent: Sequence[_Sent]) -> _Document:
+    async def top(self, index: FetchedManifest | None, sent: Sequence[_Sent]) -> Document:
         """What a tag is to lead to: the index that it came with, or one of what is sent."""
-        if index is not None and await self._is_whole(index, {s.manifest.digest for s in sent}):
-            return _Document(
-                digest=index.digest, media_type=index.media_type, content=index.content
+        for attestation in attached(self._pushes.store.content, index) if index else ():
+            for digest in attestation.blobs:
+                await self.blob(digest, self._pushes.store.content.size(digest))
+            said = attestation.manifest
+            await self.manifest(
+                Document(media_type=said.media_type, content=said.content), said.digest
             )
+        if index is not None and await self._is_whole(index, {s.manifest.digest for s in sent}):
+            return Document(media_type=index.media_type, content=index.content)
         return sent[0].manifest if len(sent) == 1 else _index_of(sent)
 
     async def _is_whole(self, index: FetchedManifest, sent: set[Digest]) -> bool:
@@ -229,7 +268,7 @@ class _Push:
                 return False
         return True
 
-    async def manifest(self, document: _Document, reference: str) -> None:
+    async def manifest(self, document: Document, reference: str) -> None:
         """Let a tag or a digest lead to a manifest or an index."""
         await self._pushes.client.uploads.put_manifest(
             self._asker,
@@ -239,11 +278,15 @@ class _Push:
             content=document.content,
         )
 
-    async def layers(self, layers: Sequence[LayerBlob]) -> tuple[LayerBlob, ...]:
-        """Send what is missing, side by side; the layers as they were sent."""
+    async def side_by_side(
+        self,
+        layers: Sequence[LayerBlob],
+        send: Callable[[LayerBlob], Coroutine[None, None, LayerBlob]],
+    ) -> tuple[LayerBlob, ...]:
+        """Send what is missing; the layers as they were sent."""
         try:
             async with asyncio.TaskGroup() as group:
-                sending = [group.create_task(self.layer(each)) for each in layers]
+                sending = [group.create_task(send(each)) for each in layers]
         except BaseExceptionGroup as failures:
             raise first_failure(failures) from failures
         return tuple(each.result() for each in sending)
@@ -253,10 +296,19 @@ class _Push:
         shown = short_id(layer.diff_id)
         self._tell(Progress(status="Waiting", id=shown))
         async with self._pushes.slots:
-            packed = await self._pushes.compressed(layer)
-            self._lease.hold_blob(packed.blob)
-            self._tell(Progress(status=await self._bring(packed, shown), id=shown))
-        return packed
+            sent = await self._pushes.compressed(layer)
+            await self._send(sent, shown)
+        return sent
+
+    async def as_it_is(self, layer: LayerBlob) -> LayerBlob:
+        """The same for a layer that is packed already."""
+        async with self._pushes.slots:
+            await self._send(layer, short_id(layer.diff_id))
+        return layer
+
+    async def _send(self, layer: LayerBlob, shown: str) -> None:
+        self._lease.hold_blob(layer.blob)
+        self._tell(Progress(status=await self._bring(layer, shown), id=shown))
 
     async def _bring(self, layer: LayerBlob, shown: str) -> str:
         uploads, path = self._pushes.client.uploads, self._repository.path
@@ -294,16 +346,7 @@ class _Push:
         )
 
 
-def _index_of(sent: Sequence[_Sent]) -> _Document:
+def _index_of(sent: Sequence[_Sent]) -> Document:
     """The index that leads to each image by its platform."""
-    manifests = tuple(
-        Descriptor(
-            media_type=each.manifest.media_type,
-            digest=each.manifest.digest,
-            size=len(each.manifest.content),
-            platform=platform_of(each.image),
-        )
-        for each in sent
-    )
-    content = encode_index(Index(manifests=manifests))
-    return _Document(digest=digest_of(content), media_type=INDEX, content=content)
+    manifests = tuple(each.manifest.described(platform=platform_of(each.image)) for each in sent)
+    return Document(media_type=INDEX, content=encode_index(Index(manifests=manifests)))

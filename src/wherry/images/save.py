@@ -4,12 +4,15 @@ Newer tools read `index.json`, older ones `manifest.json` and `repositories`; bo
 same blobs, given out byte for byte as they came. The same images make the same archive.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO
 
 from wherry.content import ContentStore
+from wherry.images.attestations import attached, images_in
 from wherry.images.image_table import LayerBlob, ManifestBlob
-from wherry.images.references import Reference
+from wherry.images.references import Reference, parse
 from wherry.model.ids import Digest
 from wherry.model.images import Image
 from wherry.oci.image_json import Json, canonical, encode_index
@@ -18,6 +21,7 @@ from wherry.registry import FetchedManifest, digest_of
 from wherry.snapshots import DIRECTORY, REGULAR, TAR_END, TarEntry, tar_header, tar_padding
 
 _CHUNK = 1 << 20
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,31 +58,44 @@ def archive(content: ContentStore, saved: Sequence[SavedImages]) -> Iterator[byt
             sizes |= {layer.blob: layer.blob_bytes for layer in sibling.blobs}
             documents[sibling.manifest.digest] = sibling.content
         top = _top(each, documents)
-        descriptors += [replace(top, annotations=names) for names in _annotations(each.names)]
+        if each.index is not None:
+            for found in attached(content, each.index):
+                sizes |= {digest: content.size(digest) for digest in found.digests}
+        told = name_annotations([name.familiar for name in each.names])
+        descriptors += [replace(top, annotations=names) for names in told]
     for digest in sorted(sizes | dict.fromkeys(documents, 0)):
         if digest in documents:
             yield from _file(_blob_name(digest), documents[digest])
         else:
-            yield from _blob(content, digest, sizes[digest])
+            opened = partial(content.open, digest)
+            yield from _file_of(_blob_name(digest), sizes[digest], opened)
     yield from _file("index.json", encode_index(Index(manifests=tuple(descriptors))))
     yield from _file("manifest.json", _docker_manifest(saved))
-    yield from _file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    yield from _file("oci-layout", _LAYOUT)
     repositories = _repositories(saved)
     if repositories:
         yield from _file("repositories", canonical(repositories))
     yield TAR_END
 
 
-def saved_digest(saved: SavedImages) -> Digest:
-    """The digest of the manifest, or of the index, that leads to what is saved."""
-    return Digest(_top(saved, {}).digest)
+def layout_archive(
+    blobs: Sequence[tuple[Digest, int, Callable[[], BinaryIO]]], tops: Sequence[Descriptor]
+) -> Iterator[bytes]:
+    """An OCI layout of blobs, each with its size, and of what it is an index of."""
+    yield _directory(b"blobs/")
+    yield _directory(b"blobs/sha256/")
+    for digest, size, open_blob in sorted(blobs, key=lambda each: each[0]):
+        yield from _file_of(_blob_name(digest), size, open_blob)
+    yield from _file("index.json", encode_index(Index(manifests=tuple(tops))))
+    yield from _file("oci-layout", _LAYOUT)
+    yield TAR_END
 
 
 def _top(saved: SavedImages, documents: dict[Digest, bytes]) -> Descriptor:
     """What a name leads to: a manifest or, for several platforms, an index of manifests."""
     manifests = tuple(_described(each) for each in saved.siblings)
     kept = saved.index
-    if kept is not None and kept.named == {each.digest for each in manifests}:
+    if kept is not None and images_in(kept) == {each.digest for each in manifests}:
         documents[kept.digest] = kept.content
         return kept.descriptor
     if len(manifests) == 1:
@@ -101,14 +118,14 @@ def _described(sibling: SavedImage) -> Descriptor:
     )
 
 
-def _annotations(names: Sequence[Reference]) -> list[dict[str, str]]:
-    """One for each name; an image without a name has one too."""
+def name_annotations(names: Sequence[str]) -> list[dict[str, str]]:
+    """How an index tells of each name; what has no name is told of too."""
     return [
         {
             "io.containerd.image.name": f"{name.repository}:{name.tag}",
             "org.opencontainers.image.ref.name": name.tag,
         }
-        for name in names
+        for name in map(parse, names)
     ] or [{}]
 
 
@@ -143,9 +160,9 @@ def _blob_name(digest: Digest) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
-def _blob(content: ContentStore, digest: Digest, size: int) -> Iterator[bytes]:
-    with content.open(digest) as file:
-        yield _header(_blob_name(digest), size)
+def _file_of(name: str, size: int, open_file: Callable[[], BinaryIO]) -> Iterator[bytes]:
+    with open_file() as file:
+        yield _header(name, size)
         while chunk := file.read(_CHUNK):
             yield chunk
     yield tar_padding(size)

@@ -11,6 +11,7 @@ from wherry.content import ContentStore, StagedBlob
 from wherry.images import references
 from wherry.images.ahead import UnpackingAhead
 from wherry.images.archive import ImageArchive
+from wherry.images.attestations import attached
 from wherry.images.bootstrap import BaseImage, base_image
 from wherry.images.changes import apply_changes, completed_by
 from wherry.images.documents import LARGEST_DOCUMENT, execution_defaults, read_document
@@ -262,6 +263,7 @@ class ImageStore:
         """Remove blobs and layers that no image needs, nor a container's snapshot."""
         with self._changing:
             blobs, chains = self._table.roots()
+            blobs |= self._attested()
             for others in self._other_roots:
                 other_blobs, other_chains = others()
                 blobs |= other_blobs
@@ -269,6 +271,17 @@ class ImageStore:
             leased_blobs, leased_chains = self._leases.roots()
             self._snapshots.remove_unneeded_layers(chains | leased_chains)
             self._content.collect(blobs | leased_blobs)
+
+    def _attested(self) -> set[Digest]:
+        """Blobs of what is said of images."""
+        indexes = map(self._kept, self._table.known_digests())
+        return {
+            digest
+            for index in indexes
+            if index is not None
+            for found in attached(self._content, index)
+            for digest in found.digests
+        }
 
     def sweep(self) -> None:
         """At boot, after the snapshots' own sweep: throw away what was under way."""

@@ -46,11 +46,13 @@ class PartKind(Enum):
 
     CONTEXT = "context"
     SECRET = "secret"
+    LAYOUT = "layout"
+    """An OCI layout: a cache, or images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentPart:
-    """One part of a request's body: a context as a tar, or a secret."""
+    """One part of a request's body: a context or a layout as a tar, or a secret."""
 
     kind: PartKind
     name: str
@@ -231,6 +233,13 @@ class BaseFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResultPushed:
+    """A result, or a cache, on its way to a registry."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputPiece:
     """A piece of a file that a build makes for its client."""
 
@@ -249,6 +258,8 @@ class BuildDone:
     """As people write them, with their tags."""
     digest: str = ""
     """Of the manifest that leads to the image, or of the index that leads to several."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """What else is said of results, under the names that BuildKit's clients know."""
 
 
 BuildEvent = (
@@ -264,6 +275,7 @@ BuildEvent = (
     | BaseSought
     | BasePulled
     | BaseFound
+    | ResultPushed
     | OutputPiece
     | BuildDone
 )

@@ -1,6 +1,7 @@
 """How verbs ended, where more than one end is a good one."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from wherry.model.ids import ContainerId
@@ -96,6 +97,8 @@ class Progress:
     """The id of an image that a build has made."""
     digest: str = ""
     """Of the manifest or index that leads to what was built."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """What else is said of it, under BuildKit's names."""
     output: tuple[int, bytes] | None = None
     """A piece of a result that a build makes for its client, and which result it is of."""
     pushed: PushedTag | None = None

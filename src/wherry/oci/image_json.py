@@ -58,6 +58,7 @@ def decode_manifest(document: bytes) -> Manifest:
     return Manifest(
         config=_decode_descriptor(fields.child("config")),
         layers=tuple(_decode_descriptor(each) for each in fields.children("layers")),
+        annotations=fields.texts_by_name("annotations"),
     )
 
 
@@ -65,7 +66,8 @@ def decode_index(document: bytes) -> Index:
     """Read an index. Raises: ValueError naming the field."""
     fields = json_fields.parse(document)
     return Index(
-        manifests=tuple(_decode_descriptor(each) for each in fields.children("manifests"))
+        manifests=tuple(_decode_descriptor(each) for each in fields.children("manifests")),
+        annotations=fields.texts_by_name("annotations"),
     )
 
 
@@ -105,6 +107,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "mediaType": MANIFEST,
             "config": descriptor_json(manifest.config),
             "layers": [descriptor_json(each) for each in manifest.layers],
+            "annotations": dict(manifest.annotations),
         },
         keeps=("layers",),
     )
@@ -117,6 +120,7 @@ def encode_index(index: Index) -> bytes:
             "schemaVersion": 2,
             "mediaType": INDEX,
             "manifests": [descriptor_json(each) for each in index.manifests],
+            "annotations": dict(index.annotations),
         },
         keeps=("manifests",),
     )

@@ -163,6 +163,8 @@ class BuildResult(Struct):
 
     ID: str
     Digest: str = ""
+    Metadata: dict[str, str] = {}
+    """Under BuildKit's names (Wherry's own)."""
 
 
 class OutputData(Struct):

@@ -169,6 +169,7 @@ def _exported(job: Job) -> dict[str, str]:
             said["containerimage.digest"] = done.digest
         if done.names:
             said["image.name"] = ",".join(canonical(each) for each in done.names)
+        said |= done.said
     return said
 
 

@@ -29,7 +29,9 @@ async def send_stream(
     session: Session, number: int, pieces: AsyncIterator[bytes], told: Told
 ) -> None:
     """One file, of the output with a number. Raises: InvalidValue, ClientGone."""
-    async with session.stream(DIFF_COPY, BytesMessage, {_EXPORTER: str(number)}) as stream:
+    async with session.stream(
+        DIFF_COPY, BytesMessage, {_EXPORTER: str(number)}, BytesMessage
+    ) as stream:
         await stream.send_request()
         async for piece in pieces:
             for at in range(0, len(piece), _PIECE):
@@ -44,7 +46,7 @@ async def send_directory(
     session: Session, number: int, root: int, offload: OffloadPool, told: Told
 ) -> None:
     """A directory, of the output with a number. Raises: InvalidValue, ClientGone."""
-    async with session.stream(DIFF_COPY, Packet, {_EXPORTER: str(number)}) as stream:
+    async with session.stream(DIFF_COPY, Packet, {_EXPORTER: str(number)}, Packet) as stream:
         await stream.send_request()
         paths = []
         async for each in in_thread(offload, partial(walk, root)):

@@ -121,7 +121,7 @@ async def receiving(
 ) -> AsyncIterator[Receiving]:
     """Have a directory sent. Raises: InvalidValue, ClientGone."""
     asked = {"dir-name": directory, "followpaths": paths, "exclude-patterns": ignore}
-    async with session.stream(DIFF_COPY, Packet, asked) as stream:
+    async with session.stream(DIFF_COPY, Packet, asked, Packet) as stream:
         # Nothing is said first: the client begins when it has the head of the request.
         await stream.send_request()
         transfer = Receiving(stream, told)

@@ -47,7 +47,8 @@ _BUILD_CAPS = ("source.image", "source.image.resolvemode", "source.local", "sour
     "exec.meta.base", "exec.meta.network", "exec.mount.bind", "exec.mount.cache",
     "exec.mount.secret", "exec.mount.ssh", "exec.mount.tmpfs", "exec.meta.ulimit",
     "exec.cgroup.parent", "file.base", "constraints", "platform", "meta.description",
-    "meta.ignorecache", "meta.exportcache")  # fmt: skip
+    "meta.ignorecache", "meta.exportcache", "source.ocilayout", "exporter.image.annotations",
+    "exporter.image.attestations", "exporter.sourcedateepoch")  # fmt: skip
 
 
 class Gateway:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from wherry.api.buildkit.answers import Answer
+from wherry.api.buildkit.layouts import SessionLayouts
 from wherry.api.buildkit.narration import Narrator
 from wherry.api.buildkit.requests import Options, to_build_request
 from wherry.api.buildkit.session_offers import (
@@ -23,8 +24,8 @@ from wherry.api.buildkit.session_offers import (
 from wherry.api.buildkit.sessions import Session
 from wherry.api.buildkit.stories import Story
 from wherry.api.services import Builds
-from wherry.build import ClientArchive, ClientDirectory, ClientOffers
-from wherry.kit.aio import OffloadPool, own_task
+from wherry.build import LAYOUT_CONTEXT, ClientArchive, ClientDirectory, ClientOffers
+from wherry.kit.aio import OffloadPool, closed_after, own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import BuildDone, BuildRequest
 from wherry.model.errors import FeatureMissing, InvalidValue, WherryError
@@ -103,10 +104,11 @@ class Job:
             request, self._offers(session, options), SessionCredentials(session)
         )
         try:
-            async for event in events:
-                (answer.take if answer else self.narrator.tell)(event)
-                if isinstance(event, BuildDone):
-                    last = event
+            async with closed_after(events):
+                async for event in events:
+                    (answer.take if answer else self.narrator.tell)(event)
+                    if isinstance(event, BuildDone):
+                        last = event
         except WherryError as error:
             self.narrator.tell_failure(error)
             if answer is None:
@@ -141,6 +143,8 @@ class Job:
                 )
             elif kind == "docker-image":
                 contexts[name] = value
+            elif kind == "oci-layout":
+                contexts[name] = LAYOUT_CONTEXT + value
             else:
                 raise FeatureMissing(f"the named context {name} of {kind}:")
         return ClientOffers(
@@ -155,6 +159,7 @@ class Job:
             contexts=contexts,
             secrets=SessionSecrets(session),
             agents=SessionAgents(session),
+            layouts=SessionLayouts(session, self.offload),
             sink=SessionSink(session, self.story, self.offload),
         )
 

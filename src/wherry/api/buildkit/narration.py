@@ -16,6 +16,7 @@ from wherry.model.builds import (
     BuildEvent,
     BuildWarned,
     DockerfileFound,
+    ResultPushed,
     StageSkipped,
     StepEnded,
     StepPlanned,
@@ -23,6 +24,7 @@ from wherry.model.builds import (
     StepStarted,
 )
 from wherry.model.errors import Cancelled, DockerfileRefused, NotInContext, StepEndedBadly
+from wherry.model.outcomes import Progress
 from wherry.wire.buildkit.control import (
     FailedSource,
     SkippedStage,
@@ -34,6 +36,7 @@ from wherry.wire.buildkit.sources import Position, Range, SourceInfo
 from wherry.wire.protobuf import MalformedMessage, timestamp
 
 _EXPORTING = "exporting to image"
+_PUSHING = "pushing to registry"
 
 
 @dataclass(slots=True)
@@ -50,6 +53,7 @@ class Narrator:
     _skipped: list[StageSkipped] = field(default_factory=list)
     _shown: dict[int, StepPlanned] = field(default_factory=dict)
     _seeking: str = ""
+    _pushing: str = ""
 
     def tell(self, event: BuildEvent) -> None:
         """One event."""
@@ -72,6 +76,8 @@ class Narrator:
                 self._end(event)
             case BaseSought() | BasePulled() | BaseFound():
                 self._seek(event)
+            case ResultPushed(progress=progress):
+                self._push(progress)
             case BuildWarned():
                 self._warn(event)
             case BuildDone():
@@ -179,7 +185,20 @@ class Narrator:
             case _:
                 pass
 
+    def _push(self, progress: Progress) -> None:
+        self._pushing = self._pushing or self.story.begin(_PUSHING)
+        if progress.id and progress.total:
+            self.story.count(
+                self._pushing,
+                progress.id,
+                current=progress.current or 0,
+                total=progress.total,
+                is_whole=progress.current == progress.total,
+            )
+
     def _export(self, event: BuildDone) -> None:
+        if self._pushing:
+            self.story.finish(self._pushing)
         if not event.image_id:
             return
         exporting = self.story.begin(_EXPORTING)

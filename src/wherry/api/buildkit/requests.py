@@ -24,7 +24,6 @@ _UNTOUCHED = frozenset({"", "default", "sandbox"})
 
 def to_build_request(request: SolveRequest, options: Options) -> BuildRequest:
     """Raises: InvalidValue, FeatureMissing."""
-    _refuse_unbuilt(options)
     cache = request.Cache
     imports = [*(cache.Imports if cache else ()), *_cache_imports(options)]
     return BuildRequest(
@@ -39,6 +38,7 @@ def to_build_request(request: SolveRequest, options: Options) -> BuildRequest:
         uncached_stages=tuple(each for each in options.get("no-cache", "").split(",") if each),
         pulls_always=options.get("image-resolve-mode") == "pull",
         entitlements=frozenset(request.Entitlements),
+        attests=_with_prefix(options, "attest:"),
         outputs=tuple(to_output(each) for each in exporters(request)),
         cache_imports=tuple(to_cache_store(each) for each in imports),
         cache_exports=tuple(to_cache_store(each) for each in (cache.Exports if cache else ())),
@@ -74,12 +74,6 @@ def _remote(place: str) -> str:
     """The URL of a context that the engine fetches; empty for one that the client has."""
     is_clients = place.startswith(("local:", "http://buildkit-session/"))
     return "" if is_clients else place
-
-
-def _refuse_unbuilt(options: Options) -> None:
-    for name, value in options.items():
-        if name.startswith("attest:") and "disabled=true" not in value:
-            raise FeatureMissing(f"attestations ({name.removeprefix('attest:')})")
 
 
 def to_inquiry(options: Options) -> Inquiry | None:

@@ -85,7 +85,7 @@ async def uploaded(session: Session, story: Story, url: str) -> AsyncIterator[by
     place, came = urlsplit(url), 0
     asked = {"urlhost": place.netloc, "urlpath": place.path}
     vertex = story.begin("[internal] load remote build context")
-    async with session.stream(_PULL, BytesMessage, asked) as stream:
+    async with session.stream(_PULL, BytesMessage, asked, BytesMessage) as stream:
         await stream.send_request(end=True)
         async for message in stream:
             came += len(message.data)
@@ -181,7 +181,7 @@ class SessionAgents:
         try:
             async with (
                 self.session.stream(
-                    _FORWARD_AGENT, BytesMessage, {"buildkit.ssh.id": name}
+                    _FORWARD_AGENT, BytesMessage, {"buildkit.ssh.id": name}, BytesMessage
                 ) as stream,
                 asyncio.TaskGroup() as directions,
             ):

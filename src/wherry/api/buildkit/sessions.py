@@ -19,7 +19,6 @@ from wherry.wire.protobuf import MalformedMessage, Message
 
 Reply = TypeVar("Reply", bound=Message)
 Request = TypeVar("Request", bound=Message)
-Kind = TypeVar("Kind", bound=Message)
 
 SESSION_PATIENCE_S = 5.0
 """How long a build waits for its session: the two connections come in either order."""
@@ -58,7 +57,13 @@ class Session:
         """Returns when the client is gone."""
         await self._is_over.wait()
 
-    async def call(self, method: str, request: Request, reply: type[Reply]) -> Reply | None:
+    async def call(
+        self,
+        method: str,
+        request: Request,
+        reply: type[Reply],
+        metadata: Mapping[str, str] | None = None,
+    ) -> Reply | None:
         """Ask the client something; None when it has no such thing.
 
         Raises: InvalidValue with the client's reason, ClientGone.
@@ -68,7 +73,7 @@ class Session:
         asked = UnaryUnaryMethod[Request, Reply](self._channel, method, type(request), reply)
         try:
             with _reasons():
-                return await asked(request)
+                return await asked(request, metadata=_headers(metadata or {}))
         except NotOffered:
             return None
 
@@ -76,16 +81,17 @@ class Session:
     async def stream(
         self,
         method: str,
-        kind: type[Kind],
+        request: type[Request],
         metadata: Mapping[str, str | Sequence[str]],
-    ) -> AsyncIterator[Stream[Kind, Kind]]:
+        reply: type[Reply],
+    ) -> AsyncIterator[Stream[Request, Reply]]:
         """A stream of messages in both directions.
 
         Raises: InvalidValue with the client's reason, ClientGone.
         """
         if not self.offers(method):
             raise InvalidValue(f"method {method} not supported by the client")
-        opened = StreamStreamMethod[Kind, Kind](self._channel, method, kind, kind)
+        opened = StreamStreamMethod[Request, Reply](self._channel, method, request, reply)
         with _reasons():
             async with opened.open(metadata=_headers(metadata)) as stream:
                 try:

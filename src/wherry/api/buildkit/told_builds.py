@@ -11,6 +11,7 @@ from wherry.api.buildkit.answers import Answer
 from wherry.api.buildkit.narration import Narrator, sentence
 from wherry.api.buildkit.stories import Story
 from wherry.api.errors import Refusal, status_of
+from wherry.api.translate.build_transcript import results
 from wherry.kit.aio import closed_after
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
@@ -76,8 +77,8 @@ def _results(event: BuildEvent) -> list[Progress]:
     match event:
         case OutputPiece(number=number, content=content):
             return [Progress(output=(number, content))]
-        case BuildDone(image_id=image_id, digest=digest) if image_id:
-            return [Progress(built=image_id, digest=digest)]
+        case BuildDone():
+            return results(event)
         case _:
             return []
 

@@ -16,6 +16,7 @@ from wherry.model.builds import (
     BuildWarned,
     DockerfileRead,
     OutputPiece,
+    ResultPushed,
     StepEnded,
     StepPlanned,
     StepSaid,
@@ -40,7 +41,7 @@ async def transcript(
                 for message in teller.messages(event):
                     if is_quiet and not isinstance(event, BuildDone | OutputPiece):
                         kept.append(message)
-                    elif not is_quiet or message.built or message.output:
+                    elif not is_quiet or message.digest or message.output:
                         yield message
                 if is_quiet and isinstance(event, BuildDone):
                     yield Progress(stream=f"{event.image_id}\n")
@@ -84,7 +85,7 @@ class _Teller:
                 return self._said(number, text)
             case StepEnded():
                 return self._ended(event)
-            case BasePulled(progress=progress):
+            case BasePulled(progress=progress) | ResultPushed(progress=progress):
                 return [progress]
             case BuildWarned(text=text, rule=""):
                 self._warnings.append(f"[Warning] {text}\n")
@@ -146,10 +147,18 @@ class _Teller:
         return told
 
     def _done(self, done: BuildDone) -> list[Progress]:
-        told = [Progress(built=done.image_id, digest=done.digest)] if done.image_id else []
+        told = results(done)
         told += [Progress(stream=text) for text in self._warnings]
         if done.image_id:
             short = short_id(done.image_id.removeprefix("sha256:"))
             told.append(Progress(stream=f"Successfully built {short}\n"))
         told += [Progress(stream=f"Successfully tagged {name}\n") for name in done.names]
         return told
+
+
+def results(done: BuildDone) -> list[Progress]:
+    """What is told of what was made, where it has a name."""
+    if not done.image_id and not done.digest:
+        return []
+    names = {"image.name": ",".join(done.names)} if done.names else {}
+    return [Progress(built=done.image_id, digest=done.digest, said={**done.said, **names})]

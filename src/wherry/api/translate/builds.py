@@ -33,6 +33,7 @@ _ULIMITS = Decoder(list[UlimitShape])
 _REFERENCES = Decoder(list[str])
 _OUTPUTS = Decoder(list[Output])
 _IMAGE_CONTEXT = "docker-image://"
+_LAYOUT_CONTEXT = "oci-layout://"
 _AUTHS = Decoder(dict[str, AuthConfig])
 
 
@@ -56,11 +57,9 @@ def to_build_request(call: Call) -> BuildRequest:
         squashes=call.flag("squash"),
         entitlements=frozenset(call.texts("allow")),
         outputs=_outputs(call),
+        attests=_json(call, "attests", "error reading attestations", _LABELS) or {},
         cache_imports=_cache_imports(call),
-        cache_exports=tuple(
-            CacheStore(kind=each.Type, attributes=each.Attrs)
-            for each in _json(call, "cacheto", "error reading cacheto", _OUTPUTS) or ()
-        ),
+        cache_exports=_cache_stores(call, "cacheto"),
         contexts=_image_contexts(call),
         agents=_json(call, "ssh", "error reading agents", _LABELS) or {},
         keeps_containers=not call.flag("rm", default=True) and not call.flag("forcerm"),
@@ -164,9 +163,15 @@ def _output(wanted: Output) -> BuildOutput:
 
 
 def _cache_imports(call: Call) -> tuple[CacheStore, ...]:
-    """`cachefrom`: references, as Docker's clients send them."""
+    """`cachefrom`: references, as Docker's clients send them; `cacheimports` is ours."""
     found = _json(call, "cachefrom", "error reading cache-from", _REFERENCES) or ()
-    return tuple(CacheStore(kind="registry", attributes={"ref": each}) for each in found)
+    images = (CacheStore(kind="registry", attributes={"ref": each}) for each in found)
+    return (*images, *_cache_stores(call, "cacheimports"))
+
+
+def _cache_stores(call: Call, name: str) -> tuple[CacheStore, ...]:
+    given = _json(call, name, f"error reading {name}", _OUTPUTS) or ()
+    return tuple(CacheStore(kind=each.Type, attributes=each.Attrs) for each in given)
 
 
 def _image_contexts(call: Call) -> Mapping[str, str]:
@@ -174,7 +179,7 @@ def _image_contexts(call: Call) -> Mapping[str, str]:
     found = {}
     given = _json(call, "contexts", "error reading contexts", _LABELS) or {}
     for name, place in given.items():
-        if not place.startswith(_IMAGE_CONTEXT):
+        if not place.startswith((_IMAGE_CONTEXT, _LAYOUT_CONTEXT)):
             raise InvalidValue(f"context {name}: {place!r} does not begin with {_IMAGE_CONTEXT}")
         found[name.lower()] = place.removeprefix(_IMAGE_CONTEXT)
     return found

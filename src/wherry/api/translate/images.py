@@ -138,8 +138,10 @@ def _aux(
 ) -> shapes.PushResult | shapes.BuildResult | shapes.OutputData | str | None:
     if progress.trace:
         return b64encode(progress.trace).decode()
-    if progress.built:
-        return shapes.BuildResult(ID=progress.built, Digest=progress.digest)
+    if progress.built or progress.digest:
+        return shapes.BuildResult(
+            ID=progress.built, Digest=progress.digest, Metadata=dict(progress.said)
+        )
     if progress.output is not None:
         number, content = progress.output
         return shapes.OutputData(Output=number, Data=b64encode(content).decode())

@@ -5,17 +5,21 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 
-from wherry.cli.build_contexts import context_of_directory, context_of_text
+from wherry.cli.build_attests import attest
+from wherry.cli.build_caches import read_caches
+from wherry.cli.build_contexts import context_of_directory, context_of_text, is_remote
+from wherry.cli.build_outputs import Results, without_pieces
 from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
 from wherry.cli.flags import Parsed
 from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session
-from wherry.client.documents import Document, child, children, flag, number, text, texts
+from wherry.client.documents import Document, Json, child, children, flag, number, text, texts
 from wherry.client.engine_client import Client
 from wherry.compose import Application, BuildImage, ComposeError, size_of
 
-_BEYOND = ("cache_to", "privileged", "provenance", "sbom")
-"""What the engine's own door to the builder doesn't offer."""
+_PRIVILEGED = "security.insecure"
+"""What `privileged` of a build allows its RUN steps to ask for."""
+_ATTESTS = ("provenance", "sbom")
 _output = threading.Lock()
 
 
@@ -24,41 +28,39 @@ def build_service(
 ) -> None:
     """Send the context; show what the engine does with it. Raises: ComposeError, ClientError."""
     wanted = child(made.services[action.service], "build")
-    for field in _BEYOND:
-        if wanted.get(field):
-            raise ComposeError(
-                f"services.{action.service}.build.{field} is not there yet: it needs a build "
-                "by BuildKit's protocol"
-            )
-    dockerfile, context = _context(session, action.service, wanted)
+    dockerfile, context = _context(session, wanted)
     contexts = [named_context(each) for each in _named_contexts(made, wanted)]
+    caches = read_caches(texts(wanted, "cache_from"), texts(wanted, "cache_to"))
     parts = [
         *_secrets(made, action.service, wanted),
-        *(place for _name, place in contexts if isinstance(place, Part)),
+        *(each.part for each in contexts if each.part is not None),
+        *caches.parts(),
     ]
     body: Iterable[bytes] = context
     content_type = "application/x-tar"
     if parts:
         parted = PartedBody([*parts, Part("context", "", context)])
         body, content_type = parted, parted.content_type
-    images = {name: place for name, place in contexts if isinstance(place, str)}
+    images = {each.name: each.image for each in contexts if each.image}
     messages = client.images.build(
         [
             ("dockerfile", dockerfile),
             *_query(made, parsed, action, wanted),
             *_own_query(session, wanted, images),
+            *caches.query(),
         ],
         body,
         known_logins(session),
         content_type=content_type,
     )
     is_quiet = parsed.is_on("quiet") or parsed.is_on("quiet-build") or parsed.is_on("build-quiet")
-    for message in messages:
-        failure = child(message, "errorDetail")
-        if failure or text(message, "error"):
-            raise ComposeError(text(failure, "message") or text(message, "error"))
-        if not is_quiet:
-            _show(action.service, text(message, "stream"))
+    with Results((), caches.exports) as results:
+        for message in without_pieces(messages, results):
+            failure = child(message, "errorDetail")
+            if failure or text(message, "error"):
+                raise ComposeError(text(failure, "message") or text(message, "error"))
+            if not is_quiet:
+                _show(action.service, text(message, "stream"))
 
 
 def _show(service: str, told: str) -> None:
@@ -69,12 +71,10 @@ def _show(service: str, told: str) -> None:
         sys.stdout.flush()
 
 
-def _context(session: Session, service: str, wanted: Document) -> tuple[str, Iterator[bytes]]:
+def _context(session: Session, wanted: Document) -> tuple[str, Iterator[bytes]]:
     place = text(wanted, "context")
-    if "://" in place or place.startswith("git@"):
-        raise ComposeError(
-            f"services.{service}.build.context: building from a URL is not there yet: {place}"
-        )
+    if is_remote(place):
+        return text(wanted, "dockerfile"), iter(())
     if "dockerfile_inline" in wanted:
         return context_of_text(session, place, text(wanted, "dockerfile_inline"))
     return context_of_directory(session, place, text(wanted, "dockerfile"))
@@ -96,7 +96,6 @@ def _query(
         "shmsize": str(size_of(wanted, "shm_size") or ""),
         "buildargs": json.dumps(arguments) if arguments else "",
         "labels": json.dumps({**child(wanted, "labels"), **_own_labels(made, action.service)}),
-        "cachefrom": json.dumps(texts(wanted, "cache_from")) if "cache_from" in wanted else "",
         "nocache": "1" if flag(wanted, "no_cache") or parsed.is_on("no-cache") else "",
         "pull": "1" if flag(wanted, "pull") or parsed.is_on("pull") else "",
         "memory": str(parsed.number("memory") or ""),
@@ -114,10 +113,23 @@ def _own_query(
     agents = dict(
         agent(each.replace(": ", "=", 1), is_local=is_local) for each in texts(wanted, "ssh")
     )
-    query = [("allow", each) for each in texts(wanted, "entitlements")]
+    place = text(wanted, "context")
+    allowed = [*texts(wanted, "entitlements")]
+    allowed += [_PRIVILEGED] if flag(wanted, "privileged") else []
+    query = [("allow", each) for each in dict.fromkeys(allowed)]
+    query += [("remote", place)] if is_remote(place) else []
+    attests = {kind: _attributes(wanted[kind]) for kind in _ATTESTS if wanted.get(kind)}
+    query += [("attests", json.dumps(attests))] if attests else []
     query += [("ssh", json.dumps(agents))] if agents else []
     query += [("contexts", json.dumps(images))] if images else []
     return query
+
+
+def _attributes(value: Json) -> str:
+    """A switch, or the attributes of an attestation."""
+    return attest("", str(value).lower() if isinstance(value, bool) else str(value)).partition(
+        ","
+    )[2]
 
 
 def _named_contexts(made: Application, wanted: Document) -> list[str]:
