@@ -25,6 +25,7 @@ from wherry.model.builds import (
     BuildRequest,
     CachePrune,
     CacheRecord,
+    KeptBuild,
     SentPart,
 )
 from wherry.model.containers import (
@@ -676,6 +677,7 @@ class FakeBuilds:
         self.files = "/"
         self.sent: list[str] = []
         """What clients told of their directories."""
+        self.builds: dict[str, tuple[KeptBuild, bytes]] = {}
 
     async def build(
         self,
@@ -699,6 +701,27 @@ class FakeBuilds:
                 self.sent += [each.path for each in files]
         names = tuple(each.attributes["name"] for each in request.outputs)
         yield BuildDone(image_id="sha256:" + "e" * 64, names=names)
+
+    async def kept(self) -> Sequence[KeptBuild]:
+        """What a test had kept."""
+        return [build for build, _story in self.builds.values()]
+
+    async def keep(self, build: KeptBuild, story: bytes) -> Sequence[str]:
+        """In memory, of any number."""
+        self.builds[build.ref] = (build, story)
+        return ()
+
+    async def change_kept(self, build: KeptBuild) -> None:
+        """Its record alone."""
+        self.builds[build.ref] = (build, self.builds[build.ref][1])
+
+    async def kept_story(self, ref: str) -> bytes | None:
+        """As it was kept."""
+        return self.builds[ref][1] if ref in self.builds else None
+
+    async def forget(self, ref: str) -> None:
+        """One of them."""
+        self.builds.pop(ref, None)
 
     @asynccontextmanager
     async def files_of(self, reference: str) -> AsyncIterator[int]:

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.build import ClientOffers
-from wherry.model.builds import BuildEvent, BuildRequest, CachePrune, CacheRecord, SentPart
+from wherry.model.builds import (
+    BuildEvent,
+    BuildRequest,
+    CachePrune,
+    CacheRecord,
+    KeptBuild,
+    SentPart,
+)
 from wherry.model.containers import Container, ContainerSpec, ExecSpec, ExecStatus
 from wherry.model.events import Event
 from wherry.model.files import Change, CopyRules, PathState
@@ -304,6 +311,17 @@ class Builds(Protocol):
         """Digest and content of an image's configuration."""
         ...
 
+    async def kept(self) -> Sequence[KeptBuild]:
+        """Builds that are remembered, the oldest first."""
+        ...
+
+    async def keep(self, build: KeptBuild, story: bytes) -> Sequence[str]:
+        """The names of those that were forgotten for it."""
+        ...
+
+    async def change_kept(self, build: KeptBuild) -> None: ...
+    async def kept_story(self, ref: str) -> bytes | None: ...
+    async def forget(self, ref: str) -> None: ...
     async def cache(self) -> Sequence[CacheRecord]: ...
     async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
         """What went."""

@@ -10,6 +10,7 @@ Called by: engine.
 
 from wherry.build.cache_mounts import CacheMounts
 from wherry.build.cache_table import MIGRATIONS, BuildCache
+from wherry.build.kept_builds import KeptBuilds
 from wherry.build.kept_contexts import KeptContexts
 from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers, Sending
 from wherry.build.ports import (
@@ -37,6 +38,7 @@ __all__ = [
     "ClientOffers",
     "ContextFiles",
     "DockerfileText",
+    "KeptBuilds",
     "KeptContexts",
     "LayoutBlob",
     "Layouts",

@@ -17,6 +17,7 @@ from wherry.model.errors import InvalidValue, WherryError
 from wherry.model.ids import DiffId
 from wherry.oci.image_spec import Index, Manifest
 from wherry.registry import FetchedManifest
+from wherry.snapshots import Compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +106,11 @@ class Elsewhere:
                 self._warn(f"layer {step.layer.blob.digest} of a cache: {problem}")
                 continue
             return FoundStep(layer, step.created_at_ns)
-        return self._looked_in.find(below, told)
+        found = self._looked_in.find(below, told)
+        if found is None or found.layer is None:
+            return found
+        # An image of a registry has its layers compressed; results of steps are kept plain.
+        layer = await self._offload(
+            lambda kept: self._images.packed(kept, Compression.NONE, is_forced=True), found.layer
+        )
+        return FoundStep(layer, found.created_at_ns)

@@ -7,6 +7,7 @@ the same bytes and so the same id. Layers and blobs of rows are roots for the co
 
 from dataclasses import dataclass
 
+from wherry.build.kept_builds import KEPT_MIGRATION
 from wherry.build.seen_steps import (
     SEEN_MIGRATION,
     Removed,
@@ -55,6 +56,7 @@ CREATE TABLE build_cache_mounts (
 """,
     ),
     SEEN_MIGRATION,
+    KEPT_MIGRATION,
 )
 
 _RESULT = "key, description, chain_id, diff_id, size_bytes, created_at_ns"

@@ -281,6 +281,18 @@ BuildEvent = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBuild:
+    """A build that was, as the door that it came by remembers it."""
+
+    ref: str
+    """What its client called it."""
+    record: bytes
+    """In the door's own words."""
+    is_pinned: bool = False
+    """It stays until somebody forgets it."""
+
+
 class CacheKind(Enum):
     """What a record of the build cache is. The values are BuildKit's words."""
 

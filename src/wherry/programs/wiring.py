@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from wherry.api.services import Services
+from wherry.build import KeptBuilds
 from wherry.engine.build_cache import BuildCaches
 from wherry.engine.build_upkeep import BuildUpkeep
 from wherry.engine.building import Builds, ImageBuilder, StepContainers
@@ -192,6 +193,8 @@ async def engine_on(
                 upkeep=BuildUpkeep(
                     caches, ground.settings.builder.upkeep, ground.settings.data_root
                 ),
+                kept=KeptBuilds(ground.database),
+                offload=ground.offload,
                 refused_entitlements=ground.settings.builder.refused_entitlements,
                 store=stores.images,
                 registries=registries,

@@ -69,6 +69,7 @@ class Control:
             raise FeatureMissing("builds from an LLB definition (Solve of a graph)")
         session = await self._sessions.get(request.Session) if request.Session else None
         async with self._jobs.running(request, session) as job:
+            await self._history.load()
             self._history.begin(job)
             told: RpcStatus | None = RpcStatus(code=Status.CANCELLED.value, message=CANCELLED)
             try:
@@ -79,7 +80,7 @@ class Control:
                 told = to_rpc_status(refusal)
                 raise refusal from error
             finally:
-                self._history.end(job, _exported(job), told)
+                await self._history.end(job, _exported(job), told)
             return wire.SolveResponse(ExporterResponse=_exported(job))
 
     async def listen_build_history(
@@ -93,15 +94,17 @@ class Control:
         self, request: wire.UpdateBuildHistoryRequest, _: Metadata
     ) -> wire.UpdateBuildHistoryResponse:
         """Keep a record, or forget it."""
-        self._history.update(request)
+        await self._history.load()
+        await self._history.update(request)
         return wire.UpdateBuildHistoryResponse()
 
     async def status(
         self, request: wire.StatusRequest, _: Metadata
     ) -> AsyncIterator[wire.StatusResponse]:
         """All that is told of a build."""
-        job = await self._jobs.get(request.Ref)
-        async for told in job.story.listen():
+        was = None if self._jobs.has(request.Ref) else await self._history.story(request.Ref)
+        story = was or (await self._jobs.get(request.Ref)).story.listen()
+        async for told in story:
             yield told
 
     # -- the builder -------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Door:
         control = Control(
             jobs=jobs,
             sessions=self._sessions,
-            history=History(clock),
+            history=History(services.builds, clock),
             builds=services.builds,
             system=services.system,
         )

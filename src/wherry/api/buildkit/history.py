@@ -1,34 +1,52 @@
-"""Builds that are under way and those that were, as long as the engine runs.
+"""Builds that are under way and those that were, over restarts of the engine.
 
-The last ones are remembered; one that is pinned stays until it is unpinned or deleted.
+The last ones are remembered, with what was told of them; one that is pinned stays until it is
+unpinned or deleted. A build that was under way when an engine died was never heard of.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 
+from wherry.api.buildkit.history_filters import chosen
 from wherry.api.buildkit.jobs import Job
+from wherry.api.services import Builds
 from wherry.kit.clock import Clock
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.builds import KeptBuild
+from wherry.model.errors import InvalidValue
 from wherry.wire.buildkit.control import (
     BuildHistoryEvent,
     BuildHistoryRecord,
     BuildHistoryRequest,
+    KeptStory,
+    StatusResponse,
     UpdateBuildHistoryRequest,
 )
 from wherry.wire.buildkit.errors import RpcStatus
-from wherry.wire.protobuf import timestamp
+from wherry.wire.protobuf import decode, encode, timestamp
 
-MOST_RECORDS = 100
 STARTED, COMPLETE, DELETED = range(3)
 
 
 class History:
     """The records, oldest first."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, builds: Builds, clock: Clock) -> None:
+        self._builds = builds
         self._clock = clock
+        self._loading: asyncio.Future[None] | None = None
         self._records: dict[str, BuildHistoryRecord] = {}
         self._listeners: set[asyncio.Queue[BuildHistoryEvent]] = set()
+
+    async def load(self) -> None:
+        """Read what earlier engines have kept, once."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self._load())
+        await asyncio.shield(self._loading)
+
+    async def _load(self) -> None:
+        for each in await self._builds.kept():
+            record = decode(BuildHistoryRecord, each.record)
+            self._records.setdefault(record.Ref, record)
 
     def begin(self, job: Job) -> None:
         """A build is under way; those that clients keep to themselves are not remembered."""
@@ -44,7 +62,7 @@ class History:
         self._records[record.Ref] = record
         self._tell(STARTED, record)
 
-    def end(self, job: Job, response: dict[str, str], error: RpcStatus | None) -> None:
+    async def end(self, job: Job, response: dict[str, str], error: RpcStatus | None) -> None:
         """It came to its end, good or bad."""
         record = self._records.get(job.request.Ref)
         if record is None:
@@ -59,42 +77,53 @@ class History:
         record.numCachedSteps = sum(each.cached for each in steps)
         record.numCompletedSteps = sum(each.completed is not None for each in steps)
         self._tell(COMPLETE, record)
-        self._forget_old()
+        job.story.end()
+        for gone in await self._builds.keep(_kept(record), job.story.written()):
+            self._delete(gone)
 
-    def update(self, request: UpdateBuildHistoryRequest) -> None:
+    async def story(self, ref: str) -> AsyncIterator[StatusResponse] | None:
+        """What was told of a build that was; None where there is none of that name."""
+        content = await self._builds.kept_story(ref)
+        return None if content is None else _each(decode(KeptStory, content))
+
+    async def update(self, request: UpdateBuildHistoryRequest) -> None:
         """Keep a record, or forget it. Raises: InvalidValue."""
         record = self._records.get(request.Ref)
         if record is None:
             raise InvalidValue(f"failed to get build record {request.Ref}: not found")
-        record.pinned = request.Pinned
         if request.Delete and record.CompletedAt is not None:
-            self._delete(record)
+            await self._builds.forget(record.Ref)
+            self._delete(record.Ref)
+        elif not request.Finalize:
+            record.pinned = request.Pinned
+            await self._builds.change_kept(_kept(record))
 
     async def listen(self, request: BuildHistoryRequest) -> AsyncIterator[BuildHistoryEvent]:
         """What is remembered, and what comes, unless the listener wants to leave before."""
-        if request.Filter:
-            raise FeatureMissing("filters of the build history")
+        await self.load()
+        is_chosen = chosen(request.Filter, now_ns=self._clock.now_ns())
         news: asyncio.Queue[BuildHistoryEvent] = asyncio.Queue()
         self._listeners.add(news)
         try:
-            known = [each for each in self._records.values() if _is_asked_for(request, each)]
+            known = [
+                each
+                for each in self._records.values()
+                if _is_asked_for(request, each) and is_chosen(each)
+            ]
             for record in known[-request.Limit :] if request.Limit else known:
                 yield BuildHistoryEvent(type=_state(record), record=record)
             while not request.EarlyExit:
                 event = await news.get()
-                if event.record is not None and _is_asked_for(request, event.record):
+                told = event.record
+                if told is not None and _is_asked_for(request, told) and is_chosen(told):
                     yield event
         finally:
             self._listeners.discard(news)
 
-    def _delete(self, record: BuildHistoryRecord) -> None:
-        del self._records[record.Ref]
-        self._tell(DELETED, record)
-
-    def _forget_old(self) -> None:
-        ended = [each for each in self._records.values() if _state(each) == COMPLETE]
-        for record in [each for each in ended if not each.pinned][:-MOST_RECORDS]:
-            self._delete(record)
+    def _delete(self, ref: str) -> None:
+        record = self._records.pop(ref, None)
+        if record is not None:
+            self._tell(DELETED, record)
 
     def _tell(self, kind: int, record: BuildHistoryRecord) -> None:
         for listener in self._listeners:
@@ -109,3 +138,12 @@ def _is_asked_for(request: BuildHistoryRequest, record: BuildHistoryRecord) -> b
 
 def _state(record: BuildHistoryRecord) -> int:
     return STARTED if record.CompletedAt is None else COMPLETE
+
+
+def _kept(record: BuildHistoryRecord) -> KeptBuild:
+    return KeptBuild(ref=record.Ref, record=encode(record), is_pinned=record.pinned)
+
+
+async def _each(story: KeptStory) -> AsyncIterator[StatusResponse]:
+    for told in story.told:
+        yield told

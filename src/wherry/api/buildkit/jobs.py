@@ -193,6 +193,10 @@ class Jobs:
             del self._running[request.Ref]
             job.story.end()
 
+    def has(self, ref: str) -> bool:
+        """Whether a job of this name is under way."""
+        return ref in self._running
+
     async def get(self, ref: str) -> Job:
         """A job by its name; it may come a moment later. Raises: InvalidValue."""
         try:

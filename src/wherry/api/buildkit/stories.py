@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from wherry.kit.clock import Clock
 from wherry.wire.buildkit.control import (
     FailedSource,
+    KeptStory,
     SkippedStage,
     StatusResponse,
     StepReport,
@@ -20,10 +21,12 @@ from wherry.wire.buildkit.control import (
     VertexStatus,
     VertexWarning,
 )
-from wherry.wire.protobuf import Timestamp, timestamp
+from wherry.wire.protobuf import Timestamp, encode, timestamp
 
 MOST_OUTPUT = 2 << 20
 """Bytes of one step's output that are told; BuildKit's limit as well."""
+MOST_KEPT = 1 << 20
+"""Bytes of output that are kept of a build that was."""
 STDOUT, STDERR = 1, 2
 CANCELLED = "context canceled"
 """The error of what was broken off; clients know it by these words."""
@@ -63,6 +66,15 @@ class Story:
             if self._has_ended:
                 return
             await news.wait()
+
+    def written(self) -> bytes:
+        """All of it, to be kept: of the output only so much."""
+        kept, left = [], MOST_KEPT
+        for each in self._told:
+            left -= sum(len(log.msg) for log in each.logs)
+            if left >= 0 or not each.logs:
+                kept.append(each)
+        return encode(KeptStory(told=kept))
 
     def take(self) -> list[StatusResponse]:
         """What was told since this was asked last, for the one who asks."""

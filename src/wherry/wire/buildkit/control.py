@@ -256,6 +256,12 @@ class PruneRequest(Message):
 # -- what it remembers -----------------------------------------------------------------------
 
 
+class KeptStory(Message):
+    """Wherry's own: what was told of a build that was."""
+
+    told: Annotated[list[StatusResponse], 1] = []
+
+
 class BuildHistoryRequest(Message):
     """Builds that are under way, or all, or one."""
 
