@@ -42,7 +42,7 @@ course-mutants: setup
 	WHERRY_MUTANTS=1 $(PYTHON_VENV) -m pytest -q -m slide $(PYTEST)
 
 proof: setup
-	WHERRY_PROOF=whole WHERRY_COPIES=10000 $(PYTHON_VENV) -m pytest -q tests/proofs tests/parity/test_copy_race.py $(PYTEST)
+	WHERRY_PROOF=whole WHERRY_COPIES=10000 $(PYTHON_VENV) -m pytest -q tests/proofs tests/parity/test_copy_race.py tests/parity/test_dockerfiles.py $(PYTEST)
 
 vm-test: setup
 	@scripts/prepare-vm.sh

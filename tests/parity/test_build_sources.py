@@ -3,9 +3,7 @@
 import hashlib
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from support.builds import output_of as run
 from support.builds import remove_what_was_built, small_context
 from support.builds import write_dockerfile as write
 from support.daemon import Engine
+from support.web_sites import git, git_repository, web_site
 
 
 @pytest.fixture(autouse=True)
@@ -35,59 +34,15 @@ def site(engine: Engine, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A web server that the engine reaches, and the directory that it shows."""
     place = tmp_path / "site"
     place.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: object, **named: object) -> None:
-            super().__init__(*arguments, directory=str(place))  # type: ignore[arg-type]
-
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Quiet, bind_and_activate=False)
-    server.socket.close()
-    server.socket = engine.machine.listen("127.0.0.1", 0)
-    serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-    serving.start()
-    yield f"http://127.0.0.1:{server.socket.getsockname()[1]}", place
-    server.shutdown()
-    serving.join()
-    server.server_close()
-
-
-def git(place: Path, *words: str) -> str:
-    """Run git in a directory, as nobody in particular."""
-    identity = (
-        "-c",
-        "user.name=n",
-        "-c",
-        "user.email=e@example.com",
-        "-c",
-        "commit.gpgsign=false",
-    )
-    return subprocess.run(
-        ["git", *identity, *words], cwd=place, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    with web_site(engine, place) as url:
+        yield url, place
 
 
 @pytest.fixture
 def repository(site: tuple[str, Path]) -> tuple[str, Path]:
     """A repository's URL and working tree; `main` and a tag, and a link that leads out."""
     url, place = site
-    tree = place / "r.git"
-    (tree / "sub").mkdir(parents=True)
-    git(tree, "init", "-q", "-b", "main")
-    (tree / "Dockerfile").write_text("FROM busybox\nCOPY f /f\n")
-    (tree / "f").write_text("first\n")
-    git(tree, "add", ".")
-    git(tree, "commit", "-q", "-m", "first")
-    git(tree, "tag", "v1")
-    (tree / "f").write_text("second\n")
-    (tree / "sub/Dockerfile").write_text("FROM busybox\nCOPY g /g\n")
-    (tree / "sub/g").write_text("below\n")
-    os.symlink("../../../../../../etc", tree / "out")
-    git(tree, "add", ".")
-    git(tree, "commit", "-q", "-m", "second")
-    git(tree / ".git", "update-server-info")
+    tree = git_repository(place)
     return f"{url}/r.git/.git", tree
 
 

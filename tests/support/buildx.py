@@ -9,7 +9,7 @@ from typing import IO
 import pytest
 
 from support.compose_oracle import oracle_program
-from support.daemon import Engine, Ran
+from support.daemon import OWN_CLI, Engine, Ran
 from support.source_tree import REPOSITORY
 from support.waiting import PATIENCE
 
@@ -53,6 +53,10 @@ class BuildClient:
             pytest.skip("this host has no docker CLI 20.10 (docker.io of Debian 12)")
         more = {"DOCKER_BUILDKIT": "1", **environment}
         return self._run([str(_OLD), *words], more, is_ok=is_ok)
+
+    def own(self, *words: str, is_ok: bool = True, **environment: str) -> Ran:
+        """Our own CLI."""
+        return self._run([*OWN_CLI, *words], environment, is_ok=is_ok)
 
     def compose(self, *words: str, is_ok: bool = True, **environment: str) -> Ran:
         """Compose v2 with the builder that is built in."""

@@ -46,9 +46,8 @@ def _configured(
             texts = [word for port in ports for word in scope.words(port)]
             found = {str(port) for text in texts for port in parse_exposed(text)}
             exposed = tuple(sorted({*found, *config.exposed_ports}))
-            return Configured(
-                replace(config, exposed_ports=exposed), f"EXPOSE {' '.join(sorted(found))}"
-            )
+            told = f"EXPOSE {' '.join(sorted(texts))}"
+            return Configured(replace(config, exposed_ports=exposed), told)
         case language.Volume(paths=paths):
             places = [scope.word(path) for path in paths]
             volumes = tuple(sorted({*places, *config.volumes}))

@@ -8,10 +8,10 @@ is (`linux.files.open_in_root`), so that neither a context nor an image can lead
 import io
 import os
 import posixpath
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wherry.build.permissions import Permissions
 from wherry.build.trees import Renamed, View
 from wherry.linux.files import open_in_root
 from wherry.model.errors import ArchiveRefused, InvalidValue
@@ -31,12 +31,19 @@ from wherry.snapshots import (
     unpack_tar,
 )
 
-Pick = tuple[View, str]
-"""A path, and where it is."""
-_MODE = re.compile(r"[0-7]{1,4}")
 _HEAD_BYTES = 1 << 20
 """Enough of a compressed file to see the first header of a tar (bzip2: a block of 900 kB)."""
 _MAGIC_AT, _MAGIC = 257, b"ustar"
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A path, and where it is."""
+
+    view: View
+    path: str
+    kept: str = ""
+    """With `--parents`: as much of the path as is found again below the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,24 +54,12 @@ class Wish:
     target: str
     """Absolute; with a slash at its end where a directory is meant."""
     owner: tuple[int, int] | None
-    mode: int | None = None
-    keeps_parents: bool = False
+    permissions: Permissions | None = None
     excluded: tuple[str, ...] = ()
     unpacks: bool = False
     """Local archives are unpacked (ADD)."""
     made_at_ns: int = 0
     """The time of files that nobody has sent."""
-
-
-def mode_of(text: str) -> int | None:
-    """The permissions of `--chmod`. Raises: InvalidValue."""
-    if not text:
-        return None
-    if not _MODE.fullmatch(text):
-        raise InvalidValue(
-            f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"
-        )
-    return int(text, 8)
 
 
 def copy_paths(root: int, picks: Sequence[Pick], wish: Wish) -> None:
@@ -74,8 +69,8 @@ def copy_paths(root: int, picks: Sequence[Pick], wish: Wish) -> None:
             f"When using {wish.instruction} with more than one source file, the destination must "
             "be a directory and end with a /"
         )
-    for view, path in picks:
-        _copy_one(root, view, path, wish)
+    for pick in picks:
+        _copy_one(root, pick, wish)
 
 
 def copy_inline(root: int, name: str, content: bytes, wish: Wish) -> None:
@@ -89,16 +84,21 @@ def copy_inline(root: int, name: str, content: bytes, wish: Wish) -> None:
     _copy_file(root, TarReader(packed), name, wish.target, wish)
 
 
-def _copy_one(root: int, view: View, path: str, wish: Wish) -> None:
+def _copy_one(root: int, pick: Pick, wish: Wish) -> None:
+    view, path, target = pick.view, pick.path, wish.target
     place = view.place(path)
-    target = wish.target
-    if wish.keeps_parents:
-        parents = path if place.is_directory else posixpath.dirname(path)
-        target = posixpath.join(target, parents) + "/"
+    if pick.kept:
+        parents = pick.kept if place.is_directory else posixpath.dirname(pick.kept)
+        target = posixpath.join(target, parents, "")
     if place.is_directory:
         # What is in it; the directory itself only where the target is not there.
         _make_directory(root, target, wish)
-        _write(root, Renamed(view.entries(place, wish.excluded), mode=wish.mode), target, wish)
+        _write(
+            root,
+            Renamed(view.entries(place, wish.excluded), permissions=wish.permissions),
+            target,
+            wish,
+        )
     elif not (wish.unpacks and _unpacked(root, view.entries(place), path, target, wish)):
         _copy_file(root, view.entries(place), posixpath.basename(path), target, wish)
 
@@ -109,7 +109,7 @@ def _copy_file(root: int, archive: Archive, name: str, target: str, wish: Wish) 
     else:
         place, name = posixpath.split(target)
     _make_directory(root, place, wish)
-    _write(root, Renamed(archive, name=name, mode=wish.mode), place, wish)
+    _write(root, Renamed(archive, name=name, permissions=wish.permissions), place, wish)
 
 
 def _write(root: int, archive: Archive, place: str, wish: Wish) -> None:
@@ -129,7 +129,7 @@ def _unpacked(root: int, file: Archive, path: str, target: str, wish: Wish) -> b
         _make_directory(root, target, wish)
         try:
             place = os.fsencode(target.rstrip("/") or "/")
-            rules = UnpackRules(owner=wish.owner if wish.mode is not None else None)
+            rules = UnpackRules(owner=wish.owner if wish.permissions is not None else None)
             content.push_back(head)
             unpack_tar(TarReader(decompressed(content)[1]), root, place, rules)
         except ArchiveRefused as error:

@@ -4,13 +4,15 @@ import os
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from wherry.build import dockerfile as language
 from wherry.build.configuring import absolute
 from wherry.build.contexts import Views
-from wherry.build.copying import Pick, Wish, copy_inline, copy_paths, mode_of
+from wherry.build.copying import Pick, Wish, copy_inline, copy_paths
 from wherry.build.digests import digest_of
 from wherry.build.directory_trees import DirectoryTree
+from wherry.build.permissions import permissions_of
 from wherry.build.planning import Step
 from wherry.build.remote import RemoteSources, is_remote
 from wherry.build.stage_files import StageFiles
@@ -67,11 +69,11 @@ class Filling:
 
             def digests() -> tuple[list[str], str]:
                 parts, kind = [], "multi"
-                for view, path in picks:
-                    seen = view.digests(path, copying.excluded)
+                for pick in picks:
+                    seen = pick.view.digests(pick.path, copying.excluded)
                     files.update(seen)
-                    parts += [path, *(word for each in seen.items() for word in each)]
-                    kind = "dir" if view.place(path).is_directory else "file"
+                    parts += [pick.path, *(word for each in seen.items() for word in each)]
+                    kind = "dir" if pick.view.place(pick.path).is_directory else "file"
                 return parts, kind
 
             parts, kind = await self._offload(digests)
@@ -82,18 +84,22 @@ class Filling:
             kind = "multi"
         elif not picks:
             kind = "file"
-        digest = digest_of(*parts)
-        return Content(digest, self._told(copying, f"{kind}:{digest}", scope), files)
+        digest, wanted = digest_of(*parts), self._wanted(copying, scope)
+        is_from_afar = bool(wanted) and all(map(is_remote, wanted))
+        told = digest if is_from_afar else f"{kind}:{digest}"
+        return Content(digest, self._told(copying, told, scope), files)
 
     def _told(
         self, copying: language.Copy | language.Add, content: str, scope: language.Scope
     ) -> str:
         words = ["ADD" if isinstance(copying, language.Add) else "COPY"]
-        for flag, value in (("chown", copying.owner), ("chmod", copying.mode)):
-            if value:
-                words.append(f"--{flag}={self._words.word(scope, value, copying.line)}")
+        if copying.mode:
+            words.append(f"--chmod={self._words.word(scope, copying.mode, copying.line)}")
+        owner = self._words.word(scope, copying.owner, copying.line)
         target = self._words.word(scope, copying.target, copying.line)
-        return " ".join([*words, content, "in", target, ""])
+        # Docker has no blank behind the owner either.
+        words.append(f"--chown={owner}{content}" if owner else content)
+        return " ".join([*words, "in", target, ""])
 
     async def copy(
         self, step: Step, copying: language.Copy | language.Add, parent: Built,
@@ -105,7 +111,7 @@ class Filling:
             self._words.word(scope, copying.target, line), parent.state.document.config
         )
         owner_text = self._words.word(scope, copying.owner, line)
-        mode = mode_of(self._words.word(scope, copying.mode, line))
+        permissions = permissions_of(self._words.word(scope, copying.mode, line))
         inlines = [
             (each.name, self._words.inline(each, scope, line).encode(errors="surrogateescape"))
             for each in copying.inlines
@@ -113,15 +119,18 @@ class Filling:
         has_remote = any(map(is_remote, self._wanted(copying, scope)))
         async with UndoStack() as opened:
             picks = await self._picks(step, copying, parent, sources, opened)
-            key, root = await self._files.writable(parent.state, opened)
+            below = _without_files(parent.state) if copying.is_linked else parent.state
+            key, root = await self._files.writable(below, opened)
+            accounts = root
+            if copying.is_linked and owner_text:
+                accounts = await self._files.opened(parent.state, opened)
 
             def copy() -> LayerBlob:
                 wish = Wish(
                     instruction="ADD" if isinstance(copying, language.Add) else "COPY",
                     target=target,
-                    owner=_owner(root, owner_text, has_origin=bool(sources)),
-                    mode=mode,
-                    keeps_parents=isinstance(copying, language.Copy) and copying.keeps_parents,
+                    owner=_owner(accounts, owner_text, has_origin=bool(sources)),
+                    permissions=permissions,
                     excluded=copying.excluded,
                     unpacks=_unpacks(copying, has_remote=has_remote),
                     made_at_ns=self._clock.now_ns(),
@@ -170,10 +179,11 @@ class Filling:
                 raise InvalidValue("checksum can't be specified for a local source of ADD")
         if wanted:
             view = await self._view(step, wanted, sources, opened)
+            keeps = isinstance(copying, language.Copy) and copying.keeps_parents
             picks += [
-                (view, path)
+                Pick(view, path, _kept(source, path) if keeps else "")
                 for source in wanted
-                for path in await self._offload(view.found, source)
+                for path in await self._offload(partial(view.found, source, goes_deep=keeps))
             ]
         return picks
 
@@ -184,7 +194,7 @@ class Filling:
             checksum=self._words.word(scope, add.checksum, add.line),
             keeps_git_dir=add.keeps_git_dir,
         )
-        return found.view, found.path
+        return Pick(found.view, found.path)
 
     async def _view(
         self, step: Step, wanted: Sequence[str], sources: Sequence[Built], opened: UndoStack
@@ -193,6 +203,18 @@ class Filling:
         if sources:
             return View(DirectoryTree(await self._files.opened(sources[0].state, opened)))
         return await self._views.view(step.context, wanted)
+
+
+def _without_files(state: BuildState) -> BuildState:
+    """What `--link` copies onto: a layer of its own, which no link below it leads elsewhere."""
+    return BuildState(state.document)
+
+
+def _kept(source: str, path: str) -> str:
+    """What `--parents` makes again of a path: all of it, or what is behind the first `/./`."""
+    before, pivot, _behind = posixpath.join("/", source).partition("/./")
+    depth = len(posixpath.normpath(before).strip("/").split("/")) if before and pivot else 0
+    return "/".join(path.split("/")[depth:])
 
 
 def _unpacks(copying: language.Copy | language.Add, *, has_remote: bool) -> bool:

@@ -176,7 +176,7 @@ class Mounts:
         name = options.get("id") or options["target"]
         begins = sources[origin.source].key if origin.source is not None else origin.context
         wish = CacheWish(
-            name=repr((name, begins, source)),
+            name=repr((name, begins, source, *_ownership(options))),
             description=f"cached mount {options['target']} with id {name!r}",
             sharing=options.get("sharing", "shared"),
             owner=_owner(options),
@@ -196,7 +196,7 @@ class Mounts:
         return BindMount(
             source=path,
             target=options["target"],
-            is_read_only=options.get("readonly") == "true",
+            is_read_only=options.get("readwrite") == "false",
         )
 
     # -- secrets and agents ------------------------------------------------------------------
@@ -296,6 +296,11 @@ def _write_secret(path: str, content: bytes, options: Mapping[str, str]) -> None
         out.write(content)
     os.chown(path, *_owner(options))
     os.chmod(path, _mode(options, 0o400))
+
+
+def _ownership(options: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is said of whom a cache belongs to: with another owner it is another cache."""
+    return [(word, options[word]) for word in ("uid", "gid", "mode") if word in options]
 
 
 def _owner(options: Mapping[str, str]) -> tuple[int, int]:

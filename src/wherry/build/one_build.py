@@ -286,7 +286,10 @@ class OneBuild:
         return Planner(
             file,
             arguments=self._request.arguments,
-            platform_arguments=_platform_arguments(self._ground.store.host, target),
+            platform_arguments={
+                **_platform_arguments(self._ground.store.host, target),
+                "TARGETSTAGE": self._request.target or "default",
+            },
             labels=self._request.labels,
             find_image=find,
             scratch=_scratch(target),

@@ -224,7 +224,7 @@ class Planner:
                 steps.insert(0, _everything(name, start.line))
         steps += stage.steps
         if is_target and self._labels:
-            steps.append(_labels(self._labels))
+            steps += [_label(*each) for each in sorted(self._labels.items())]
         for step in steps:
             top = await self._step(step, top, index, called)
         return top
@@ -355,11 +355,10 @@ def _everything(context: str, line: int) -> language.Copy:
     )  # fmt: skip
 
 
-def _labels(labels: Mapping[str, str]) -> language.Label:
-    """The instruction that `--label` stands for; its words are not expanded."""
-    pairs = tuple((_quoted(name), _quoted(value)) for name, value in sorted(labels.items()))
-    told = " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
-    return language.Label(line=0, text=f"LABEL {told}", pairs=pairs)
+def _label(name: str, value: str) -> language.Label:
+    """The instruction that one `--label` stands for; its words are not expanded."""
+    pair = (_quoted(name), _quoted(value))
+    return language.Label(line=0, text=f"LABEL {name}={value}", pairs=(pair,))
 
 
 def _quoted(text: str) -> str:

@@ -123,7 +123,7 @@ def after(
         is_command = isinstance(instruction, language.Run)
         comment = _run_comment(instruction, parent) if is_command else f"#(nop) {copied}"
     created = rfc3339_nano(created_at_ns)
-    shell = " ".join(DEFAULT_SHELL)
+    shell = " ".join(config.shell or DEFAULT_SHELL)
     told = comment if isinstance(instruction, language.Run) else f"{shell} {comment}"
     history = History(created=created, created_by=told, author=author, empty_layer=layer is None)
     document = replace(

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.build.digests import digest_of
-from wherry.kit.path_patterns import BadPattern, Ignore, matches_path, segment_pattern
+from wherry.build.permissions import Permissions
+from wherry.kit.path_patterns import BadPattern, Ignore, segment_pattern
 from wherry.model.errors import InvalidValue, NotInContext
-from wherry.snapshots import HARD_LINK, SYMLINK, Archive, TarEntry
+from wherry.snapshots import DIRECTORY, HARD_LINK, SYMLINK, Archive, TarEntry
 
 _WILDCARDS = frozenset("*?[")
 _NOTHING = Ignore(())
@@ -58,13 +59,16 @@ class View:
         """The tree with everything in it."""
         return self._tree
 
-    def found(self, source: str) -> list[str]:
-        """The paths that a source stands for, relative to the root. Raises: InvalidValue."""
+    def found(self, source: str, *, goes_deep: bool = False) -> list[str]:
+        """The paths that a source stands for, relative to the root. Raises: InvalidValue.
+
+        `goes_deep`: `**` is any number of directories, as it is with `--parents`.
+        """
         clean = posixpath.normpath("/" + source).lstrip("/")
         if not _WILDCARDS & set(clean):
             paths = [clean] if self.shows(clean) else []
         else:
-            paths = sorted(self._matching(clean.split("/")))
+            paths = sorted(set(self._matching(clean.split("/"), goes_deep=goes_deep)))
         if not paths:
             raise NotInContext(clean)
         return paths
@@ -112,9 +116,12 @@ class View:
         # A directory that is left out may have something in it that is not.
         return place.is_directory or not path or not self._ignore.excludes(path)
 
-    def _matching(self, segments: list[str]) -> list[str]:
+    def _matching(self, segments: list[str], *, goes_deep: bool) -> list[str]:
         paths = [""]
         for index, segment in enumerate(segments):
+            if goes_deep and segment == "**":
+                paths = [each for path in paths for each in self._directories(path)]
+                continue
             try:
                 pattern = segment_pattern(segment)
             except BadPattern as problem:
@@ -127,6 +134,17 @@ class View:
                 if is_last or self._is_directory(full)
             ]
         return [path for path in paths if not self._ignore.excludes(path)]
+
+    def _directories(self, top: str) -> Iterator[str]:
+        """A directory, and all that are below it through no link."""
+        waiting = [top]
+        while waiting:
+            path = waiting.pop()
+            place = self._tree.lookup(path)
+            if place is None or not place.is_directory or (path != top and place.path != path):
+                continue
+            yield path
+            waiting += [posixpath.join(path, name) for name in self._tree.names(place)]
 
     def _below(self, path: str, segment: str, pattern: "re.Pattern[str] | str") -> list[str]:
         prefix = f"{path}/" if path else ""
@@ -165,7 +183,10 @@ class _Selection(PassedOn):
         self._tree = tree
         self._place = place
         self._ignore = ignore
-        self._excluded = excluded
+        try:
+            self._excluded = Ignore([posixpath.normpath(each) for each in excluded])
+        except BadPattern as problem:
+            raise InvalidValue(str(problem)) from None
         self._whole = self._present
 
     def __iter__(self) -> Iterator[TarEntry]:
@@ -192,28 +213,26 @@ class _Selection(PassedOn):
         if path == b".":
             return False
         shown = path.decode(errors="surrogateescape")
-        try:
-            return self._ignore.excludes(posixpath.join(self._place.path, shown)) or any(
-                matches_path(pattern, shown) or matches_path(pattern, posixpath.basename(shown))
-                for pattern in self._excluded
-            )
-        except BadPattern as problem:
-            raise InvalidValue(str(problem)) from None
+        full = posixpath.join(self._place.path, shown)
+        return self._ignore.excludes(full) or self._excluded.excludes(shown)
 
 
 class Renamed(PassedOn):
     """Entries on their way to a target: under another name, with other permissions."""
 
-    def __init__(self, archive: Archive, *, name: str = "", mode: int | None = None) -> None:
+    def __init__(
+        self, archive: Archive, *, name: str = "", permissions: Permissions | None = None
+    ) -> None:
         """`name` is that of a single file; empty for a directory, whose parts keep theirs."""
         super().__init__(archive)
         self._name = name.encode(errors="surrogateescape")
-        self._mode = mode
+        self._permissions = permissions
 
     def __iter__(self) -> Iterator[TarEntry]:
         for entry in self._present:
             if self._name:
                 entry.path = self._name
-            if self._mode is not None and entry.kind != SYMLINK:
-                entry.mode = self._mode
+            if self._permissions is not None and entry.kind != SYMLINK:
+                is_directory = entry.kind == DIRECTORY
+                entry.mode = self._permissions.of(entry.mode, is_directory=is_directory)
             yield entry

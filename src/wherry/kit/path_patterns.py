@@ -72,11 +72,6 @@ def read_ignore(content: bytes) -> tuple[str, ...]:
     return tuple(found)
 
 
-def matches_path(pattern: str, path: str) -> bool:
-    """Whether one pattern matches a path, or a directory above it. Raises: BadPattern."""
-    return _matches(_compiled(pattern).segments, path.split("/"))
-
-
 def _compiled(text: str) -> Pattern:
     is_exception = text.startswith("!")
     bare = text.removeprefix("!").strip("/")

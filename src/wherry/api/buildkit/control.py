@@ -13,8 +13,8 @@ from wherry.api.buildkit.keeping import chosen, to_cache_prune, to_usage_record
 from wherry.api.buildkit.narration import canonical
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.buildkit.stories import CANCELLED
-from wherry.api.services import Builds, System
-from wherry.model.errors import ClientGone, FeatureMissing
+from wherry.api.services import Builds, Networks, System
+from wherry.model.errors import ClientGone, FeatureMissing, NotFound
 from wherry.wire.buildkit import control as wire
 from wherry.wire.buildkit.errors import RpcStatus
 
@@ -23,6 +23,8 @@ _LABELS = {
     # By this one buildx knows that images of all kinds, and of several platforms, can come out.
     "org.mobyproject.buildkit.worker.snapshotter": "wherry",
 }
+_HOST_GATEWAY = "org.mobyproject.buildkit.worker.moby.host-gateway-ip"
+"""The label with the address that clients write for `host-gateway`."""
 _SERVICE = "/moby.buildkit.v1.Control"
 
 
@@ -30,13 +32,21 @@ class Control:
     """The service."""
 
     def __init__(
-        self, *, jobs: Jobs, sessions: Sessions, history: History, builds: Builds, system: System
+        self,
+        *,
+        jobs: Jobs,
+        sessions: Sessions,
+        history: History,
+        builds: Builds,
+        system: System,
+        networks: Networks,
     ) -> None:
         self._jobs = jobs
         self._sessions = sessions
         self._history = history
         self._builds = builds
         self._system = system
+        self._networks = networks
 
     def methods(self) -> Mapping[str, Handler]:
         """By path."""
@@ -120,10 +130,18 @@ class Control:
         info = await self._system.info()
         return wire.WorkerRecord(
             ID=info.id,
-            Labels=dict(_LABELS),
+            Labels={**_LABELS, **await self._host_gateway()},
             platforms=[wire.Platform(OS="linux", Architecture=info.architecture)],
             version=_version(info.version),
         )
+
+    async def _host_gateway(self) -> dict[str, str]:
+        """The host's address on the default bridge, if there is one."""
+        try:
+            address = (await self._networks.get("bridge")).gateway
+        except NotFound:
+            return {}
+        return {_HOST_GATEWAY: address} if address else {}
 
     async def info(self, _request: wire.InfoRequest, _: Metadata) -> wire.InfoResponse:
         """Which builder this is."""

@@ -40,6 +40,7 @@ class Door:
             history=History(services.builds, clock),
             builds=services.builds,
             system=services.system,
+            networks=services.networks,
         )
         gateway = Gateway(jobs=jobs, control=control, builds=services.builds)
         methods = {

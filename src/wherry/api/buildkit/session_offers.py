@@ -12,6 +12,7 @@ from wherry.api.buildkit.sessions import Session
 from wherry.api.buildkit.stories import CANCELLED, Story
 from wherry.api.errors import message_of
 from wherry.kit.aio import OffloadPool
+from wherry.model.errors import InvalidValue
 from wherry.registry import ANONYMOUS, Credentials
 from wherry.wire.buildkit.files import BytesMessage
 from wherry.wire.buildkit.sessions import (
@@ -168,10 +169,13 @@ class SessionAgents:
     session: Session
 
     async def has(self, name: str) -> bool:
-        """Whether there is one of this name."""
-        answer = await self.session.call(
-            _CHECK_AGENT, CheckAgentRequest(ID=name), CheckAgentResponse
-        )
+        """Whether there is one of this name. buildx has the service without an agent behind it."""
+        try:
+            answer = await self.session.call(
+                _CHECK_AGENT, CheckAgentRequest(ID=name), CheckAgentResponse
+            )
+        except InvalidValue:
+            return False
         return answer is not None
 
     async def forward(

@@ -18,7 +18,7 @@ _LONGEST_DURATION = 40
 
 _MOUNT_OPTIONS = {
     "bind": {"target", "source", "from", "readwrite"},
-    "cache": {"id", "target", "source", "from", "readonly", "sharing", "mode", "uid", "gid"},
+    "cache": {"id", "target", "source", "from", "readwrite", "sharing", "mode", "uid", "gid"},
     "tmpfs": {"target", "size"},
     "secret": {"id", "target", "env", "required", "mode", "uid", "gid"},
     "ssh": {"id", "target", "required", "mode", "uid", "gid"},
@@ -110,11 +110,12 @@ def run_mount(text: str) -> RunMount:
             value = value.lower() if equals else "true"
             if value not in ("true", "false"):
                 raise ValueError(f"invalid value for {name}: {value}")
+            if name == "readonly":
+                # One thing in two words: the last one counts.
+                name, value = "readwrite", "false" if value == "true" else "true"
         elif not equals:
             raise ValueError(f"invalid field '{each}' must be a key=value pair")
         options[name] = value
-    if kind == "bind" and "readonly" in options:
-        options.setdefault("readwrite", "false" if options.pop("readonly") == "true" else "true")
     unknown = options.keys() - _MOUNT_OPTIONS[kind]
     if unknown:
         raise ValueError(f"unexpected key '{min(unknown)}' in '{text}'")
