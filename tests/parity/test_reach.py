@@ -87,6 +87,14 @@ def apart(engine: Engine, *flags: str) -> None:
     server(engine, "store1", "--network", "blue")
 
 
+def across(engine: Engine, mode: str, *flags: str, asking_from: str = "--attachable") -> None:
+    """Each on a network of its own; other machines reach the target's in some way."""
+    network(engine, "red", asking_from)
+    network(engine, "blue", "-o", f"com.docker.network.bridge.gateway_mode_ipv4={mode}")
+    box(engine, "asker", "--network", "red")
+    server(engine, "store1", "--network", "blue", *flags)
+
+
 def in_machine(engine: Engine, *words: str) -> None:
     """A command of the host's root."""
     ran = engine.machine.run(*words)
@@ -375,6 +383,42 @@ CASES = {
         "unknown",
         "packet",
         "no packet was sent",
+    ),
+    "a published port of a routed network, from another": Case(
+        lambda e: across(e, "routed", "-p", "80"),
+        ("asker", "store1:80"),
+        "reachable",
+        "packet",
+        "a connection was made",
+    ),
+    "a hidden port of a routed network, from another": Case(
+        lambda e: across(e, "routed"),
+        ("asker", "store1:80"),
+        "blocked",
+        "network",
+        "packets from one network to another are dropped",
+        "wherry network connect blue asker",
+    ),
+    "an open network, from another": Case(
+        lambda e: across(e, "nat-unprotected"),
+        ("asker", "store1:80"),
+        "reachable",
+        "packet",
+        "a connection was made",
+    ),
+    "a routed network, from one that leads nowhere": Case(
+        lambda e: across(e, "routed", "-p", "80", asking_from="--internal"),
+        ("asker", "store1:80"),
+        "blocked",
+        "route",
+        "has no route to",
+    ),
+    "a published port of a routed network, from outside": Case(
+        lambda e: across(e, "routed", "-p", "80"),
+        ("--from-lan", "store1:80"),
+        "reachable",
+        "store1",
+        "listens on",
     ),
     "from the host": Case(
         lambda e: published(e, "18080:80"),

@@ -126,6 +126,8 @@ class ReachFacts:
     address: str = ""
     """Where the target is, as seen from the source."""
     shared_network: str = ""
+    crosses: str = ""
+    """Without a shared network: what lets a packet from another one in."""
     name: NameSeen | None = None
     way: WaySeen | None = None
     links: tuple[LinkSeen, ...] = ()

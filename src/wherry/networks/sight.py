@@ -104,6 +104,17 @@ class Sight:
         bridge = self._bridge(network.id)
         return bridge is not None and 4 in bridge.open
 
+    def why_crossed(self, network: Network, *, is_published: bool) -> str:
+        """What lets containers of other networks reach a port of its own; empty: nothing."""
+        bridge = self._bridge(network.id)
+        if bridge is None or not bridge.is_filtered:
+            return ""
+        if 4 in bridge.open:
+            return "gateway mode nat-unprotected"
+        if is_published and 4 in bridge.routed:
+            return "gateway mode routed"
+        return "--allow-direct-routing" if is_published and bridge.allows_direct_routing else ""
+
     def _bridge(self, network_id: NetworkId) -> BridgeSettings | None:
         made = self._networks.find(network_id)
         return made.segment.bridge if made is not None else None

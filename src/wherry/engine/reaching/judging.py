@@ -99,6 +99,9 @@ def _meet(facts: ReachFacts) -> Finding:
     if facts.address and facts.shared_network:
         sentence = f"both are on {facts.shared_network}, where {target.name} is {facts.address}"
         return Finding(Hop(place="network", sentence=sentence))
+    if facts.crosses:
+        sentence = f"{target.name} is {facts.address} on {facts.crosses}: other networks get in"
+        return Finding(Hop(place="network", sentence=sentence))
     if facts.address:
         sentence = _without_network(source, target, facts.address)
         return Finding(Hop(place="network", sentence=sentence))

@@ -156,7 +156,7 @@ class Reachability:
             if ours.network_id == theirs.network_id and ours.is_connected and theirs.is_connected
         ]
         if not pairs:
-            return facts
+            return await self._across(facts)
         permitted = [each for each in pairs if self._may_meet(each[0])]
         ours, theirs = (permitted or pairs)[0]
         return replace(
@@ -166,6 +166,20 @@ class Reachability:
             may_meet=bool(permitted),
             links=await self._links((ours, theirs)),
         )
+
+    async def _across(self, facts: ReachFacts) -> ReachFacts:
+        """A network of the target's that lets in what comes from others, if there is one."""
+        for each in facts.target.endpoints:
+            network = self._networks.get(each.network_id)
+            why = self._sight.why_crossed(network, is_published=bool(facts.published))
+            if each.is_connected and why:
+                return replace(
+                    facts,
+                    address=_address(each),
+                    crosses=f"{network.name} ({why})",
+                    links=await self._links((each,)),
+                )
+        return facts
 
     def _may_meet(self, endpoint: EndpointStatus) -> bool:
         return self._sight.may_meet(self._networks.get(endpoint.network_id))
