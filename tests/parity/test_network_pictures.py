@@ -92,6 +92,22 @@ def test_map_as_a_graph(drawn: Engine) -> None:
         assert edge in shown
 
 
+def test_map_of_a_project(drawn: Engine) -> None:
+    """What Compose says is a project's, and the networks that it is on; else nothing."""
+    mine = "com.docker.compose.project=shop"
+    drawn.docker_ok("network", "create", "--label", mine, "own")
+    drawn.docker_ok("network", "create", "--label", "com.docker.compose.project=shop2", "other")
+    drawn.docker_ok("run", "-d", "--name", "till", "--label", mine, "--network", "own", "busybox",
+                    "sleep", "1000")  # fmt: skip
+    drawn.docker_ok("network", "connect", "front", "till")
+    told = json.loads(picture(drawn, "json", "--project", "shop"))
+    assert {each["Name"] for each in told["Networks"]} == {"own", "front"}
+    assert {each["Name"] for each in told["Containers"]} == {"till"}
+    ran = drawn.wherry("map", "--project", "nobody")
+    assert ran.returncode == 1
+    assert "no network and no container belongs to the project nobody" in ran.stderr
+
+
 def test_an_unknown_form(engine: Engine) -> None:
     """The four that there are, are named."""
     ran = engine.wherry("map", "--format", "png")

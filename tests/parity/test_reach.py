@@ -486,6 +486,30 @@ def test_the_fix_makes_it_arrive(engine: Engine) -> None:
     assert reach(engine, "asker", "store1:80")["Verdict"] == "reachable"
 
 
+def test_everybody_at_once(engine: Engine) -> None:
+    """`--all`: every two that run by each port that is listened on, and other machines."""
+    network(engine, "red")
+    network(engine, "blue")
+    server(engine, "shop", "--network", "red", "-p", "18080:80")
+    server(engine, "store", "--network", "blue")
+    box(engine, "asker", "--network", "blue")
+    engine.docker_ok("create", "--name", "later", "--network", "red", "busybox")
+    shown = [line.split() for line in engine.wherry("reach", "--all").stdout.splitlines()]
+    assert shown == [
+        ["shop:80", "store:80"],
+        ["asker", "no", "yes"],
+        ["shop", "-", "no"],
+        ["store", "no", "-"],
+        ["another", "machine", "yes", "no"],
+    ]
+    told = json.loads(engine.wherry("reach", "--all", "--format", "json", "--static").stdout)
+    verdicts = {(each["Source"], each["Target"]): each["Verdict"] for each in told}
+    assert len(told) == 6
+    assert (verdicts["asker", "store"], verdicts["asker", "shop"]) == ("unknown", "blocked")
+    refused = engine.wherry("reach", "--all", "asker", "shop:80")
+    assert "reach --all is about every two that run" in refused.stderr
+
+
 def test_for_people(engine: Engine) -> None:
     """A line for each hop, the verdict, and what helps."""
     apart(engine)

@@ -1100,6 +1100,10 @@ class FakeSights:
             hops=(Hop(place="network", sentence="both are on bridge"),),
         )
 
+    async def reach_all(self, *, is_static: bool) -> Sequence[Reach]:
+        del is_static
+        return ()
+
     async def capture(self, reference: str, *, count: int) -> AsyncGenerator[bytes, None]:
         self.engine.find(reference)
 

@@ -8,13 +8,19 @@ from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
 from wherry.client.documents import Document, children, encode, text
 
+PROJECT = "com.docker.compose.project"
+"""The label by which Compose knows what is a project's."""
+
 
 def run(session: Session, parsed: Parsed) -> int:
     """Print the map in one of its forms."""
     form = parsed.text("format", "text")
     if form not in _FORMS:
         raise CommandFailed(f"invalid value for --format: {form}: must be {', '.join(_FORMS)}")
-    drawn = session.client.wherry.map()
+    project = parsed.text("project")
+    drawn = session.client.wherry.map(label=f"{PROJECT}={project}" if project else "")
+    if project and not (children(drawn, "Networks") or children(drawn, "Containers")):
+        raise CommandFailed(f"no network and no container belongs to the project {project}")
     if not parsed.is_on("all"):
         drawn = _living(drawn)
     session.say(_FORMS[form](drawn))
@@ -67,5 +73,6 @@ MAP = Command(
     flags=(
         Flag("all", SWITCH, "Containers that don't run, too", short="a"),
         Flag("format", STRING, "text, json, dot or svg", default='"text"'),
+        Flag("project", STRING, "Only what belongs to a Compose project", short="p"),
     ),
 )

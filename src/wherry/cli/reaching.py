@@ -4,7 +4,8 @@ from wherry.cli.command import Arguments, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
 from wherry.cli.session import Session
-from wherry.client.documents import Document, children, number, text, texts
+from wherry.cli.tables import table
+from wherry.client.documents import Document, children, encode, number, text, texts
 
 _MARKS = {"holds": "ok", "fails": "FAILS", "unknown": "?"}
 _SENTENCES = {
@@ -13,6 +14,10 @@ _SENTENCES = {
     "blocked": "It does not arrive.",
     "unknown": "Nothing seen is against it.",
 }
+_CELLS = {
+    "reachable": "yes", "by-address-only": "address", "blocked": "no", "unknown": "?", "": "-",
+}  # fmt: skip
+"""Of the table of all; a container is not asked about itself."""
 _EXIT_CODES = {"reachable": 0, "by-address-only": 0, "blocked": 1, "unknown": 2}
 
 
@@ -21,6 +26,8 @@ def run(session: Session, parsed: Parsed) -> int:
     form = parsed.text("format", "text")
     if form not in ("text", "json"):
         raise CommandFailed(f"invalid value for --format: {form}: must be text or json")
+    if parsed.is_on("all"):
+        return _matrix(session, parsed, form)
     answer = session.client.wherry.reach(_question(parsed))
     if form == "json":
         from wherry.cli.inspecting import show_documents
@@ -29,6 +36,27 @@ def run(session: Session, parsed: Parsed) -> int:
     else:
         _show(session, answer)
     return _EXIT_CODES.get(text(answer, "Verdict"), 2)
+
+
+def _matrix(session: Session, parsed: Parsed, form: str) -> int:
+    """Print who reaches what: a line for each source, a column for each target."""
+    if parsed.arguments or parsed.is_on("from-host") or parsed.is_on("from-lan"):
+        raise CommandFailed("reach --all is about every two that run: it takes no names")
+    answers = session.client.wherry.reach_all(is_static=parsed.is_on("static"))
+    if form == "json":
+        session.say(encode([*answers]).decode().rstrip("\n"))
+        return 0
+    cells = {(text(each, "Source"), _place(each)): text(each, "Verdict") for each in answers}
+    targets = list(dict.fromkeys(target for _source, target in cells))
+    sources = sorted({source for source, _target in cells}, key=lambda each: (" " in each, each))
+    rows = [("", *targets)]
+    rows += [(each, *(_CELLS[cells.get((each, one), "")] for one in targets)) for each in sources]
+    session.say(table(rows).rstrip("\n") if cells else "Nobody listens, or nobody else runs.")
+    return 0
+
+
+def _place(answer: Document) -> str:
+    return f"{text(answer, 'Target')}:{number(answer, 'Port')}"
 
 
 def _question(parsed: Parsed) -> Document:
@@ -77,9 +105,10 @@ def _show(session: Session, answer: Document) -> None:
 REACH = Command(
     shape="[OPTIONS] [CONTAINER] CONTAINER:PORT[/udp]",
     summary="Say whether a packet arrives, and why not",
-    arguments=Arguments(1, 2),
+    arguments=Arguments(0, 2),
     run=run,
     flags=(
+        Flag("all", SWITCH, "Every two containers that run, by each port that is listened on"),
         Flag("format", STRING, "How to print: text or json", default='"text"'),
         Flag("from-host", SWITCH, "A packet of this host itself"),
         Flag("from-lan", SWITCH, "A packet of another machine, to a published port"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from wherry.client.connection import Response
 from wherry.client.containers import Pairs
-from wherry.client.documents import Document, document, documents, stream
+from wherry.client.documents import Document, document, documents, encode, stream
 from wherry.client.transport import Transport, segment
 
 
@@ -32,9 +32,15 @@ class Wherry:
         """Whether a packet arrives: Verdict, Hops, Fixes."""
         return document(self._client.fetch("POST", "/wherry/reach", body=question))
 
-    def map(self) -> Document:
-        """Networks and Containers, and who is where."""
-        return document(self._client.fetch("GET", "/wherry/map"))
+    def reach_all(self, *, is_static: bool) -> list[Document]:
+        """The same for every two containers that run, and each port that one listens on."""
+        query = [("static", "1")] if is_static else []
+        return documents(self._client.fetch("GET", "/wherry/reach", query=query))
+
+    def map(self, *, label: str = "") -> Document:
+        """Networks and Containers, and who is where; with a label, those that have it."""
+        query = [("filters", encode({"label": [label]}).decode())] if label else []
+        return document(self._client.fetch("GET", "/wherry/map", query=query))
 
     def capture(self, container: str, *, count: int = 0) -> Iterator[bytes]:
         """A container's packets from now on, as pcapng; zero: until it ends."""

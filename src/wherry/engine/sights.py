@@ -3,7 +3,8 @@
 Seldom wanted: what answers is loaded with the first question.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING
 
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.paths import ContainerPaths
@@ -11,6 +12,9 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
 from wherry.model.reaching import Reach, ReachQuestion
 from wherry.networks import Networks
+
+if TYPE_CHECKING:
+    from wherry.engine.reaching.looking import Reachability
 
 
 class Sights:
@@ -30,16 +34,22 @@ class Sights:
 
     async def reach(self, question: ReachQuestion) -> Reach:
         """Whether a packet arrives, and why not. Raises: ContainerNotFound, InvalidValue."""
+        return await self._reachability()(question)
+
+    async def reach_all(self, *, is_static: bool) -> Sequence[Reach]:
+        """The same for every two containers that run, and each port that one listens on."""
+        return await self._reachability().all(is_static=is_static)
+
+    def _reachability(self) -> "Reachability":
         from wherry.engine.reaching.looking import Reachability
 
-        reachability = Reachability(
+        return Reachability(
             records=self._records,
             live=self._live,
             networks=self._networks,
             paths=self._paths,
             offload=self._offload,
         )
-        return await reachability(question)
 
     async def capture(self, reference: str, *, count: int) -> AsyncGenerator[bytes, None]:
         """A container's packets from now on, as pcapng; zero: until it ends.

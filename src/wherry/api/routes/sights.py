@@ -25,12 +25,27 @@ async def reach(call: Call) -> web.StreamResponse:
     return call.json_answer(to_reach_answer(found))
 
 
+async def reach_all(call: Call) -> web.StreamResponse:
+    """`GET /wherry/reach`: the same for every two that run, and every port that is listened on."""
+    from wherry.api.translate.reaching import to_reach_answer
+
+    found = await call.services.sights.reach_all(is_static=call.flag("static"))
+    return call.json_answer([to_reach_answer(each) for each in found])
+
+
 async def network_map(call: Call) -> web.StreamResponse:
-    """`GET /wherry/map`: all networks, all containers, and who is where."""
+    """`GET /wherry/map`: networks, containers, and who is where: all, or those with labels.
+
+    A network without the labels is there when a container with them is on it.
+    """
     from wherry.api.translate.reaching import to_map_answer
 
-    networks = await call.services.networks.list(call.filters())
-    containers = await call.services.containers.list(ContainerQuery(wants_all=True))
+    filters = call.filters()
+    query = ContainerQuery(wants_all=True, filters=filters)
+    containers = await call.services.containers.list(query)
+    wanted = {each.id for each in await call.services.networks.list(filters)}
+    wanted |= {one.network_id for each in containers for one in each.endpoints}
+    networks = [each for each in await call.services.networks.list({}) if each.id in wanted]
     return call.json_answer(to_map_answer(os.uname().nodename, networks, containers))
 
 
@@ -44,6 +59,7 @@ async def capture(call: Call) -> web.StreamResponse:
 
 ROUTES: Mapping[tuple[str, str], Handler] = {
     ("POST", "/wherry/reach"): reach,
+    ("GET", "/wherry/reach"): reach_all,
     ("GET", "/wherry/map"): network_map,
     ("GET", "/wherry/containers/{id}/capture"): capture,
 }

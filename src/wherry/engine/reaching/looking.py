@@ -24,6 +24,7 @@ from wherry.model.reaching import (
     ReachQuestion,
 )
 from wherry.networks import Networks
+from wherry.operations.name_server import NAME_SERVER
 
 LOOPBACK = "127.0.0.1"
 _PROTOCOLS = ("tcp", "udp")
@@ -49,6 +50,31 @@ class Reachability:
     async def __call__(self, question: ReachQuestion) -> Reach:
         """The answer. Raises: ContainerNotFound, InvalidValue."""
         return judge(await self._look(question))
+
+    async def all(self, *, is_static: bool) -> Sequence[Reach]:
+        """The answers for every two that run, and for other machines, by each TCP port that is
+        listened on."""
+        living = sorted(
+            (each for each in self._records.all() if each.is_alive), key=lambda each: each.name
+        )
+        questions = [
+            ReachQuestion(
+                source=source.name if source is not None else "",
+                origin=Origin.CONTAINER if source is not None else Origin.LAN,
+                target=target.name,
+                port=port,
+                is_static=is_static,
+            )
+            for target in living
+            for port in await self._ports(self._party(target))
+            for source in (*living, None)
+            if source is not target
+        ]
+        return [await self(each) for each in questions]
+
+    async def _ports(self, party: Party) -> Sequence[int]:
+        listeners = await self._sight.listeners(party.pid, "tcp")
+        return sorted({each.port for each in listeners if each.address != NAME_SERVER})
 
     async def _look(self, question: ReachQuestion) -> ReachFacts:
         _check(question)
