@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # What the engine itself runs or loads at run time.
-engine="busybox-static tini nftables libnftables1 libseccomp2 debootstrap iproute2"
+engine="busybox-static tini nftables libnftables1 libseccomp2 debootstrap iproute2 libpcap0.8"
 # What the tests, the demonstration and the benchmark look through: a C compiler for the
 # static probes, strace for the traced start, nsenter and unshare for private machines,
 # a registry, openssl for certificates, sshd for engines far away, shells for their completion,

@@ -148,6 +148,23 @@ def test_capture_has_the_packets(engine: Engine, tmp_path: Path) -> None:
     assert b"\x08\x00\x45\x00" in ethernet  # IPv4 in Ethernet
 
 
+def test_capture_of_some(engine: Engine, tmp_path: Path) -> None:
+    """`--filter`: nothing else comes; what is no expression is refused with its place."""
+    ping = "while :; do ping -c 1 127.0.0.1; echo | nc -w 1 127.0.0.1 9; sleep 0.1; done"
+    engine.docker_ok("run", "-d", "--name", "asks", "busybox", "sh", "-c", ping)
+    path = tmp_path / "packets.pcapng"
+    words = ("capture", "-c", "12", "-w", str(path))
+    ran = engine.wherry(*words, "--filter", "tcp dst port 9", "asks")
+    assert ran.returncode == 0, ran.stderr
+    frames = [body[20:] for kind, body in blocks(path.read_bytes()) if kind == 6]
+    assert len(frames) == 12
+    assert {(each[23], each[36:38]) for each in frames} == {(6, b"\0\x09")}
+    refused = engine.wherry(*words, "--filter", "tcp prot 9", "asks")
+    assert refused.returncode == 1
+    assert "syntax error, at letter 5" in refused.stderr
+    assert "tcp prot 9" in refused.stderr
+
+
 def test_capture_ends_with_its_container(engine: Engine) -> None:
     """Nobody waits for packets of the dead; who does not run has none."""
     engine.docker_ok("run", "-d", "--name", "brief", "busybox", "sleep", "2")

@@ -1104,7 +1104,9 @@ class FakeSights:
         del is_static
         return ()
 
-    async def capture(self, reference: str, *, count: int) -> AsyncGenerator[bytes, None]:
+    async def capture(
+        self, reference: str, *, count: int, expression: str
+    ) -> AsyncGenerator[bytes, None]:
         self.engine.find(reference)
 
         async def nothing() -> AsyncGenerator[bytes, None]:

@@ -485,7 +485,9 @@ class Sights(Protocol):
 
     async def reach(self, question: ReachQuestion) -> Reach: ...
     async def reach_all(self, *, is_static: bool) -> Sequence[Reach]: ...
-    async def capture(self, reference: str, *, count: int) -> AsyncGenerator[bytes, None]:
+    async def capture(
+        self, reference: str, *, count: int, expression: str
+    ) -> AsyncGenerator[bytes, None]:
         """Blocks of a pcapng stream; a count of zero: until the container ends."""
         ...
 

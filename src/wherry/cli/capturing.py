@@ -18,7 +18,9 @@ def run(session: Session, parsed: Parsed) -> int:
     path = parsed.text("write", "-")
     if path == "-" and sys.stdout.isatty():
         raise CommandFailed("refusing to write packets to a terminal: use -w FILE or redirect")
-    pieces = session.client.wherry.capture(parsed.arguments[0], count=count)
+    pieces = session.client.wherry.capture(
+        parsed.arguments[0], count=count, expression=parsed.text("filter")
+    )
     with _opened(path) as file, contextlib.suppress(KeyboardInterrupt):
         for piece in pieces:
             file.write(piece)
@@ -40,6 +42,7 @@ CAPTURE = Command(
     run=run,
     flags=(
         Flag("count", INT, "End after so many packets", short="c"),
+        Flag("filter", STRING, "Only packets that this is true of, as tcpdump has it", short="f"),
         Flag("write", STRING, "Where to; - is standard output", short="w", default='"-"'),
     ),
 )

@@ -42,10 +42,11 @@ class Wherry:
         query = [("filters", encode({"label": [label]}).decode())] if label else []
         return document(self._client.fetch("GET", "/wherry/map", query=query))
 
-    def capture(self, container: str, *, count: int = 0) -> Iterator[bytes]:
+    def capture(self, container: str, *, count: int = 0, expression: str = "") -> Iterator[bytes]:
         """A container's packets from now on, as pcapng; zero: until it ends."""
         path = f"/wherry/containers/{segment(container)}/capture"
-        return self._client.request("GET", path, query=[("count", str(count))]).chunks()
+        query = [("count", str(count)), ("filter", expression)]
+        return self._client.request("GET", path, query=query).chunks()
 
     def removed_logs(self, container: str, query: Pairs) -> Response:
         """What a container wrote that was removed in the last days; headers name it."""

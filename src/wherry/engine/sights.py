@@ -51,10 +51,13 @@ class Sights:
             offload=self._offload,
         )
 
-    async def capture(self, reference: str, *, count: int) -> AsyncGenerator[bytes, None]:
+    async def capture(
+        self, reference: str, *, count: int, expression: str
+    ) -> AsyncGenerator[bytes, None]:
         """A container's packets from now on, as pcapng; zero: until it ends.
 
-        Raises: ContainerNotFound, ContainerNotRunning.
+        With an expression (pcap-filter(7)), those that it is true of. Raises: ContainerNotFound,
+        ContainerNotRunning, InvalidField, HostLacks.
         """
         from wherry.engine.captures import capture, require_alive
 
@@ -62,5 +65,5 @@ class Sights:
         require_alive(container)
         sandbox = self._live.sandbox(container.id)
         path = sandbox.namespace_path if sandbox is not None else ""
-        opened = await self._networks.sight.open_packet_socket(path)
+        opened = await self._networks.sight.open_packet_socket(path, expression)
         return capture(container, opened, lambda: container.id in self._live.ids(), count=count)

@@ -85,8 +85,21 @@ class Sight:
         """Send one packet and see what becomes of it; it takes up to a second and a half."""
         return await self._probing.send(namespace_path, address, port, protocol)
 
-    async def open_packet_socket(self, namespace_path: str) -> int:
-        """A socket that sees all packets of a namespace; the caller closes it."""
+    async def open_packet_socket(self, namespace_path: str, expression: str) -> int:
+        """A socket that sees the packets of a namespace; the caller closes it.
+
+        An empty expression is true of all. Raises: InvalidField, HostLacks.
+        """
+        if not expression:
+            return await self._open_packet_socket(namespace_path)
+        from wherry.networks import packet_sockets
+
+        code = await self._offload(packet_sockets.compiled, expression)
+        opened = await self._open_packet_socket(namespace_path)
+        await self._offload(packet_sockets.attach, opened, code)
+        return opened
+
+    async def _open_packet_socket(self, namespace_path: str) -> int:
         family, kind, all_kinds = socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL)
         if not namespace_path:
             return socket.socket(family, kind, all_kinds).detach()

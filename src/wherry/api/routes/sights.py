@@ -50,9 +50,10 @@ async def network_map(call: Call) -> web.StreamResponse:
 
 
 async def capture(call: Call) -> web.StreamResponse:
-    """`GET /wherry/containers/{id}/capture`: every packet from now on, as a pcapng stream."""
-    count = call.integer("count") or 0
-    packets = await call.services.sights.capture(call.parameter, count=count)
+    """`GET /wherry/containers/{id}/capture`: packets from now on, as a pcapng stream."""
+    count, expression = call.integer("count") or 0, call.text("filter")
+    sights = call.services.sights
+    packets = await sights.capture(call.parameter, count=count, expression=expression)
     with call.ended_by_farewell():
         return await call.pieces_answer(packets, {}, PCAPNG)
 
