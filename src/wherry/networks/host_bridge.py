@@ -54,6 +54,7 @@ def install_table(
     networks: Iterable[BridgeSettings],
     *,
     allows_direct_routing: bool,
+    accepted_mark: str = "",
     barriers: Barriers = _NO_BARRIERS,
 ) -> None:
     """Make or repair the engine's table of the packet filter. Raises: StepFailed."""
@@ -66,6 +67,7 @@ def install_table(
                     table,
                     networks,
                     allows_direct_routing=allows_direct_routing,
+                    accepted_mark=accepted_mark,
                     barriers=barriers,
                 ),
             ),

@@ -138,6 +138,7 @@ class MadeNetworks:
             self.table,
             self._bridges(),
             allows_direct_routing=self._wanted.allows_direct_routing,
+            accepted_mark=self._wanted.accepted_mark,
             barriers=barriers,
         )
         await self._offload(foreign_filters.open_doors, barriers)

@@ -129,13 +129,15 @@ def table_commands(
     networks: Iterable[BridgeSettings],
     *,
     allows_direct_routing: bool = False,
+    accepted_mark: str = "",
     barriers: Barriers | None = None,
 ) -> str:
     """nft commands that make the table or replace its chains and sets.
 
     Ports that are published stay, and so does the user's chain. With `allows_direct_routing`
-    every published port is reached at its container's address too. Beside `barriers`, packets
-    are marked that a door in one is to let pass.
+    every published port is reached at its container's address too. Packets with `accepted_mark`
+    (`MARK/MASK`) enter every bridge but internal ones: whoever marks them has decided. Beside
+    `barriers`, packets are marked that a door in one is to let pass.
     """
     lines = [f"add table inet {table}"]
     for name in MAPS:
@@ -155,6 +157,9 @@ def table_commands(
         lines.append(f"add chain inet {table} {chain}{declared}")
         lines.append(f"flush chain inet {table} {chain}")
     rules = {**_RULES}
+    if accepted_mark:
+        mark, _, mask = accepted_mark.partition("/")
+        rules["inward"] = (f"meta mark & {mask} == {mark} accept", *rules["inward"])
     if allows_direct_routing:
         rules["inward"] = (*rules["inward"][:-1], "jump reachable", rules["inward"][-1])
     lines += [f"add rule inet {table} {chain} {rule}" for chain in rules for rule in rules[chain]]

@@ -42,5 +42,8 @@ class NetworkSettings:
     masqueraded, and netd relays what is published (`--iptables`, `--ip6tables`)."""
     allows_direct_routing: bool = False
     """Whether other hosts may reach published ports at containers' own addresses."""
+    accepted_mark: str = ""
+    """`MARK/MASK` of packets that may enter any bridge of ours; empty: none are marked so
+    (`--bridge-accept-fwmark`)."""
     driver_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What new networks of a driver have unless they say otherwise (`--default-network-opt`)."""

@@ -5,6 +5,7 @@ has it. Each reader takes the key that a complaint names. All raise ValueError.
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -138,6 +139,31 @@ def _of_version(key: str, text: str, version: int) -> str:
     if address.version != version:
         raise ValueError(f"{key}: {text} is not an IPv{version} address")
     return "" if address.is_unspecified else text
+
+
+_MARK = re.compile(r"(0x[0-9a-fA-F]{1,8}|0|[1-9][0-9]{0,9})(?:/(0x[0-9a-fA-F]{1,8}|[0-9]{1,10}))?")
+_ALL_BITS = "0xffffffff"
+
+
+def read_mark(key: str, value: object) -> str:
+    """A mark of packets and its mask, `1` or `0x1/0xff`, in one form."""
+    text = read_text(key, value)
+    found = _MARK.fullmatch(text)
+    numbers = [int(each or _ALL_BITS, 0) for each in found.groups()] if found else [-1]
+    if not all(0 <= each <= int(_ALL_BITS, 0) for each in numbers):
+        raise ValueError(f"{key}: {text} is not MARK or MARK/MASK of 32 bits")
+    return "/".join(f"{each:#x}" for each in numbers)
+
+
+def read_firewall_backend(key: str, value: object) -> str:
+    """Which there is."""
+    text = read_text(key, value)
+    if text != "nftables":
+        raise ValueError(
+            f"{key}: {text} is not there, only nftables: a table of its own, beside which rules of"
+            " iptables stand"
+        )
+    return text
 
 
 def read_mtu(key: str, value: object) -> int:

@@ -101,6 +101,7 @@ def network_settings(settings: Settings) -> NetworkSettings:
         forwards=settings.forwards,
         filters=settings.filters_ipv4,
         allows_direct_routing=settings.allows_direct_routing,
+        accepted_mark=settings.accepted_mark,
         driver_options=settings.network_options,
     )
 

@@ -76,6 +76,10 @@ class Settings:
     filters_ipv6: bool = True
     mtu: int = 0
     allows_direct_routing: bool = False
+    firewall_backend: str = "nftables"
+    """There is no other; empty in no case."""
+    accepted_mark: str = ""
+    """With its mask, as numbers: `0x1/0xff`."""
     network_options: dict[str, dict[str, str]] = field(default_factory=dict)
     """Options of new networks, by driver."""
     address_pools: tuple[PoolValue, ...] = ()

@@ -93,6 +93,24 @@ def test_the_way_in(
     run(scenario)
 
 
+def test_marked_packets_get_in() -> None:
+    """`--bridge-accept-fwmark`: what an operator's rule has marked, into any but internal ones."""
+
+    async def scenario(host: PrivateHost) -> None:
+        networks = host.networks(accepted_mark="0x1/0xf")
+        await networks.open()
+        endpoint = await web(host, networks, {})
+        shell("nft 'add table inet own; add chain inet own marks { type filter hook prerouting "
+              "priority -150 ; }'")  # fmt: skip
+        for mark, gets_in in ((0x12, False), (0x11, True)):
+            shell(f"nft 'flush chain inet own marks; "
+                  f"add rule inet own marks iifname lan meta mark set {mark}'")  # fmt: skip
+            assert reached(host, endpoint.address, HIDDEN) is gets_in
+        await networks.remove_everything()
+
+    run(scenario)
+
+
 def test_a_routed_port_comes_back_and_goes() -> None:
     """After a flush it is open again; when its container ends it is not."""
 

@@ -122,6 +122,29 @@ def test_absent_options_are_refused_by_name(option: object) -> None:
         assert parsed(f"--{row.name}={shown}") == parsed()
 
 
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--firewall-backend=iptables", "iptables is not there, only nftables"),
+        ("--bridge-accept-fwmark=some", "some is not MARK or MARK/MASK of 32 bits"),
+        ("--bridge-accept-fwmark=1/", "1/ is not MARK or MARK/MASK"),
+        ("--bridge-accept-fwmark=0x1ffffffff", "is not MARK or MARK/MASK"),
+        ("--bridge-accept-fwmark=4294967296", "is not MARK or MARK/MASK"),
+    ],
+)
+def test_words_about_the_packet_filter_that_are_none(flag: str, told: str) -> None:
+    """One sentence that says what would do."""
+    with pytest.raises(SettingsError, match=told):
+        parsed(flag)
+
+
+def test_words_about_the_packet_filter() -> None:
+    """The one backend, and marks in one form."""
+    assert parsed("--firewall-backend=nftables") == parsed()
+    for given, kept in (("1", "0x1/0xffffffff"), ("0x10/240", "0x10/0xf0")):
+        assert parsed(f"--bridge-accept-fwmark={given}").accepted_mark == kept
+
+
 def test_file_gives_what_flags_do_not(file: Path) -> None:
     """Keys are the flags' names, plural where they repeat."""
     settings = of_file(file, {"data-root": "/d", "hosts": ["unix:///h"], "init": True})
