@@ -163,14 +163,32 @@ def test_both_families(engine: Engine) -> None:
     assert "inet6" not in engine.docker_ok("exec", "plain", "ip", "-o", "addr", "show", "eth0")
 
 
-def test_link_local_addresses_are_refused_by_name(engine: Engine) -> None:
-    """What is not there says so, and leaves no container."""
+def test_link_local_addresses(engine: Engine) -> None:
+    """Besides the others, at a start, a restart and a connection; told by inspect."""
     engine.docker_ok("network", "create", "blue")
-    flags = ("--network", "blue", "--link-local-ip", "169.254.8.8")
-    ran = engine.docker("run", "--name", "far", *flags, "busybox", "true")
-    assert ran.returncode == 125
-    assert "link-local addresses of an endpoint" in ran.stderr
-    assert engine.docker_ok("ps", "-aq", "--filter", "name=far") == ""
+    engine.docker_ok("network", "create", "red")
+    wanted = ("169.254.8.8", "fe80::8:8")
+    flags = [word for each in wanted for word in ("--link-local-ip", each)]
+    sleeper(engine, "far", "--network", "blue", *flags)
+    sleeper(engine, "near", "--network", "blue", "--link-local-ip", "169.254.8.9")
+    assert reaches(engine, "near", "169.254.8.8")
+
+    def at(interface: str) -> set[str]:
+        shown = engine.docker_ok("exec", "far", "ip", "-o", "addr", "show", "dev", interface)
+        return {line.split()[3] for line in shown.splitlines()}
+
+    both = {"169.254.8.8/16", "fe80::8:8/64"}
+    assert both < at("eth0")
+    engine.docker_ok("restart", "-t", "0", "far")
+    assert both < at("eth0")
+    config = engine.inspect("far")["NetworkSettings"]["Networks"]["blue"]["IPAMConfig"]
+    assert config["LinkLocalIPs"] == list(wanted)
+    engine.docker_ok("network", "connect", "--link-local-ip", "169.254.9.9", "red", "far")
+    assert "169.254.9.9/16" in at("eth1")
+    for bad in ("10.0.0.1", "somewhere"):
+        ran = engine.docker("run", "--network", "blue", "--link-local-ip", bad, "busybox", "true")
+        assert ran.returncode == 125
+        assert f"invalid link-local IP address: {bad}" in ran.stderr
 
 
 def test_ipv6_alone(engine: Engine) -> None:

@@ -102,6 +102,8 @@ class EndpointWish:
     ipv4_address: str = ""
     """Empty: the next free one."""
     ipv6_address: str = ""
+    link_local: tuple[str, ...] = ()
+    """Addresses besides, which mean something on that link alone (RFC 3927, RFC 4291)."""
     mac_address: str = ""
     driver_options: Mapping[str, str] = field(default_factory=dict)
     gateway_priority: int = 0
@@ -208,6 +210,8 @@ class EndpointStatus:
     ipv6_address: str = ""
     ipv6_prefix_length: int = 0
     ipv6_gateway: str = ""
+    link_local: tuple[str, ...] = ()
+    """Addresses that it was told to have besides, on its link alone."""
     mac_address: str = ""
     interface: str = ""
     published: tuple[PublishedPort, ...] = ()

@@ -135,7 +135,7 @@ class Joins:
                     "the interface's network has IPv6",
                 )
                 for each in endpoints
-                if each.ipv6_address
+                if each.ipv6_address or any(":" in address for address in each.link_local)
             ),
             *((name, value, "com.docker.network.endpoint.sysctls") for name, value in sysctls),
         ]

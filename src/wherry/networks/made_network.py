@@ -16,6 +16,9 @@ from wherry.networks.mac_addresses import parse_mac_address
 from wherry.networks.segments import Segment
 from wherry.operations.plan import Plan
 
+_LINK_LOCAL = {4: 16, 6: 64}
+"""Prefix lengths, as libnetwork has them."""
+
 
 class MadeNetwork:
     """A network, whose record never changes, and the segment that its containers are joined to."""
@@ -70,6 +73,7 @@ class MadeNetwork:
             network_name=self.network.name,
             mac_address=mac_address or self._mac_address(taken),
             interface=interface,
+            link_local=wish.link_local,
             is_routed_by_link=self.segment.routes_by_link,
         )
         if 4 in found:
@@ -111,6 +115,7 @@ class MadeNetwork:
             host_interface=connections.host_interface_name(endpoint.endpoint_id),
             interface=endpoint.interface,
             addresses=addresses_of(endpoint),
+            link_local=link_local_of(endpoint),
             mac_address=endpoint.mac_address,
             link=endpoint.link,
             why=why,
@@ -169,6 +174,12 @@ def addresses_of(endpoint: EndpointStatus) -> tuple[IPv4Interface | IPv6Interfac
         (endpoint.ipv6_address, endpoint.ipv6_prefix_length),
     )
     return tuple(ip_interface(f"{address}/{length}") for address, length in pairs if address)
+
+
+def link_local_of(endpoint: EndpointStatus) -> tuple[IPv4Interface | IPv6Interface, ...]:
+    """Those that it has besides, with the prefix lengths of their kinds."""
+    addresses = [ip_address(each) for each in endpoint.link_local]
+    return tuple(ip_interface((each, _LINK_LOCAL[each.version])) for each in addresses)
 
 
 def _parsed(text: str, version: int) -> Address:

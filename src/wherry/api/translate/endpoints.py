@@ -1,8 +1,10 @@
 """Endpoints, between Docker's shapes and ours: what was wished and what came of it."""
 
 import re
+from ipaddress import ip_address
+from typing import Any
 
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.networks import EndpointStatus, EndpointWish
 from wherry.wire.container_config import EndpointSettings
 
@@ -12,12 +14,10 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 
 
 def to_endpoint_wish(network: str, settings: EndpointSettings | None) -> EndpointWish:
-    """How a container is to be connected to a network. Raises: InvalidValue, FeatureMissing."""
+    """How a container is to be connected to a network. Raises: InvalidValue."""
     if settings is None:
         return EndpointWish(network=network)
     ipam = settings.IPAMConfig or {}
-    if ipam.get("LinkLocalIPs"):
-        raise FeatureMissing("link-local addresses of an endpoint")
     for alias in settings.Aliases or ():
         if not _NAME.fullmatch(alias):
             raise InvalidValue(f"invalid network alias: {alias!r}")
@@ -27,6 +27,7 @@ def to_endpoint_wish(network: str, settings: EndpointSettings | None) -> Endpoin
         links=tuple(":".join(to_link(each)) for each in settings.Links or ()),
         ipv4_address=_text(ipam.get("IPv4Address")),
         ipv6_address=_text(ipam.get("IPv6Address")),
+        link_local=tuple(to_link_local(each) for each in _list(ipam.get("LinkLocalIPs"))),
         mac_address=to_mac_address(settings.MacAddress),
         driver_options=settings.DriverOpts or {},
         gateway_priority=settings.GwPriority,
@@ -43,6 +44,17 @@ def to_link(text: str) -> tuple[str, str]:
     return name, alias
 
 
+def to_link_local(text: object) -> str:
+    """An address that means something on one link alone. Raises: InvalidValue."""
+    try:
+        address = ip_address(_text(text))
+    except ValueError:
+        address = None
+    if address is None or not address.is_link_local:
+        raise InvalidValue(f"invalid endpoint settings:\ninvalid link-local IP address: {text}")
+    return str(address)
+
+
 def to_mac_address(text: str) -> str:
     """A MAC address in lower case with colons; empty stays empty. Raises: InvalidValue."""
     if text and not _MAC_ADDRESS.fullmatch(text):
@@ -56,7 +68,9 @@ def to_endpoint_settings(
     """An endpoint as inspection shows it."""
     wished = wish or EndpointWish(network="")
     addresses = {"IPv4Address": wished.ipv4_address, "IPv6Address": wished.ipv6_address}
-    ipam = {name: address for name, address in addresses.items() if address}
+    ipam: dict[str, Any] = {name: address for name, address in addresses.items() if address}
+    if wished.link_local:
+        ipam["LinkLocalIPs"] = list(wished.link_local)
     return EndpointSettings(
         IPAMConfig=ipam or None,
         Links=list(wished.links) or None,
@@ -81,4 +95,12 @@ def _text(value: object) -> str:
         return ""
     if not isinstance(value, str):
         raise InvalidValue(f"invalid IP address: {value!r}")
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise InvalidValue(f"invalid IP addresses: {value!r}")
     return value

@@ -21,6 +21,7 @@ class EndpointPlan:
     """The end of its link on the host, where there is one."""
     interface: str = INTERFACE
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    link_local: tuple[IPv4Interface | IPv6Interface, ...] = ()
     mac_address: str
     link: str = ""
     """A link of the host that a plugin made for it, to be moved inside."""
@@ -39,6 +40,15 @@ def address_plan(endpoint: EndpointPlan) -> Plan:
         )
         for each in endpoint.addresses
     ]
+    given += (
+        AssignAddress(
+            why="--link-local-ip",
+            interface=endpoint.interface,
+            address=str(each),
+            namespace=inside,
+        )
+        for each in endpoint.link_local
+    )
     on = BringUp(
         why="the container's end carries traffic", interface=endpoint.interface, namespace=inside
     )
