@@ -90,14 +90,6 @@ def test_everything_of_part_one() -> None:
     [
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
         ({"HostConfig": {"PortBindings": {"1/sctp": [{}]}}}, "sctp"),
-        (
-            {
-                "NetworkingConfig": {
-                    "EndpointsConfig": {"a": {"IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]}}}
-                }
-            },
-            "link-local addresses",
-        ),
     ],
 )
 def test_what_is_not_there_is_named(fields: dict[str, Any], feature: str) -> None:
