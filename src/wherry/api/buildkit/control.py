@@ -112,7 +112,9 @@ class Control:
         self, request: wire.StatusRequest, _: Metadata
     ) -> AsyncIterator[wire.StatusResponse]:
         """All that is told of a build."""
-        was = None if self._jobs.has(request.Ref) else await self._history.story(request.Ref)
+        was = None
+        if not self._jobs.has(request.Ref):
+            was = await self._history.story(request.Ref)
         story = was or (await self._jobs.get(request.Ref)).story.listen()
         async for told in story:
             yield told

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from wherry.api.buildkit.history_filters import chosen
 from wherry.api.buildkit.jobs import Job
 from wherry.api.services import Builds
+from wherry.kit.aio import own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import KeptBuild
 from wherry.model.errors import InvalidValue
@@ -34,6 +35,7 @@ class History:
         self._builds = builds
         self._clock = clock
         self._loading: asyncio.Future[None] | None = None
+        self._keeping: set[asyncio.Task[None]] = set()
         self._records: dict[str, BuildHistoryRecord] = {}
         self._listeners: set[asyncio.Queue[BuildHistoryEvent]] = set()
 
@@ -78,11 +80,21 @@ class History:
         record.numCompletedSteps = sum(each.completed is not None for each in steps)
         self._tell(COMPLETE, record)
         job.story.end()
-        for gone in await self._builds.keep(_kept(record), job.story.written()):
+        # Whoever is told of the end finds it kept; a client that leaves before changes nothing.
+        keeping = own_task(self._keep(record, job.story.written()))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        await asyncio.shield(keeping)
+
+    async def _keep(self, record: BuildHistoryRecord, story: bytes) -> None:
+        for gone in await self._builds.keep(_kept(record), story):
             self._delete(gone)
 
     async def story(self, ref: str) -> AsyncIterator[StatusResponse] | None:
         """What was told of a build that was; None where there is none of that name."""
+        await self.load()
+        if ref not in self._records:
+            return None
         content = await self._builds.kept_story(ref)
         return None if content is None else _each(decode(KeptStory, content))
 

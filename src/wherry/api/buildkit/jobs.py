@@ -36,6 +36,7 @@ _GATEWAY = "gateway.v0"
 _UPLOADED = "http://buildkit-session/"
 _THREADS = 2
 """That read what is sent to clients."""
+_MOST_ENDED = 8
 _PATIENCE_S = 6.0
 """How long a listener waits for a build: both calls come at the same time."""
 
@@ -172,6 +173,8 @@ class Jobs:
         self._clock = clock
         self._offload = OffloadPool(_THREADS)
         self._running: dict[str, Job] = {}
+        self._ended: dict[str, Job] = {}
+        """The last ones: who asks for a story may come when a quick build is over."""
         self._came = asyncio.Condition()
 
     @asynccontextmanager
@@ -184,25 +187,32 @@ class Jobs:
             raise InvalidValue(f"job ID {request.Ref} exists")
         job = Job(request, session, Story(request.Ref, self._clock), self._builds, self._offload)
         async with self._came:
+            self._ended.pop(request.Ref, None)
             self._running[request.Ref] = job
             self._came.notify_all()
         try:
             yield job
         finally:
             await job.end()
-            del self._running[request.Ref]
             job.story.end()
+            del self._running[request.Ref]
+            self._ended[request.Ref] = job
+            while len(self._ended) > _MOST_ENDED:
+                del self._ended[next(iter(self._ended))]
 
     def has(self, ref: str) -> bool:
-        """Whether a job of this name is under way."""
-        return ref in self._running
+        """Whether a job of this name is under way, or was a moment ago."""
+        return ref in self._running or ref in self._ended
 
     async def get(self, ref: str) -> Job:
-        """A job by its name; it may come a moment later. Raises: InvalidValue."""
+        """A job by its name; it may come a moment later, or just have ended.
+
+        Raises: InvalidValue.
+        """
         try:
             async with asyncio.timeout(_PATIENCE_S), self._came:
-                await self._came.wait_for(lambda: ref in self._running)
-                return self._running[ref]
+                await self._came.wait_for(lambda: self.has(ref))
+                return self._running.get(ref) or self._ended[ref]
         except TimeoutError:
             raise InvalidValue(f"no such job {ref}") from None
 
