@@ -16,6 +16,7 @@ from wherry.cli.oci_directories import add_to_directory
 from wherry.client.documents import Document, number, text
 
 _FILES = ("tar", "oci", "docker")
+_WRITTEN = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,13 @@ class _File:
 
     def __init__(self, place: str) -> None:
         self._place = place
-        self._name = f"{place}.part" if place != "-" else ""
+        # A device or a pipe is written to; to put a file in its place would be to remove it.
+        is_special = os.path.exists(place) and not os.path.isfile(place)
+        self._name = "" if place == "-" or is_special else f"{place}.part"
         self._descriptor = (
-            os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-            if self._name
-            else os.dup(sys.stdout.fileno())
+            os.dup(sys.stdout.fileno())
+            if place == "-"
+            else os.open(self._name or place, _WRITTEN, 0o666)
         )
 
     def put(self, content: bytes) -> None:
