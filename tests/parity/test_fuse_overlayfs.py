@@ -6,6 +6,7 @@ import pytest
 
 from support.builds import build, write_tree
 from support.daemon import Engine
+from support.file_systems import engine_with
 
 pytestmark = pytest.mark.stock_differs
 
@@ -16,13 +17,8 @@ REMAKE = "rm -r /home && mkdir /home && echo new > /home/file && chown 5:6 /home
 def served(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine whose roots are served, also to containers whose owners are mapped."""
     flags = ("--userns-remap", request.param) if request.param else ()
-    engine = Engine("--storage-driver", "fuse-overlayfs", *flags)
-    try:
-        engine.start()
-        engine.bootstrap()
+    with engine_with("--storage-driver", "fuse-overlayfs", *flags) as engine:
         yield engine
-    finally:
-        engine.close()
 
 
 def test_what_is_written_is_what_is_kept(served: Engine) -> None:

@@ -1,31 +1,41 @@
 """The engine on another storage driver than its own default."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from support.daemon import Engine
-from support.file_systems import made_btrfs
+from support.file_systems import engine_with
 
 pytestmark = pytest.mark.stock_differs
 
 
-@pytest.fixture(scope="module", params=["vfs", "btrfs", "fuse-overlayfs"])
+OPTIONS = {"devicemapper": ("--storage-opt", "dm.basesize=64m", "--storage-opt", "dm.fs=ext4")}
+DRIVERS = ["vfs", "btrfs", "fuse-overlayfs"]
+if os.path.exists("/dev/mapper/control"):
+    DRIVERS.append("devicemapper")  # in the virtual machine (tests/vm)
+DATA = {
+    "vfs": set[str](),
+    "btrfs": set[str](),
+    "fuse-overlayfs": {"LowerDir", "MergedDir", "UpperDir", "WorkDir"},
+    "devicemapper": {"DeviceId", "DeviceName", "DeviceSize"},
+}
+BOUNDS = {
+    "btrfs": ("16m", 32, "Disk quota exceeded"),
+    "devicemapper": ("128m", 192, "No space left on device"),
+}
+"""What is asked for, more than that in MiB, and what the kernel says."""
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
 def other_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine whose containers have copies of their images, btrfs's snapshots, or a stack that
     a program serves."""
-    engine = Engine("--storage-driver", request.param)
-    try:
-        if request.param == "btrfs":
-            image = made_btrfs(engine.root / "btrfs.image")
-            engine.data_root.mkdir()
-            mounted = engine.machine.run("mount", "-o", "loop", str(image), str(engine.data_root))
-            assert mounted.returncode == 0, mounted.stderr
-        engine.start()
-        engine.bootstrap()
+    driver = request.param
+    flags = ("--storage-driver", driver, *OPTIONS.get(driver, ()))
+    with engine_with(*flags, on_btrfs=driver == "btrfs") as engine:
         yield engine
-    finally:
-        engine.close()
 
 
 def test_containers_on_copies(other_engine: Engine) -> None:
@@ -38,9 +48,7 @@ def test_containers_on_copies(other_engine: Engine) -> None:
     assert "No such file" in engine.docker("run", "--rm", "busybox", "cat", "/etc/mine").stderr
     shown = engine.inspect("first")
     assert shown["Driver"] == shown["GraphDriver"]["Name"] == driver
-    stacked = {"LowerDir", "MergedDir", "UpperDir", "WorkDir"}
-    told = {"vfs": set(), "btrfs": set(), "fuse-overlayfs": stacked}[driver]
-    assert set(shown["GraphDriver"]["Data"] or ()) == told
+    assert set(shown["GraphDriver"]["Data"] or ()) == DATA[driver]
     engine.restart()
     engine.docker_ok("start", "first")
     engine.docker_ok("wait", "first")
@@ -54,20 +62,25 @@ def test_containers_on_copies(other_engine: Engine) -> None:
 def test_a_bound_on_a_container(other_engine: Engine) -> None:
     """`--storage-opt size=` holds where the driver can, and is shown; else it is refused."""
     engine = other_engine
-    bound = ("--storage-opt", "size=16m")
-    write = ("busybox", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=32", "conv=fsync")
-    ran = engine.docker("run", "--name", "bound", *bound, *write)
-    if (driver := engine.api("GET", "/info").json["Driver"]) != "btrfs":
+    driver = engine.api("GET", "/info").json["Driver"]
+    size, too_much, complaint = BOUNDS.get(driver, ("16m", 32, ""))
+    bound = ("--storage-opt", f"size={size}")
+    write = ("dd", "if=/dev/zero", "of=/big", "bs=1M", f"count={too_much}", "conv=fsync")
+    ran = engine.docker("run", "--name", "bound", *bound, "busybox", *write)
+    if driver not in BOUNDS:
         refusal = "--storage-opt is not supported" + " for vfs" * (driver == "vfs")
         assert f"{refusal}\n" in ran.stderr
         assert not engine.docker_ok("ps", "-aq")
         return
     assert ran.returncode == 1
-    assert "Disk quota exceeded" in ran.stderr
-    assert engine.inspect("bound")["HostConfig"]["StorageOpt"] == {"size": "16m"}
+    assert complaint in ran.stderr
+    assert engine.inspect("bound")["HostConfig"]["StorageOpt"] == {"size": size}
     engine.docker_ok("rm", "bound")
     bad = engine.docker("create", "--storage-opt", "size=much", "busybox")
     assert "invalid size: 'much'" in bad.stderr
+    if driver == "devicemapper":
+        small = engine.docker("create", "--storage-opt", "size=1m", "busybox")
+        assert "Container size cannot be smaller than 67.11MB" in small.stderr
 
 
 def test_an_image_keeps_its_bytes(other_engine: Engine) -> None:
@@ -93,3 +106,19 @@ def test_the_other_driver_refuses_this_data_root(other_engine: Engine) -> None:
     assert ran.returncode == 1
     assert "it was made by the storage driver " in ran.stderr
     engine.start()
+
+
+def test_a_kernel_without_thin_pools(engine: Engine) -> None:
+    """The daemon does not start on devicemapper, says why, and leaves nothing in the data root."""
+    hidden = '[ -d /dev/mapper ] && mount -t tmpfs none /dev/mapper; exec "$@"'
+    root = engine.root / "elsewhere"
+    ran = engine.machine.run(
+        *("unshare", "--mount", "sh", "-c", hidden, "sh"),
+        *(*engine.program, "--storage-driver", "devicemapper", "--data-root", str(root)),
+        *("-H", f"unix://{engine.root}/e.sock", "--exec-root", f"{root}-exec"),
+        *("--pidfile", f"{root}-pid"),
+    )
+    assert ran.returncode == 1
+    assert "devicemapper: driver not supported: this kernel has no thin pools" in ran.stderr
+    assert not (root / "thin-pool").exists()
+    engine.machine.run("rm", "-rf", str(root), f"{root}-exec", f"{root}-pid")

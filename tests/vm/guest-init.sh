@@ -20,9 +20,12 @@ ln -snf /proc/self/fd /dev/fd
 kernel=$(uname -r)
 mkdir -p "/lib/modules/$kernel"
 mount --bind ".work/vm/kernel/lib/modules/$kernel" "/lib/modules/$kernel"
-printf '#!/bin/sh\nexec /bin/busybox modprobe -q "$@"\n' > /run/modprobe
-chmod 755 /run/modprobe
-echo /run/modprobe > /proc/sys/kernel/modprobe
+modprobe=/usr/local/sbin/modprobe
+printf '#!/bin/sh\nexec /bin/busybox modprobe -q "$@"\n' > $modprobe
+chmod 755 $modprobe
+echo $modprobe > /proc/sys/kernel/modprobe
+# Which drivers the suites try, they see by what there is.
+$modprobe -a dm-thin-pool loop
 echo "+cpuset +cpu +io +memory +hugetlb +pids" > /sys/fs/cgroup/cgroup.subtree_control
 ip link set lo up
 hostname wherry-vm

@@ -15,6 +15,8 @@ from support import vm
 IS_WHOLE = os.environ.get("WHERRY_VM") == "whole"
 SMOKE = "tests/kernel/cgroup2/test_unified.py::test_every_limit_is_where_the_kernel_keeps_it"
 WHOLE = (
+    "tests/contract/snapshots/test_drivers.py",
+    "tests/parity/test_storage_drivers.py",
     "tests/kernel/cgroup2",
     "tests/kernel/apparmor",
     "tests/kernel/seccomp",
@@ -49,7 +51,16 @@ def _prepared() -> None:
 def test_in_the_guest() -> None:
     """The tests pass in the guest; what it said is shown when they fail."""
     tests, timeout_s = (WHOLE, 1700) if IS_WHOLE else ((SMOKE,), 400)
-    words = ("-q", "--color=no", "-p", "no:cacheprovider", "--durations=5", *NOT_THERE, *tests)
+    words = (
+        "-q",
+        "--color=no",
+        "--timeout=900",
+        "-p",
+        "no:cacheprovider",
+        "--durations=5",
+        *NOT_THERE,
+        *tests,
+    )
     verdict = vm.run_in_vm(
         f".venv/bin/python -m pytest {shlex.join(words)}", timeout_s=timeout_s, hears=print
     )

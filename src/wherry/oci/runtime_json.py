@@ -166,6 +166,7 @@ def rootfs_to_json(rootfs: RootfsMount) -> JsonObject:
         "upper": rootfs.upper,
         "work": rootfs.work,
         "source": rootfs.source,
+        "filesystem": rootfs.filesystem,
         "mapsOwners": rootfs.maps_owners,
     }
 
@@ -181,6 +182,7 @@ def rootfs_from_json(value: object) -> RootfsMount:
         upper=fields.text("upper"),
         work=fields.text("work"),
         source=fields.text("source"),
+        filesystem=fields.text("filesystem"),
         maps_owners=fields.flag("mapsOwners"),
     )
 

@@ -395,7 +395,7 @@ class RootfsMount:
     """
 
     type: str
-    """`overlay`, `fuse-overlayfs` or `bind`."""
+    """`overlay`, `fuse-overlayfs`, `device` or `bind`."""
     directory: str
     """Where relative names in `lower` start: a stack of 128 layers must fit in one page."""
     lower: tuple[str, ...] = ()
@@ -403,6 +403,8 @@ class RootfsMount:
     upper: str = ""
     work: str = ""
     source: str = ""
-    """For `bind`: the directory."""
+    """For `bind`: the directory; for `device`: the block device."""
+    filesystem: str = ""
+    """What is on the device."""
     maps_owners: bool = False
     """Whether owners on the disk are ids inside the container's user namespace."""

@@ -69,6 +69,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     foreign_trees.CloneForeignTree,
     held_mounts.AttachRoot,
     held_mounts.HoldFilesystem,
+    held_mounts.HoldDevice,
     held_mounts.HoldOverlay,
     held_roots.HoldFuseOverlay,
     held_mounts.MapTree,

@@ -5,6 +5,7 @@ mount namespace. Descriptors travel in Hands, over the fork.
 """
 
 import os
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
@@ -48,6 +49,44 @@ class HoldFilesystem(Operation):
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return new_filesystem_calls(self.filesystem, 0)
+
+
+_OPTIONS_OF_SNAPSHOTS: Mapping[str, tuple[tuple[str, str | None], ...]] = {
+    # A snapshot has the identity of what it was made of, which may be mounted, too.
+    "xfs": (("nouuid", None),),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldDevice(Operation):
+    """Mount the file system on a block device, detached, for `AttachRoot`.
+
+    A device that is mounted already is the same file system, seen once more.
+    """
+
+    kind: ClassVar[str] = "hold-device"
+    aspect: ClassVar[Aspect] = Aspect.IMAGE
+
+    device: str
+    filesystem: str
+
+    def do(self, hands: Hands) -> Evidence:
+        options = _OPTIONS_OF_SNAPSHOTS.get(self.filesystem, ())
+        made = kernel.make_filesystem(self.filesystem, options, 0, self.device)
+        hands.hold(held_tree("/"), made)
+        return {}
+
+    def describe(self) -> str:
+        return f"mount the {self.filesystem} of {self.device}"
+
+    def shell(self) -> str:
+        words = ",".join(name for name, _ in _OPTIONS_OF_SNAPSHOTS.get(self.filesystem, ()))
+        return f"mount -t {self.filesystem} -o rw{words and ','}{words} {self.device} rootfs"
+
+    def calls(self, evidence: Evidence) -> tuple[Call, ...]:
+        return new_filesystem_calls(
+            self.filesystem, len(_OPTIONS_OF_SNAPSHOTS.get(self.filesystem, ()))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

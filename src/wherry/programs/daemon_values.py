@@ -212,6 +212,11 @@ def read_log_options(key: str, value: object) -> dict[str, str]:
     return {**DEFAULT_LOG_OPTIONS, **_pairs(key, value)}
 
 
+def read_storage_options(key: str, value: object) -> dict[str, str]:
+    """Options of the storage driver: which ones there are, it knows itself."""
+    return _pairs(key, value)
+
+
 def _pairs(key: str, value: object) -> dict[str, str]:
     if isinstance(value, dict):
         if not all(isinstance(each, str) for each in value.values()):

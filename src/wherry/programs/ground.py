@@ -81,7 +81,9 @@ def lay_ground(settings: Settings) -> Ground:
         settings=settings,
         paths=ContainerPaths(data_root=settings.data_root, exec_root=settings.exec_root),
         database=database,
-        snapshots=open_snapshots(settings.storage_driver, settings.data_root, database),
+        snapshots=open_snapshots(
+            settings.storage_driver, settings.data_root, database, settings.storage_options
+        ),
         offload=OffloadPool(),
         clock=SystemClock(),
         host=host,

@@ -94,6 +94,8 @@ class Settings:
     """How long the logs of removed containers are kept; zero: not at all."""
     log_options: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_LOG_OPTIONS))
     storage_driver: str = "overlay2"
+    storage_options: dict[str, str] = field(default_factory=dict)
+    """What the driver is told of itself, as `dm.basesize`."""
     default_runtime: str = "wherry"
     runtimes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Path and arguments of OCI runtimes, by the name that containers ask for."""
@@ -323,7 +325,7 @@ def _checked(settings: Settings) -> Settings:
         raise ValueError(
             "iptables and ip6tables must say the same: one table of the packet filter is for both"
         )
-    refuse_driver(settings.storage_driver)
+    refuse_driver(settings.storage_driver, settings.storage_options)
     if settings.ipc_namespace not in ("private", "shareable"):
         raise ValueError(
             f'IPC mode "{settings.ipc_namespace}" is not supported as default value;'

@@ -4,6 +4,7 @@
     overlay          a stack of layers, mounted there by the kernel
     fuse-overlayfs   a stack that a program serves: made outside, where the program lives,
                      held, and attached there
+    device           a file system on a block device, which the host has: likewise
 
 In a user namespace nobody has the rights to mount any of them: all are made outside.
 """
@@ -12,7 +13,7 @@ import os
 from collections.abc import Iterator
 
 from wherry.oci.runtime_spec import Linux, RootfsMount, RuntimeSpec
-from wherry.operations.held_mounts import AttachRoot, HoldOverlay, MapTree
+from wherry.operations.held_mounts import AttachRoot, HoldDevice, HoldOverlay, MapTree
 from wherry.operations.held_roots import HoldFuseOverlay
 from wherry.operations.mounts import CloneTree
 from wherry.operations.plan import Operation
@@ -22,7 +23,7 @@ from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.subject import Subject, root_source, root_target
 from wherry.runtime.user_plan import id_map
 
-_HELD = ("fuse-overlayfs",)
+_HELD = ("fuse-overlayfs", "device")
 """Kinds that are made outside of the container's mount namespace."""
 _STACKED = "the image's layers are shared and read-only, changes go to the upper one"
 
@@ -31,7 +32,7 @@ def held_root(subject: Subject, *, is_remote: bool) -> Iterator[Operation]:
     """What is made of the root outside, with the host's rights; `is_remote`: all of it."""
     rootfs, spec = subject.rootfs, subject.spec
     if rootfs is not None and rootfs.type in _HELD:
-        yield _held(rootfs, linux=spec.linux if rootfs.maps_owners else None)
+        yield from _held(rootfs, linux=spec.linux if rootfs.maps_owners else None)
     elif is_remote:
         yield from _held_with_the_hosts_rights(subject)
 
@@ -53,7 +54,7 @@ def own_root(subject: Subject, *, is_remote: bool) -> Iterator[Operation]:
 def whole_root(rootfs: RootfsMount, target: str, why: str = "") -> Iterator[Operation]:
     """The root, for who has the host's rights and a mount namespace apart. Raises: PlanRefused."""
     if rootfs.type in _HELD:
-        yield _held(rootfs, why)
+        yield from _held(rootfs, why)
         yield AttachRoot(target=target, why=why or _STACKED)
     else:
         yield _mounted(rootfs, target, why)
@@ -80,9 +81,18 @@ def _mounted(rootfs: RootfsMount, target: str, why: str) -> Operation:
             raise PlanRefused(f"a root of type {rootfs.type} can't be mounted")
 
 
-def _held(rootfs: RootfsMount, why: str = "", linux: Linux | None = None) -> Operation:
+def _held(rootfs: RootfsMount, why: str = "", linux: Linux | None = None) -> Iterator[Operation]:
     """`linux` has the maps, where owners are to be shown through them."""
-    return HoldFuseOverlay(
+    if rootfs.type == "device":
+        yield HoldDevice(
+            device=rootfs.source,
+            filesystem=rootfs.filesystem,
+            why=why or "the snapshot is a device, whose blocks are shared until they are written",
+        )
+        if linux is not None:
+            yield _mapped_root()
+        return
+    yield HoldFuseOverlay(
         directory=rootfs.directory,
         lower=rootfs.lower,
         upper=rootfs.upper,
@@ -113,11 +123,15 @@ def _held_with_the_hosts_rights(subject: Subject) -> Iterator[Operation]:
                 source=source, destination="/", is_recursive=True, why=f"the root is {source}"
             )
             if rootfs is not None and rootfs.maps_owners:
-                yield MapTree(
-                    destination="/",
-                    user_namespace=USER,
-                    why="the snapshot's files have the owners that the image gives them",
-                )
+                yield _mapped_root()
+
+
+def _mapped_root() -> Operation:
+    return MapTree(
+        destination="/",
+        user_namespace=USER,
+        why="the snapshot's files have the owners that the image gives them",
+    )
 
 
 def _root_on_host(spec: RuntimeSpec) -> tuple[int, int]:

@@ -134,7 +134,7 @@ def _is_directory(mount: ViewMount) -> bool:
 
 def _read_only(rootfs: RootfsMount) -> RootfsMount:
     """The same files, through a mount that nobody writes to."""
-    if rootfs.type == "bind":
+    if not rootfs.upper:
         return rootfs
     if not rootfs.lower:
         return RootfsMount(type="bind", directory=rootfs.directory, source=rootfs.upper)

@@ -426,11 +426,11 @@ def _check_digest(promised: DiffId | None, found: DiffId) -> None:
         raise DigestMismatch(promised, found)
 
 
-def perform(operation: Operation) -> Journal:
+def perform(operation: Operation, hands: Hands | None = None) -> Journal:
     """Do one operation. Raises: what its work raised of our kinds; else StepFailed."""
-    hands, journal = Hands(), Journal()
+    journal = Journal()
     try:
-        execute((operation,), hands, journal)
+        execute((operation,), hands or Hands(), journal)
     except OperationFailed as failure:
         if isinstance(failure.cause, OSError):
             raise StepFailed(operation.describe(), failure.entry.error) from failure.cause

@@ -83,8 +83,8 @@ class VfsSnapshots(Snapshots):
 
     def usage(self, key: SnapshotKey) -> int:
         """Bytes of the files that are not as in the stack below."""
-        with self._stack_copied(self._parent_of(key)) as before:
-            return changed_bytes(before, f"{self.directory}/{key}/diff")
+        with self._stack_copied(self._parent_of(key)) as before, self._tree(key) as after:
+            return changed_bytes(before, after)
 
     def status(self) -> tuple[tuple[str, str], ...]:
         """What `docker info` tells of the storage driver."""
@@ -134,9 +134,18 @@ class VfsSnapshots(Snapshots):
     @contextmanager
     def _changes_written(self, key: SnapshotKey, parent: ChainId | None) -> Iterator[str]:
         """What a snapshot changed, in overlayfs's form, for a while."""
-        with self._scratch() as changes, self._stack_copied(parent) as before:
-            write_changes(before, f"{self.directory}/{key}/diff", changes)
+        with (
+            self._scratch() as changes,
+            self._stack_copied(parent) as before,
+            self._tree(key) as after,
+        ):
+            write_changes(before, after, changes)
             yield changes
+
+    @contextmanager
+    def _tree(self, key: SnapshotKey) -> Iterator[str]:
+        """A snapshot's files, for a while."""
+        yield f"{self.directory}/{key}/diff"
 
     @contextmanager
     def _stack_copied(self, parent: ChainId | None) -> Iterator[str]:

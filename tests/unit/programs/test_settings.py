@@ -218,7 +218,20 @@ def test_values_of_every_shape(file: Path) -> None:
         ({"api-cors-header": "*"}, "use a reverse proxy"),
         ({"storage-driver": "zfs"}, r"prerequisites .* \(wrong filesystem\?\): zfs"),
         ({"storage-driver": "aufs"}, "the aufs storage-driver has been deprecated and removed"),
-        ({"storage-driver": "devicemapper"}, "the devicemapper storage-driver has been depr"),
+        (
+            {"storage-driver": "devicemapper", "storage-opts": ["dm.colour=red"]},
+            "devmapper: Unknown option dm.colour",
+        ),
+        (
+            {"storage-driver": "devicemapper", "storage-opts": ["dm.basesize=much"]},
+            "dm.basesize: invalid size: 'much'",
+        ),
+        (
+            {"storage-driver": "devicemapper", "storage-opts": ["dm.fs=ntfs"]},
+            "devmapper: Unsupported filesystem type ntfs",
+        ),
+        ({"storage-opts": ["dm.fs=ext4"]}, "overlay2: unknown option dm.fs"),
+        ({"storage-opts": ["dm.fs"]}, "'dm.fs' is not name=value"),
         ({"storage-driver": "nonsense"}, "driver not supported: nonsense"),
         ([], "must hold an object"),
         ("{", "is not JSON"),
