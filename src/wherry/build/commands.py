@@ -99,7 +99,8 @@ class Commands:
                 async with UndoStack() as opened:
                     root = await self._files.written(key, opened)
                     await self._offload(remove_empty, root, missing)
-            layer = await self._offload(self._images.commit, key, parent.state)
+            commit = self._images.commit if keeps else self._images.hand_over
+            layer = await self._offload(commit, key, parent.state)
         if not keeps:
             tell(f" ---> Removed intermediate container {short_id(container_id)}\n", False)
         return layer

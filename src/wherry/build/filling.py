@@ -143,7 +143,7 @@ class Filling:
                 copy_paths(root, picks, wish)
                 for name, content in inlines:
                     copy_inline(root, name, content, wish)
-                return self._images.commit(key, parent.state)
+                return self._images.hand_over(key, parent.state)
 
             return await self._offload(copy)
 
@@ -155,7 +155,7 @@ class Filling:
             def make() -> LayerBlob | None:
                 directory, made = targets.open_directory(root, posixpath.normpath(place))
                 os.close(directory)
-                return self._images.commit(key, state) if made else None
+                return self._images.hand_over(key, state) if made else None
 
             return await self._offload(make)
 

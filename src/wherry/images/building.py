@@ -1,6 +1,6 @@
 """What a builder needs of the image store: bases with their parts, layers of steps, new images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -94,23 +94,46 @@ class BuildImages:
         return state
 
     def commit(self, key: SnapshotKey, below: BuildState) -> LayerBlob:
-        """Make a layer of what was written to a snapshot. Raises: StepFailed."""
-        content = self._store.content
-        with content.ingest() as writer:
+        """Make a layer of what was written to a snapshot, which stays. Raises: StepFailed."""
+
+        def unpack(blob: StagedBlob) -> None:
+            with blob.open() as packed:
+                self._store.layers.apply(below.chain, packed, diff_id=DiffId(blob.digest))
+
+        return self._layer(self._written(key), below, unpack)
+
+    def hand_over(self, key: SnapshotKey, below: BuildState) -> LayerBlob:
+        """Make a layer of a snapshot that its owner only removes afterwards.
+
+        Its files need not be written a second time. Nobody may write to it any more.
+        Raises: StepFailed.
+        """
+        if self.latest_ns is not None:
+            return self.commit(key, below)  # The layer's times are not those of the files.
+
+        def become(blob: StagedBlob) -> None:
+            self.snapshots.become_layer(key, DiffId(blob.digest), blob.open)
+
+        return self._layer(self._written(key), below, become)
+
+    def _written(self, key: SnapshotKey) -> StagedBlob:
+        with self._store.content.ingest() as writer:
             pieces = BlockingWriter(writer.write)
             self.snapshots.diff_layer(key, pieces)
             pieces.flush()
             blob = writer.finish()
-        if self.latest_ns is not None:
-            blob = self._clamped(blob, self.latest_ns)
+        return blob if self.latest_ns is None else self._clamped(blob, self.latest_ns)
+
+    def _layer(
+        self, blob: StagedBlob, below: BuildState, commit: Callable[[StagedBlob], None]
+    ) -> LayerBlob:
         self._hold(below, DiffId(blob.digest))
         try:
-            with blob.open() as plain:
-                self._store.layers.apply(below.chain, plain, diff_id=DiffId(blob.digest))
+            commit(blob)
         except BaseException:
-            content.discard(blob)
+            self._store.content.discard(blob)
             raise
-        content.commit(blob)
+        self._store.content.commit(blob)
         return plain_layer(DiffId(blob.digest), blob.size_bytes)
 
     def adopt(self, source: StagedBlob, diff_id: DiffId, below: BuildState) -> LayerBlob:

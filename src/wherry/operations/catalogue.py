@@ -83,6 +83,7 @@ _OPERATIONS: tuple[type[Operation], ...] = (
     identity.SetUmask,
     identity.SetUser,
     layer_mounts.HoldLayers,
+    layers.AdoptLayer,
     layers.ApplyLayer,
     layers.DiffLayer,
     layers.DressLayer,

@@ -9,10 +9,12 @@ from typing import ClassVar
 from wherry.kit.values import dataclass
 from wherry.linux.files import remove_tree
 from wherry.operations.plan import (
+    Aspect,
     Call,
     Evidence,
     Finding,
     Hands,
+    Operation,
     Verdict,
 )
 from wherry.operations.tree_work import TreeWork
@@ -103,6 +105,43 @@ class ApplyLayer(TreeWork):
     def shell(self) -> str:
         """Close to it: tar(1) knows neither whiteouts nor opaque directories."""
         return f"tar --numeric-owner --xattrs -xpf LAYER -C {self.directory}/diff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptLayer(Operation):
+    """Make a tree that somebody has written a layer."""
+
+    kind: ClassVar[str] = "adopt-layer"
+    aspect: ClassVar[Aspect] = Aspect.IMAGE
+
+    source: str
+    directory: str
+    """The layer's, which is made."""
+
+    def do(self, hands: Hands) -> Evidence:
+        os.mkdir(self.directory, 0o710)
+        try:
+            os.rename(self.source, os.path.join(self.directory, "diff"))
+        except BaseException:
+            os.rmdir(self.directory)
+            raise
+        return {}
+
+    def undo(self, hands: Hands, evidence: Evidence) -> None:
+        """Remove the tree: its owner has let go of it."""
+        _remove_directory(self.directory)
+
+    def check(self, evidence: Evidence) -> Finding:
+        """Whether it is there."""
+        return _directory_finding(os.path.join(self.directory, "diff"))
+
+    def describe(self) -> str:
+        """What becomes which layer."""
+        return f"make {self.source} the layer {self.directory}"
+
+    def shell(self) -> str:
+        """The same by hand."""
+        return f"mkdir -p {self.directory} && mv {self.source} {self.directory}/diff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -330,15 +330,19 @@ class _Getter(Protocol):
 
 
 def kept_attributes(attributes: list[str], get: _Getter) -> dict[str, bytes]:
-    """The attributes that a layer carries: capabilities, ACLs and users' own."""
+    """The attributes that a layer carries, with their values."""
     kept = {}
-    for name in attributes:
-        is_plain = name.startswith("user.") and not name.startswith(_STACKING_ATTRIBUTES)
-        if is_plain or name == xattrs.CAPABILITY or name.startswith("system.posix_acl_"):
-            value = get(name)
-            if value is not None:
-                kept[name] = value
+    for name in filter(is_kept_attribute, attributes):
+        value = get(name)
+        if value is not None:
+            kept[name] = value
     return kept
+
+
+def is_kept_attribute(name: str) -> bool:
+    """Whether a layer carries an attribute: capabilities, ACLs and users' own."""
+    is_plain = name.startswith("user.") and not name.startswith(_STACKING_ATTRIBUTES)
+    return is_plain or name == xattrs.CAPABILITY or name.startswith("system.posix_acl_")
 
 
 def data_in(file: int, size: int) -> Iterator[tuple[int, int]]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from wherry.linux.files import remove_tree, syncfs
 from wherry.model.errors import ArchiveRefused, DigestMismatch, StateUnreadable, StepFailed
 from wherry.model.ids import ChainId, DiffId, Digest
-from wherry.operations.layers import ApplyLayer, DressLayer, RemoveLayer
+from wherry.operations.layers import AdoptLayer, ApplyLayer, DressLayer, RemoveLayer
 from wherry.operations.plan import Evidence, Hands, Journal, Operation, OperationFailed, execute
 from wherry.snapshots.apply import LayerCounts, apply_tar
 from wherry.snapshots.compression import Compression, decompressed
@@ -258,13 +258,35 @@ class LayerStore:
         self, parent: ChainId | None, packed: Readable, *, diff_id: DiffId | None = None
     ) -> CommittedLayer:
         """Unpack a layer on a stack and commit it. Raises: as `stage`."""
-        staged = self.stage(parent, packed, diff_id=diff_id)
-        try:
-            self.commit([staged])
-        except BaseException:
-            self.discard([staged])
-            raise
-        return staged.layer
+        return self._committed(self.stage(parent, packed, diff_id=diff_id))
+
+    def adopt(
+        self, parent: ChainId | None, directory: str, diff_id: DiffId, size_bytes: int
+    ) -> CommittedLayer:
+        """Make a tree beside the layers one of them, and commit it: it has what its tar has.
+
+        Where the same stack is here already, that stays the layer. Raises: ArchiveRefused;
+        StepFailed; then nothing of the tree is left.
+        """
+        known = self._known(parent, diff_id)
+        if known is not None:
+            return known.layer
+        with self.lock:
+            self._check_height(parent)
+            number = self._next_number
+            self._next_number += 1
+        layer = CommittedLayer(
+            number=number,
+            chain_id=chain_id(parent, diff_id),
+            parent=parent,
+            diff_id=diff_id,
+            size_bytes=size_bytes,
+        )
+        place = os.path.join(self.directory, str(number))
+        perform(AdoptLayer(why="a step of a build wrote it", source=directory, directory=place))
+        return self._committed(
+            self._stage(StagedLayer(layer=layer, counts=LayerCounts(), is_new=True))
+        )
 
     def forget_unneeded(self, needed: Collection[ChainId]) -> tuple[CommittedLayer, ...]:
         """Forget every committed layer that is in none of these stacks, nor below a staged one.
@@ -330,6 +352,14 @@ class LayerStore:
         if layer is not None:
             return StagedLayer(layer=layer, counts=LayerCounts(), is_new=False)
         return None
+
+    def _committed(self, staged: StagedLayer) -> CommittedLayer:
+        try:
+            self.commit([staged])
+        except BaseException:
+            self.discard([staged])
+            raise
+        return staged.layer
 
     def _stage(self, staged: StagedLayer) -> StagedLayer:
         """Note a staged layer, unless somebody else brought the same one meanwhile."""

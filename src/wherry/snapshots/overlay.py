@@ -12,7 +12,8 @@ it is part of each start; no row is written and nothing is synced for it.
 import contextlib
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import BinaryIO
 
 from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
 from wherry.model.files import Change
@@ -20,6 +21,7 @@ from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.layers import DiffLayer, PrepareSnapshot, RemoveSnapshot
 from wherry.operations.plan import Evidence, Journal
+from wherry.snapshots.adoption import leave_what_was_packed
 from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar
 from wherry.snapshots.host_trees import file_sizes, filesystem_type, open_directory
 from wherry.snapshots.layer_store import LayerStore, is_layer_name, perform
@@ -167,6 +169,22 @@ class Snapshots:
         Raises: ArchiveRefused; DigestMismatch; StepFailed. Nothing is left behind then.
         """
         return self.layers.apply(parent, packed, diff_id=diff_id)
+
+    def become_layer(
+        self, key: SnapshotKey, diff_id: DiffId, packed: Callable[[], BinaryIO]
+    ) -> CommittedLayer:
+        """Commit what was packed of a snapshot; its owner only removes it afterwards.
+
+        Here its directory becomes the layer's. A driver that keeps it otherwise unpacks the tar.
+        Raises: ArchiveRefused; DigestMismatch; StateUnreadable; StepFailed.
+        """
+        parent, upper = self._parent_of(key), f"{self.directory}/{key}/diff"
+        try:
+            with open_directory(upper) as root:
+                size_bytes = leave_what_was_packed(root)
+        except OSError as error:
+            raise StepFailed("make a snapshot a layer", error.strerror or "") from error
+        return self.layers.adopt(parent, upper, diff_id, size_bytes)
 
     def diff_layer(self, subject: SnapshotKey | ChainId, out: Writable) -> DiffId:
         """Write a snapshot's changes, or a committed layer, as a tar; returns its digest.

@@ -41,6 +41,10 @@ def write_changes(before: str, after: str, changes: str) -> None:
     for path in _gone(before, after):
         _make_parents(after, changes, os.path.dirname(path))
         os.mknod(f"{changes}/{path}", stat.S_IFCHR, os.makedev(0, 0))
+    # Each new name changed the time of its directory.
+    for path, state in walk(changes):
+        if stat.S_ISDIR(state.st_mode):
+            _dress(f"{after}/{path}", f"{changes}/{path}")
     _dress(after, changes)
 
 

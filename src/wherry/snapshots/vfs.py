@@ -11,8 +11,9 @@ snapshot has changed is found by comparing it with its stack (`tree_changes`).
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from wherry.linux.files import remove_tree
 from wherry.model.errors import InvalidValue
@@ -21,9 +22,10 @@ from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.layers import DiffLayer, PrepareSnapshot
 from wherry.operations.plan import Evidence, Journal
-from wherry.snapshots.diff import Writable, diff_tar
+from wherry.snapshots.diff import Writable, snapshot_tar
 from wherry.snapshots.host_trees import filesystem_type, open_directory
 from wherry.snapshots.layer_store import perform
+from wherry.snapshots.layer_table import CommittedLayer
 from wherry.snapshots.overlay import Snapshots
 from wherry.snapshots.streams import HashingWriter
 from wherry.snapshots.tree_changes import changed_bytes, write_changes
@@ -99,7 +101,7 @@ class VfsSnapshots(Snapshots):
 
         def pack() -> Evidence:
             with self._changes_written(key, parent) as changes, open_directory(changes) as root:
-                counts = diff_tar(root, hashing)
+                counts = snapshot_tar(root, hashing)
             return {"entries": counts.entries, "bytes": counts.content_bytes}
 
         perform(
@@ -108,6 +110,13 @@ class VfsSnapshots(Snapshots):
             )
         )
         return hashing.digest()
+
+    def become_layer(
+        self, key: SnapshotKey, diff_id: DiffId, packed: Callable[[], BinaryIO]
+    ) -> CommittedLayer:
+        """Unpack what was packed: the snapshot is a whole tree. Raises: as the overlay driver."""
+        with packed() as layer:
+            return self.layers.apply(self._parent_of(key), layer, diff_id=diff_id)
 
     def changes(self, key: SnapshotKey) -> list[Change]:
         """What was changed in a snapshot, in order of the names. Raises: as the overlay driver."""

@@ -171,6 +171,41 @@ def test_changes_become_a_layer(snapshots: Snapshots) -> None:
     assert inside(snapshots, OTHER, FACTS) == inside(snapshots, KEY, FACTS)
 
 
+def test_a_snapshot_becomes_a_layer(snapshots: Snapshots) -> None:
+    """It has what its tar has: packed again it gives the same bytes, and what no layer holds is
+    gone. Its owner can remove what is left; a second one like it is the same layer."""
+    chain = stack(snapshots)
+    layers = []
+    for key in (KEY, OTHER):
+        snapshots.prepare(key, chain)
+        inside(
+            snapshots,
+            key,
+            "cd /mnt && mkdir -p etc dev proc && touch etc/hosts dev/console && mkdir proc/kept"
+            " && rm -r emptied && mkdir emptied && echo new > emptied/more && rm top"
+            " && ln emptied/more again && truncate -s 1M holes && chmod 4755 kept/file"
+            " && setfattr -n trusted.mine -v x again && setfattr -n user.yours -v y again"
+            " && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"kept/s\")'"
+            " && find . -depth -exec touch -h -d @1000000000 {} +",
+        )
+        packed = io.BytesIO()
+        digest = snapshots.diff_layer(key, packed)
+        layer = snapshots.become_layer(key, digest, lambda tar=packed: io.BytesIO(tar.getvalue()))
+        layers.append(layer)
+        snapshots.remove(key)
+        again = io.BytesIO()
+        assert snapshots.diff_layer(layer.chain_id, again) == digest == layer.diff_id
+        assert again.getvalue() == packed.getvalue()
+    assert layers[0] == layers[1]
+    snapshots.prepare(KEY, layers[0].chain_id)
+    assert inside(snapshots, KEY, "cd /mnt; ls -A etc dev proc kept emptied").split() == [
+        "dev:", "emptied:", "more", "etc:", "kept:", "file", "twin", "proc:", "kept",
+    ]  # fmt: skip
+    told = inside(snapshots, KEY, "getfattr -d -m 'trusted.mine|user' --absolute-names /mnt/again")
+    assert "user.yours" in told
+    assert "trusted.mine" not in told
+
+
 def test_no_change_is_an_empty_layer(snapshots: Snapshots) -> None:
     """A snapshot as it was made differs in nothing, and weighs nothing."""
     snapshots.prepare(KEY, stack(snapshots))
