@@ -19,6 +19,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
@@ -273,6 +274,14 @@ class PrivateHost:
             return _ask(address, port, protocol)
 
         return in_child(asking)
+
+    def asks(self, *questions: tuple[str, int, str]) -> list[tuple[str, str] | None]:
+        """Several at once, so that those that nobody answers wait their time out together.
+
+        Each is an address, a port, and the namespace of whoever asks.
+        """
+        with ThreadPoolExecutor(len(questions)) as asking:
+            return list(asking.map(lambda each: self.ask(*each[:2], namespace=each[2]), questions))
 
     def inside(self, namespace: str, commands: str) -> str:
         """Shell commands inside a namespace."""

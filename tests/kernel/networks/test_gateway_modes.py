@@ -82,12 +82,12 @@ def test_the_way_in(
         networks = host.networks(**settings)
         await networks.open()
         endpoint = await web(host, networks, options)
-        found = (
-            reached(host, endpoint.address, PUBLISHED),
-            reached(host, endpoint.address, HIDDEN),
-            reached(host, LAN, HOST_PORT),
+        found = host.asks(
+            (endpoint.address, PUBLISHED, host.neighbour),
+            (endpoint.address, HIDDEN, host.neighbour),
+            (LAN, HOST_PORT, host.neighbour),
         )
-        assert found == (direct, hidden, by_host)
+        assert [each is not None for each in found] == [direct, hidden, by_host]
         await networks.remove_everything()
 
     run(scenario)
