@@ -16,16 +16,15 @@ from wherry.model.build_inquiries import (
 )
 
 
-def described_targets(
-    file: language.Dockerfile, lines: Sequence[language.Line]
-) -> tuple[DescribedTarget, ...]:
+def described_targets(file: language.Dockerfile) -> tuple[DescribedTarget, ...]:
     """The stages that can be named."""
+    comments = _comments(file)
     last = file.stages[-1].start
     return tuple(
         DescribedTarget(
             name=stage.start.name,
             is_default=stage.start is last,
-            description=_description(stage.start.name, stage.start.line, lines),
+            description=_description(stage.start.name, stage.start.line, comments),
             base=stage.start.base,
             platform=stage.start.platform,
             line=stage.start.line,
@@ -46,12 +45,12 @@ def wanted_stage(file: language.Dockerfile, target: str) -> language.From:
 
 def outlined(
     file: language.Dockerfile,
-    lines: Sequence[language.Line],
     vertices: Sequence[Vertex[PlannedStep]],
     target: language.From,
     given: Mapping[str, str | None],
 ) -> Outline:
     """What the steps that a target needs can be given, each once."""
+    comments = _comments(file)
     arguments: dict[str, DescribedArgument] = {}
     secrets: dict[str, DescribedMount] = {}
     agents: dict[str, DescribedMount] = {}
@@ -64,7 +63,7 @@ def outlined(
         if isinstance(step, language.Arg):
             for name, default in step.pairs:
                 value = given.get(name) or default or ""
-                description = _description(name, step.line, lines)
+                description = _description(name, step.line, comments)
                 before = arguments.get(name)
                 if before is None or (description and not before.description):
                     arguments[name] = DescribedArgument(
@@ -81,7 +80,7 @@ def outlined(
                     kinds[mount.kind].setdefault(found.name, found)
     return Outline(
         name=target.name,
-        description=_description(target.name, target.line, lines),
+        description=_description(target.name, target.line, comments),
         arguments=tuple(arguments.values()),
         secrets=tuple(secrets.values()),
         agents=tuple(agents.values()),
@@ -98,8 +97,13 @@ def _mount(mount: language.RunMount, line: int) -> DescribedMount:
     return DescribedMount(name=name, is_required=options.get("required") == "true", line=line)
 
 
-def _description(name: str, number: int, lines: Sequence[language.Line]) -> str:
+def _comments(file: language.Dockerfile) -> Mapping[int, Sequence[str]]:
+    """Those right before each line, by its number."""
+    return {each.number: each.comments for each in file.lines if each.comments}
+
+
+def _description(name: str, line: int, comments: Mapping[int, Sequence[str]]) -> str:
     """The comment before a line, if it begins with a name."""
-    comments = next((each.comments for each in lines if each.number == number), ())
-    first = next((each for each in comments if each.split(" ", 1)[0] == name), "") if name else ""
+    before = comments.get(line, ()) if name else ()
+    first = next((each for each in before if each.split(" ", 1)[0] == name), "")
     return first.partition(" ")[2].strip()

@@ -10,7 +10,7 @@ from wherry.build.cache_exports import Solved
 from wherry.build.cache_imports import Elsewhere
 from wherry.build.cache_table import BuildCache
 from wherry.build.caching import Caching
-from wherry.build.checks import Checking, Source
+from wherry.build.checks import Checking
 from wherry.build.commands import Commands, StepContainers
 from wherry.build.contexts import Views
 from wherry.build.describing import described_targets, outlined, wanted_stage
@@ -135,9 +135,9 @@ class OneBuild:
             ports.sent_layouts, self._sink, ground.offload
         )
 
-    async def run(self, source: Source, views: Views) -> AsyncIterator[BuildEvent]:
+    async def run(self, file: language.Dockerfile, views: Views) -> AsyncIterator[BuildEvent]:
         """Plan, check, solve, export; told while it is done."""
-        making = own_task(self._make(source, views))
+        making = own_task(self._make(file, views))
         making.add_done_callback(lambda done: self._told.put_nowait(None))
         try:
             while (event := await self._told.get()) is not None:
@@ -150,11 +150,10 @@ class OneBuild:
                 making.cancel()
                 await asyncio.wait([making])
 
-    async def _make(self, source: Source, views: Views) -> BuildDone:
-        file = source.file
-        targets, planned = await self._checked(source, views)
+    async def _make(self, file: language.Dockerfile, views: Views) -> BuildDone:
+        targets, planned = await self._checked(file, views)
         if self._request.inquiry is not None:
-            self._describe(source, planned)
+            self._describe(file, planned)
             return BuildDone(image_id="")
         caching = self._caching()
         facts = ProvenanceFacts(
@@ -182,28 +181,27 @@ class OneBuild:
         return replace(done, said={**done.said, **await caching.leave(solved)})
 
     async def _checked(
-        self, source: Source, views: Views
+        self, file: language.Dockerfile, views: Views
     ) -> tuple[Mapping[str, Vertex[PlannedStep]], Sequence[Vertex[PlannedStep]]]:
         """What is wanted, and all steps; what the checks find is told. Raises: as `_planned`."""
-        checking = Checking(source, self._request.arguments, self._told.put_nowait)
+        checking = Checking(file, self._request.arguments, self._told.put_nowait)
         host = self._ground.store.host
         checking.look_at_text(_platform_arguments(host, host))
-        targets, planned = await self._planned(source.file)
+        targets, planned = await self._planned(file)
         checking.look_at_steps(planned, views.ignore)
         if self._request.inquiry is None:
             checking.end()
         return targets, planned
 
-    def _describe(self, source: Source, planned: Sequence[Vertex[PlannedStep]]) -> None:
+    def _describe(self, file: language.Dockerfile, planned: Sequence[Vertex[PlannedStep]]) -> None:
         """Answer an inquiry; what checks found was told already."""
-        file, lines = source.file, source.lines
         match self._request.inquiry:
             case Inquiry.TARGETS:
-                told = FileDescribed(targets=described_targets(file, lines))
+                told = FileDescribed(targets=described_targets(file))
             case Inquiry.OUTLINE:
                 start = wanted_stage(file, self._request.target)
                 arguments = self._request.arguments
-                told = FileDescribed(outline=outlined(file, lines, planned, start, arguments))
+                told = FileDescribed(outline=outlined(file, planned, start, arguments))
             case _:
                 return
         self._told.put_nowait(told)

@@ -131,8 +131,11 @@ class Planner:
                 raise InvalidValue(f'target stage "{wanted}" could not be found')
         values = self._global_arguments()
         order = self._in_order(index, values)
+        wanted_places = set(order)
         self.skipped = [
-            stage.start for place, stage in enumerate(self._file.stages) if place not in order
+            stage.start
+            for place, stage in enumerate(self._file.stages)
+            if place not in wanted_places
         ]
         for each in order:
             self._tops[str(each)] = await self._stage(each, values, is_target=each == index)

@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 
-from wherry.build.checks import read_source
+from wherry.build import dockerfile as language
 from wherry.build.client_contexts import ClientContext, ClientStorage
 from wherry.build.commands import StepContainers
 from wherry.build.contexts import Views, received
@@ -149,7 +149,7 @@ class BuildService:
         async with UndoStack() as opened:
             text = await ports.context.dockerfile(request.dockerfile)
             yield DockerfileFound(name=request.dockerfile, content=text.content)
-            source = await self._ground.offload(read_source, text.content)
+            file = await self._ground.offload(language.parse, text.content)
             images = self._images(opened, latest_ns=_epoch_ns(request))
             build = OneBuild(
                 ground=self._ground,
@@ -162,11 +162,9 @@ class BuildService:
                 content=text.content,
                 opened=opened,
             )
-            arguments = tuple(each.text for each in source.file.arguments)
+            arguments = tuple(each.text for each in file.arguments)
             yield DockerfileRead(name=request.dockerfile, arguments=arguments)
-            running = await opened.enter(
-                closed_after(build.run(source, Views(ports, text.ignore)))
-            )
+            running = await opened.enter(closed_after(build.run(file, Views(ports, text.ignore))))
             async for event in running:
                 yield event
 

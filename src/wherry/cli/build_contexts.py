@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
@@ -33,6 +33,16 @@ def context(session: Session, parsed: Parsed, *, is_quiet: bool) -> tuple[str, I
     if not os.path.isdir(place):
         raise CommandFailed(f'unable to prepare context: path "{place}" not found')
     return _from_directory(session, place, dockerfile, is_quiet=is_quiet)
+
+
+def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A context on its way, as gzip."""
+    import zlib
+
+    packer = zlib.compressobj(wbits=31)
+    for piece in pieces:
+        yield packer.compress(piece)
+    yield packer.flush()
 
 
 def is_remote(place: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from wherry.cli.build_attests import read_attests
 from wherry.cli.build_caches import Caches, read_caches
-from wherry.cli.build_contexts import context, is_remote
+from wherry.cli.build_contexts import compressed, context, is_remote
 from wherry.cli.build_outputs import Output, Results, annotation, read_output, without_pieces
 from wherry.cli.build_parts import (
     NamedContext,
@@ -46,8 +46,8 @@ _PLAIN = (
     ("cgroup-parent", "cgroupparent"),
     ("cpuset-cpus", "cpusetcpus"),
     ("cpuset-mems", "cpusetmems"),
+    ("isolation", "isolation"),
     ("network", "networkmode"),
-    ("platform", "platform"),
     ("target", "target"),
 )
 _NUMBERS = (
@@ -74,6 +74,8 @@ def build(session: Session, parsed: Parsed) -> int:
     dockerfile, sent = context(
         session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
     )
+    if parsed.is_on("compress"):
+        sent = compressed(sent)
     caches = read_caches(parsed.texts("cache-from"), parsed.texts("cache-to"))
     contexts = [named_context(each) for each in parsed.texts("build-context")]
     query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed, contexts)]
@@ -225,6 +227,9 @@ class _Built:
 
 def _query(parsed: Parsed) -> list[tuple[str, str]]:
     query = [("t", name) for name in parsed.texts("tag")]
+    if platforms := parsed.texts("platform"):
+        query.append(("platform", ",".join(platforms)))
+    query += [("securityopt", option) for option in parsed.texts("security-opt")]
     query += [("extrahosts", host) for host in parsed.texts("add-host")]
     query += [(key, parsed.text(flag)) for flag, key in _PLAIN if parsed.text(flag)]
     query += [(key, str(parsed.number(flag))) for flag, key in _NUMBERS if parsed.number(flag)]
@@ -251,6 +256,7 @@ def _arguments(given: list[str]) -> dict[str, str | None]:
     return arguments
 
 
+_NO_TRUST = "Skip image verification; there is no other way here"
 _HOSTS = repeated("list", networking.read_extra_host)
 BUILD = Command(
     shape="PATH | -",
@@ -271,14 +277,17 @@ BUILD = Command(
         Flag("call", STRING, "What is asked of the Dockerfile (build, check, outline, targets)"),
         Flag("check", SWITCH, "Look at the Dockerfile, and build nothing (as --call=check)"),
         Flag("cgroup-parent", STRING, "The cgroup that those of RUN are below"),
+        Flag("compress", SWITCH, "Send the context compressed (gzip)"),
         Flag("cpu-period", INT, "Limit the CPU CFS period"),
         Flag("cpu-quota", INT, "Limit the CPU CFS quota"),
         Flag("cpu-shares", INT, "CPU shares (relative weight)", short="c"),
         Flag("cpuset-cpus", STRING, "CPUs that may be used (0-3, 0,1)"),
         Flag("cpuset-mems", STRING, "Memory nodes that may be used (0-3, 0,1)"),
+        Flag("disable-content-trust", SWITCH, _NO_TRUST, default="true", is_hidden=True),
         Flag("file", STRING, 'Name of the Dockerfile ("PATH/Dockerfile")', short="f"),
         Flag("force-rm", SWITCH, "Always remove the containers of RUN"),
         Flag("iidfile", STRING, "Write the image's id to a file"),
+        Flag("isolation", STRING, "How RUN is kept apart (default)"),
         Flag("label", LIST, "Set metadata of the image"),
         Flag("memory", BYTES, "Memory limit of RUN", short="m"),
         Flag("memory-swap", BYTES_OR_UNLIMITED, "Limit of memory plus swap; -1 for any swap"),
@@ -288,7 +297,7 @@ BUILD = Command(
         Flag("metadata-file", STRING, "Write what is known of the result to a file"),
         Flag("no-cache-filter", LIST, "Stages that use no result of an earlier build"),
         Flag("output", LIST, "What becomes of the result (type=local,dest=path)", short="o"),
-        Flag("platform", STRING, "Platform of the image"),
+        Flag("platform", LIST, "Platforms of the image (linux/amd64,linux/arm64)"),
         Flag("plan", SWITCH, "Say what would be done, and do nothing"),
         Flag("profile", SWITCH, "Say afterwards what each step took, in time and bytes"),
         Flag("progress", STRING, f"How progress is shown ({', '.join(MODES)})", default="auto"),
@@ -299,6 +308,7 @@ BUILD = Command(
         Flag("sbom", STRING, "Say what it contains; needs a scanner"),
         Flag("push", SWITCH, "Send the image to its registry (as --output=type=registry)"),
         Flag("secret", LIST, "A secret for RUN (id=mysecret,src=/path or env=NAME)"),
+        Flag("security-opt", LIST, "Security options of RUN (none are known to builds here)"),
         Flag("shm-size", BYTES, "Size of /dev/shm"),
         Flag("squash", SWITCH, "One layer for all that the build adds to its base"),
         Flag("ssh", LIST, "An SSH agent for RUN (default, or NAME=SOCKET)"),

@@ -5,7 +5,8 @@ import pytest
 from wherry.build.checks.meaning import base_findings, meaning_findings
 from wherry.build.checks.policy import read_policy
 from wherry.build.checks.rules import RULES
-from wherry.build.checks.writing import read_source, writing_findings
+from wherry.build.checks.writing import Source, writing_findings
+from wherry.build.dockerfile import parse
 from wherry.build.planning import Base, PlannedStep
 from wherry.build.solver import Vertex
 from wherry.images import BuildState
@@ -108,7 +109,7 @@ LATER = {"InvalidBaseImagePlatform", "UndefinedVar", "WorkdirRelativePath", "Cop
 def test_a_rule(rule: str) -> None:
     """It is broken once by its own case, beside what keeps it; told with its words and line."""
     text, detail, line = CASES[rule]
-    source = read_source(text.encode())
+    source = Source(parse(text.encode()))
     found = [*writing_findings(source), *base_findings(source, {"TARGETPLATFORM": "linux/amd64"})]
     mine = [each for each in found if each.rule.name == rule]
     assert len(mine) == (2 if rule == TWICE else 1), found
@@ -126,11 +127,15 @@ def test_every_rule_has_a_case() -> None:
 
 def test_what_keeps_all_rules() -> None:
     """Nothing is found in a file as it should be, however its lines are put."""
-    source = read_source(
-        b"# syntax=docker/dockerfile:1\n# a note\nARG TAG=latest\n"
-        b"FROM --platform=$BUILDPLATFORM busybox:${TAG} AS base\nRUN a \\\n# a comment\n  && b\n"
-        b'COPY <<one /a\n\n\none\nSHELL ["/bin/sh", "-c"]\nCMD echo $x\n'
-        b'LABEL a=b c="d e"\nEXPOSE 80 81/udp 90-92/tcp ${PORT}\nENV KEYBOARD=a PUBLIC_TOKEN=b\n'
+    source = Source(
+        parse(
+            b"# syntax=docker/dockerfile:1\n# a note\nARG TAG=latest\n"
+            b"FROM --platform=$BUILDPLATFORM busybox:${TAG} AS base\n"
+            b"RUN a \\\n# a comment\n  && b\n"
+            b'COPY <<one /a\n\n\none\nSHELL ["/bin/sh", "-c"]\nCMD echo $x\n'
+            b'LABEL a=b c="d e"\nEXPOSE 80 81/udp 90-92/tcp ${PORT}\n'
+            b"ENV KEYBOARD=a PUBLIC_TOKEN=b\n"
+        )
     )
     known = {"BUILDPLATFORM": "linux/amd64"}
     found = [*writing_findings(source), *base_findings(source, known)]
@@ -139,7 +144,7 @@ def test_what_keeps_all_rules() -> None:
 
 def test_the_platform_of_a_base() -> None:
     """An image for another platform than the one that is built for."""
-    source = read_source(b"FROM --platform=$TARGETPLATFORM old:1\n")
+    source = Source(parse(b"FROM --platform=$TARGETPLATFORM old:1\n"))
     state = BuildState(ImageDocument(architecture="amd64", os="linux"))
     bases: list[Vertex[PlannedStep]] = [
         Vertex(Base("old:1", state, "", {}, {}, platform), base="old:1", line=1)

@@ -7,6 +7,6 @@ of them: which are skipped, and whether one is an error.
 """
 
 from wherry.build.checks.checking import CHECK_ARGUMENT, Checking
-from wherry.build.checks.writing import Source, read_source
+from wherry.build.checks.writing import Source
 
-__all__ = ["CHECK_ARGUMENT", "Checking", "Source", "read_source"]
+__all__ = ["CHECK_ARGUMENT", "Checking", "Source"]

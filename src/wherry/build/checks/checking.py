@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from wherry.build import dockerfile as language
 from wherry.build.checks.meaning import base_findings, meaning_findings
 from wherry.build.checks.policy import read_policy
 from wherry.build.checks.rules import Finding
@@ -14,30 +15,39 @@ from wherry.model.builds import BuildWarned
 CHECK_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 
 
+MOST_LINES = 10_000
+"""Nobody writes larger files; of those that programs write, nothing is checked."""
+
+
 class Checking:
     """Finds and tells."""
 
     def __init__(
         self,
-        source: Source,
+        file: language.Dockerfile,
         arguments: Mapping[str, str | None],
         tell: Callable[[BuildWarned], None],
     ) -> None:
         """Raises: InvalidValue, for wishes that are none."""
-        wish = arguments.get(CHECK_ARGUMENT) or source.file.directives.get("check", "")
+        wish = arguments.get(CHECK_ARGUMENT) or file.directives.get("check", "")
         self._policy = read_policy(wish)
-        self._source = source
+        self._source = Source(file)
+        self._is_checked = len(file.lines) <= MOST_LINES
         self._tell = tell
         self._told: dict[Finding, None] = {}
 
     def look_at_text(self, platform_arguments: Mapping[str, str]) -> None:
         """What can be found before anything is planned."""
+        if not self._is_checked:
+            return
         self._take(
             [*writing_findings(self._source), *base_findings(self._source, platform_arguments)]
         )
 
     def look_at_steps(self, vertices: Sequence[Vertex[PlannedStep]], ignore: Ignore) -> None:
         """What is found in planned steps."""
+        if not self._is_checked:
+            return
         self._take(meaning_findings(self._source, vertices, ignore))
 
     def end(self) -> None:

@@ -5,8 +5,8 @@ followed, not values: which variables there are does not depend on what they hol
 """
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from wherry.build import dockerfile as language
 from wherry.build.checks.rules import Finding, suggestion
@@ -21,17 +21,29 @@ from wherry.oci.image_spec import Platform
 from wherry.oci.platforms import formatted
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known after a step: the names that words may use, and where it works."""
+@dataclass(slots=True)
+class _Stage:
+    """What is known of a stage up to a step: the names that words may use, and where it works."""
 
-    names: frozenset[str]
-    environment: frozenset[str]
+    arguments: set[str]
+    environment: set[str]
     """Those that a stage on this one sees too."""
-    has_directory: bool
+    has_directory: bool = False
     """A WORKDIR of this Dockerfile has said where."""
-    is_certain: bool
+    is_certain: bool = True
     """Whether all names are known: the base is here."""
+
+    def take(self, instruction: language.Instruction) -> None:
+        """One step more."""
+        match instruction:
+            case language.Arg(pairs=pairs):
+                self.arguments.update(name for name, _default in pairs)
+            case language.Env(pairs=pairs):
+                self.environment.update(name for name, _value in pairs)
+            case language.WorkDir():
+                self.has_directory = True
+            case _:
+                pass
 
 
 def meaning_findings(
@@ -41,22 +53,21 @@ def meaning_findings(
 ) -> list[Finding]:
     """What is found in planned steps, each behind what it stands on."""
     found: list[Finding] = []
-    known: dict[Vertex[PlannedStep], _Known] = {}
+    stages: dict[Vertex[PlannedStep], _Stage] = {}
     for vertex in vertices:
         step = vertex.step
         if isinstance(step, Base):
-            known[vertex] = _at_base(step)
+            stages[vertex] = _begun(step)
             found += _base_platform(source, vertex, step)
             continue
         assert vertex.parent is not None
-        below = known[vertex.parent]
+        stage = stages[vertex.parent]
         if is_boundary(step):
-            known[vertex] = _Known(
-                below.environment, below.environment, below.has_directory, below.is_certain
-            )
-            continue
-        found += _step(source, step, below, ignore)
-        known[vertex] = _after(step.instruction, below)
+            stage = replace(stage, arguments=set(), environment={*stage.environment})
+        else:
+            found += _step(source, step, stage, ignore)
+            stage.take(step.instruction)
+        stages[vertex] = stage
     return found
 
 
@@ -119,36 +130,17 @@ def _base_platform(source: Source, vertex: Vertex[PlannedStep], base: Base) -> I
 # -- steps -----------------------------------------------------------------------------------
 
 
-def _at_base(base: Base) -> _Known:
-    environment = frozenset(each.partition("=")[0] for each in base.state.document.config.env)
-    return _Known(environment, environment, has_directory=False, is_certain=not base.is_missing)
+def _begun(base: Base) -> _Stage:
+    environment = {each.partition("=")[0] for each in base.state.document.config.env}
+    return _Stage(set(), environment, is_certain=not base.is_missing)
 
 
-def _after(instruction: language.Instruction, below: _Known) -> _Known:
-    match instruction:
-        case language.Arg(pairs=pairs):
-            names = below.names | {name for name, _default in pairs}
-            return _Known(names, below.environment, below.has_directory, below.is_certain)
-        case language.Env(pairs=pairs):
-            names = frozenset(name for name, _value in pairs)
-            return _Known(
-                below.names | names,
-                below.environment | names,
-                below.has_directory,
-                below.is_certain,
-            )
-        case language.WorkDir():
-            return _Known(below.names, below.environment, True, below.is_certain)
-        case _:
-            return below
-
-
-def _step(source: Source, step: Step, below: _Known, ignore: Ignore) -> Iterator[Finding]:
+def _step(source: Source, step: Step, stage: _Stage, ignore: Ignore) -> Iterator[Finding]:
     instruction = step.instruction
-    if below.is_certain and instruction.line:
-        yield from _undefined(source, instruction, below.names)
+    if stage.is_certain and instruction.line:
+        yield from _undefined(source, instruction, stage)
     match instruction:
-        case language.WorkDir(path=path) if not below.has_directory:
+        case language.WorkDir(path=path) if not stage.has_directory:
             if not path.startswith(("/", "$")):
                 detail = (
                     f'Relative workdir "{path}" can have unexpected results if the base image '
@@ -175,11 +167,15 @@ def _is_ignored(path: str, ignore: Ignore) -> bool:
 
 
 def _undefined(
-    source: Source, instruction: language.Instruction, names: Collection[str]
+    source: Source, instruction: language.Instruction, stage: _Stage
 ) -> Iterator[Finding]:
     """Variables that words use and nobody set."""
+    words = [each for each in _words(instruction) if "$" in each]
+    if not words:
+        return
+    names = {*stage.arguments, *stage.environment}
     scope = language.Scope(dict.fromkeys([*names, *PROXIES], ""), source.file.escape)
-    for text in _words(instruction):
+    for text in words:
         _expanded(scope, text)
     for name in sorted(scope.missing):
         detail = f"Usage of undefined variable '${name}'{suggestion(name, names, '$')}"

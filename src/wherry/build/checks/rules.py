@@ -2,9 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
+_MOST_COMPARED = 200
 _DOCS = "https://docs.docker.com/go/dockerfile/rule/"
 
 
@@ -114,7 +115,9 @@ RULES = {
 }
 
 
-def suggestion(name: str, known: Iterable[str], sign: str = "") -> str:
-    """What was probably meant by a name that nobody gave."""
+def suggestion(name: str, known: Collection[str], sign: str = "") -> str:
+    """What was probably meant by a name that nobody gave; not looked for among very many."""
+    if len(known) > _MOST_COMPARED:
+        return ""
     near = difflib.get_close_matches(name[:40], known, n=1, cutoff=0.7)
     return f" (did you mean {sign}{near[0]}?)" if near else ""

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from wherry.build import dockerfile as language
 from wherry.build.checks.rules import RULES, Finding
@@ -17,22 +16,16 @@ _PUBLIC = re.compile(r"(?:_|^)public(?:_|$)", re.IGNORECASE)
 _PORT = re.compile(r"[0-9]+(?:-[0-9]+)?")
 
 
-@dataclass(frozen=True, slots=True)
 class Source:
-    """A Dockerfile with its lines."""
+    """A Dockerfile, and where its instructions end."""
 
-    file: language.Dockerfile
-    lines: Sequence[language.Line]
+    def __init__(self, file: language.Dockerfile) -> None:
+        self.file = file
+        self._ends = {each.number: each.last for each in file.lines}
 
     def finding(self, name: str, detail: str, line: int) -> Finding:
         """That a rule was not kept in the instruction that begins on a line."""
-        last = next((each.last for each in self.lines if each.number == line), line)
-        return Finding(RULES[name], detail, line, last)
-
-
-def read_source(content: bytes) -> Source:
-    """A Dockerfile, understood. Raises: DockerfileRefused."""
-    return Source(language.parse(content), language.logical_lines(content))
+        return Finding(RULES[name], detail, line, self._ends.get(line, line))
 
 
 def writing_findings(source: Source) -> list[Finding]:
@@ -49,7 +42,7 @@ def writing_findings(source: Source) -> list[Finding]:
 
 
 def _casing(source: Source) -> Iterator[Finding]:
-    words = [(each.text.split(None, 1)[0], each.number) for each in source.lines]
+    words = [(each.text.split(None, 1)[0], each.number) for each in source.file.lines]
     upper = sum(word.isupper() for word, _line in words)
     lower = sum(word.islower() for word, _line in words)
     is_lower = lower > upper
@@ -61,7 +54,7 @@ def _casing(source: Source) -> Iterator[Finding]:
 
 
 def _lines(source: Source) -> Iterator[Finding]:
-    for line in source.lines:
+    for line in source.file.lines:
         word, _blank, rest = line.text.partition(" ")
         if line.has_empty_part:
             yield source.finding("NoEmptyContinuation", "Empty continuation line", line.number)
@@ -81,7 +74,7 @@ def _descriptions(source: Source) -> Iterator[Finding]:
         for step in stage.steps:
             if isinstance(step, language.Arg):
                 names[step.line] = ("ARG", [name for name, _default in step.pairs])
-    for line in source.lines:
+    for line in source.file.lines:
         kind, known = names.get(line.number, ("", []))
         if not line.comments or not any(known):
             continue

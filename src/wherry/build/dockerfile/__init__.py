@@ -35,7 +35,7 @@ from wherry.build.dockerfile.instructions import (
     Volume,
     WorkDir,
 )
-from wherry.build.dockerfile.lines import LARGEST_FILE, Line, logical_lines
+from wherry.build.dockerfile.lines import LARGEST_FILE, Line
 from wherry.build.dockerfile.parser import parse, parse_trigger
 
 __all__ = [
@@ -66,7 +66,6 @@ __all__ = [
     "User",
     "Volume",
     "WorkDir",
-    "logical_lines",
     "parse",
     "parse_trigger",
 ]

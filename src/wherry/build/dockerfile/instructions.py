@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wherry.build.dockerfile.lines import Line
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inline:
@@ -232,5 +234,7 @@ class Dockerfile:
     stages: tuple[Stage, ...]
     arguments: tuple[Arg, ...] = ()
     """ARG before the first FROM."""
+    lines: tuple[Line, ...] = ()
+    """All that instructions were read from."""
     escape: str = "\\"
     directives: Mapping[str, str] = field(default_factory=dict)

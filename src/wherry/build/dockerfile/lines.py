@@ -131,11 +131,6 @@ class Text:
         raise DockerfileRefused(number, "unterminated heredoc")
 
 
-def logical_lines(content: bytes) -> tuple[Line, ...]:
-    """Every logical line of a Dockerfile. Raises: DockerfileRefused."""
-    return tuple(read_text(content).logical())
-
-
 def read_text(content: bytes) -> Text:
     """A Dockerfile, with its parser directives taken in. Raises: DockerfileRefused."""
     if len(content) > LARGEST_FILE:

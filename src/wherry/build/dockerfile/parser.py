@@ -45,7 +45,9 @@ def parse(content: bytes) -> Dockerfile:
     arguments: list[Arg] = []
     starts: list[From] = []
     steps: list[list[Instruction]] = []
+    lines = []
     for line in text.logical():
+        lines.append(line)
         instruction = _instruction(line, text.escape)
         if isinstance(instruction, From):
             starts.append(instruction)
@@ -66,6 +68,7 @@ def parse(content: bytes) -> Dockerfile:
             for start, each in zip(starts, steps, strict=True)
         ),
         arguments=tuple(arguments),
+        lines=tuple(lines),
         escape=text.escape,
         directives=text.directives,
     )
