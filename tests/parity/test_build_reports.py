@@ -239,6 +239,22 @@ def test_progress_as_lines_of_text(engine: Engine, context: Path) -> None:
     assert no_terminal.stderr.startswith("failed to get console")
 
 
+def test_names_of_steps(engine: Engine, context: Path) -> None:
+    """Which platform, where there are several; which stage; and what is a step at all."""
+    flags = ("--platform", "linux/amd64,linux/arm64", "-o", "type=oci,dest=/dev/null")
+    write(context, "FROM scratch AS files\nCOPY a.txt /\nFROM files\nCOPY \\\n  b.txt   /b\n")
+    shown = own(engine, context, "--progress=plain", *flags).stderr
+    for platform in ("linux/amd64", "linux/arm64"):
+        assert f" [{platform} files 1/1] COPY a.txt /\n" in shown, shown
+        assert f" [{platform} stage-1 1/1] COPY b.txt /b\n" in shown, shown
+    write(context, "FROM scratch AS alone\nENV A=1\nCOPY --from=busybox /etc /etc\nWORKDIR /w\n")
+    shown = own(engine, context, "--progress=plain").stderr
+    names = [line.partition(" ")[2] for line in re.findall(r"(?m)^#\d+ .*", shown)]
+    assert "FROM docker.io/library/busybox:latest" in names, shown
+    assert "[1/2] COPY --from=busybox /etc /etc" in names
+    assert "[2/2] WORKDIR /w" in names
+
+
 def test_progress_on_a_terminal(engine: Engine, context: Path) -> None:
     """Lines are drawn over, none is cleared first, and the last picture stays."""
     write(context, "FROM busybox\nRUN echo said; sleep 1.2; echo again\n")

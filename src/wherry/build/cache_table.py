@@ -11,13 +11,13 @@ from wherry.build.kept_builds import KEPT_MIGRATION
 from wherry.build.seen_steps import (
     SEEN_MIGRATION,
     Removed,
+    SeenBase,
     SeenStep,
     base_before,
     forget_seen,
     note_of,
     on_parent,
     put_seen,
-    with_text,
 )
 from wherry.model.builds import CacheRecord
 from wherry.model.ids import ChainId, DiffId, Digest
@@ -118,15 +118,15 @@ class BuildCache:
             )
             put_seen(rows, step.key, seen, step.created_at_ns)
 
-    def alike(self, seen: SeenStep) -> tuple[list[SeenStep], list[SeenStep]]:
-        """What else was run on the same step; and what was written the same on another one."""
+    def beside(self, seen: SeenStep, *, before_ns: int) -> list[SeenStep]:
+        """What was run on the same step before some moment."""
         with self._database.reading() as rows:
-            return on_parent(rows, seen.parent), with_text(rows, seen.text)
+            return on_parent(rows, seen, before_ns)
 
-    def base_before(self, base: str) -> SeenStep | None:
-        """The newest step of a stage that began with an image of this name."""
+    def base_before(self, base: str, *, before_ns: int, text: str = "") -> SeenBase | None:
+        """What a name led to when a stage last began with it, and had a step of this text."""
         with self._database.reading() as rows:
-            return base_before(rows, base)
+            return base_before(rows, base, before_ns, text)
 
     def note_of(self, key: str) -> Removed | None:
         """How a result was removed."""

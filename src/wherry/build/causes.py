@@ -1,7 +1,8 @@
 """Why a step was not found in the cache: by what it saw, beside what those saw that are kept.
 
-A step stands on another one, so two things can be compared with it: what was run on the same step,
-and what was written the same but stood on something else. The first come first. If the step below
+A step stands on another one, so two things can be compared with it: what was run on the same step
+in its place (written the same; or it was another of this kind, in a stage of this name), and what
+was written the same but stood on another base. The first come first. If the step below
 is itself new, that is the cause; but nobody wrote a boundary, and what only changes the image's
 words is shown nowhere: what stands on such a step has its causes.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from wherry.build.cache_table import BuildCache
 from wherry.build.planning import Base, PlannedStep, Step
-from wherry.build.seen_steps import SeenStep
+from wherry.build.seen_steps import SeenStep, files_of
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 
@@ -44,11 +45,7 @@ class Causes:
 
     def of_base(self, base: Base) -> StepWhy | None:
         """Whether a name leads to another image than when a stage last began with it."""
-        before = self._cache.base_before(base.reference)
-        now = str(base.state.image_id)
-        if before is None or before.base_id == now:
-            return None
-        return _why([_moved(base.reference, before, now)], before)
+        return self._moved(base.reference, str(base.state.image_id))
 
     def asked_for(self, key: str, seen: SeenStep, step: Step, cause: StepCause) -> StepWhy:
         """A step that the user wants to be run."""
@@ -65,9 +62,6 @@ class Causes:
         if below := self._missed.get(parent):
             self._missed[key] = below
 
-    def _earlier(self, steps: Sequence[SeenStep]) -> list[SeenStep]:
-        return [each for each in steps if each.created_at_ns < self._began_ns]
-
     def _noted(self, key: str, seen: SeenStep, step: Step, why: StepWhy) -> StepWhy:
         self._missed[key] = _Missed(seen.text, is_shown(step), why)
         return why
@@ -77,28 +71,22 @@ class Causes:
             at = rfc3339_nano(removed.at_ns)
             cause = StepCause(kind=CauseKind.COLLECTED, subject=removed.reason, before=at)
             return StepWhy(causes=(cause,))
-        beside, alike = map(self._earlier, self._cache.alike(seen))
-        beside = [each for each in beside if is_same_place(each, seen)]
-        if beside:
+        if beside := self._cache.beside(seen, before_ns=self._began_ns):
             nearest = min(beside, key=lambda each: _distance(each, seen))
-            return _why(differences(nearest, seen), nearest)
+            return _why(differences(nearest, seen), nearest.created_at_ns)
         if below := self._missed.get(seen.parent):
             if not below.is_shown:
                 return below.why
             return StepWhy(causes=(StepCause(kind=CauseKind.PARENT, subject=below.text),))
-        moved = next((each for each in alike if each.base == seen.base), None)
-        if moved is not None and moved.base_id != seen.base_id:
-            return _why([_moved(seen.base, moved, seen.base_id)], moved)
-        return _FIRST
+        return self._moved(seen.base, seen.base_id, seen.text) or _FIRST
 
-
-def is_same_place(before: SeenStep, now: SeenStep) -> bool:
-    """Whether a step that was run on the same one may be this step as it was.
-
-    It is, if it is written the same; or it was another, in a stage of this name.
-    """
-    kinds = before.parts.get("kind"), now.parts.get("kind")
-    return before.text == now.text or (before.stage == now.stage and kinds[0] == kinds[1])
+    def _moved(self, base: str, now: str, text: str = "") -> StepWhy | None:
+        """That a name leads to another image than before; None where it does not."""
+        before = self._cache.base_before(base, before_ns=self._began_ns, text=text)
+        if not base or before is None or before.image_id == now:
+            return None
+        cause = StepCause(kind=CauseKind.BASE, subject=base, before=before.image_id, now=now)
+        return _why([cause], before.at_ns)
 
 
 def is_shown(step: PlannedStep) -> bool:
@@ -154,7 +142,7 @@ def _variables(before: SeenStep, now: SeenStep) -> list[StepCause]:
 
 def _files(name: str, before: SeenStep, now: SeenStep) -> list[StepCause]:
     """Which files of a part are not as they were."""
-    was, is_now = _of_part(name, before), _of_part(name, now)
+    was, is_now = files_of(name, before), files_of(name, now)
     found = []
     for path in sorted(was.keys() | is_now.keys()):
         if was.get(path) == is_now.get(path):
@@ -170,15 +158,6 @@ def _files(name: str, before: SeenStep, now: SeenStep) -> list[StepCause]:
     return found or [StepCause(kind=CauseKind.SETTING, subject=name)]
 
 
-def _of_part(name: str, seen: SeenStep) -> dict[str, str]:
-    prefix = f"{name}\0"
-    return {
-        path.removeprefix(prefix): digest
-        for path, digest in seen.details.items()
-        if path.startswith(prefix)
-    }
-
-
 def _distance(one: SeenStep, other: SeenStep) -> tuple[bool, int]:
     """Another instruction is farther than any difference; of those the newest is as good."""
     if one.text != other.text:
@@ -187,13 +166,9 @@ def _distance(one: SeenStep, other: SeenStep) -> tuple[bool, int]:
     return False, len(pairs[0] ^ pairs[1])
 
 
-def _moved(reference: str, before: SeenStep, now: str) -> StepCause:
-    return StepCause(kind=CauseKind.BASE, subject=reference, before=before.base_id, now=now)
-
-
-def _why(causes: Sequence[StepCause], before: SeenStep) -> StepWhy:
+def _why(causes: Sequence[StepCause], compared_at_ns: int) -> StepWhy:
     return StepWhy(
         causes=tuple(causes[:MOST_TOLD]),
         more=max(len(causes) - MOST_TOLD, 0),
-        compared_at_ns=before.created_at_ns,
+        compared_at_ns=compared_at_ns,
     )

@@ -8,6 +8,7 @@ from wherry.build.digests import digest_of
 from wherry.build.mount_points import missing_below, remove_empty
 from wherry.build.mounts import Mounts, StepMounts
 from wherry.build.planning import PROXIES, Step
+from wherry.build.seen_steps import named
 from wherry.build.solver import Tell
 from wherry.build.stage_files import StageFiles
 from wherry.build.states import Built, command_words
@@ -75,7 +76,7 @@ class Commands:
         files: dict[str, str] = {}
         for name, seen in (await self._mounts.seen(step, parent, sources)).items():
             parts[name] = digest_of(*(word for each in seen.items() for word in each))
-            files |= {f"{name}\0{path}": digest for path, digest in seen.items()}
+            files |= named(name, seen)
         return parts, files
 
     async def run(

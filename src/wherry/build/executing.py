@@ -11,7 +11,7 @@ from wherry.build.configuring import absolute
 from wherry.build.digests import digest_of
 from wherry.build.filling import Filling
 from wherry.build.planning import Base, PlannedStep, Step, is_boundary
-from wherry.build.seen_steps import SeenStep
+from wherry.build.seen_steps import SeenStep, named
 from wherry.build.solver import Tell
 from wherry.build.states import Built, Words, after, meaning
 from wherry.images import BuildImages, LayerBlob, plain_layer
@@ -61,7 +61,6 @@ class StepExecutor:
         assert parent is not None
         instruction = step.instruction
         parts, details = meaning(instruction, self._words.scope(parent), parent)
-        parts["kind"] = type(instruction).__name__
         copied = ""
         match instruction:
             case language.Run():
@@ -70,13 +69,14 @@ class StepExecutor:
             case language.Copy() | language.Add():
                 content = await self._filling.content_of(step, instruction, parent, sources)
                 parts["files"], copied = content.digest, content.told
-                details |= {f"files\0{path}": each for path, each in content.files.items()}
+                details |= named("files", content.files)
             case _:
                 pass
         seen_step = SeenStep(
             text=step.text,
-            parent=parent.key,
+            kind=type(instruction).__name__,
             stage=step.stage,
+            parent=parent.key,
             base=parent.base,
             base_id=parent.base_id,
             parts=parts,

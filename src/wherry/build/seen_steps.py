@@ -21,6 +21,8 @@ SEEN_MIGRATION = Migration(
 CREATE TABLE build_cache_seen (
     key            TEXT PRIMARY KEY,
     text           TEXT NOT NULL,
+    kind           TEXT NOT NULL,
+    stage          TEXT NOT NULL,
     parent         TEXT NOT NULL,
     base           TEXT NOT NULL,
     base_id        TEXT NOT NULL,
@@ -28,7 +30,7 @@ CREATE TABLE build_cache_seen (
     created_at_ns  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX build_cache_seen_parent ON build_cache_seen (parent);
-CREATE INDEX build_cache_seen_text ON build_cache_seen (text);
+CREATE INDEX build_cache_seen_base ON build_cache_seen (base, created_at_ns);
 CREATE TABLE build_cache_gone (
     key     TEXT PRIMARY KEY,
     reason  TEXT NOT NULL,
@@ -37,11 +39,13 @@ CREATE TABLE build_cache_gone (
 """,
 )
 _MOST_NOTES = 10_000
-_MOST_ALIKE = 16
-"""Records that a step is compared with, the newest first."""
+_MOST_ALIKE = 4
+"""Records that a step is compared with: those written the same first, then the newest."""
+_DIGITS = 16
+"""Of a file's digest that are kept: they tell a change, and are no proof of anything."""
 _MOST_DETAILS = 100_000
-_COLUMNS = "text, parent, base, base_id, seen, created_at_ns"
-Row = tuple[str, str, str, str, bytes, int]
+_COLUMNS = "text, kind, stage, parent, base, base_id, seen, created_at_ns"
+Row = tuple[str, str, str, str, str, str, bytes, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +56,9 @@ class SeenStep:
     """The instruction as it was written; it is no part of the key."""
     parent: str
     """The key of the step below."""
-    stage: str = ""
-    """Its stage's name or number; no part of the key either."""
+    kind: str
+    stage: str
+    """Which instruction it is, and its stage's name or number."""
     base: str = ""
     base_id: str = ""
     """What its stage began with: the name in the Dockerfile, and the image that it led to."""
@@ -66,7 +71,17 @@ class SeenStep:
     @property
     def key(self) -> str:
         """The step's name in the cache."""
-        return digest_of(self.parent, *(word for part in self.parts.items() for word in part))
+        return digest_of(
+            self.parent, self.kind, *(word for part in self.parts.items() for word in part)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBase:
+    """The image that a name led to, at a moment."""
+
+    image_id: str
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +92,38 @@ class Removed:
     at_ns: int
 
 
+def named(part: str, files: Mapping[str, str]) -> dict[str, str]:
+    """The files of a part, as details of what a step sees."""
+    return {f"{part}\0{path}": digest[:_DIGITS] for path, digest in files.items()}
+
+
+def files_of(part: str, seen: SeenStep) -> dict[str, str]:
+    """The files of a part, and the beginning of a digest for each."""
+    prefix = f"{part}\0"
+    return {
+        name.removeprefix(prefix): digest
+        for name, digest in seen.details.items()
+        if name.startswith(prefix)
+    }
+
+
 def put_seen(rows: Connection, key: str, seen: SeenStep, created_at_ns: int) -> None:
     """Keep what a step saw."""
     details = dict(seen.details) if len(seen.details) <= _MOST_DETAILS else {}
-    content = zlib.compress(json.dumps([dict(seen.parts), details, seen.stage]).encode(), 1)
+    content = zlib.compress(json.dumps([dict(seen.parts), details]).encode(), 1)
     rows.execute(
-        "INSERT OR REPLACE INTO build_cache_seen VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (key, _text(seen.text), seen.parent, seen.base, seen.base_id, content, created_at_ns),
+        "INSERT OR REPLACE INTO build_cache_seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key,
+            _text(seen.text),
+            seen.kind,
+            seen.stage,
+            seen.parent,
+            seen.base,
+            seen.base_id,
+            content,
+            created_at_ns,
+        ),
     )
     rows.execute("DELETE FROM build_cache_gone WHERE key = ?", (key,))
 
@@ -102,19 +142,29 @@ def forget_seen(rows: Connection, keys: Sequence[str], reason: str, now_ns: int)
     )
 
 
-def on_parent(rows: Connection, parent: str) -> list[SeenStep]:
-    """Steps that were run on the same one."""
-    return _found(rows, "parent = ?", (parent,))
+def on_parent(rows: Connection, seen: SeenStep, before_ns: int) -> list[SeenStep]:
+    """Steps that were run on the same one, before some moment, in the place of this one.
+
+    They were written the same; or they were others of its kind, in a stage of its name.
+    """
+    text = _text(seen.text)
+    found = rows.execute(
+        f"SELECT {_COLUMNS} FROM build_cache_seen WHERE parent = ? AND created_at_ns < ? "
+        "AND (text = ? OR (kind = ? AND stage = ?)) "
+        "ORDER BY text = ? DESC, created_at_ns DESC LIMIT ?",
+        (seen.parent, before_ns, text, seen.kind, seen.stage, text, _MOST_ALIKE),
+    ).fetchall()
+    return [_seen(row) for row in found]
 
 
-def with_text(rows: Connection, text: str) -> list[SeenStep]:
-    """Steps that were written in the same way, on whatever."""
-    return _found(rows, "text = ?", (_text(text),))
-
-
-def base_before(rows: Connection, base: str) -> SeenStep | None:
-    """The newest step of a stage that began with an image of this name."""
-    return next(iter(_found(rows, "base = ?", (base,))), None)
+def base_before(rows: Connection, base: str, before_ns: int, text: str = "") -> SeenBase | None:
+    """What a name led to when a stage last began with it, and had some step where one is named."""
+    row = rows.execute(
+        "SELECT base_id, created_at_ns FROM build_cache_seen WHERE base = ? "
+        "AND created_at_ns < ? AND (? = '' OR text = ?) ORDER BY created_at_ns DESC LIMIT 1",
+        (base, before_ns, _text(text), _text(text)),
+    ).fetchone()
+    return SeenBase(*row) if row else None
 
 
 def note_of(rows: Connection, key: str) -> Removed | None:
@@ -125,26 +175,18 @@ def note_of(rows: Connection, key: str) -> Removed | None:
     return Removed(*row) if row else None
 
 
-def _found(rows: Connection, condition: str, values: tuple[str, ...]) -> list[SeenStep]:
-    found = rows.execute(
-        f"SELECT {_COLUMNS} FROM build_cache_seen WHERE {condition} "
-        "ORDER BY created_at_ns DESC LIMIT ?",
-        (*values, _MOST_ALIKE),
-    ).fetchall()
-    return [_seen(row) for row in found]
-
-
 def _seen(row: Row) -> SeenStep:
-    parts, details, stage = json.loads(zlib.decompress(row[4]))
+    parts, details = json.loads(zlib.decompress(row[6]))
     return SeenStep(
         text=row[0],
-        parent=row[1],
-        stage=stage,
-        base=row[2],
-        base_id=row[3],
+        kind=row[1],
+        stage=row[2],
+        parent=row[3],
+        base=row[4],
+        base_id=row[5],
         parts=parts,
         details=details,
-        created_at_ns=row[5],
+        created_at_ns=row[7],
     )
 
 
