@@ -40,9 +40,8 @@ def test_the_cache_stays_within_its_limits(engine: Engine, tmp_path: Path) -> No
     """The least recently used goes after a build; an image's own layers are no part of it."""
     context = small_context(tmp_path / "context")
     fill = "dd if=/dev/urandom bs=1M count=2"
-    write_dockerfile(
-        context, f"FROM busybox\nRUN {fill} of=/old\nRUN rm /old && {fill} of=/new\nRUN rm /new\n"
-    )
+    filled = f"FROM busybox\nRUN {fill} of=/old\nRUN rm /old && {fill} of=/new\nRUN rm /new\n"
+    write_dockerfile(context, filled)
     classic_build(engine, context)
     engine.docker_ok("image", "prune", "-f")
     write_dockerfile(context, "FROM busybox\nRUN --security=insecure true\n")
@@ -60,6 +59,9 @@ def test_the_cache_stays_within_its_limits(engine: Engine, tmp_path: Path) -> No
     told = [each["Description"] for each in cache_records(engine)]
     assert not any("of=/old" in str(each) and "rm" not in str(each) for each in told), told
     assert any("LABEL looks" in str(each) for each in told), told
+    write_dockerfile(context, filled)
+    planned = engine.wherry("build", "--plan", str(context)).stdout
+    assert "- its result was removed by rule 1 of the cache's upkeep, 20" in planned
 
 
 def test_prunes_take_what_their_words_say(engine: Engine, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-from wherry.cli.build_story.trace import Told, Trace, count_words, seconds
+from wherry.cli.build_story.trace import Told, Trace, byte_words, count_words, seconds
 from wherry.cli.terminal import picture_size
 
 _EACH_S = 0.1
@@ -62,12 +62,16 @@ class Screen:
     def _draw(self, *, is_last: bool) -> None:
         columns, rows = picture_size(self._to)
         with self._lock:
-            if not self._trace.begun:
-                return
             now = time.time()
-            if self._ahead is None:
-                self._ahead = now - self._trace.begun[0].started
-            picture = lines(self._trace, now - self._ahead, columns, 0 if is_last else rows)
+            if self._trace.begun:
+                if self._ahead is None:
+                    self._ahead = now - self._trace.begun[0].started
+                picture = lines(self._trace, now - self._ahead, columns, 0 if is_last else rows)
+            elif self._trace.sent_bytes:
+                sent = byte_words(self._trace.sent_bytes)
+                picture = ["[+] Building (0/0)", f" => sending build context: {sent}"]
+            else:
+                return
         if picture == self._drawn:
             return
         up = f"\x1b[{len(self._drawn)}A" if self._drawn else ""

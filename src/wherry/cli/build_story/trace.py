@@ -76,6 +76,8 @@ class Trace:
         self.skipped: list[SkippedStage] = []
         self.failure: FailedSource | None = None
         self.answer: dict[str, bytes] = {}
+        self.sent_bytes = 0
+        """Of the context, by us: the engine hears the request to its end before it tells."""
 
     @property
     def vertices(self) -> Sequence[Told]:

@@ -55,6 +55,12 @@ class Watching:
                 self._screen.close()
             self._tell_end()
 
+    def counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """A context on its way to the engine."""
+        for piece in pieces:
+            yield piece
+            self.trace.sent_bytes += len(piece)
+
     def others(self, messages: Iterable[Document]) -> Iterator[Document]:
         """Take what is told of the build; the messages that are something else."""
         for message in messages:
