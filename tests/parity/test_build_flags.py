@@ -14,6 +14,8 @@ from support.debian_registry import debian_registry
 from wherry.cli.building import BUILD
 
 ELSEWHERE = {
+    "annotation": "test_build_outputs",
+    "attest": "test_build_outputs",
     "build-context": "test_build_secrets",
     "cache-from": "test_build_sources",
     "call": "test_build_checks",
@@ -24,6 +26,8 @@ ELSEWHERE = {
     "plan": "test_build_reports",
     "profile": "test_build_reports",
     "progress": "test_build_reports",
+    "provenance": "test_build_outputs",
+    "sbom": "test_build_outputs",
     "secret": "test_build_secrets",
     "squash": "test_build_secrets",
     "ssh": "test_build_secrets",
@@ -174,6 +178,10 @@ def test_where_results_go(fresh_engine: Engine, context: Path) -> None:
         name, cache = f"{registry}/made:1", f"type=registry,ref={registry}/cache:1"
         own(engine, context, "-t", name, "--push", "--cache-to", cache)
         once = output_of(engine, name, "cat", "/once")
-        engine.docker_ok("rmi", "-f", name, f"{registry}/cache:1")
+        engine.docker_ok("rmi", "-f", name)
         assert output_of(engine, name, "cat", "/once") == once
-        assert output_of(engine, f"{registry}/cache:1", "cat", "/once") == once
+        engine.docker_ok("rmi", "-f", name)
+        engine.docker_ok("builder", "prune", "-af")
+        again = own(engine, context, "-t", "again", "--cache-from", cache)
+        assert " CACHED\n" in again.stderr, again.stderr
+        assert output_of(engine, "again", "cat", "/once") == once

@@ -241,7 +241,8 @@ def test_progress_as_lines_of_text(engine: Engine, context: Path) -> None:
 
 def test_names_of_steps(engine: Engine, context: Path) -> None:
     """Which platform, where there are several; which stage; and what is a step at all."""
-    flags = ("--platform", "linux/amd64,linux/arm64", "-o", "type=oci,dest=/dev/null")
+    output = f"type=oci,dest={context.parent}/{context.name}.tar"
+    flags = ("--platform", "linux/amd64,linux/arm64", "-o", output)
     write(context, "FROM scratch AS files\nCOPY a.txt /\nFROM files\nCOPY \\\n  b.txt   /b\n")
     shown = own(engine, context, "--progress=plain", *flags).stderr
     for platform in ("linux/amd64", "linux/arm64"):

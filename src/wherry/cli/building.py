@@ -5,6 +5,7 @@ import os
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from wherry.cli.build_attests import read_attests
 from wherry.cli.build_caches import Caches, read_caches
@@ -68,30 +69,11 @@ _SWITCHES = (
 
 def build(session: Session, parsed: Parsed) -> int:
     """Send a context; show what the engine does with it."""
-    outputs = _outputs(parsed)
-    wanted = asked(parsed)
-    watching = None if _is_classic(parsed) else _watching(session, parsed, outputs)
-    dockerfile, sent = context(
-        session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
-    )
-    if parsed.is_on("compress"):
-        sent = compressed(sent)
+    outputs, wanted = _outputs(parsed), asked(parsed)
     caches = read_caches(parsed.texts("cache-from"), parsed.texts("cache-to"))
-    contexts = [named_context(each) for each in parsed.texts("build-context")]
-    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed, contexts)]
-    query += caches.query()
-    if attests := read_attests(parsed):
-        query.append(("attests", json.dumps(attests)))
-    if outputs:
-        query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
-    if watching is not None:
-        query.append(("story", "1"))
-    if wanted.inquiry:
-        query.append(("inquiry", wanted.inquiry))
-    body, content_type = _body(parsed, sent, contexts, caches)
-    messages = session.client.images.build(
-        query, body, known_logins(session), content_type=content_type
-    )
+    watching = None if _is_classic(parsed) else _watching(session, parsed)
+    request = _request(session, parsed, outputs, caches, watching)
+    messages = _messages(session, request)
     built = _Built()
     with Results(outputs, caches.exports) as results:
         told = without_pieces(built.watched(messages), results)
@@ -110,13 +92,57 @@ def build(session: Session, parsed: Parsed) -> int:
     return 0
 
 
+class _Request(NamedTuple):
+    """What the engine is sent."""
+
+    query: list[tuple[str, str]]
+    body: Iterable[bytes]
+    content_type: str
+
+
+def _messages(session: Session, request: _Request) -> Iterator[Document]:
+    """The engine's messages; the request is sent when the first one is wanted."""
+    yield from session.client.images.build(
+        request.query, request.body, known_logins(session), content_type=request.content_type
+    )
+
+
+def _request(
+    session: Session,
+    parsed: Parsed,
+    outputs: Sequence[Output],
+    caches: Caches,
+    watching: Watching | None,
+) -> _Request:
+    """Raises: CommandFailed, for what is not there."""
+    dockerfile, sent = context(
+        session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
+    )
+    if watching is not None:
+        sent = watching.counted(sent)
+    if parsed.is_on("compress"):
+        sent = compressed(sent)
+    contexts = [named_context(each) for each in parsed.texts("build-context")]
+    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed, contexts)]
+    query += caches.query()
+    if attests := read_attests(parsed):
+        query.append(("attests", json.dumps(attests)))
+    if outputs:
+        query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
+    if watching is not None:
+        query.append(("story", "1"))
+    if inquiry := asked(parsed).inquiry:
+        query.append(("inquiry", inquiry))
+    return _Request(query, *_body(parsed, sent, contexts, caches))
+
+
 def _is_classic(parsed: Parsed) -> bool:
     """Whether steps are told as the classic builder tells them: as with Docker's own client."""
     wants = any(map(parsed.was_given, ("progress", "why", "plan", "profile", "check", "call")))
     return os.environ.get("DOCKER_BUILDKIT", "") in ("0", "false") and not wants
 
 
-def _watching(session: Session, parsed: Parsed, outputs: Sequence[Output]) -> Watching:
+def _watching(session: Session, parsed: Parsed) -> Watching:
     mode = parsed.text("progress") or os.environ.get("BUILDKIT_PROGRESS", "") or "auto"
     if parsed.is_on("quiet") or parsed.is_on("plan") or asked(parsed).inquiry:
         mode = "quiet"
