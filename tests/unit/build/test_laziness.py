@@ -17,6 +17,7 @@ def test_the_builder_is_imported_at_the_first_build() -> None:
             "cache_mounts",
             "cache_table",
             "digests",
+            "kept_builds",
             "kept_contexts",
             "offers",
             "ports",
