@@ -1,6 +1,7 @@
 """Log drivers of others: a plugin gets every line of a container, and nobody waits for it."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,43 @@ def test_the_engine_is_restarted(engine: Engine, keeper: Path) -> None:
     assert engine.docker_ok("wait", made) == "0"
     wait_until("all have come", lambda: len(kept(keeper, made)) >= 40)
     assert [each["line"] for each in kept(keeper, made)] == [str(n) for n in range(1, 41)]
+
+
+def test_read_back(engine: Engine, keeper: Path) -> None:
+    """Where no copy is kept here, `docker logs` reads the plugin's, if it says that it can."""
+    script = (
+        "echo one; echo two >&2; until test -e /go; do sleep 0.1; done; echo three; printf end"
+    )
+    made = engine.docker_ok(
+        "run", "-d", "--name", "far", "--log-driver", "scribe", "--log-opt",
+        "cache-disabled=true", "busybox", "sh", "-c", script,
+    )  # fmt: skip
+    wait_until("the first have come", lambda: len(kept(keeper, made)) == 2)
+    ran = engine.docker("logs", "far")
+    assert (ran.stdout, ran.stderr) == ("one\n", "two\n")
+    assert engine.docker("logs", "--tail", "1", "far").stderr == "two\n"
+    assert engine.docker("logs", "--since", "0s", "far").stdout == ""
+    timed = engine.docker_ok("logs", "-t", "far").split()[0]
+    assert timed.endswith("Z")
+    assert timed[:2] == "20"
+    following = subprocess.Popen(
+        [*engine.cli, "logs", "-f", "far"],
+        env=engine.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(
+        "it follows",
+        lambda: any(
+            verb == "LogDriver.ReadLogs" and asked["Config"]["Follow"]
+            for verb, asked in calls(keeper)
+        ),
+    )
+    engine.docker_ok("exec", "far", "touch", "/go")
+    assert following.communicate(timeout=60)[0] == "one\nthree\nend"
+    (keeper / "mute").touch()
+    refused = engine.docker("logs", "far")
+    assert "configured logging driver does not support reading" in refused.stderr
 
 
 def test_refusals(engine: Engine, keeper: Path) -> None:

@@ -10,6 +10,8 @@ import signal
 import struct
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
@@ -43,6 +45,21 @@ def fields(entry: bytes) -> dict[int, Any]:
     return found
 
 
+def packed(line: dict[str, Any]) -> bytes:
+    """A line as the protobuf message that it came in."""
+
+    def varint(number: int) -> bytes:
+        return (
+            bytes([number & 0x7F | 0x80]) + varint(number >> 7)
+            if number > 0x7F
+            else bytes([number])
+        )
+
+    source, text = line["source"].encode(), line["line"].encode()
+    entry = b"\x0a" + varint(len(source)) + source + b"\x10" + varint(line["time"])
+    return entry + b"\x1a" + varint(len(text)) + text + b"\x20" + varint(line["partial"])
+
+
 def keep(stream: BinaryIO, kept: Path) -> None:
     """Write down what comes, until nobody writes any more."""
     while head := stream.read(4):
@@ -56,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
     """One call."""
 
     directory: Path
+    ended: set[str] = set()
 
     def do_POST(self) -> None:
         """Answer by the method's name."""
@@ -63,6 +81,13 @@ class Handler(BaseHTTPRequestHandler):
         method = self.path.removeprefix("/")
         with (self.directory / "calls").open("a") as calls:
             calls.write(json.dumps([method, request]) + "\n")
+        if method == "LogDriver.ReadLogs":
+            self.send_response(200)
+            self.end_headers()
+            for entry in self._entries(request):
+                self.wfile.write(struct.pack(">I", len(entry)) + entry)
+                self.wfile.flush()
+            return
         answer = json.dumps(self._answer(method, request)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
@@ -79,9 +104,27 @@ class Handler(BaseHTTPRequestHandler):
                 kept = self.directory / request["Info"]["ContainerID"]
                 stream = open(request["File"], "rb")  # noqa: SIM115
                 threading.Thread(target=keep, args=(stream, kept), daemon=True).start()
+            case "LogDriver.StopLogging":
+                self.ended.add(Path(request["File"]).name)
             case "LogDriver.Capabilities":
-                return {"Cap": {"ReadLogs": False}}
+                return {"Cap": {"ReadLogs": not (self.directory / "mute").exists()}}
         return {"Err": ""}
+
+    def _entries(self, request: dict[str, Any]) -> Iterator[bytes]:
+        """What is kept of a container; to follow, until its log was stopped."""
+        container, wanted = request["Info"]["ContainerID"], request["Config"]
+        kept, given = self.directory / container, 0
+        while True:
+            is_over = container in self.ended or not wanted["Follow"]
+            lines = kept.read_text().splitlines() if kept.exists() else []
+            if not given and wanted["Tail"] >= 0:
+                given = max(0, len(lines) - wanted["Tail"])
+            for line in lines[given:]:
+                yield packed(json.loads(line))
+            given = len(lines)
+            if is_over:
+                return
+            time.sleep(0.05)
 
     def log_message(self, *_words: object) -> None:
         """Nothing to say."""

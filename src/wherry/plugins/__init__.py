@@ -18,6 +18,8 @@ from wherry.plugins.host import (
 from wherry.plugins.messages import (
     Answer,
     DriverCapabilities,
+    LogCapabilities,
+    LogWindow,
     Nothing,
     VolumeFound,
     VolumePlace,
@@ -33,6 +35,8 @@ __all__ = [
     "VOLUME_DRIVER",
     "Answer",
     "DriverCapabilities",
+    "LogCapabilities",
+    "LogWindow",
     "Nothing",
     "Plugin",
     "PluginAddress",

@@ -64,6 +64,28 @@ class DriverCapabilities(Answer):
     Capabilities: DriverScope | None = None
 
 
+class LogAbilities(Struct):
+    """What a log driver can do besides taking lines."""
+
+    ReadLogs: bool = False
+
+
+class LogCapabilities(Answer):
+    """The answer of `LogDriver.Capabilities`."""
+
+    Cap: LogAbilities | None = None
+
+
+class LogWindow(Struct):
+    """Which lines `LogDriver.ReadLogs` is to give."""
+
+    Since: str
+    Until: str
+    Tail: int
+    """-1: all."""
+    Follow: bool
+
+
 class VolumePlace(Answer):
     """Where a volume is mounted."""
 

@@ -18,6 +18,7 @@ from wherry.engine.containers.io import Attachments, ContainerStreams
 from wherry.engine.containers.live import LiveContainers, Waiters
 from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.containers.log_reading import ContainerLogs
+from wherry.engine.containers.plugin_logs import PluginLogs
 from wherry.engine.containers.publishing import PublishedPorts
 from wherry.engine.containers.query import ContainerQueries
 from wherry.engine.containers.remove import RemoveContainer
@@ -170,6 +171,7 @@ def container_parts(
         records=stores.records,
         waiters=waiters,
         removed=removed_logs,
+        of_plugins=PluginLogs(plugins=ground.plugins, offload=ground.offload),
         paths=ground.paths,
         offload=ground.offload,
     )

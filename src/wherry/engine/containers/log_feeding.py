@@ -21,7 +21,7 @@ from wherry.model.errors import (
 )
 from wherry.model.ids import ContainerId
 from wherry.model.queries import LogDelivery
-from wherry.plugins import LOG_DRIVER, PluginHost
+from wherry.plugins import LOG_DRIVER, Plugin, PluginHost
 from wherry.tasks import LogFeeder, LogOrder, LogTarget, Tasks
 
 _STREAMS = "/run/docker/logging"
@@ -117,7 +117,7 @@ class Loggers:
             path=self._paths.log(container.id),
             driver=kept_as(log.driver),
             options=options,
-            source=_source(container).to_message(),
+            source=source_of(container).to_message(),
             is_resumed=is_resumed,
         )
         before = self._feeders.pop(container.id, None)
@@ -133,19 +133,11 @@ class Loggers:
         """What its receiver has to know of a plugin. Raises: ReceiverUnreachable."""
         from wherry.logs.receivers import plugin as receiver
 
-        try:
-            plugin = self._plugins.get(name, LOG_DRIVER)
-        except (PluginNotFound, PluginFailed) as error:
-            raise ReceiverUnreachable(
-                f'error looking up logging plugin {name}: plugin "{name}" not found'
-            ) from error
-        scheme, _, place = plugin.address.partition("://")
-        if scheme != "unix":
-            raise ReceiverUnreachable(f"logging plugin {name} has no unix socket")
+        plugin, socket = log_plugin(self._plugins, name)
         fifo = f"{_STREAMS}/{container_id}"
         return {
             receiver.NAME: name,
-            receiver.SOCKET: place,
+            receiver.SOCKET: socket,
             receiver.FIFO: plugin.host_path(fifo),
             receiver.SHOWN_FIFO: fifo,
         }
@@ -165,7 +157,22 @@ class Loggers:
             await self.resume(container)
 
 
-def _source(container: Container) -> LogSource:
+def log_plugin(plugins: PluginHost, name: str) -> tuple[Plugin, str]:
+    """A plugin that takes logs, and its socket. Blocking. Raises: ReceiverUnreachable."""
+    try:
+        plugin = plugins.get(name, LOG_DRIVER)
+    except (PluginNotFound, PluginFailed) as error:
+        raise ReceiverUnreachable(
+            f'error looking up logging plugin {name}: plugin "{name}" not found'
+        ) from error
+    scheme, _, socket = plugin.address.partition("://")
+    if scheme != "unix":
+        raise ReceiverUnreachable(f"logging plugin {name} has no unix socket")
+    return plugin, socket
+
+
+def source_of(container: Container) -> LogSource:
+    """A container as receivers of logs are told of it. Raises: ReceiverUnreachable."""
     return LogSource(
         container_id=container.id,
         container_name=container.name,

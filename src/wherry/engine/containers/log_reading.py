@@ -1,14 +1,15 @@
-"""What a container wrote, from its local log."""
+"""What a container wrote, from its local log or, where that is not kept, from a log plugin."""
 
 from collections.abc import AsyncIterator, Sequence
 
 from wherry.engine.containers.live import Waiters
+from wherry.engine.containers.plugin_logs import PluginLogs
 from wherry.engine.containers.removed_logs import RemovedLogs
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
 from wherry.logs.json_lines import STDERR, STDOUT, Line
-from wherry.logs.options import is_readable
+from wherry.logs.options import PLUGIN, is_readable, kept_as
 from wherry.logs.reader import Selection
 from wherry.model.containers import Container
 from wherry.model.errors import InvalidValue, LogsNotReadable
@@ -25,12 +26,14 @@ class ContainerLogs:
         records: ContainerRecords,
         waiters: Waiters,
         removed: RemovedLogs,
+        of_plugins: PluginLogs,
         paths: ContainerPaths,
         offload: OffloadPool,
     ) -> None:
         self._records = records
         self._waiters = waiters
         self._removed = removed
+        self._of_plugins = of_plugins
         self._paths = paths
         self._offload = offload
 
@@ -41,9 +44,14 @@ class ContainerLogs:
         """
         container = self._records.find(reference)
         _check_streams(query)
-        if not is_readable(container.spec.log.driver, container.spec.log.options):
-            raise LogsNotReadable(container.spec.log.driver)
-        return self._lines(container, query)
+        log = container.spec.log
+        if is_readable(log.driver, log.options):
+            return _lines_of(self._batches(container, query))
+        if kept_as(log.driver) != PLUGIN or not await self._of_plugins.can_read(container):
+            raise LogsNotReadable(log.driver)
+        follows = query.follows and container.is_alive
+        ended = self._waiters.next_exit(container.id) if follows else None
+        return _lines_of(self._of_plugins.batches(container, _selection(query), ended))
 
     async def of_removed(self, reference: str, query: LogQuery) -> RemovedLines:
         """The lines that a container wrote which was removed in the last days.
@@ -61,12 +69,6 @@ class ContainerLogs:
             is_tty=removed.is_tty,
             batches=_lines_of(batches),
         )
-
-    async def _lines(
-        self, container: Container, query: LogQuery
-    ) -> AsyncIterator[Sequence[LogLine]]:
-        async for batch in _lines_of(self._batches(container, query)):
-            yield batch
 
     def _batches(self, container: Container, query: LogQuery) -> AsyncIterator[list[Line]]:
         path = self._paths.log(container.id)

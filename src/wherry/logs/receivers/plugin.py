@@ -7,7 +7,8 @@
     POST /LogDriver.StopLogging   ------->   the last entry has come
 
 The fifo is ours and has a name that the plugin is told, which may see another tree than we do.
-`docker logs` reads the local file, so a plugin need not be able to read.
+`docker logs` reads the local file, so a plugin need not be able to read; where there is to be
+none, the engine reads what the plugin has kept, in the same form.
 """
 
 import json
@@ -18,6 +19,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 
+from wherry.logs.json_lines import STDERR, STDOUT, Line
 from wherry.logs.receivers.messages import (
     Json,
     LogSource,
@@ -30,6 +32,8 @@ from wherry.logs.receivers.sockets import DIAL_TIMEOUT_S, SEND_TIMEOUT_S
 SOCKET, FIFO, SHOWN_FIFO, NAME = "x-socket", "x-fifo", "x-shown-fifo", "x-name"
 """Options that the engine adds: where the plugin answers, where the fifo is for us and for the
 plugin, and what it is called."""
+LARGEST_ENTRY = 4 << 20
+"""Bytes; Docker takes a million."""
 _LARGEST_ANSWER = 1 << 16
 
 
@@ -41,22 +45,7 @@ class PluginReceiver:
         self._socket, self._fifo = options[SOCKET], options[FIFO]
         self._shown, self._name = options[SHOWN_FIFO], options[NAME]
         self.patience = Patience()
-        program, *arguments = source.command.split(" ")
-        environment = (f"{name}={value}" for name, value in source.attributes.items())
-        self._info: dict[str, Json] = {
-            "Config": {key: value for key, value in options.items() if not key.startswith("x-")},
-            "ContainerID": source.container_id,
-            "ContainerName": f"/{source.container_name}",
-            "ContainerEntrypoint": program,
-            "ContainerArgs": [*arguments],
-            "ContainerImageID": source.image_id,
-            "ContainerImageName": source.image_name,
-            "ContainerCreated": source.created,
-            "ContainerEnv": [*environment],
-            "ContainerLabels": {},
-            "LogPath": "",
-            "DaemonName": "docker",
-        }
+        self._info = described(options, source)
         self._stream: int | None = None
 
     def open(self) -> None:
@@ -114,6 +103,73 @@ class PluginReceiver:
         problem = _problem(answer)
         if problem:
             raise ReceiverRefused(f"log plugin {self._name}: LogDriver.{verb}: {problem}")
+
+
+def described(options: Mapping[str, str], source: LogSource) -> dict[str, Json]:
+    """What a plugin is told of a log."""
+    program, *arguments = source.command.split(" ")
+    environment = (f"{name}={value}" for name, value in source.attributes.items())
+    return {
+        "Config": {key: value for key, value in options.items() if not key.startswith("x-")},
+        "ContainerID": source.container_id,
+        "ContainerName": f"/{source.container_name}",
+        "ContainerEntrypoint": program,
+        "ContainerArgs": [*arguments],
+        "ContainerImageID": source.image_id,
+        "ContainerImageName": source.image_name,
+        "ContainerCreated": source.created,
+        "ContainerEnv": [*environment],
+        "ContainerLabels": {},
+        "LogPath": "",
+        "DaemonName": "docker",
+    }
+
+
+def entry_bytes(head: bytes) -> int:
+    """How long the entry is that follows. Raises: ValueError."""
+    size = int.from_bytes(head, "big")
+    if size > LARGEST_ENTRY:
+        raise ValueError(f"an entry of {size} bytes is too large")
+    return size
+
+
+def line_of(entry: bytes) -> Line:
+    """The reverse of `framed`, but for its length. Raises: ValueError."""
+    found = dict(_fields_of(entry))
+    source, at_ns, text = found.get(1, b""), found.get(2, 0), found.get(3, b"")
+    if not isinstance(source, bytes) or not isinstance(at_ns, int) or not isinstance(text, bytes):
+        raise ValueError("an entry that makes no sense")
+    end = b"" if found.get(4) else b"\n"
+    return Line(STDERR if source == b"stderr" else STDOUT, at_ns, text + end)
+
+
+def _fields_of(entry: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a message: numbers, and what has a length. Raises: ValueError."""
+    position = 0
+    while position < len(entry):
+        key, position = _number_at(entry, position)
+        value, position = _number_at(entry, position)
+        match key & 7:
+            case 0:
+                yield key >> 3, value
+            case 2 if position + value <= len(entry):
+                yield key >> 3, entry[position : position + value]
+                position += value
+            case _:
+                raise ValueError("an entry that makes no sense")
+
+
+def _number_at(entry: bytes, position: int) -> tuple[int, int]:
+    """A varint, and what comes after it. Raises: ValueError."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if position >= len(entry):
+            break
+        byte, position = entry[position], position + 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+    raise ValueError("an entry that is cut off")
 
 
 def framed(message: Message) -> bytes:
