@@ -197,6 +197,24 @@ def test_an_image_in_another(remapped: Engine) -> None:
     remapped.docker_ok("rmi", "tools:2")
 
 
+def test_what_a_build_mounts(remapped: Engine, tmp_path: Path) -> None:
+    """A step's caches, sources and secrets belong to whom they belong to in the image."""
+    (tmp_path / "file").write_text("of the context")
+    (tmp_path / "secret").write_text("sesame")
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\n"
+        "RUN --mount=type=cache,target=/c,uid=7 --mount=type=bind,target=/b"
+        " --mount=type=secret,id=s,uid=7 --mount=type=secret,id=t,env=T"
+        " stat -c %u /c /b/file /run/secrets/s > /owners; touch /c/x; stat -c %u /c/x >> /owners;"
+        " cat /run/secrets/s >> /owners; test $T = sesame\n"
+        "RUN --mount=type=cache,target=/c,uid=7 test -e /c/x\n"
+    )
+    secrets = [f"--secret=id={each},src={tmp_path}/secret" for each in "st"]
+    ran = remapped.wherry("build", "-t", "mounting", *secrets, str(tmp_path))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert _run(remapped, "mounting", "cat", "/owners").split() == ["7", "0", "7", "0", "sesame"]
+
+
 def test_explained(remapped: Engine) -> None:
     """The user namespace and the mapped layers are in the container's story."""
     container = remapped.docker_ok("run", "-d", "busybox", "sleep", "1000")

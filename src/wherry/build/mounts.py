@@ -159,11 +159,8 @@ class Mounts:
         async with UndoStack() as reading:
             view = await self._view(origin, source, sources, reading)
             name = await self._offload(_copied, view, _clean(source), place)
-        return BindMount(
-            source=posixpath.join(place, name),
-            target=options["target"],
-            is_read_only=options.get("readwrite") != "true",
-        )
+        is_read_only = options.get("readwrite") != "true"
+        return _bound(posixpath.join(place, name), options["target"], is_read_only=is_read_only)
 
     async def _cache(
         self,
@@ -193,11 +190,8 @@ class Mounts:
         holding = self._ground.caches.held(wish, fill)
         path = await holding.__aenter__()
         opened.push(holding.__aexit__, None, None, None)
-        return BindMount(
-            source=path,
-            target=options["target"],
-            is_read_only=options.get("readwrite") == "false",
-        )
+        is_read_only = options.get("readwrite") == "false"
+        return _bound(path, options["target"], is_read_only=is_read_only)
 
     # -- secrets and agents ------------------------------------------------------------------
 
@@ -219,7 +213,7 @@ class Mounts:
             made.secrets[variable] = path
         if "target" in options or not variable:
             target = options.get("target") or f"{_SECRETS}/{name}"
-            made.mounts.append(BindMount(source=path, target=target, is_read_only=True))
+            made.mounts.append(_bound(path, target, is_read_only=True))
 
     async def _agent(
         self, options: Mapping[str, str], number: int, made: StepMounts, opened: UndoStack
@@ -248,8 +242,13 @@ class Mounts:
         os.chown(path, *_owner(options))
         os.chmod(path, _mode(options, 0o600))
         target = options.get("target") or f"{_AGENT}.{number}"
-        made.mounts.append(BindMount(source=path, target=target))
+        made.mounts.append(_bound(path, target))
         made.environment.setdefault("SSH_AUTH_SOCK", target)
+
+
+def _bound(source: str, target: str, *, is_read_only: bool = False) -> BindMount:
+    """A mount of what the engine has made for a step."""
+    return BindMount(source=source, target=target, is_read_only=is_read_only, is_of_engine=True)
 
 
 async def _closed(server: asyncio.Server) -> None:

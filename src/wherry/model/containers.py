@@ -35,6 +35,8 @@ class BindMount(msgspec.Struct, frozen=True, kw_only=True, tag="bind"):
     """The `-v` text, where the mount came as one: inspect shows it again."""
     is_inherited: bool = False
     """It came by `--volumes-from`: the wish was another container's."""
+    is_of_engine: bool = False
+    """Its files belong to whom they belong to in images, where the container's ids are mapped."""
 
 
 class VolumeMount(msgspec.Struct, frozen=True, kw_only=True, tag="volume"):

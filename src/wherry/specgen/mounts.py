@@ -61,12 +61,18 @@ def container_mounts(
     is_mapped = is_remapped(spec, host.remapped)
     chosen += [
         _with_mapped_owners(mount)
-        if is_mapped
-        and (isinstance(each, VolumeMount | ImageMount) or each.target in of_engine - taken)
+        if is_mapped and (_has_image_owners(each) or each.target in of_engine - taken)
         else mount
         for each, mount in ((each, _mount(each, host)) for each in wanted)
     ]
     return tuple(chosen)
+
+
+def _has_image_owners(wish: MountSpec) -> bool:
+    """Whether files are written as images have them; others are the host's."""
+    return isinstance(wish, VolumeMount | ImageMount) or (
+        isinstance(wish, BindMount) and wish.is_of_engine
+    )
 
 
 def _with_mapped_owners(mount: Mount) -> Mount:
