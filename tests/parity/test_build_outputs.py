@@ -123,13 +123,12 @@ def test_what_is_pushed_says_what_it_was_made_of(
     assert engine.docker_ok("run", "--rm", name, "cat", "/v") == "said"
 
 
-@BUILDERS
 def test_an_image_that_stays_keeps_what_is_said_of_it(
-    engine: Engine, client: BuildClient, registry: str, build: Build
+    engine: Engine, client: BuildClient, registry: str
 ) -> None:
     """Through a restart's collector, a new name, an archive, and a push of the image alone."""
-    build(client, "--provenance=true", "-t", "stays")
-    name = f"{registry}/stays-{build.__name__}:2"
+    own(client, "--provenance=true", "-t", "stays")
+    name = f"{registry}/stays:2"
     engine.docker_ok("tag", "stays", name)
     engine.docker_ok("image", "prune", "-f")
     archive = client.directory.parent / "stays.tar"
@@ -138,7 +137,7 @@ def test_an_image_that_stays_keeps_what_is_said_of_it(
     engine.docker_ok("builder", "prune", "-af")
     engine.docker_ok("load", "-i", str(archive))
     engine.docker_ok("push", name)
-    published = Published(engine, registry, f"stays-{build.__name__}")
+    published = Published(engine, registry, "stays")
     index = published.manifest("2")
     said = statement_of(published, index)
     assert "args" not in said["predicate"]["invocation"]["parameters"]
@@ -177,10 +176,7 @@ def test_a_push_without_a_tag(engine: Engine, client: BuildClient, registry: str
     assert engine.docker_ok("image", "inspect", "-f", "{{.RepoTags}}", bare) == "[]"
 
 
-@BUILDERS
-def test_archives_in_the_form_that_is_asked_for(
-    engine: Engine, client: BuildClient, build: Build
-) -> None:
+def test_archives_in_the_form_that_is_asked_for(engine: Engine, client: BuildClient) -> None:
     """Compressed so or so, as a tar or a directory; both can be loaded."""
     archive = client.directory.parent / "made.tar"
     for compression, media in (
@@ -189,14 +185,14 @@ def test_archives_in_the_form_that_is_asked_for(
         ("uncompressed", "tar"),
     ):
         output = f"type=oci,dest={archive},name=made:1,force-compression=true"
-        build(client, "--provenance=false", "-o", f"{output},compression={compression}")
+        own(client, "--provenance=false", "-o", f"{output},compression={compression}")
         with tarfile.open(archive) as members:
             manifest = json.loads(_member(members, json.loads(_file(members, "index.json"))))
         kinds = {each["mediaType"] for each in manifest["layers"]}
         assert kinds == {f"application/vnd.oci.image.layer.v1.{media}"}
         assert "made:1" in engine.docker_ok("load", "-i", str(archive))
     layout = client.directory.parent / "layout"
-    build(client, "-o", f"type=oci,tar=false,dest={layout},name=made:2")
+    buildx(client, "-o", f"type=oci,tar=false,dest={layout},name=made:2")
     index = json.loads((layout / "index.json").read_text())
     assert index["manifests"][0]["mediaType"] in (
         INDEX,
