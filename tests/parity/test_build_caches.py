@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.builds import remove_what_was_built, write_tree
-from support.buildx import BuildClient
+from support.buildx import BuildClient, project
 from support.daemon import Engine
 from support.debian_registry import debian_registry
 from wherry.build.cache_format import CACHE_CONFIG
@@ -25,12 +25,10 @@ STEPS = 4
 
 @pytest.fixture
 def client(engine: Engine, tmp_path: Path) -> Iterator[BuildClient]:
-    """A client with a project; what it built goes again."""
-    (tmp_path / "project").mkdir()
-    made = BuildClient(engine, tmp_path / "project")
-    made.write(Dockerfile=DOCKERFILE)
-    yield made
-    remove_what_was_built(engine)
+    """A client with a project."""
+    with project(engine, tmp_path) as made:
+        made.write(Dockerfile=DOCKERFILE)
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.builds import remove_what_was_built
-from support.buildx import BuildClient
+from support.buildx import BuildClient, project
 from support.daemon import Engine
 from support.debian_registry import debian_registry
 
@@ -27,12 +27,10 @@ Build = Callable[..., None]
 
 @pytest.fixture
 def client(engine: Engine, tmp_path: Path) -> Iterator[BuildClient]:
-    """A client with a project; what it built goes again."""
-    (tmp_path / "project").mkdir()
-    made = BuildClient(engine, tmp_path / "project")
-    made.write(Dockerfile=DOCKERFILE)
-    yield made
-    remove_what_was_built(engine)
+    """A client with a project."""
+    with project(engine, tmp_path) as made:
+        made.write(Dockerfile=DOCKERFILE)
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.builds import remove_what_was_built
-from support.buildx import BuildClient
+from support.buildx import BuildClient, project
 from support.daemon import Engine
 from support.waiting import wait_until
 
@@ -27,11 +26,9 @@ COPY --from=right /r /
 
 @pytest.fixture
 def client(engine: Engine, tmp_path: Path) -> Iterator[BuildClient]:
-    """A client with a project; what it built goes again."""
-    (tmp_path / "project").mkdir()
-    made = BuildClient(engine, tmp_path / "project")
-    yield made
-    remove_what_was_built(engine)
+    """A client with a project."""
+    with project(engine, tmp_path) as made:
+        yield made
 
 
 class Building:

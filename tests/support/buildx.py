@@ -1,13 +1,15 @@
 """buildx, the docker CLI's builder plugin, and Compose v2: clients that speak BuildKit."""
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 import pytest
 
+from support.builds import remove_what_was_built
 from support.compose_oracle import oracle_program
 from support.daemon import OWN_CLI, Engine, Ran
 from support.source_tree import REPOSITORY
@@ -15,6 +17,14 @@ from support.waiting import PATIENCE
 
 _PLUGIN = REPOSITORY / ".tools/docker-plugins/docker-buildx"
 _OLD = Path("/usr/bin/docker")
+
+
+@contextlib.contextmanager
+def project(engine: Engine, place: Path) -> "Iterator[BuildClient]":
+    """A client with a directory of its own; what it built goes again."""
+    (place / "project").mkdir()
+    yield BuildClient(engine, place / "project")
+    remove_what_was_built(engine)
 
 
 def _version(program: Path) -> str:

@@ -238,6 +238,7 @@ class FakeEngine:
             execs=FakeExecs(self),
             images=FakeImages(self),
             builds=self.builds,
+            build_history=FakeBuildHistory(),
             registries=FakeRegistries(self),
             networks=FakeNetworks(self),
             files=FakeFiles(self),
@@ -670,6 +671,34 @@ class FakePlatforms:
 
 
 @dataclass
+class FakeBuildHistory:
+    """Builds that are remembered as long as the test."""
+
+    def __init__(self) -> None:
+        self.builds: dict[str, tuple[KeptBuild, bytes]] = {}
+
+    async def all(self) -> Sequence[KeptBuild]:
+        """What a test had kept."""
+        return [build for build, _story in self.builds.values()]
+
+    async def keep(self, build: KeptBuild, story: bytes) -> Sequence[str]:
+        """In memory, of any number."""
+        self.builds[build.ref] = (build, story)
+        return ()
+
+    async def change(self, build: KeptBuild) -> None:
+        """Its record alone."""
+        self.builds[build.ref] = (build, self.builds[build.ref][1])
+
+    async def story(self, ref: str) -> bytes | None:
+        """As it was kept."""
+        return self.builds[ref][1] if ref in self.builds else None
+
+    async def forget(self, ref: str) -> None:
+        """One of them."""
+        self.builds.pop(ref, None)
+
+
 class FakeBuilds:
     """A builder that makes nothing."""
 
@@ -677,7 +706,6 @@ class FakeBuilds:
         self.files = "/"
         self.sent: list[str] = []
         """What clients told of their directories."""
-        self.builds: dict[str, tuple[KeptBuild, bytes]] = {}
 
     async def build(
         self,
@@ -701,27 +729,6 @@ class FakeBuilds:
                 self.sent += [each.path for each in files]
         names = tuple(each.attributes["name"] for each in request.outputs)
         yield BuildDone(image_id="sha256:" + "e" * 64, names=names)
-
-    async def kept(self) -> Sequence[KeptBuild]:
-        """What a test had kept."""
-        return [build for build, _story in self.builds.values()]
-
-    async def keep(self, build: KeptBuild, story: bytes) -> Sequence[str]:
-        """In memory, of any number."""
-        self.builds[build.ref] = (build, story)
-        return ()
-
-    async def change_kept(self, build: KeptBuild) -> None:
-        """Its record alone."""
-        self.builds[build.ref] = (build, self.builds[build.ref][1])
-
-    async def kept_story(self, ref: str) -> bytes | None:
-        """As it was kept."""
-        return self.builds[ref][1] if ref in self.builds else None
-
-    async def forget(self, ref: str) -> None:
-        """One of them."""
-        self.builds.pop(ref, None)
 
     @asynccontextmanager
     async def files_of(self, reference: str) -> AsyncIterator[int]:

@@ -311,21 +311,26 @@ class Builds(Protocol):
         """Digest and content of an image's configuration."""
         ...
 
-    async def kept(self) -> Sequence[KeptBuild]:
-        """Builds that are remembered, the oldest first."""
+    async def cache(self) -> Sequence[CacheRecord]: ...
+    async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
+        """What went."""
+        ...
+
+
+class BuildHistory(Protocol):
+    """Builds that were, as a door remembers them."""
+
+    async def all(self) -> Sequence[KeptBuild]:
+        """The oldest first."""
         ...
 
     async def keep(self, build: KeptBuild, story: bytes) -> Sequence[str]:
         """The names of those that were forgotten for it."""
         ...
 
-    async def change_kept(self, build: KeptBuild) -> None: ...
-    async def kept_story(self, ref: str) -> bytes | None: ...
+    async def change(self, build: KeptBuild) -> None: ...
+    async def story(self, ref: str) -> bytes | None: ...
     async def forget(self, ref: str) -> None: ...
-    async def cache(self) -> Sequence[CacheRecord]: ...
-    async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
-        """What went."""
-        ...
 
 
 class Registries(Protocol):
@@ -502,6 +507,7 @@ class Services:
     commits: Commits
     images: Images
     builds: Builds
+    build_history: BuildHistory
     registries: Registries
     networks: Networks
     volumes: Volumes

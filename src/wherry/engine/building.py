@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from wherry.build import ClientOffers, KeptBuilds
+from wherry.build import ClientOffers
 from wherry.engine.build_cache import BuildCaches
 from wherry.engine.build_upkeep import BuildUpkeep
 from wherry.engine.containers.create import CreateContainer
@@ -16,7 +16,7 @@ from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.engine.events import EventLog
 from wherry.engine.registries import RegistryVerbs
 from wherry.images import Document, ImageStore, LayerBlob, Upload, parse, platform_from
-from wherry.kit.aio import OffloadPool, closed_after
+from wherry.kit.aio import closed_after
 from wherry.kit.streams import Unframer
 from wherry.model.builds import (
     BuildDone,
@@ -24,7 +24,6 @@ from wherry.model.builds import (
     BuildRequest,
     CachePrune,
     CacheRecord,
-    KeptBuild,
     SentPart,
 )
 from wherry.model.containers import ContainerSpec
@@ -108,8 +107,6 @@ class Builds:
         make_builder: Callable[[], ImageBuilder],
         caches: BuildCaches,
         upkeep: BuildUpkeep,
-        kept: KeptBuilds,
-        offload: OffloadPool,
         refused_entitlements: frozenset[str] = frozenset(),
         store: ImageStore,
         registries: RegistryVerbs,
@@ -119,8 +116,6 @@ class Builds:
         self._builder: ImageBuilder | None = None
         self._caches = caches
         self._upkeep = upkeep
-        self._kept = kept
-        self._offload = offload
         self._refused = refused_entitlements
         self._store = store
         self._registries = registries
@@ -187,30 +182,6 @@ class Builds:
         """
         bases = _Bases(self._store, self._registries, credentials)
         return await self._made_builder().configuration(reference, platform, bases)
-
-    # -- builds that were ---------------------------------------------------------------------
-
-    async def kept(self) -> Sequence[KeptBuild]:
-        """Those that are remembered, the oldest first."""
-        return await self._offload(self._kept.all)
-
-    async def keep(self, build: KeptBuild, story: bytes) -> Sequence[str]:
-        """Remember a build; the names of those that were forgotten for it."""
-        return await self._offload(self._kept.keep, build, story)
-
-    async def change_kept(self, build: KeptBuild) -> None:
-        """Remember a build in other words; its story stays."""
-        await self._offload(self._kept.change, build)
-
-    async def kept_story(self, ref: str) -> bytes | None:
-        """What was told of a build; None where none of that name is remembered."""
-        return await self._offload(self._kept.story, ref)
-
-    async def forget(self, ref: str) -> None:
-        """Forget a build."""
-        await self._offload(self._kept.forget, ref)
-
-    # -- the cache ---------------------------------------------------------------------------
 
     async def cache(self) -> Sequence[CacheRecord]:
         """What later builds may use again."""

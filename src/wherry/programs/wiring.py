@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from wherry.api.services import Services
 from wherry.build import KeptBuilds
 from wherry.engine.build_cache import BuildCaches
+from wherry.engine.build_history import BuildHistory
 from wherry.engine.build_upkeep import BuildUpkeep
 from wherry.engine.building import Builds, ImageBuilder, StepContainers
 from wherry.engine.containers.commit import CommitContainer
@@ -193,13 +194,12 @@ async def engine_on(
                 upkeep=BuildUpkeep(
                     caches, ground.settings.builder.upkeep, ground.settings.data_root
                 ),
-                kept=KeptBuilds(ground.database),
-                offload=ground.offload,
                 refused_entitlements=ground.settings.builder.refused_entitlements,
                 store=stores.images,
                 registries=registries,
                 events=stores.events,
             ),
+            build_history=BuildHistory(KeptBuilds(ground.database), ground.offload),
             registries=registries,
             networks=network_verbs,
             system=system,

@@ -37,7 +37,7 @@ class Door:
         control = Control(
             jobs=jobs,
             sessions=self._sessions,
-            history=History(services.builds, clock),
+            history=History(services.build_history, clock),
             builds=services.builds,
             system=services.system,
             networks=services.networks,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from wherry.api.buildkit.history_filters import chosen
 from wherry.api.buildkit.jobs import Job
-from wherry.api.services import Builds
+from wherry.api.services import BuildHistory
 from wherry.kit.aio import own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import KeptBuild
@@ -31,8 +31,8 @@ STARTED, COMPLETE, DELETED = range(3)
 class History:
     """The records, oldest first."""
 
-    def __init__(self, builds: Builds, clock: Clock) -> None:
-        self._builds = builds
+    def __init__(self, kept: BuildHistory, clock: Clock) -> None:
+        self._kept = kept
         self._clock = clock
         self._loading: asyncio.Future[None] | None = None
         self._keeping: set[asyncio.Task[None]] = set()
@@ -46,7 +46,7 @@ class History:
         await asyncio.shield(self._loading)
 
     async def _load(self) -> None:
-        for each in await self._builds.kept():
+        for each in await self._kept.all():
             record = decode(BuildHistoryRecord, each.record)
             self._records.setdefault(record.Ref, record)
 
@@ -87,7 +87,7 @@ class History:
         await asyncio.shield(keeping)
 
     async def _keep(self, record: BuildHistoryRecord, story: bytes) -> None:
-        for gone in await self._builds.keep(_kept(record), story):
+        for gone in await self._kept.keep(_kept(record), story):
             self._delete(gone)
 
     async def story(self, ref: str) -> AsyncIterator[StatusResponse] | None:
@@ -95,7 +95,7 @@ class History:
         await self.load()
         if ref not in self._records:
             return None
-        content = await self._builds.kept_story(ref)
+        content = await self._kept.story(ref)
         return None if content is None else _each(decode(KeptStory, content))
 
     async def update(self, request: UpdateBuildHistoryRequest) -> None:
@@ -104,11 +104,11 @@ class History:
         if record is None:
             raise InvalidValue(f"failed to get build record {request.Ref}: not found")
         if request.Delete and record.CompletedAt is not None:
-            await self._builds.forget(record.Ref)
+            await self._kept.forget(record.Ref)
             self._delete(record.Ref)
         elif not request.Finalize:
             record.pinned = request.Pinned
-            await self._builds.change_kept(_kept(record))
+            await self._kept.change(_kept(record))
 
     async def listen(self, request: BuildHistoryRequest) -> AsyncIterator[BuildHistoryEvent]:
         """What is remembered, and what comes, unless the listener wants to leave before."""
