@@ -13,10 +13,10 @@ from queue import Queue
 from wherry.cli.failures import CommandFailed
 from wherry.cli.local_trees import unpack
 from wherry.cli.oci_directories import add_to_directory
+from wherry.cli.whole_files import WholeFile
 from wherry.client.documents import Document, number, text
 
 _FILES = ("tar", "oci", "docker")
-_WRITTEN = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,35 +119,19 @@ class Results:
         if output.is_layout:
             tag = output.attributes.get("name", "").rpartition(":")[2]
             return _Unpacking(partial(add_to_directory, output.place, tag=tag))
-        return _File(output.place)
+        return _StandardOutput() if output.place == "-" else WholeFile(output.place)
 
 
-class _File:
-    """A result that is one file."""
-
-    def __init__(self, place: str) -> None:
-        self._place = place
-        # A device or a pipe is written to; to put a file in its place would be to remove it.
-        is_special = os.path.exists(place) and not os.path.isfile(place)
-        self._name = "" if place == "-" or is_special else f"{place}.part"
-        self._descriptor = (
-            os.dup(sys.stdout.fileno())
-            if place == "-"
-            else os.open(self._name or place, _WRITTEN, 0o666)
-        )
+class _StandardOutput:
+    """A result that whoever called reads as it comes."""
 
     def put(self, content: bytes) -> None:
         """Write a piece."""
-        while content:
-            content = content[os.write(self._descriptor, content) :]
+        sys.stdout.buffer.write(content)
 
     def end(self, *, is_whole: bool) -> None:
-        """Give the file its name, or take it away."""
-        os.close(self._descriptor)
-        if self._name and is_whole:
-            os.replace(self._name, self._place)
-        elif self._name:
-            os.unlink(self._name)
+        """Keep nothing back."""
+        sys.stdout.buffer.flush()
 
 
 class _Unpacking:
@@ -182,7 +166,7 @@ class _Unpacking:
             pass
 
 
-_Taking = _File | _Unpacking
+_Taking = WholeFile | _StandardOutput | _Unpacking
 
 
 def without_pieces(messages: Iterator[Document], results: Results) -> Iterator[Document]:

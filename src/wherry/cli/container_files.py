@@ -5,9 +5,9 @@ import sys
 from wherry.cli.command import ONE, Arguments, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
-from wherry.cli.image_archives import write_whole
 from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
+from wherry.cli.whole_files import deliver
 from wherry.client.documents import number, text
 
 KINDS = {0: "C", 1: "A", 2: "D"}
@@ -59,13 +59,7 @@ def export(session: Session, parsed: Parsed) -> int:
             "cowardly refusing to export to a terminal. Use the -o flag or redirect"
         )
     pieces = session.client.containers.export(parsed.arguments[0])
-    if path:
-        write_whole(path, pieces)
-        return 0
-    sys.stdout.flush()
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+    deliver(pieces, path, purpose="export container")
     return 0
 
 

@@ -13,6 +13,7 @@ from wherry.cli.oci_directories import pieces_of_directory, write_directory
 from wherry.cli.progress import show_progress
 from wherry.cli.references import parse_reference
 from wherry.cli.session import Session
+from wherry.cli.whole_files import deliver
 
 _PIECE_BYTES = 256 * 1024
 OCI_DIRECTORY = "oci-dir"
@@ -47,17 +48,10 @@ def save(session: Session, parsed: Parsed) -> int:
     if not path and sys.stdout.isatty():
         raise CommandFailed("cowardly refusing to save to a terminal. Use the -o flag or redirect")
     pieces = session.client.images.save(parsed.arguments, platforms=parsed.texts("platform"))
-    if not path:
-        sys.stdout.flush()
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        return 0
     if form == OCI_DIRECTORY:
         write_directory(path, pieces)
-        return 0
-    _check_directory(path)
-    write_whole(path, pieces)
+    else:
+        deliver(pieces, path, purpose="save image")
     return 0
 
 
@@ -109,31 +103,6 @@ def pieces_of(archive: BinaryIO) -> Iterator[bytes]:
     """A file's bytes."""
     while piece := archive.read(_PIECE_BYTES):
         yield piece
-
-
-def _check_directory(path: str) -> None:
-    directory = os.path.dirname(path)
-    if directory and not os.path.exists(directory):
-        raise CommandFailed(
-            f"failed to save image: invalid output path: stat {directory}: "
-            "no such file or directory"
-        )
-    if os.path.isdir(path):
-        raise CommandFailed("failed to save image: cannot write to a directory")
-
-
-def write_whole(path: str, pieces: Iterable[bytes]) -> None:
-    """Write beside the target and rename: a failed download leaves no half archive."""
-    staged = f"{path}.{os.getpid()}.part"
-    try:
-        with open(staged, "xb") as file:
-            for piece in pieces:
-                file.write(piece)
-        os.rename(staged, path)
-    except BaseException:
-        if os.path.exists(staged):
-            os.unlink(staged)
-        raise
 
 
 LOAD = Command(

@@ -11,8 +11,9 @@ from wherry.cli.container_files import KINDS
 from wherry.cli.durations import ago
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
-from wherry.cli.image_archives import opened_archive, pieces_of, write_whole
+from wherry.cli.image_archives import opened_archive, pieces_of
 from wherry.cli.session import Session
+from wherry.cli.whole_files import deliver
 from wherry.client.documents import Document, number, text, texts
 from wherry.kit.byte_sizes import human_size
 from wherry.kit.timestamps import NANOSECONDS, parse_rfc3339
@@ -98,16 +99,11 @@ def export(session: Session, parsed: Parsed) -> int:
     pieces = session.client.volumes.export(
         parsed.arguments[0], snapshot=parsed.text("from"), compression=parsed.text("compress")
     )
-    if not path:
-        sys.stdout.flush()
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        return 0
     digest = hashlib.sha256()
-    write_whole(path, _hashed(pieces, digest.update))
-    line = f"{digest.hexdigest()}  {os.path.basename(path)}\n"
-    write_whole(path + _CHECKSUM, iter([line.encode()]))
+    deliver(_hashed(pieces, digest.update), path, purpose="export volume")
+    if path:
+        line = f"{digest.hexdigest()}  {os.path.basename(path)}\n"
+        deliver([line.encode()], path + _CHECKSUM, purpose="export volume")
     return 0
 
 
