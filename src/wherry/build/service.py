@@ -5,11 +5,12 @@ import re
 from collections.abc import AsyncIterator
 
 from wherry.build import dockerfile as language
+from wherry.build.bases import BaseImages
 from wherry.build.client_contexts import ClientContext, ClientStorage
 from wherry.build.commands import StepContainers
 from wherry.build.contexts import Views, received
 from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers
-from wherry.build.one_build import BaseImages, BuildGround, OneBuild
+from wherry.build.one_build import BuildGround, OneBuild
 from wherry.build.planning import EPOCH
 from wherry.build.ports import BuildPorts, ContextFiles
 from wherry.build.remote import RemoteSources
