@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from support.daemon import Engine, Ran
 from support.debian_registry import debian_registry
 from wherry.cli.building import BUILD
 
+TempPaths = pytest.TempPathFactory
 ELSEWHERE = {
     "annotation": "test_build_outputs",
     "attest": "test_build_outputs",
@@ -168,6 +171,27 @@ def test_what_a_command_may_be_granted(engine: Engine, context: Path) -> None:
     refused = own(engine, context, is_ok=False)
     assert "granting entitlement network.host is not allowed" in refused.stderr
     own(engine, context, "--allow", "network.host")
+
+
+def test_keys_that_are_files(engine: Engine, context: Path, tmp_path_factory: TempPaths) -> None:
+    """`--ssh ID=KEY,KEY`: an agent has them while the build runs, and nothing keeps them."""
+    keys = [tmp_path_factory.mktemp("keys") / name for name in ("one", "two")]
+    for key in keys:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    source = Path(__file__).parent.parent / "support/ask_agent.c"
+    subprocess.run(["gcc", "-O1", "-static", "-o", context / "ask", source], check=True)
+    write(context, "FROM busybox\nRUN --mount=type=ssh,id=mine --mount=target=/c /c/ask > /keys\n")
+    own(engine, context, "-t", "asked", "--ssh", f"mine={keys[0]},{keys[1]}")
+    assert output_of(engine, "asked", "cat", "/keys") == "2 keys"
+    assert not [*Path(tempfile.gettempdir()).glob("wherry-agent-*")]
+    secret = keys[0].read_bytes()
+    held = [path for path in engine.data_root.rglob("*") if path.is_file()]
+    assert held
+    assert not [path for path in held if secret in path.read_bytes()]
+    refused = own(engine, context, "--ssh", f"mine={context}/a.txt", is_ok=False)
+    assert refused.stderr.startswith(f"failed to parse {context}/a.txt: ")
+    refused = own(engine, context, "--ssh", f"mine={context}/none", is_ok=False)
+    assert refused.stderr == f"could not open {context}/none: No such file or directory\n"
 
 
 def test_where_results_go(fresh_engine: Engine, context: Path) -> None:

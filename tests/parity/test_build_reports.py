@@ -114,6 +114,19 @@ def test_why_a_step_ran(engine: Engine, context: Path) -> None:
     assert found[right] == ["ran", "--no-cache"]
 
 
+def test_what_all_steps_see(engine: Engine, context: Path) -> None:
+    """The moment of a build is seen by every step; an argument before FROM by those that ask."""
+    step = "RUN echo sees > /x"
+    write(context, f"ARG GLOBAL=1\nFROM busybox\n{step}\nARG GLOBAL\nRUN echo $GLOBAL > /y\n")
+    own(engine, context)
+    found = reasons(own(engine, context, "--why", "--build-arg", "GLOBAL=2").stderr)
+    assert found[step] == ["cached"]
+    assert found["RUN echo $GLOBAL > /y"] == ["ran", "argument GLOBAL: '1' before, '2' now"]
+    moment = ("--build-arg", "SOURCE_DATE_EPOCH=1700000000")
+    found = reasons(own(engine, context, "--why", *moment).stderr)
+    assert found[step] == ["ran", "SOURCE_DATE_EPOCH: nothing before, '1700000000' now"]
+
+
 def test_why_a_result_is_gone(engine: Engine, context: Path) -> None:
     """What a prune removed is told with its name; a base that moved, with both ids."""
     write(context, "FROM busybox\nRUN echo a > /a\n")

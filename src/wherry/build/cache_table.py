@@ -18,6 +18,7 @@ from wherry.build.seen_steps import (
     note_of,
     on_parent,
     put_seen,
+    with_text,
 )
 from wherry.model.builds import CacheRecord
 from wherry.model.ids import ChainId, DiffId, Digest
@@ -123,10 +124,15 @@ class BuildCache:
         with self._database.reading() as rows:
             return on_parent(rows, seen, before_ns)
 
-    def base_before(self, base: str, *, before_ns: int, text: str = "") -> SeenBase | None:
-        """What a name led to when a stage last began with it, and had a step of this text."""
+    def alike(self, seen: SeenStep, *, before_ns: int) -> SeenStep | None:
+        """What was written the same, in a stage that began with the same name."""
         with self._database.reading() as rows:
-            return base_before(rows, base, before_ns, text)
+            return with_text(rows, seen, before_ns)
+
+    def base_before(self, base: str, *, before_ns: int) -> SeenBase | None:
+        """What a name led to when a stage last began with it."""
+        with self._database.reading() as rows:
+            return base_before(rows, base, before_ns)
 
     def note_of(self, key: str) -> Removed | None:
         """How a result was removed."""

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wherry.build.cache_table import BuildCache
-from wherry.build.planning import Base, PlannedStep, Step
+from wherry.build.planning import EPOCH, Base, PlannedStep, Step
 from wherry.build.seen_steps import SeenStep, files_of
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 
 MOST_TOLD = 20
+EPOCH_DETAIL = f"moment {EPOCH}"
+"""Under what the moment of a build (SOURCE_DATE_EPOCH) is among a step's details."""
 _FIRST = StepWhy(causes=(StepCause(kind=CauseKind.FIRST),))
 _KINDS = {
     "argument": CauseKind.ARGUMENT,
@@ -45,7 +47,11 @@ class Causes:
 
     def of_base(self, base: Base) -> StepWhy | None:
         """Whether a name leads to another image than when a stage last began with it."""
-        return self._moved(base.reference, str(base.state.image_id))
+        before = self._cache.base_before(base.reference, before_ns=self._began_ns)
+        now = str(base.state.image_id)
+        if not base.reference or before is None or before.image_id == now:
+            return None
+        return _why([_moved(base.reference, before.image_id, now)], before.at_ns)
 
     def asked_for(self, key: str, seen: SeenStep, step: Step, cause: StepCause) -> StepWhy:
         """A step that the user wants to be run."""
@@ -78,15 +84,25 @@ class Causes:
             if not below.is_shown:
                 return below.why
             return StepWhy(causes=(StepCause(kind=CauseKind.PARENT, subject=below.text),))
-        return self._moved(seen.base, seen.base_id, seen.text) or _FIRST
+        alike = self._cache.alike(seen, before_ns=self._began_ns)
+        if alike is None:
+            return _FIRST
+        if alike.base_id != seen.base_id:
+            causes = [_moved(seen.base, alike.base_id, seen.base_id)]
+        else:
+            causes = _epochs(alike, seen)
+        return _why(causes, alike.created_at_ns) if causes else _FIRST
 
-    def _moved(self, base: str, now: str, text: str = "") -> StepWhy | None:
-        """That a name leads to another image than before; None where it does not."""
-        before = self._cache.base_before(base, before_ns=self._began_ns, text=text)
-        if not base or before is None or before.image_id == now:
-            return None
-        cause = StepCause(kind=CauseKind.BASE, subject=base, before=before.image_id, now=now)
-        return _why([cause], before.at_ns)
+
+def _moved(base: str, before: str, now: str) -> StepCause:
+    return StepCause(kind=CauseKind.BASE, subject=base, before=before, now=now)
+
+
+def _epochs(before: SeenStep, now: SeenStep) -> list[StepCause]:
+    was, is_now = before.details.get(EPOCH_DETAIL, ""), now.details.get(EPOCH_DETAIL, "")
+    if was == is_now:
+        return []
+    return [StepCause(kind=CauseKind.SETTING, subject=EPOCH, before=was, now=is_now)]
 
 
 def is_shown(step: PlannedStep) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from wherry.build import dockerfile as language
 from wherry.build.cache_imports import Elsewhere
 from wherry.build.cache_table import BuildCache, CachedStep
-from wherry.build.causes import Causes
+from wherry.build.causes import EPOCH_DETAIL, Causes
 from wherry.build.commands import Commands
 from wherry.build.configuring import absolute
 from wherry.build.digests import digest_of
@@ -55,12 +55,12 @@ class StepExecutor:
     async def key(self, step: PlannedStep, parent: Built | None, sources: Sequence[Built]) -> str:
         """By all that a step sees: the parent's key, the instruction's words, the files."""
         if isinstance(step, Base):
-            arguments = str(sorted(step.global_arguments.items()))
-            epoch = str(self._images.latest_ns)
-            return digest_of("base", str(step.state.image_id), arguments, epoch)
+            return digest_of("base", str(step.state.image_id), self._epoch)
         assert parent is not None
         instruction = step.instruction
-        parts, details = meaning(instruction, self._words.scope(parent), parent)
+        details = {EPOCH_DETAIL: self._epoch}
+        parts, mentioned = meaning(instruction, self._words.scope(parent), parent)
+        details |= mentioned
         copied = ""
         match instruction:
             case language.Run():
@@ -85,6 +85,11 @@ class StepExecutor:
         key = seen_step.key
         self._seen[key], self._copied[key] = seen_step, copied
         return key
+
+    @property
+    def _epoch(self) -> str:
+        """The moment that everything is made at; it is seen by all steps."""
+        return str(self._images.latest_ns or "")
 
     async def cached(self, key: str, step: PlannedStep, parent: Built | None) -> Built | None:
         """What an earlier run of the same step made, if all of it is still here."""

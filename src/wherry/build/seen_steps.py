@@ -157,12 +157,22 @@ def on_parent(rows: Connection, seen: SeenStep, before_ns: int) -> list[SeenStep
     return [_seen(row) for row in found]
 
 
-def base_before(rows: Connection, base: str, before_ns: int, text: str = "") -> SeenBase | None:
-    """What a name led to when a stage last began with it, and had some step where one is named."""
+def with_text(rows: Connection, seen: SeenStep, before_ns: int) -> SeenStep | None:
+    """The newest step that was written the same, on what a name led to before some moment."""
+    row = rows.execute(
+        f"SELECT {_COLUMNS} FROM build_cache_seen WHERE base = ? AND text = ? "
+        "AND created_at_ns < ? ORDER BY created_at_ns DESC LIMIT 1",
+        (seen.base, _text(seen.text), before_ns),
+    ).fetchone()
+    return _seen(row) if row else None
+
+
+def base_before(rows: Connection, base: str, before_ns: int) -> SeenBase | None:
+    """What a name led to when a stage last began with it, before some moment."""
     row = rows.execute(
         "SELECT base_id, created_at_ns FROM build_cache_seen WHERE base = ? "
-        "AND created_at_ns < ? AND (? = '' OR text = ?) ORDER BY created_at_ns DESC LIMIT 1",
-        (base, before_ns, _text(text), _text(text)),
+        "AND created_at_ns < ? ORDER BY created_at_ns DESC LIMIT 1",
+        (base, before_ns),
     ).fetchone()
     return SeenBase(*row) if row else None
 

@@ -79,19 +79,6 @@ def secret_part(given: str) -> Part:
     return Part("secret", name, [content])
 
 
-def agent(given: str, *, is_local: bool) -> tuple[str, str]:
-    """`default` or `NAME=SOCKET`: the agent's id, and where it listens. Raises: CommandFailed."""
-    name, _equals, path = given.partition("=")
-    path = path or os.environ.get("SSH_AUTH_SOCK", "")
-    if not path:
-        raise CommandFailed(
-            f"invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set ({given})"
-        )
-    if not is_local:
-        raise CommandFailed("--ssh needs an engine on this machine: it listens on a socket here")
-    return name, os.path.abspath(path)
-
-
 @dataclass(frozen=True, slots=True)
 class NamedContext:
     """One `--build-context`."""

@@ -3,10 +3,11 @@
 import json
 import os
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from wherry.cli.build_agents import Agents
 from wherry.cli.build_attests import read_attests
 from wherry.cli.build_caches import Caches, read_caches
 from wherry.cli.build_contexts import compressed, context, is_remote
@@ -15,7 +16,6 @@ from wherry.cli.build_parts import (
     NamedContext,
     Part,
     PartedBody,
-    agent,
     named_context,
     secret_part,
 )
@@ -69,10 +69,17 @@ _SWITCHES = (
 
 def build(session: Session, parsed: Parsed) -> int:
     """Send a context; show what the engine does with it."""
+    with Agents(parsed.texts("ssh"), is_local=session.endpoint.is_unix) as agents:
+        return _built(session, parsed, agents.sockets)
+
+
+def _built(session: Session, parsed: Parsed, agents: Mapping[str, str]) -> int:
     outputs, wanted = _outputs(parsed), asked(parsed)
     caches = read_caches(parsed.texts("cache-from"), parsed.texts("cache-to"))
     watching = None if _is_classic(parsed) else _watching(session, parsed)
     request = _request(session, parsed, outputs, caches, watching)
+    if agents:
+        request.query.append(("ssh", json.dumps(agents)))
     messages = _messages(session, request)
     built = _Built()
     with Results(outputs, caches.exports) as results:
@@ -123,7 +130,7 @@ def _request(
     if parsed.is_on("compress"):
         sent = compressed(sent)
     contexts = [named_context(each) for each in parsed.texts("build-context")]
-    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(session, parsed, contexts)]
+    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(parsed, contexts)]
     query += caches.query()
     if attests := read_attests(parsed):
         query.append(("attests", json.dumps(attests)))
@@ -188,18 +195,13 @@ def _outputs(parsed: Parsed) -> list[Output]:
     ]
 
 
-def _own_query(
-    session: Session, parsed: Parsed, contexts: Sequence[NamedContext]
-) -> list[tuple[str, str]]:
+def _own_query(parsed: Parsed, contexts: Sequence[NamedContext]) -> list[tuple[str, str]]:
     """What our own engine understands beside Docker's parameters."""
-    is_local = session.endpoint.is_unix
-    agents = dict(agent(each, is_local=is_local) for each in parsed.texts("ssh"))
     images = {each.name: each.image for each in contexts if each.image}
     query = [("remote", parsed.arguments[0])] if is_remote(parsed.arguments[0]) else []
     query += [("plan", "1")] if parsed.is_on("plan") else []
     query += [("allow", each) for each in parsed.texts("allow")]
     query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
-    query += [("ssh", json.dumps(agents))] if agents else []
     query += [("contexts", json.dumps(images))] if images else []
     return query
 
@@ -337,7 +339,7 @@ BUILD = Command(
         Flag("security-opt", LIST, "Security options of RUN (none are known to builds here)"),
         Flag("shm-size", BYTES, "Size of /dev/shm"),
         Flag("squash", SWITCH, "One layer for all that the build adds to its base"),
-        Flag("ssh", LIST, "An SSH agent for RUN (default, or NAME=SOCKET)"),
+        Flag("ssh", LIST, "SSH keys for RUN (default, ID=SOCKET, or ID=KEY,KEY)"),
         Flag("tag", LIST, "Name of the image (name:tag)", short="t"),
         Flag("target", STRING, "The stage to build"),
         Flag("ulimit", repeated("ulimit", limits.read_ulimit), "Limits of RUN"),

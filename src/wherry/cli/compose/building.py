@@ -3,13 +3,14 @@
 import json
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from wherry.cli.build_agents import Agents
 from wherry.cli.build_attests import attest
 from wherry.cli.build_caches import read_caches
 from wherry.cli.build_contexts import context_of_directory, context_of_text, is_remote
 from wherry.cli.build_outputs import Results, without_pieces
-from wherry.cli.build_parts import Part, PartedBody, agent, named_context, secret_part
+from wherry.cli.build_parts import Part, PartedBody, named_context, secret_part
 from wherry.cli.flags import Parsed
 from wherry.cli.registry_access import known_logins
 from wherry.cli.session import Session
@@ -42,19 +43,19 @@ def build_service(
         parted = PartedBody([*parts, Part("context", "", context)])
         body, content_type = parted, parted.content_type
     images = {each.name: each.image for each in contexts if each.image}
-    messages = client.images.build(
-        [
+    is_quiet = parsed.is_on("quiet") or parsed.is_on("quiet-build") or parsed.is_on("build-quiet")
+    given = [each.replace(": ", "=", 1) for each in texts(wanted, "ssh")]
+    is_local = session.endpoint.is_unix
+    with Agents(given, is_local=is_local) as agents, Results((), caches.exports) as results:
+        query = [
             ("dockerfile", dockerfile),
             *_query(made, parsed, action, wanted),
-            *_own_query(session, wanted, images),
+            *_own_query(wanted, images, agents.sockets),
             *caches.query(),
-        ],
-        body,
-        known_logins(session),
-        content_type=content_type,
-    )
-    is_quiet = parsed.is_on("quiet") or parsed.is_on("quiet-build") or parsed.is_on("build-quiet")
-    with Results((), caches.exports) as results:
+        ]
+        messages = client.images.build(
+            query, body, known_logins(session), content_type=content_type
+        )
         for message in without_pieces(messages, results):
             failure = child(message, "errorDetail")
             if failure or text(message, "error"):
@@ -106,13 +107,9 @@ def _query(
 
 
 def _own_query(
-    session: Session, wanted: Document, images: dict[str, str]
+    wanted: Document, images: Mapping[str, str], agents: Mapping[str, str]
 ) -> list[tuple[str, str]]:
     """What our own engine understands beside Docker's parameters."""
-    is_local = session.endpoint.is_unix
-    agents = dict(
-        agent(each.replace(": ", "=", 1), is_local=is_local) for each in texts(wanted, "ssh")
-    )
     place = text(wanted, "context")
     allowed = [*texts(wanted, "entitlements")]
     allowed += [_PRIVILEGED] if flag(wanted, "privileged") else []
