@@ -184,10 +184,12 @@ def test_keys_that_are_files(engine: Engine, context: Path, tmp_path_factory: Te
     own(engine, context, "-t", "asked", "--ssh", f"mine={keys[0]},{keys[1]}")
     assert output_of(engine, "asked", "cat", "/keys") == "2 keys"
     assert not [*Path(tempfile.gettempdir()).glob("wherry-agent-*")]
+    engine.stop()  # Nothing comes and goes while it is searched.
     secret = keys[0].read_bytes()
     held = [path for path in engine.data_root.rglob("*") if path.is_file()]
     assert held
     assert not [path for path in held if secret in path.read_bytes()]
+    engine.start()
     refused = own(engine, context, "--ssh", f"mine={context}/a.txt", is_ok=False)
     assert refused.stderr.startswith(f"failed to parse {context}/a.txt: ")
     refused = own(engine, context, "--ssh", f"mine={context}/none", is_ok=False)

@@ -89,7 +89,8 @@ class StepExecutor:
     @property
     def _epoch(self) -> str:
         """The moment that everything is made at; it is seen by all steps."""
-        return str(self._images.latest_ns or "")
+        latest_ns = self._images.latest_ns
+        return "" if latest_ns is None else str(latest_ns // 1_000_000_000)
 
     async def cached(self, key: str, step: PlannedStep, parent: Built | None) -> Built | None:
         """What an earlier run of the same step made, if all of it is still here."""
