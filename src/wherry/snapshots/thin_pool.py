@@ -171,7 +171,7 @@ class ThinPool:
     def activate(self, device: ThinDevice) -> str:
         """Have it read and written at its path; it may be active already. Raises: OSError."""
         path = self.path(device)
-        if not os.path.exists(path):
+        if not _is_active(self.device_name(device)):
             table = f"0 {device.sectors} thin /dev/mapper/{self.name} {device.number}"
             _dmsetup("create", self.device_name(device), "--table", table)
         return path
@@ -182,7 +182,7 @@ class ThinPool:
 
         Raises: StepFailed; OSError.
         """
-        was_active = os.path.exists(self.path(device))
+        was_active = _is_active(self.device_name(device))
         hands = Hands()
         try:
             hold = HoldDevice(
@@ -209,7 +209,7 @@ class ThinPool:
 
     def deactivate(self, device: ThinDevice) -> None:
         """Take its name away. Raises: OSError while somebody has it mounted."""
-        if os.path.exists(self.path(device)):
+        if _is_active(self.device_name(device)):
             # A container's mounts go a moment after its last process.
             _dmsetup("remove", "--retry", self.device_name(device))
 
@@ -248,7 +248,7 @@ class ThinPool:
         if self._options.pool:
             if " thin-pool " not in f" {_dmsetup('status', self.name)} ":
                 raise OSError(0, f"{self._options.pool} is no thin pool")
-        elif not os.path.exists(f"/dev/mapper/{self.name}"):
+        elif not _is_active(self.name):
             with ExitStack() as loops:
                 metadata = self._loop("metadata", self._options.metadata_bytes, loops)
                 data = self._loop("data", self._options.data_bytes, loops)
@@ -309,6 +309,17 @@ def _require_kernel() -> None:
         _run("modprobe", "-a", "-q", "dm-thin-pool", "loop")
     if not os.path.exists("/dev/mapper/control") or "thin-pool" not in _dmsetup("targets"):
         raise OSError(0, "driver not supported: this kernel has no thin pools (dm-thin-pool)")
+
+
+def _is_active(name: str) -> bool:
+    """Whether the kernel has a device of that name; a file in /dev may be of an earlier one."""
+    try:
+        number = os.stat(f"/dev/mapper/{name}").st_rdev
+        place = f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/dm/name"
+        with open(place) as file:
+            return file.read().strip() == name
+    except OSError:
+        return False
 
 
 def _dmsetup(command: str, *arguments: str) -> str:

@@ -266,8 +266,13 @@ def test_subvolumes_of_a_container_go_with_it(snapshots: Snapshots) -> None:
 
 
 def test_it_is_there_after_a_restart(snapshots: Snapshots) -> None:
-    """A new program finds the snapshot and what it stands on; strangers are swept away."""
+    """A new program finds the snapshot and what it stands on; strangers are swept away. It is the
+    machine that was restarted, where that makes a difference: devices lose their names."""
     snapshots.prepare(KEY, stack(snapshots))
+    inside(snapshots, KEY, "echo kept > /mnt/kept/mine")
+    if pool := dict(snapshots.status()).get("Pool Name"):
+        for name in (os.path.basename(snapshots.rootfs(KEY).source), pool):
+            subprocess.run(["dmsetup", "remove", "--noudevsync", name], check=True)
     os.mkdir(f"{snapshots.directory}/scratch-left")
     data_root = os.path.dirname(snapshots.directory)
     database = Database(f"{data_root}/engine.db", Snapshots.MIGRATIONS)
@@ -275,6 +280,7 @@ def test_it_is_there_after_a_restart(snapshots: Snapshots) -> None:
     assert again.sweep({KEY}) == ("scratch-left",)
     assert again.keys() == {KEY}
     assert again.rootfs(KEY) == snapshots.rootfs(KEY)
+    assert inside(again, KEY, "cat /mnt/kept/mine") == "kept\n"
     database.close()
 
 
