@@ -104,6 +104,8 @@ class ThinPool:
         self.filesystem = options.filesystem
         try:
             _require_kernel()
+            if options.pool:
+                _require_pool(options.pool)
             os.makedirs(f"{directory}/base", mode=0o700, exist_ok=True)
             state = os.stat(directory)
             place = f"{os.major(state.st_dev)}:{os.minor(state.st_dev)}-{state.st_ino}"
@@ -244,11 +246,8 @@ class ThinPool:
     # -- inside ------------------------------------------------------------------------------
 
     def _open(self, undo: ExitStack) -> None:
-        """Find the pool, or put one on loop files."""
-        if self._options.pool:
-            if " thin-pool " not in f" {_dmsetup('status', self.name)} ":
-                raise OSError(0, f"{self._options.pool} is no thin pool")
-        elif not _is_active(self.name):
+        """Put the pool on loop files, unless it is there."""
+        if not self._options.pool and not _is_active(self.name):
             with ExitStack() as loops:
                 metadata = self._loop("metadata", self._options.metadata_bytes, loops)
                 data = self._loop("data", self._options.data_bytes, loops)
@@ -309,6 +308,16 @@ def _require_kernel() -> None:
         _run("modprobe", "-a", "-q", "dm-thin-pool", "loop")
     if not os.path.exists("/dev/mapper/control") or "thin-pool" not in _dmsetup("targets"):
         raise OSError(0, "driver not supported: this kernel has no thin pools (dm-thin-pool)")
+
+
+def _require_pool(device: str) -> None:
+    """Raises: OSError where it is no thin pool."""
+    try:
+        status = _dmsetup("status", os.path.basename(device))
+    except OSError:
+        status = ""
+    if " thin-pool " not in status:
+        raise OSError(0, f"dm.thinpooldev: {device} is no thin pool")
 
 
 def _is_active(name: str) -> bool:

@@ -312,3 +312,16 @@ def test_a_data_root_belongs_to_one_driver(snapshots: Snapshots) -> None:
     with pytest.raises(StateUnreadable, match=f"storage driver {snapshots.name}"):
         open_snapshots(other, data_root, database)
     database.close()
+
+
+def test_a_pool_that_is_none(snapshots: Snapshots, tmp_path: Path) -> None:
+    """Is refused by name, and nothing is made for it."""
+    if snapshots.name != "devicemapper":
+        return
+    (tmp_path / "other").mkdir()
+    database = Database(str(tmp_path / "other.db"), Snapshots.MIGRATIONS)
+    options = {"dm.thinpooldev": "/dev/mapper/nowhere"}
+    with pytest.raises(StateUnreadable, match="dm.thinpooldev: .* is no thin pool"):
+        open_snapshots("devicemapper", str(tmp_path / "other"), database, options)
+    assert os.listdir(tmp_path / "other") == []
+    database.close()
