@@ -17,9 +17,7 @@ from contextlib import contextmanager
 from wherry.kit.byte_sizes import parse_size
 from wherry.linux import btrfs
 from wherry.model.errors import InvalidValue, StateUnreadable
-from wherry.model.ids import ChainId, SnapshotKey
-from wherry.operations.layers import PrepareSnapshot
-from wherry.operations.plan import Evidence, Journal
+from wherry.model.ids import ChainId
 from wherry.snapshots.host_trees import open_directory
 from wherry.snapshots.layer_store import LayerStore
 from wherry.snapshots.tree_copies import add_layer
@@ -83,51 +81,32 @@ class BtrfsSnapshots(VfsSnapshots):
         """`size` is a quota group's. Raises: InvalidValue."""
         _size_of(options)
 
-    def prepare(
-        self,
-        key: SnapshotKey,
-        parent: ChainId | None,
-        *,
-        options: Mapping[str, str] | None = None,
-        why: str = "each container writes apart",
-    ) -> Journal:
-        """Make a btrfs snapshot of a stack's tree. Raises: as the overlay driver."""
-        directory = self._directory_of(key)
-        size_bytes = _size_of(options or {})
-        lower = self._claim(key, parent)
-        tree = f"{self.directory}/{lower}/tree" if lower else ""
-
-        def snapshot() -> Evidence:
-            os.mkdir(directory, 0o710)
-            if lower:
-                os.symlink(f"../{lower}", f"{directory}/lower")
-            with open_directory(directory) as place:
-                if size_bytes:
-                    btrfs.enable_quotas(place)
-                source = self.layers.tree(parent) if parent is not None else None
-                _copy_subvolume(source, place, "diff")
-            self._dress_root(parent, f"{directory}/diff")
-            if size_bytes:
-                with open_directory(f"{directory}/diff") as made:
-                    btrfs.limit_referenced(made, size_bytes)
-            return {"directory": directory}
-
-        making = f"snapshot {tree}" if tree else "create"
-        shell = f"mkdir -p {directory} && btrfs subvolume {making} {directory}/diff"
-        if size_bytes:
-            shell += f" && btrfs qgroup limit {size_bytes} {directory}/diff"
-        return self._made(
-            key,
-            PrepareSnapshot(
-                why=why, directory=directory, lower=lower, by_hand=shell, work=snapshot
-            ),
-        )
-
     def status(self) -> tuple[tuple[str, str], ...]:
         """What `docker info` tells of the storage driver."""
         return (("Btrfs", ""),)
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _fill(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> None:
+        size_bytes = _size_of(options)
+        with open_directory(directory) as place:
+            if size_bytes:
+                btrfs.enable_quotas(place)
+            source = self.layers.tree(parent) if parent is not None else None
+            _copy_subvolume(source, place, "diff")
+        self._dress_root(parent, f"{directory}/diff")
+        if size_bytes:
+            with open_directory(f"{directory}/diff") as made:
+                btrfs.limit_referenced(made, size_bytes)
+
+    def _by_hand(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> str:
+        making = "create"
+        if parent is not None:
+            making = f"snapshot {self.directory}/{self.layers.require(parent).number}/tree"
+        shell = f"mkdir -p {directory} && btrfs subvolume {making} {directory}/diff"
+        if size_bytes := _size_of(options):
+            shell += f" && btrfs qgroup limit {size_bytes} {directory}/diff"
+        return shell
 
     def _open_layers(self, database: Database) -> LayerStore:
         return BtrfsLayers(self.directory, database)

@@ -19,8 +19,6 @@ from wherry.kit.byte_sizes import human_size, parse_size
 from wherry.model.errors import InvalidValue, StateUnreadable
 from wherry.model.ids import ChainId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
-from wherry.operations.layers import PrepareSnapshot
-from wherry.operations.plan import Evidence, Journal
 from wherry.snapshots.layer_store import LayerStore
 from wherry.snapshots.thin_pool import PoolOptions, ThinDevice, ThinPool
 from wherry.snapshots.tree_copies import add_layer
@@ -87,40 +85,6 @@ class DeviceMapperSnapshots(VfsSnapshots):
         """`size` is a device's, and no less than the base's. Raises: InvalidValue."""
         self._size_of(options)
 
-    def prepare(
-        self,
-        key: SnapshotKey,
-        parent: ChainId | None,
-        *,
-        options: Mapping[str, str] | None = None,
-        why: str = "each container writes apart",
-    ) -> Journal:
-        """Make a device of a stack's. Raises: as the overlay driver."""
-        directory = self._directory_of(key)
-        size_bytes = self._size_of(options or {})
-        lower = self._claim(key, parent)
-
-        def snapshot() -> Evidence:
-            os.mkdir(directory, 0o710)
-            if lower:
-                os.symlink(f"../{lower}", f"{directory}/lower")
-            origin = self.layers.tree(parent)
-            device = self._pool.snapshot(directory, origin, size_bytes)
-            self._pool.activate(device)
-            if device.size_bytes > origin.size_bytes:
-                self._pool.grow(device)
-            with self._pool.mounted(device) as root:
-                self._dress_root(parent, root)
-            return {"directory": directory, "device": device.number}
-
-        by_hand = f"# a thin device of {lower or 'the empty file system'} in {self._pool.name}"
-        return self._made(
-            key,
-            PrepareSnapshot(
-                why=why, directory=directory, lower=lower, by_hand=by_hand, work=snapshot
-            ),
-        )
-
     def rootfs(self, key: SnapshotKey) -> RootfsMount:
         """The device. Raises: StateUnreadable when it is not here."""
         return RootfsMount(
@@ -148,6 +112,18 @@ class DeviceMapperSnapshots(VfsSnapshots):
         return self._pool.status()
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _fill(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> None:
+        origin = self.layers.tree(parent)
+        device = self._pool.snapshot(directory, origin, self._size_of(options))
+        self._pool.activate(device)
+        if device.size_bytes > origin.size_bytes:
+            self._pool.grow(device)
+        with self._pool.mounted(device) as root:
+            self._dress_root(parent, root)
+
+    def _by_hand(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> str:
+        return f"# a thin device in {self._pool.name}, made of that of what it stands on"
 
     def _open_layers(self, database: Database) -> LayerStore:
         return ThinLayers(self.directory, database, self._pool)

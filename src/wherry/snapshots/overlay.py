@@ -85,16 +85,20 @@ class Snapshots:
 
         def make() -> Evidence:
             os.mkdir(directory, 0o710)
-            os.mkdir(f"{directory}/diff", 0o700)
-            self._dress_root(parent, f"{directory}/diff")
-            os.mkdir(f"{directory}/work", 0o700)
             if lower:
                 os.symlink(f"../{lower}", f"{directory}/lower")
+            self._fill(directory, parent, options or {})
             return {"directory": directory}
 
-        return self._made(
-            key, PrepareSnapshot(why=why, directory=directory, lower=lower, work=make)
+        by_hand = self._by_hand(directory, parent, options or {})
+        operation = PrepareSnapshot(
+            why=why, directory=directory, lower=lower, by_hand=by_hand, work=make
         )
+        try:
+            return perform(operation)
+        except StepFailed:
+            self.remove(key)
+            raise
 
     def remove(self, key: SnapshotKey) -> None:
         """Remove a writable snapshot; one that is not there is no error. Raises: StepFailed."""
@@ -275,6 +279,16 @@ class Snapshots:
     def _open_layers(self, database: Database) -> LayerStore:
         return LayerStore(self.directory, database)
 
+    def _fill(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> None:
+        """Make what a new snapshot needs in its directory. Raises: OSError; StepFailed."""
+        os.mkdir(f"{directory}/diff", 0o700)
+        self._dress_root(parent, f"{directory}/diff")
+        os.mkdir(f"{directory}/work", 0o700)
+
+    def _by_hand(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> str:
+        """The shell's words for `_fill`; empty where the operation knows them."""
+        return ""
+
     def _dress_root(self, parent: ChainId | None, path: str) -> None:
         """Let a snapshot's root directory look as its stack's does."""
         root = self.layers.root_state(parent)
@@ -294,14 +308,6 @@ class Snapshots:
             lower = str(self.layers.require(parent).number) if parent is not None else ""
             self._active[key] = parent
         return lower
-
-    def _made(self, key: SnapshotKey, operation: PrepareSnapshot) -> Journal:
-        """What was done to make a snapshot. Raises: StepFailed; then nothing of it is left."""
-        try:
-            return perform(operation)
-        except StepFailed:
-            self.remove(key)
-            raise
 
     def _read_directory(self) -> None:
         """Learn which snapshots there are, and what each one stands on."""

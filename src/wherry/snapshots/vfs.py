@@ -20,8 +20,8 @@ from wherry.model.errors import InvalidValue
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
-from wherry.operations.layers import DiffLayer, PrepareSnapshot
-from wherry.operations.plan import Evidence, Journal
+from wherry.operations.layers import DiffLayer
+from wherry.operations.plan import Evidence
 from wherry.snapshots.diff import Writable, snapshot_tar
 from wherry.snapshots.host_trees import filesystem_type, open_directory
 from wherry.snapshots.layer_store import perform
@@ -41,36 +41,6 @@ class VfsSnapshots(Snapshots):
         """A copy has no bound. Raises: InvalidValue."""
         if options:
             raise InvalidValue("--storage-opt is not supported for vfs")
-
-    def prepare(
-        self,
-        key: SnapshotKey,
-        parent: ChainId | None,
-        *,
-        options: Mapping[str, str] | None = None,
-        why: str = "each container writes apart",
-    ) -> Journal:
-        """Copy a stack of layers into a directory of its own. Raises: as the overlay driver."""
-        directory = self._directory_of(key)
-        lower = self._claim(key, parent)
-
-        def copy() -> Evidence:
-            os.mkdir(directory, 0o710)
-            if lower:
-                os.symlink(f"../{lower}", f"{directory}/lower")
-            self._copy_stack(parent, f"{directory}/diff")
-            return {"directory": directory}
-
-        below = " ".join(f"{self.directory}/{name}/." for name in self.layers.lower_names(parent))
-        shell = f"mkdir -p {directory}/diff" + (
-            f" && cp -a {below} {directory}/diff  # lowest first; then what whiteouts hide goes"
-            if below
-            else ""
-        )
-        return self._made(
-            key,
-            PrepareSnapshot(why=why, directory=directory, lower=lower, by_hand=shell, work=copy),
-        )
 
     def rootfs(self, key: SnapshotKey) -> RootfsMount:
         """The directory. Raises: StateUnreadable when it is not here."""
@@ -132,6 +102,16 @@ class VfsSnapshots(Snapshots):
             return changes_of(upper, [below])
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _fill(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> None:
+        self._copy_stack(parent, f"{directory}/diff")
+
+    def _by_hand(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> str:
+        below = " ".join(f"{self.directory}/{name}/." for name in self.layers.lower_names(parent))
+        copied = (
+            f" && cp -a {below} {directory}/diff  # lowest first; then what whiteouts hide goes"
+        )
+        return f"mkdir -p {directory}/diff" + (copied if below else "")
 
     def _copy_stack(self, parent: ChainId | None, target: str) -> None:
         """The merged tree of a stack, lowest layer first. Raises: OSError."""
