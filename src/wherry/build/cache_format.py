@@ -21,6 +21,7 @@ CACHE_CONFIG = "application/vnd.buildkit.cacheconfig.v0"
 _DIGEST = "sha256:"
 _NUMBERS = (-1, 1 << 20)
 _SIZES = (0, (1 << 63) - 1)
+_LAST_MOMENT_NS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,14 @@ def decode_cache(content: bytes) -> CacheDocument:
     return CacheDocument(layers=layers, results=results)
 
 
+def moment_ns(text: str) -> int:
+    """A time that somebody else wrote. Raises: ValueError for one that can't be kept."""
+    moment = parse_rfc3339(text)
+    if not 0 <= moment <= _LAST_MOMENT_NS:
+        raise ValueError(f"a time that is not in 1970..2262: {text!r}")
+    return moment
+
+
 def _layer(fields: Fields) -> CachedLayer:
     fields.require("blob", "annotations")
     told = fields.child("annotations")
@@ -132,5 +141,5 @@ def _result(fields: Fields, layer_count: int) -> CachedResult:
         key=fields.text("digest").removeprefix(_DIGEST),
         below=below,
         top=top,
-        created_at_ns=parse_rfc3339(created) if created else 0,
+        created_at_ns=moment_ns(created) if created else 0,
     )

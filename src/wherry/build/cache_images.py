@@ -9,8 +9,8 @@ next layer is that step's result.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wherry.build.cache_format import moment_ns
 from wherry.images import BuildState, LayerBlob
-from wherry.kit.timestamps import parse_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,13 @@ class CacheImages:
             if state.document.diff_ids[: len(below.layers)] != below.document.diff_ids:
                 continue
             line = lines[len(history)]
-            if line.created_by != told:
+            if line.created_by != told or len(state.layers) < len(below.layers) + (
+                not line.empty_layer
+            ):
                 continue
             layer = None if line.empty_layer else state.layers[len(below.layers)]
-            return FoundStep(layer, parse_rfc3339(line.created or ""))
+            try:
+                return FoundStep(layer, moment_ns(line.created))
+            except ValueError:
+                continue  # It does not say when it was made, so its image can't be made again.
         return None

@@ -35,6 +35,7 @@ class Caching:
         tell: TellProgress,
         layouts: Layouts,
         images: BuildImages,
+        find_here: Callable[[str], Awaitable[BuildState | None]],
         find_image: Callable[[str], Awaitable[BuildState]],
         warn: Callable[[str], None],
         offload: OffloadPool,
@@ -46,6 +47,7 @@ class Caching:
         self._tell = tell
         self._layouts = layouts
         self._images = images
+        self._find_here = find_here
         self._find_image = find_image
         self._warn = warn
         self._offload = offload
@@ -84,13 +86,12 @@ class Caching:
         raise FeatureMissing(f"--cache-from type={store.kind}")
 
     async def _of_registry(self, reference: str) -> BuildState | ImportedCache:
-        """A cache of a registry; an image, of there or of here, is one as well."""
-        try:
-            found = await self._registries.manifest(reference)
-            cache = await opened_cache(found, partial(self._registries.blob, reference))
-        except WherryError:
-            # Nobody there, or nothing: an image of that name may be here.
-            return await self._find_image(reference)
+        """A cache of a registry; an image, of here or of there, is one as well."""
+        here = await self._find_here(reference)
+        if here is not None:
+            return here
+        found = await self._registries.manifest(reference)
+        cache = await opened_cache(found, partial(self._registries.blob, reference))
         return cache or await self._find_image(reference)
 
     async def _of_layout(self, place: str, digest: str) -> ImportedCache:

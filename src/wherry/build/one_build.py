@@ -179,12 +179,16 @@ class OneBuild:
         async def find(reference: str) -> BuildState:
             return await self._bases.find(reference, "")
 
+        async def here(reference: str) -> BuildState | None:
+            return await self._bases.here(reference, "")
+
         return Caching(
             request=self._request,
             registries=self._registries,
             tell=self._tell_push,
             layouts=self._layouts,
             images=self._images,
+            find_here=here,
             find_image=find,
             warn=lambda text: self._told.put_nowait(BuildWarned(text=text)),
             offload=self._ground.offload,

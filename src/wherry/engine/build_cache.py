@@ -47,9 +47,18 @@ class BuildCaches:
 
     async def prune(self, wish: CachePrune) -> Sequence[CacheRecord]:
         """Remove records; which ones went. Raises: InvalidValue."""
-        matches = matching(wish.filters, now_ns=self._clock.now_ns())
-        gone = await self._offload(self._removed, wish, matches)
+        gone = await self._offload(self._removed, [wish])
         await self._offload(self._store.collect)
+        return gone
+
+    async def tidy(self, rules: Sequence[CachePrune]) -> Sequence[CacheRecord]:
+        """Follow rules, one after the other; which records went. Raises: InvalidValue.
+
+        Everything is counted once, and the collector runs only where something went.
+        """
+        gone = await self._offload(self._removed, rules)
+        if gone:
+            await self._offload(self._store.collect)
         return gone
 
     def _all(self) -> tuple[CacheRecord, ...]:
@@ -59,16 +68,26 @@ class BuildCaches:
         )
         return (*steps, *self._mounts.all(), *self._contexts.all())
 
-    def _removed(self, wish: CachePrune, matches: Matches) -> Sequence[CacheRecord]:
-        records = self._all()
-        free_bytes = _free_bytes(self._data_root) if wish.least_free_bytes else 0
-        gone = chosen([each for each in records if matches(each)], records, wish, free_bytes)
+    def _removed(self, wishes: Sequence[CachePrune]) -> Sequence[CacheRecord]:
+        now_ns = self._clock.now_ns()
+        tests = [matching(each.filters, now_ns=now_ns) for each in wishes]
+        records: Sequence[CacheRecord] = self._all()
+        free_bytes, gone = _free_bytes(self._data_root), list[CacheRecord]()
+        for wish, matches in zip(wishes, tests, strict=True):
+            candidates = [each for each in records if matches(each)]
+            going = chosen(candidates, records, wish, free_bytes)
+            self._forget(going, wish.reason)
+            records = [each for each in records if each not in going]
+            free_bytes += sum(each.size_bytes for each in going if not each.is_shared)
+            gone += going
+        return gone
+
+    def _forget(self, gone: Sequence[CacheRecord], reason: str) -> None:
         keys = {kind: tuple(each.key for each in gone if each.kind is kind) for kind in CacheKind}
         now_ns = self._clock.now_ns()
-        self._steps.forget(keys[CacheKind.STEP], reason=wish.reason, now_ns=now_ns)
+        self._steps.forget(keys[CacheKind.STEP], reason=reason, now_ns=now_ns)
         self._mounts.forget(keys[CacheKind.CACHE_MOUNT])
         self._contexts.forget(keys[CacheKind.CONTEXT])
-        return gone
 
 
 def chosen(

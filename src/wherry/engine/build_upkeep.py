@@ -51,16 +51,18 @@ class BuildUpkeep:
         while self._is_wanted:
             self._is_wanted = False
             rules = self._settings.rules or default_rules(self._settings, self._data_root)
-            for number, rule in enumerate(rules, 1):
-                reason = f"rule {number} of the cache's upkeep"
-                try:
-                    gone = await self._caches.prune(replace(rule, reason=reason))
-                except (OSError, WherryError):
-                    _log.exception("build_cache.not_pruned")
-                    continue
-                if gone:
-                    freed = sum(each.size_bytes for each in gone if not each.is_shared)
-                    _log.info("build_cache.pruned records=%d bytes=%d", len(gone), freed)
+            told = [
+                replace(rule, reason=f"rule {number} of the cache's upkeep")
+                for number, rule in enumerate(rules, 1)
+            ]
+            try:
+                gone = await self._caches.tidy(told)
+            except (OSError, WherryError):
+                _log.exception("build_cache.not_pruned")
+                gone = ()
+            if gone:
+                freed = sum(each.size_bytes for each in gone if not each.is_shared)
+                _log.info("build_cache.pruned records=%d bytes=%d", len(gone), freed)
             await asyncio.sleep(PAUSE_S)
 
 

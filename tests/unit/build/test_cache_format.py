@@ -61,6 +61,8 @@ def test_a_cache_of_buildkit_is_understood() -> None:
         b'{"records": [{"inputs": [{"link": 0}]}]}',
         b'{"records": [{"inputs": [["x"]]}]}',
         b'{"records": [{"chains": [{"layers": [], "createdAt": "yesterday"}]}]}',
+        b'{"records": [{"chains": [{"layers": [], "createdAt": "9999-01-01T00:00:00Z"}]}]}',
+        b'{"records": [{"chains": [{"layers": [], "createdAt": "1969-01-01T00:00:00Z"}]}]}',
     ],
 )
 def test_what_is_no_cache_is_refused(wrong: bytes) -> None:
