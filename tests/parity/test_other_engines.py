@@ -1,5 +1,6 @@
 """What Wherry pushes, others pull and run; what others push, Wherry does; under one digest."""
 
+import gzip
 import hashlib
 import json
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from support.daemon import Engine
 from support.debian_registry import debian_registry
-from support.image_archives import layer, many_platforms
+from support.image_archives import layer, many_platforms, oci_layout
 from support.stock_engine import StockEngine
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.stock_differs]
@@ -96,7 +97,6 @@ def test_podman_and_skopeo(fresh_engine: Engine, registry: str, tmp_path: Path) 
     words(fresh_engine, *podman, "push", "-q", "--tls-verify=false", theirs)
     fresh_engine.docker_ok("pull", theirs)
     assert fresh_engine.docker_ok("run", "--rm", theirs, "echo", "ran") == "ran"
-    # The image is one that was here, but podman packs its layer in its own way.
     again = f"{registry}/again/podman:v1"
     fresh_engine.docker_ok("tag", theirs, again)
     fresh_engine.docker_ok("push", again)
@@ -159,6 +159,24 @@ def test_whole_indexes(fresh_engine: Engine, registry: str, tmp_path: Path) -> N
     assert pushed(names[0], "loaded:whole") == digests[0]
     assert pushed(names[1], "loaded:one") == ""
     assert digest_there(fresh_engine, f"{registry}/loaded:one") == one
+
+
+def test_packed_anew(fresh_engine: Engine, registry: str, tmp_path: Path) -> None:
+    """An image that is here comes again with other bytes of its layer: those go back."""
+    content = layer("n", b"again and again " * 1000)
+    theirs, again = f"{registry}/from/skopeo:packed", f"{registry}/again/skopeo:packed"
+    digests = set()
+    for level in (1, 9):
+        layout = tmp_path / f"layout{level}.tar"
+        layout.write_bytes(oci_layout({content: gzip.compress(content, level)}, "x/y:1"))
+        copy = ("skopeo", "copy", "-q", "--dest-tls-verify=false", "--preserve-digests")
+        words(fresh_engine, *copy, f"oci-archive:{layout}", f"docker://{theirs}")
+        fresh_engine.docker_ok("pull", theirs)
+        fresh_engine.docker_ok("tag", theirs, again)
+        fresh_engine.docker_ok("push", again)
+        digests.add(digest_there(fresh_engine, again))
+        assert digest_there(fresh_engine, again) == digest_there(fresh_engine, theirs)
+    assert len(digests) == 2
 
 
 def test_layouts(fresh_engine: Engine, tmp_path: Path) -> None:
