@@ -10,6 +10,7 @@ help:
 	@echo "make course-mutants  is each of these tests worth anything? (half an hour)"
 	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (5 minutes)"
 	@echo "make proof     the security proofs whole, with their figures and mutants (20 minutes)"
+	@echo "make faults    the daemon killed at every step of every verb (an hour; FAULTS=20 of each)"
 	@echo "make fuzz      requests by chance to every operation of the API (FUZZ=200 of each)"
 	@echo "make check     format, types, floors, unit and house tests (no root, under a minute)"
 	@echo "make install   wherry, wherryd, wherry-runtime and, where no other is, docker-compose, as"
@@ -44,6 +45,10 @@ course-mutants: setup
 proof: setup
 	WHERRY_PROOF=whole WHERRY_COPIES=10000 $(PYTHON_VENV) -m pytest -q tests/proofs tests/parity/test_copy_race.py tests/parity/test_dockerfiles.py $(PYTEST)
 
+# FAULTS=20: so many steps of each verb, evenly, instead of all.
+faults: setup
+	WHERRY_FAULTS=$(or $(FAULTS),whole) $(PYTHON_VENV) -m pytest -q -s tests/faults $(PYTEST)
+
 vm-test: setup
 	@scripts/prepare-vm.sh
 	WHERRY_VM=whole $(PYTHON_VENV) -m pytest -q -s tests/vm $(PYTEST)
@@ -69,4 +74,4 @@ clean:
 bench-runtimes: setup
 	@$(PYTHON_VENV) bench/runtimes.py
 
-.PHONY: bench-runtimes help setup demo examples test course fuzz proof vm-test check install bench clean course-mutants
+.PHONY: faults bench-runtimes help setup demo examples test course fuzz proof vm-test check install bench clean course-mutants

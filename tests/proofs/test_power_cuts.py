@@ -16,9 +16,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -29,23 +30,36 @@ from support.proof_size import Size
 from support.strict_registry import StrictRegistry
 from support.tar_archives import archive, member
 from support.waiting import wait_until
+from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
+from wherry.build import BuildCache, CacheMounts, KeptContexts
+from wherry.build.mounts import MountGround
+from wherry.build.service import BuildGround, BuildService
 from wherry.engine.records import MIGRATIONS as RECORD_MIGRATIONS
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImagePulls, ImageStore, PullRequest, parse
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import FakeClock
+from wherry.model.builds import BuildRequest, PartKind, SentPart
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus
-from wherry.model.errors import VolumeSnapshotExists
-from wherry.model.ids import ContainerId, SnapshotKey
-from wherry.model.images import CommitPlan
+from wherry.model.errors import NetworkNameTaken, VolumeSnapshotExists
+from wherry.model.ids import ContainerId, NetworkId, SnapshotKey
+from wherry.model.images import CommitPlan, Image
 from wherry.model.lifecycle import ContainerState
+from wherry.model.networks import Network
 from wherry.model.volumes import Consistency, VolumeSpec
+from wherry.networks import MIGRATIONS as NETWORK_MIGRATIONS
+from wherry.networks import NetworkTable
 from wherry.oci.image_spec import Platform
+from wherry.oci.runtime_spec import RootfsMount
 from wherry.registry import ANONYMOUS, RegistryClient, RegistrySettings
 from wherry.snapshots import Snapshots
 from wherry.store import Database
 from wherry.volumes import MIGRATIONS as VOLUME_MIGRATIONS
 from wherry.volumes import Volumes
+
+if TYPE_CHECKING:
+    from wherry.build.commands import StepContainers
+    from wherry.tasks import Tasks
 
 SIZE = Size()
 CUTS = SIZE.of(40, 3)
@@ -69,7 +83,10 @@ class Rooms:
     images: ImageStore
     records: ContainerRecords
     volumes: Volumes
+    networks: NetworkTable
+    cache: BuildCache
     offload: OffloadPool
+    root: Path
 
 
 @contextlib.contextmanager
@@ -78,18 +95,23 @@ def opened(root: Path) -> Iterator[Rooms]:
     root.mkdir(exist_ok=True)
     migrations = (
         *RECORD_MIGRATIONS, *Snapshots.MIGRATIONS, *ImageStore.MIGRATIONS, *VOLUME_MIGRATIONS,
+        *NETWORK_MIGRATIONS, *BUILD_MIGRATIONS,
     )  # fmt: skip
     database, offload = Database(f"{root}/engine.db", migrations), OffloadPool(2)
     try:
         snapshots = Snapshots(str(root), database)
         images = ImageStore(str(root), database, snapshots, clock=FakeClock())
+        cache = BuildCache(database)
+        images.keep_also(cache.roots)
+        networks = NetworkTable(database)
+        networks.load(())
         records = ContainerRecords(database, offload)
         records.load()
         volumes = Volumes(str(root), database, FakeClock())
         volumes.heal()
         snapshots.sweep({SnapshotKey(each.id) for each in records.all()})
         images.sweep()
-        yield Rooms(database, snapshots, images, records, volumes, offload)
+        yield Rooms(database, snapshots, images, records, volumes, networks, cache, offload, root)
     finally:
         offload.close()
         database.close()
@@ -154,6 +176,69 @@ def create(rooms: Rooms) -> None:
     asyncio.run(rooms.records.add(container(key, base.id)))
 
 
+def build(rooms: Rooms) -> None:
+    """An image by a Dockerfile that copies files; what its steps made is kept for the next one."""
+    asyncio.run(_build(rooms))
+
+
+async def _build(rooms: Rooms) -> None:
+    lines = b"FROM base:1\nCOPY written /written\nLABEL a=b\n"
+    files = (member(f"written/{name}", content) for name, content in FILES.items())
+    context = archive(member("Dockerfile", lines), *files)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield context
+
+    async def parts() -> AsyncIterator[SentPart]:
+        yield SentPart(kind=PartKind.CONTEXT, name="", pieces=pieces())
+
+    mounts = CacheMounts(f"{rooms.root}/mounts", rooms.database, rooms.offload, FakeClock())
+    ground = BuildGround(
+        store=rooms.images,
+        snapshots=rooms.snapshots,
+        cache=rooms.cache,
+        tasks=cast("Tasks", Uppers()),
+        offload=rooms.offload,
+        clock=FakeClock(),
+        mounts=MountGround(caches=mounts, run_directory=f"{rooms.root}/builds"),
+        staging=f"{rooms.root}/tmp",
+        kept_contexts=KeptContexts(f"{rooms.root}/contexts", rooms.offload),
+    )
+    builder = BuildService(ground, cast("StepContainers", None))
+    request = BuildRequest(names=("built:1",))
+    async for _event in builder.build_sent(request, parts(), Bases(rooms.images)):
+        pass
+
+
+class Uppers:
+    """Roots without what is below them: a step that only copies sees nothing else."""
+
+    async def open_view(self, root: RootfsMount, *, writes: bool) -> int:
+        """The directory that is written to."""
+        place = root.upper or root.source
+        return os.open(place, os.O_RDONLY | os.O_DIRECTORY if writes else os.O_PATH)
+
+
+class Bases:
+    """Images that are here."""
+
+    def __init__(self, images: ImageStore) -> None:
+        self._images = images
+
+    async def find(self, reference: str, *_how: object, pulls: bool) -> Image:
+        """The one that is here."""
+        assert not pulls
+        return self._images.resolve(reference)
+
+    def here(self, reference: str, _platform: str) -> Image | None:
+        """The same."""
+        return self._images.resolve(reference)
+
+    async def push(self, name: str, *_how: object) -> None:
+        """Nobody asks for it."""
+        raise AssertionError(name)
+
+
 def container(key: ContainerId, image_id: str) -> Container:
     """A record."""
     return Container(
@@ -173,10 +258,39 @@ def roll_back(rooms: Rooms) -> None:
     rooms.volumes.put_in_place(rooms.volumes.history.prepare_rollback("data", "one"))
 
 
+def make_volume(rooms: Rooms) -> None:
+    """An empty one."""
+    rooms.volumes.make(VolumeSpec(name="new"))
+
+
+def make_network(rooms: Rooms) -> None:
+    """All of a network that outlives the kernel: its row."""
+    with contextlib.suppress(NetworkNameTaken):
+        rooms.networks.add(
+            Network(id=NetworkId("e" * 64), name="new", driver="bridge", created_at_ns=1)
+        )
+
+
 VERBS: dict[str, Callable[[Rooms], None]] = {
-    "load": load, "pull": pull, "commit": commit, "create": create, "snapshot": take,
-    "rollback": roll_back,
+    "load": load, "pull": pull, "commit": commit, "create": create, "build": build,
+    "snapshot": take, "rollback": roll_back, "volume": make_volume, "network": make_network,
 }  # fmt: skip
+DONE: dict[str, Callable[[Rooms], object]] = {
+    "load": lambda rooms: rooms.images.resolve("app:1"),
+    "pull": lambda rooms: len(rooms.images.list()) > 1,
+    "commit": lambda rooms: rooms.images.resolve("made:1"),
+    "create": lambda rooms: rooms.records.get(ContainerId("d" * 64)),
+    "build": lambda rooms: rooms.images.resolve("built:1"),
+    "snapshot": lambda rooms: rooms.volumes.history.snapshot("data", "two"),
+    "rollback": lambda rooms: _is_old(rooms.volumes.get("data").mount_point),
+    "volume": lambda rooms: rooms.volumes.get("new"),
+    "network": lambda rooms: rooms.networks.find("new"),
+}
+"""What is there once a verb was told to be done."""
+
+
+def _is_old(place: str) -> bool:
+    return Path(place, "f0").read_bytes() != b"changed"
 
 
 def prepare(root: Path) -> None:
@@ -217,7 +331,10 @@ def bad_files(root: Path, rooms: Rooms) -> list[str]:
         assert packed
     for volume in rooms.volumes.all():
         place = Path(volume.mount_point)
-        is_old = (place / "f0").read_bytes() != b"changed"
+        if volume.name == "new":
+            found += [] if place.is_dir() else [f"volume {place}"]
+            continue
+        is_old = _is_old(volume.mount_point)
         found += _differing(place, FILES if is_old else dict.fromkeys(FILES, b"changed"))
         for taken in rooms.volumes.history.snapshots(volume.name):
             kept = place.parent / "snapshots" / taken.name
@@ -273,7 +390,11 @@ class Disk:
         subprocess.run(["cp", "--sparse=always", str(source), str(target)], check=True)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+SAMPLED = VERBS.keys() - {"volume", "network"}
+"""What `make test` tries: a row alone is the least that can go wrong."""
+
+
+@pytest.mark.parametrize("verb", [each for each in VERBS if SIZE.is_whole or each in SAMPLED])
 def test_power_cuts(verb: str) -> None:
     """After each cut a boot finds nothing half, and the verb can be done."""
     print(in_own_mounts(lambda: cut_often(verb)))
@@ -301,6 +422,7 @@ def cut_often(verb: str) -> str:
             with disk.mounted() as root:
                 with opened(root) as rooms:
                     assert not bad_files(root, rooms), f"cut at step {step} of {steps}"
+                    assert step <= steps or DONE[verb](rooms)
                     VERBS[verb](rooms)
                 with opened(root) as rooms:
                     assert not bad_files(root, rooms), f"after a cut at step {step}"

@@ -39,6 +39,7 @@ from wherry.networks.endpoint_choices import (
 )
 from wherry.networks.endpoint_options import sysctls_of
 from wherry.networks.filter_repair import FilterRepair
+from wherry.networks.half_changes import HalfChanges
 from wherry.networks.host_ports import HostPorts
 from wherry.networks.joins import Attached, Joins
 from wherry.networks.leases import Leases
@@ -98,6 +99,9 @@ class Attachments:
             names=names,
             jobs=jobs,
             write_files=self._write_files,
+        )
+        self._half_changes = HalfChanges(
+            networks=networks, joins=self._joins, jobs=jobs, offload=offload
         )
         self._republishing = Republishing(ports=ports, networks=networks, offload=offload)
         self._host_gateway = ""
@@ -262,9 +266,15 @@ class Attachments:
                 await self.detach(ContainerId(name))
                 await self._joins.release_namespace(self._namespace_path(ContainerId(name)))
         await self._names.sweep(tuple(living))
+        publishing = {
+            container_id
+            for container_id, attached in self._attached.items()
+            if any(each.published for each in attached.endpoints)
+        }
         for owner in await self._ports.owners():
-            if owner not in living:
+            if owner not in publishing:
                 await self._ports.release(ContainerId(owner))
+        await self._half_changes.take_back(self._attached.values())
         await self._repair.settle()
 
     async def repair(self) -> None:

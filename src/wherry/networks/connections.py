@@ -157,10 +157,43 @@ def republish(goes: Iterable[Operation], comes: Plan, *, packet_filter: int) -> 
         hands.close()
 
 
-def remove_stray_ports(table: str, living: Iterable[str], *, packet_filter: int) -> None:
-    """Have no port lead to an address that is not in use. Raises: StepFailed."""
+def ports_of_bridges(bridges: Iterable[str]) -> set[str]:
+    """The veth links that are ports of these bridges."""
+    wanted = set(bridges)
+    descriptor = netlink.open_socket()
+    try:
+        links = netlink.links(netlink.NetlinkSocket(descriptor))
+    finally:
+        os.close(descriptor)
+    masters = {each.index for each in links if each.name in wanted}
+    return {each.name for each in links if each.kind == "veth" and each.master in masters}
+
+
+def mend_ways_out(goes: Plan, wanted: Plan, *, container_netlink: int) -> None:
+    """Have these default routes and none of those. Raises: StepFailed."""
+    hands = Hands({CONTAINER_NETLINK: os.dup(container_netlink)})
+    try:
+        undo(as_done(goes), hands)
+        for operation in wanted:
+            _do_if_missing(operation, hands)
+    except OperationFailed as failed:
+        raise as_step_failed(failed) from failed
+    finally:
+        hands.close()
+
+
+def remove_stray_ports(
+    table: str, publications: Iterable[Publication], *, packet_filter: int
+) -> None:
+    """Have no port lead anywhere but where these do. Raises: StepFailed."""
     stray = RemoveStrayPorts(
-        why="their containers ended while no daemon ran", table=table, living=tuple(living)
+        why="their containers ended or let go of them while no daemon could write it down",
+        table=table,
+        kept=tuple(
+            (each.map_name, each.key.hex(), each.value.hex())
+            for operation in chain.from_iterable(publications)
+            for each in operation.elements()
+        ),
     )
     hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
     try:

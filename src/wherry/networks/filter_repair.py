@@ -35,29 +35,26 @@ class FilterRepair:
 
     async def settle(self) -> None:
         """At boot: ports lead to those who live and to nobody else. Raises: StepFailed."""
-        addresses = [
-            address
-            for each in self._attached()
-            for endpoint in each.endpoints
-            for address in (endpoint.address, endpoint.ipv6_address)
-            if address
-        ]
         await self._offload(
             connections.remove_stray_ports,
             self._networks.table,
-            addresses,
+            self._publications(),
             packet_filter=self._networks.packet_filter,
         )
         await self._publish_missing()
 
     async def _publish_missing(self) -> None:
-        ways_out = [each.way_out for each in self._attached()]
         await self._offload(
             connections.publish_missing_ports,
-            [
-                self._networks.under(each).publication(each)
-                for each in ways_out
-                if each is not None and each.published
-            ],
+            self._publications(),
             packet_filter=self._networks.packet_filter,
         )
+
+    def _publications(self) -> list[connections.Publication]:
+        """What leads to each container's ports."""
+        ways_out = [each.way_out for each in self._attached()]
+        return [
+            self._networks.under(each).publication(each)
+            for each in ways_out
+            if each is not None and each.published
+        ]

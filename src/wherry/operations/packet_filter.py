@@ -215,15 +215,15 @@ class OpenPorts(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with _filter(hands) as descriptor:
-            nftables.add_elements(descriptor, self.table, self._elements())
+            nftables.add_elements(descriptor, self.table, self.elements())
         return {"elements": len(self.ports)}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         with _filter(hands) as descriptor:
-            _delete(descriptor, self.table, self._elements())
+            _delete(descriptor, self.table, self.elements())
 
     def check(self, evidence: Evidence) -> Finding:
-        wanted = {each.key for each in self._elements()}
+        wanted = {each.key for each in self.elements()}
         try:
             with _filter(Hands()) as descriptor:
                 seen = {
@@ -257,7 +257,8 @@ class OpenPorts(Operation):
         """The same, one port at a time."""
         return tuple(replace(self, ports=(each,)) for each in self.ports)
 
-    def _elements(self) -> tuple[nftables.Element, ...]:
+    def elements(self) -> tuple[nftables.Element, ...]:
+        """The entries of the sets."""
         return tuple(
             nftables.Element(
                 map_name=_reachable(address),
@@ -295,29 +296,23 @@ class ForgetFlows(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveStrayPorts(Operation):
-    """Take out of the maps whatever leads to none of these containers' addresses."""
+    """Take out of the maps whatever is not to be there."""
 
     kind: ClassVar[str] = "remove-stray-ports"
     aspect: ClassVar[Aspect] = Aspect.NETWORK
 
     table: str
-    living: tuple[str, ...]
-    """Addresses of containers that live."""
+    kept: tuple[tuple[str, str, str], ...]
+    """What is: the map, and in hexadecimal digits the key and what it leads to."""
 
     def do(self, hands: Hands) -> Evidence:
-        living = {ip_address(address) for address in self.living}
+        kept = set(self.kept)
         with _filter(hands) as descriptor:
             stray = [
                 each
-                for name in MAPS
+                for name in (*MAPS, *REACHABLE)
                 for each in nftables.list_elements(descriptor, self.table, name)
-                if nftables.unpack_address_port(each.value)[0] not in living
-            ]
-            stray += [
-                each
-                for name in REACHABLE
-                for each in nftables.list_elements(descriptor, self.table, name)
-                if ip_address(each.key[:-8]) not in living
+                if (each.map_name, each.key.hex(), each.value.hex()) not in kept
             ]
             _delete(descriptor, self.table, stray)
         return {"removed": len(stray)}

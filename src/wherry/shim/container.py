@@ -11,6 +11,7 @@ The end, in this order, because each step makes the next one true:
     destroy               the cgroups, with what is left in them
 """
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -460,4 +461,8 @@ def _read_program(path: str) -> bytes:
     if not path:
         return b""
     with open(path, "rb") as file:
-        return file.read()
+        program = file.read()
+    if not program:
+        # It would be taken for no filter at all.
+        raise OSError(errno.EIO, "the system call filter is empty", path)
+    return program

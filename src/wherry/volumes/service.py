@@ -1,5 +1,6 @@
 """Every volume of an engine, whichever driver keeps it."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -171,12 +172,18 @@ class Volumes:
         with self._changing:
             volume = self.get(name)
             driver = self._driver(name, volume.driver)
-            self._table.remove(name)
+            # Of what its options mount no boot may remove anything.
+            is_plain = volume.driver == LOCAL and not volume.options
+            tree = f"{self._directory}/{name}" if is_plain else ""
+            self._table.remove(name, tree=tree)
             try:
                 driver.remove(volume)
             except StepFailed:
-                self._table.add(volume)  # it is there still, and may be removed again
+                # It is there still, and may be removed again.
+                self._table.add(volume, tree=tree)
                 raise
+            if tree:
+                self._table.settle_tree(tree)
             return volume
 
     # -- history -----------------------------------------------------------------------------
@@ -251,11 +258,14 @@ class Volumes:
                     f"there is no {volume.mount_point}",
                     "put it back, or remove the volume",
                 )
-        if not self._database.has_lost:
-            return
+        has_lost = self._database.has_lost
         for name in sorted(set(os.listdir(self._directory)) - self._table.all().keys()):
             place = f"{self._directory}/{name}/_data"
-            if os.path.isdir(place):
+            if not has_lost:
+                for half_made in (place, os.path.dirname(place)):
+                    with contextlib.suppress(OSError):  # as far as it is empty
+                        os.rmdir(half_made)
+            elif os.path.isdir(place):
                 made_at_ns = os.stat(place).st_ctime_ns
                 self._table.add(
                     Volume(name=name, driver=LOCAL, mount_point=place, created_at_ns=made_at_ns)

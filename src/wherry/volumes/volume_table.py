@@ -1,10 +1,10 @@
 """Which volumes and snapshots there are: rows, and all volumes in memory.
 
-A volume's row is written when its directory is there, and removed before the directory is; so
-after a power cut a directory may be nobody's, and a row is never without its directory.
+A volume's row is written when its directory is there, and removed before the directory is: a row
+is never without its directory, and one that is empty and has no row goes at boot.
 
 What takes several steps is noted before the first one and forgotten with the last: a tree that
-is being made (`volume_trees`), a rename (`volume_renames`). Boot takes the one back and
+is being made or removed (`volume_trees`), a rename (`volume_renames`). Boot removes the one and
 finishes the other.
 """
 
@@ -86,10 +86,12 @@ class VolumeTable:
             _settle_tree(rows, tree)
         self._volumes[volume.name] = volume
 
-    def remove(self, name: str) -> None:
-        """Forget a volume, and its snapshots with it."""
+    def remove(self, name: str, *, tree: str = "") -> None:
+        """Forget a volume, and its snapshots with it; its `tree` is nobody's from here on."""
         with self._database.transaction() as rows:
             rows.execute("DELETE FROM volumes WHERE name = ?", (name,))
+            if tree:
+                rows.execute("INSERT OR IGNORE INTO volume_trees VALUES (?)", (tree,))
         del self._volumes[name]
 
     # -- snapshots ---------------------------------------------------------------------------

@@ -14,7 +14,12 @@ from wherry.model.containers import (
     ContainerStatus,
     TmpfsMount,
 )
-from wherry.model.errors import AmbiguousReference, ContainerNameTaken, ContainerNotFound
+from wherry.model.errors import (
+    AmbiguousReference,
+    ContainerNameTaken,
+    ContainerNotFound,
+    StepFailed,
+)
 from wherry.model.ids import ContainerId, ImageId
 from wherry.model.lifecycle import ContainerState
 from wherry.store import Database
@@ -126,3 +131,26 @@ async def test_each_change_is_one_commit(database: Database, records: ContainerR
     await records.replace(replace(one, name="uno"))
     await records.remove(replace(one, name="uno"))
     assert database.commits == 3
+
+
+async def test_what_has_happened_is_shown_and_kept_later(
+    records: ContainerRecords, database: Database
+) -> None:
+    """A full disk takes no row: an end is shown all the same, and stored with a later change."""
+    one, two = container("abc1", "one"), container("abc2", "two")
+    await records.add(one)
+    await records.add(two)
+    ended = replace(one, status=ContainerStatus(state=ContainerState.EXITED, exit_code=3))
+    large = replace(ended, status=replace(ended.status, error="x" * 100_000))
+    with database.transaction() as rows:
+        rows.execute("PRAGMA max_page_count = 1")  # as many as there are, and no more
+    await records.note(large)
+    assert records.find("one").status.exit_code == 3
+    with pytest.raises(StepFailed, match="no space left on device"):
+        await records.replace(replace(two, status=large.status))
+    with database.transaction() as rows:
+        rows.execute("PRAGMA max_page_count = 1000000")
+    await records.replace(replace(two, name="renamed"))
+    again = ContainerRecords(database, OffloadPool(1))
+    again.load()
+    assert again.find("one").status.exit_code == 3

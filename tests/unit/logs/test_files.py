@@ -272,3 +272,14 @@ def test_another_sink_goes_on_compressing(tmp_path: Path) -> None:
     assert len(list(read_lines(str(tmp_path / "x.log")))) == 9_100
     (tmp_path / "x.log.1.gz").write_bytes(b"no gzip")
     assert len(list(read_lines(str(tmp_path / "x.log")))) < 9_100
+
+
+def test_another_sink_goes_on_with_the_open_file(log: str) -> None:
+    """A log that can't be opened any more is still written by who was given its descriptor."""
+    first = JsonFileSink(log, Rotation())
+    write_numbers(first, range(2))
+    os.rename(log, f"{log}.elsewhere")
+    os.mkdir(log)
+    second = JsonFileSink(log, Rotation(), file=first.file())
+    write_numbers(second, range(2, 4))
+    assert texts(list(read_lines(f"{log}.elsewhere"))) == ["0", "1", "2", "3"]
