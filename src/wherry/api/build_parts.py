@@ -22,7 +22,7 @@ async def sent_parts(call: Call) -> AsyncIterator[SentPart]:
     if not call.request.content_type.startswith("multipart/"):
         yield SentPart(kind=PartKind.CONTEXT, name="", pieces=call.body_stream())
         return
-    async for part in await call.request.multipart():
+    async for part in _read(call):
         if not isinstance(part, BodyPartReader):
             raise InvalidValue("a part of the request's body is itself in parts")
         try:
@@ -32,6 +32,18 @@ async def sent_parts(call: Call) -> AsyncIterator[SentPart]:
         yield SentPart(kind=kind, name=unquote(part.filename or ""), pieces=_pieces(part))
 
 
+async def _read(call: Call) -> AsyncIterator[object]:
+    """Raises: InvalidValue for a body that has no such parts."""
+    try:
+        async for part in await call.request.multipart():
+            yield part
+    except ValueError as problem:
+        raise InvalidValue(f"the request's body can't be read in parts: {problem}") from None
+
+
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while piece := await part.read_chunk(_PIECE_BYTES):
-        yield bytes(piece)
+    try:
+        while piece := await part.read_chunk(_PIECE_BYTES):
+            yield bytes(piece)
+    except ValueError as problem:
+        raise InvalidValue(f"a part of the request's body can't be read: {problem}") from None

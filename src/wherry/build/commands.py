@@ -85,7 +85,9 @@ class Commands:
         """The layer of a command. Raises: StepEndedBadly, StepFailed, InvalidValue."""
         keeps = self._request.keeps_containers
         async with UndoStack() as undo:
-            mounts = await self._mounts.prepared(step, parent, sources, undo)
+            mounts = await self._mounts.prepared(
+                step, parent, sources, undo, hidden=self._proxies(parent)
+            )
             missing = await self._missing_targets(mounts, parent)
             spec = self._spec(run, parent, mounts)
             container_id = await self._containers.create(spec, as_image(parent.state))
@@ -116,7 +118,7 @@ class Commands:
 
     def _spec(self, run: language.Run, parent: Built, mounts: StepMounts) -> ContainerSpec:
         config, request = parent.state.document.config, self._request
-        environment = {**self._proxies(), **parent.run_environment, **mounts.environment}
+        environment = {**parent.run_environment, **mounts.environment}
         return ContainerSpec(
             image=parent.state.image_id,
             entrypoint=("",),
@@ -140,9 +142,10 @@ class Commands:
             mounts=tuple(mounts.mounts),
         )
 
-    def _proxies(self) -> dict[str, str]:
+    def _proxies(self, parent: Built) -> dict[str, str]:
+        """The proxies that the user gives, where no ARG of the stage has taken them over."""
         return {
             name: value
             for name, value in self._request.arguments.items()
-            if name in PROXIES and value is not None
+            if name in PROXIES and value is not None and name not in parent.run_environment
         }

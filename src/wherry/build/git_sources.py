@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from wherry.kit.urls import without_credentials
 from wherry.model.errors import InvalidValue
 
 _BY_SCHEME = re.compile(r"(?:git|ssh)://|git@[A-Za-z0-9.-]+:")
@@ -45,7 +46,7 @@ def git_place(text: str) -> GitPlace | None:
     url, _mark, fragment = text.partition("#")
     reference, _colon, directory = fragment.partition(":")
     if not _PLACE.fullmatch(url):
-        raise InvalidValue(f"invalid Git URL: {url!r}")
+        raise InvalidValue(f"invalid Git URL: {without_credentials(url)!r}")
     if reference and not _REFERENCE.fullmatch(reference):
         raise InvalidValue(f"invalid Git reference: {reference!r}")
     return GitPlace(url, reference, directory)
@@ -111,5 +112,5 @@ async def _git(target: str, *words: str) -> str:
         raise
     if running.returncode:
         text = complaint.decode(errors="replace").strip()[-_LONGEST_ANSWER:]
-        raise InvalidValue(f"git {words[0]} failed: {text}")
+        raise InvalidValue(f"git {words[0]} failed: {without_credentials(text)}")
     return out.decode(errors="replace").strip()

@@ -102,13 +102,22 @@ class Mounts:
         return found
 
     async def prepared(
-        self, step: Step, parent: Built, sources: Sequence[Built], opened: UndoStack
+        self,
+        step: Step,
+        parent: Built,
+        sources: Sequence[Built],
+        opened: UndoStack,
+        *,
+        hidden: Mapping[str, str],
     ) -> StepMounts:
         """Everything that a command's mounts need, until the stack goes.
 
+        `hidden`: variables of the command that are in no record, such as a proxy's password.
         Raises: InvalidValue, for what is not there; OSError.
         """
         made = StepMounts()
+        for name, value in hidden.items():
+            made.secrets[name] = await self._in_memory(value.encode(), {}, opened)
         for number, origin in enumerate(step.mounts):
             options = self._options(origin, parent)
             if "target" in options:
@@ -206,14 +215,20 @@ class Mounts:
             if options.get("required") == "true":
                 raise InvalidValue(f"secret {name}: not found")
             return
-        place = await self._work.empty_directory(opened, self._ground.run_directory)
-        path = f"{place}/secret"
-        await self._offload(_write_secret, path, content, options)
+        path = await self._in_memory(content, options, opened)
         if variable := options.get("env"):
             made.secrets[variable] = path
         if "target" in options or not variable:
             target = options.get("target") or f"{_SECRETS}/{name}"
             made.mounts.append(_bound(path, target, is_read_only=True))
+
+    async def _in_memory(
+        self, content: bytes, options: Mapping[str, str], opened: UndoStack
+    ) -> str:
+        place = await self._work.empty_directory(opened, self._ground.run_directory)
+        path = f"{place}/secret"
+        await self._offload(_write_secret, path, content, options)
+        return path
 
     async def _agent(
         self, options: Mapping[str, str], number: int, made: StepMounts, opened: UndoStack

@@ -8,15 +8,9 @@ from wherry.build import dockerfile as language
 from wherry.build.ports import ContextFiles
 from wherry.build.solver import Vertex
 from wherry.images import BuildState
+from wherry.kit.urls import without_credentials
+from wherry.model.builds import PROXIES as PROXIES
 from wherry.model.errors import DockerfileRefused, InvalidValue
-
-PROXIES = frozenset(
-    name
-    for upper in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-    for name in (upper, upper.lower())
-)
-"""Arguments that need no ARG; they are in no history and no cache key."""
-
 
 EPOCH = "SOURCE_DATE_EPOCH"
 """The argument that says when everything was made, in seconds since 1970; it needs no ARG."""
@@ -263,13 +257,14 @@ class Planner:
             mounts, sources = await self._mounts(step, index)
         if isinstance(step, language.Arg):
             self.used |= {name for name, _default in step.pairs}
-        planned = Step(step, step.text, context, stage in self._uncached, stage, mounts)
+        text = without_credentials(step.text)
+        planned = Step(step, text, context, stage in self._uncached, stage, mounts)
         return self._noted(
             Vertex(
                 planned,
                 parent=parent,
                 sources=sources,
-                label=step.text,
+                label=text,
                 stage=stage,
                 line=step.line,
                 is_metadata=not planned.changes_files,

@@ -12,7 +12,7 @@ import posixpath
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from wherry.build.contexts import TreeContext
 from wherry.build.directory_trees import DirectoryTree
@@ -22,6 +22,7 @@ from wherry.build.trees import Tree, View
 from wherry.build.work_places import WorkPlaces
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack
 from wherry.kit.path_patterns import Ignore
+from wherry.kit.urls import without_credentials
 from wherry.linux.files import open_in_root
 from wherry.model.errors import InvalidValue
 from wherry.snapshots import Compression, compression_of, decompressed
@@ -82,7 +83,7 @@ class RemoteSources:
     async def context(self, source: str) -> TreeContext:
         """A context that is a repository, a tar, or a Dockerfile alone. Raises: InvalidValue."""
         if not is_remote(source):
-            raise InvalidValue(f"invalid remote context: {shown(source)!r}")
+            raise InvalidValue(f"invalid remote context: {without_credentials(source)!r}")
         found = await self.fetched(source)
         if not found.path:
             return TreeContext(found.view.tree, self._offload)
@@ -94,7 +95,9 @@ class RemoteSources:
         place = await self._work.empty_directory(self._opened)
         name = posixpath.basename(unquote(urlsplit(source).path)) or "download"
         if name in (".", ".."):
-            raise InvalidValue(f"cannot determine filename from url: {shown(source)}")
+            raise InvalidValue(
+                f"cannot determine filename from url: {without_credentials(source)}"
+            )
         digest, moment_s = await _download(source, f"{place}/{name}")
         os.utime(f"{place}/{name}", (moment_s, moment_s))
         root = await self._root(place)
@@ -143,14 +146,6 @@ class RemoteSources:
         return Fetched(View(DirectoryTree(root), Ignore(hidden)), "", commit, directory)
 
 
-def shown(source: str) -> str:
-    """A URL without the credentials that it may have."""
-    parts = urlsplit(source)
-    if "@" not in parts.netloc:
-        return source
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def _begins(digest: str, checksum: str) -> bool:
     """A commit may be given by its beginning."""
     return not digest.startswith("sha256:") and len(checksum) >= 7 and digest.startswith(checksum)
@@ -160,6 +155,7 @@ async def _download(source: str, path: str) -> tuple[str, float]:
     """Write what a URL gives; its SHA-256 and its time. Raises: InvalidValue."""
     import aiohttp
 
+    shown = without_credentials(source)
     patience = aiohttp.ClientTimeout(total=None, sock_connect=_PATIENCE_S, sock_read=_PATIENCE_S)
     try:
         async with (
@@ -170,12 +166,12 @@ async def _download(source: str, path: str) -> tuple[str, float]:
         ):
             if answer.status != 200:
                 raise InvalidValue(
-                    f"failed to GET {shown(source)} with status {answer.status} {answer.reason}"
+                    f"failed to GET {shown} with status {answer.status} {answer.reason}"
                 )
             digest = await _written(answer.content.iter_chunked(_PIECE_BYTES), path)
             told = answer.headers.get("Last-Modified", "")
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise InvalidValue(f"failed to GET {shown(source)}: {error or 'timed out'}") from error
+        raise InvalidValue(f"failed to GET {shown}: {error or 'timed out'}") from error
     try:
         return digest, email.utils.parsedate_to_datetime(told).timestamp()
     except ValueError:

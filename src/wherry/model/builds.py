@@ -10,6 +10,13 @@ from wherry.model.limits import Limits
 from wherry.model.networks import NetworkMode
 from wherry.model.outcomes import Progress
 
+PROXIES = frozenset(
+    name
+    for upper in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+    for name in (upper, upper.lower())
+)
+"""Build arguments that need no ARG; they may have passwords, and are in no record or key."""
+
 
 class OutputKind(Enum):
     """What becomes of a result. The values are BuildKit's words."""

@@ -5,14 +5,15 @@ unpinned or deleted. A build that was under way when an engine died was never he
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from wherry.api.buildkit.history_filters import chosen
 from wherry.api.buildkit.jobs import Job
 from wherry.api.services import BuildHistory
 from wherry.kit.aio import own_task
 from wherry.kit.clock import Clock
-from wherry.model.builds import KeptBuild
+from wherry.kit.urls import without_credentials
+from wherry.model.builds import PROXIES, KeptBuild
 from wherry.model.errors import InvalidValue
 from wherry.wire.buildkit.control import (
     BuildHistoryEvent,
@@ -57,7 +58,7 @@ class History:
         record = BuildHistoryRecord(
             Ref=job.request.Ref,
             Frontend=job.request.Frontend,
-            FrontendAttrs=job.request.FrontendAttrs,
+            FrontendAttrs=_public(job.request.FrontendAttrs),
             Exporters=job.request.Exporters,
             CreatedAt=timestamp(self._clock.now_ns()),
         )
@@ -71,7 +72,7 @@ class History:
             return
         steps = job.story.steps
         record.Frontend = record.Frontend or job.frontend
-        record.FrontendAttrs = record.FrontendAttrs or dict(job.options)
+        record.FrontendAttrs = record.FrontendAttrs or _public(job.options)
         record.CompletedAt = timestamp(self._clock.now_ns())
         record.ExporterResponse = response
         record.error = error
@@ -159,3 +160,12 @@ def _kept(record: BuildHistoryRecord) -> KeptBuild:
 async def _each(story: KeptStory) -> AsyncIterator[StatusResponse]:
     for told in story.told:
         yield told
+
+
+def _public(options: Mapping[str, str]) -> dict[str, str]:
+    """What a build was asked for, without what nobody else may know."""
+    return {
+        name: without_credentials(value)
+        for name, value in options.items()
+        if name.removeprefix("build-arg:") not in PROXIES
+    }

@@ -99,7 +99,7 @@ class _Source:
     def words(self) -> list[str]:
         """The words of the JSON form, or those between blanks."""
         found = words.json_words(self.rest)
-        return list(found) if found is not None else self.rest.split()
+        return list(found) if found is not None else words.between_blanks(self.rest)
 
     def command(self, *, trims_files: bool = False) -> CommandLine:
         """A command in one of its two forms."""
@@ -118,7 +118,7 @@ class _Source:
 
 
 def _word(line: Line) -> str:
-    return line.text.split(None, 1)[0]
+    return words.BLANKS.split(line.text, maxsplit=1)[0]
 
 
 def _instruction(line: Line, escape: str) -> Instruction | From:
@@ -172,7 +172,7 @@ def _pairs(source: _Source, name: str) -> tuple[tuple[str, str], ...]:
 
 
 def _from(source: _Source) -> From:
-    found = source.rest.split()
+    found = words.between_blanks(source.rest)
     name = ""
     if len(found) == 3 and found[1].upper() == "AS":
         name = found[2].lower()

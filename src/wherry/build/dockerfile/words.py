@@ -8,6 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+BLANKS = re.compile(r"[\t\v\f\r ]+")
+"""What stands between words. Other blanks of Unicode are part of a word, as with Docker."""
+
+
 _HEREDOC = re.compile(r"[0-9]*<<(-?)([^<]+)")
 _NAME = re.compile(r"[^\s'\"<>|&;()]+")
 
@@ -137,3 +141,8 @@ def heredoc_mark(word: str) -> HeredocMark | None:
 def without_tabs(content: str) -> str:
     """A here-document whose lines lost the tabs that they began with."""
     return "".join(line.lstrip("\t") for line in content.splitlines(keepends=True))
+
+
+def between_blanks(text: str) -> list[str]:
+    """The words of a text, whatever their quotes."""
+    return [word for word in BLANKS.split(text) if word]
