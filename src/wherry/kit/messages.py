@@ -12,6 +12,8 @@ from typing import Any
 VERSION = 1
 LARGEST_MESSAGE = 1 << 20
 MOST_DESCRIPTORS = 16
+_SO_SNDBUFFORCE = 32
+"""asm-generic/socket.h."""
 
 Message = dict[str, Any]
 
@@ -76,5 +78,16 @@ def channel_pair() -> tuple[socket.socket, socket.socket]:
     """Two connected ends of a message channel, with room for the largest message."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
+        make_room(end)
     return ends
+
+
+def make_room(channel: socket.socket) -> None:
+    """Let an end of a channel send the largest message: the system's own limit is a fifth of it.
+
+    Without CAP_NET_ADMIN, as much as that limit allows (socket(7)).
+    """
+    try:
+        channel.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, LARGEST_MESSAGE)
+    except PermissionError:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)

@@ -24,7 +24,7 @@ import itertools
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import groupby
@@ -232,6 +232,27 @@ def list_elements(descriptor: int, table: str, map_name: str) -> list[Element]:
                 found += _elements(map_name, body)
 
 
+def those_present(
+    descriptor: int, table: str, elements: Collection[Element]
+) -> frozenset[Element]:
+    """Those of some entries that are there, whatever leads from their keys; none without a table.
+
+    To look costs nothing; to try in vain takes a grace period of RCU (nf_tables_abort).
+    Raises: KernelError.
+    """
+    try:
+        found = {
+            (each.map_name, each.key, each.ends_interval)
+            for name in {each.map_name for each in elements}
+            for each in list_elements(descriptor, table, name)
+        }
+    except KernelError as error:
+        if not is_missing(error):
+            raise
+        return frozenset()
+    return frozenset(x for x in elements if (x.map_name, x.key, x.ends_interval) in found)
+
+
 def _elements(map_name: str, body: bytes) -> list[Element]:
     listed = attributes(body[_NFGENMSG.size :]).get(NFTA_SET_ELEM_LIST_ELEMENTS, b"")
     found = []
@@ -239,7 +260,9 @@ def _elements(map_name: str, body: bytes) -> list[Element]:
         parts = attributes(entry)
         key = attributes(parts.get(NFTA_SET_ELEM_KEY, b"")).get(NFTA_DATA_VALUE, b"")
         value = attributes(parts.get(NFTA_SET_ELEM_DATA, b"")).get(NFTA_DATA_VALUE, b"")
-        found.append(Element(map_name=map_name, key=key, value=value))
+        flags = int.from_bytes(parts.get(NFTA_SET_ELEM_FLAGS, b""), "big")
+        ends = bool(flags & NFT_SET_ELEM_INTERVAL_END)
+        found.append(Element(map_name=map_name, key=key, value=value, ends_interval=ends))
     return found
 
 

@@ -65,6 +65,7 @@ class Netd:
     def _accept(self, _events: int) -> None:
         with contextlib.suppress(OSError):
             client, _address = self._listener.accept()
+            messages.make_room(client)
             self._clients.add(client)
             self._loop.watch(client, READ, lambda _events: self._serve(client))
 

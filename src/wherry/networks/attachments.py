@@ -168,6 +168,7 @@ class Attachments:
         """Take a container's networks away. Doing so twice is no error."""
         attached = self._attached.pop(container_id, None)
         if attached is not None:
+            await self._repair.finished()
             await self._end(container_id, attached)
 
     async def connect(
@@ -215,9 +216,10 @@ class Attachments:
         Raises: ConnectionRefused, PortInUse, FeatureMissing, StepFailed.
         """
         attached = self._attached.get(request.container_id) or Attached("")
-        journal = await self._republishing.change(
-            attached, request, kept=kept, added=added, keeps_flows=keeps_flows
-        )
+        async with self._repair.publishing:
+            journal = await self._republishing.change(
+                attached, request, kept=kept, added=added, keeps_flows=keeps_flows
+            )
         return tuple(attached.endpoints), journal
 
     async def restore(

@@ -25,6 +25,7 @@ from wherry.operations.packet_filter import (
     OpenPorts,
     PublishPorts,
     RemoveStrayPorts,
+    those_missing,
 )
 from wherry.operations.plan import (
     Entry,
@@ -207,11 +208,11 @@ def remove_stray_ports(
 
 def publish_missing_ports(publications: Iterable[Publication], *, packet_filter: int) -> None:
     """Publish what endpoints have and the packet filter has lost. Raises: StepFailed."""
+    wanted = [single for each in chain.from_iterable(publications) for single in each.singly()]
     hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
     try:
-        for operation in chain.from_iterable(publications):
-            for single in operation.singly():
-                _do_if_missing(single, hands)
+        for each in those_missing(wanted, packet_filter):
+            _do_if_missing(each, hands)
     except OperationFailed as failed:
         raise as_step_failed(failed) from failed
     finally:

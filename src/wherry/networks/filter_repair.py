@@ -2,6 +2,10 @@
 
 The packet filter's skeleton follows from the networks alone; its entries for ports follow from
 who is attached. Both are compared with what is there and completed, never emptied first.
+
+A repair may begin at any moment. Whoever takes entries away first sees to it that no repair
+knows of them any more, and that none which did is still at work: it would bring them back, to
+lead to nobody, or to somebody else.
 """
 
 import asyncio
@@ -11,6 +15,7 @@ from wherry.kit.aio import OffloadPool
 from wherry.networks import connections
 from wherry.networks.joins import Attached
 from wherry.networks.made_networks import MadeNetworks
+from wherry.networks.uninterrupted import to_its_end
 
 
 class FilterRepair:
@@ -26,6 +31,8 @@ class FilterRepair:
         """`attached` tells of every container; `changing` is held while networks come or go."""
         self._networks, self._attached = networks, attached
         self._offload, self._changing = offload, changing
+        self.publishing = asyncio.Lock()
+        """Held while entries of containers are completed."""
 
     async def bring_back(self) -> None:
         """Skeleton, bridges and ports, whatever is missing of them. Raises: StepFailed."""
@@ -43,12 +50,20 @@ class FilterRepair:
         )
         await self._publish_missing()
 
+    async def finished(self) -> None:
+        """Whoever was forgotten before this is not brought back after it."""
+        async with self.publishing:
+            pass
+
     async def _publish_missing(self) -> None:
-        await self._offload(
-            connections.publish_missing_ports,
-            self._publications(),
-            packet_filter=self._networks.packet_filter,
-        )
+        async with self.publishing:
+            await to_its_end(
+                self._offload(
+                    connections.publish_missing_ports,
+                    self._publications(),
+                    packet_filter=self._networks.packet_filter,
+                )
+            )
 
     def _publications(self) -> list[connections.Publication]:
         """What leads to each container's ports."""

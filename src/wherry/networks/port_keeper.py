@@ -216,6 +216,7 @@ class NetdKeeper:
     def _connect(self) -> socket.socket:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         channel.settimeout(_ANSWER_TIMEOUT_S)
+        messages.make_room(channel)
         try:
             directory = os.open(self._exec_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

@@ -6,9 +6,10 @@ for ever (`wherry.linux.nftables` says why).
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import groupby
 from typing import ClassVar
 
 from wherry.kit.values import dataclass, replace
@@ -321,6 +322,19 @@ class RemoveStrayPorts(Operation):
         return f"remove ports that lead nowhere from {_FAMILY} {self.table}"
 
 
+def those_missing(
+    wanted: Iterable[PublishPorts | OpenPorts], descriptor: int
+) -> Iterator[PublishPorts | OpenPorts]:
+    """Those of which an entry is not there. Raises: KernelError."""
+    for table, group in groupby(wanted, key=lambda each: each.table):
+        operations = tuple(group)
+        elements = [element for each in operations for element in each.elements()]
+        present = nftables.those_present(descriptor, table, elements)
+        for each in operations:
+            if not present.issuperset(each.elements()):
+                yield each
+
+
 def port_element(
     protocol: str,
     host_address: str,
@@ -355,15 +369,15 @@ def _bracketed(address: str) -> str:
 
 
 def _delete(descriptor: int, table: str, elements: Sequence[nftables.Element]) -> None:
-    """Delete entries in one transaction; where one is missing, the others one by one."""
+    """Delete entries in one transaction; where some are missing, the others."""
     try:
         nftables.delete_elements(descriptor, table, elements)
     except KernelError as error:
         if not nftables.is_missing(error):
             raise
-        if len(elements) > 1:
-            for element in elements:
-                _delete(descriptor, table, (element,))
+        present = nftables.those_present(descriptor, table, elements)
+        rest = [each for each in elements if each in present]
+        nftables.delete_elements(descriptor, table, rest)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from wherry.model.containers import NetworkSpec
 from wherry.model.errors import InvalidField, PortInUse
 from wherry.model.ids import ContainerId
 from wherry.model.networks import NetworkMode, NetworkModeKind, Port, PortBinding
+from wherry.netd.protocol import Wish
 from wherry.operations.plan import Verdict
 
 pytestmark = pytest.mark.kernel
@@ -58,6 +59,51 @@ async def until(what: str, condition: Callable[[], bool], *, within_s: float = 3
 def has_no_veth() -> bool:
     """Whether the last container's link is gone."""
     return not any(name.startswith("veth") for _index, name in socket.if_nameindex())
+
+
+def test_thousands_of_ports_are_held() -> None:
+    """Asked for, listed and found again by the next daemon, in messages of some 100 KiB."""
+
+    async def scenario(host: PrivateHost) -> None:
+        keeper = host.keeper()
+        owners = ("one", "two")
+        for number, owner in enumerate(owners):
+            first = 20000 + 6000 * number
+            wishes = tuple(
+                Wish(protocol="tcp", addresses=("127.0.0.1",), first=port, last=port, port=80)
+                for port in range(first, first + 6000)
+            )
+            assert len(keeper.reserve(owner, "10.0.0.2", wishes)) == len(wishes)
+        keeper.close()
+        held = host.keeper().owners()
+        assert [len(held[each]) for each in owners] == [6000, 6000]
+
+    run(scenario)
+
+
+def test_a_repair_brings_nobody_back_who_leaves() -> None:
+    """Ports of a container that ends while the packet filter is completed lead nowhere after."""
+
+    async def scenario(host: PrivateHost) -> None:
+        networks = host.networks()
+        await networks.open()
+        ports = range(20000, 20300)
+        spec = NetworkSpec(
+            bindings=tuple(PortBinding(port=Port(each), host_port=each) for each in ports)
+        )
+        request = host.request("c", spec)
+        table = "inet wherry-docker0"
+        for wait_s in (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06):
+            await networks.attach(request)
+            shell(f"nft flush map {table} tcp-anywhere")
+            repair = asyncio.create_task(networks._attachments.repair())
+            await asyncio.sleep(wait_s)
+            await networks.detach(request.container_id)
+            await repair
+            assert "elements" not in shell(f"nft list map {table} tcp-anywhere")
+        await networks.remove_everything()
+
+    run(scenario)
 
 
 def test_nothing_is_left_behind() -> None:

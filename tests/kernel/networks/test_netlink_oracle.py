@@ -10,6 +10,8 @@ import pytest
 from kernel.networks.private_host import PrivateHost, enter, in_child, run, shell
 from wherry.linux import netlink, nft_texts, nftables
 from wherry.linux.syscall import KernelError
+from wherry.operations.packet_filter import AdmitNetwork
+from wherry.operations.plan import Hands
 
 pytestmark = pytest.mark.kernel
 
@@ -229,6 +231,34 @@ def test_elements_are_what_nft_writes(text: str) -> None:
             assert shell(f"nft list {place}") == theirs
         nftables.delete_elements(descriptor, "t", nft_texts.packed("s", text))
         assert shell(f"nft list {place}") == empty
+
+    run(scenario)
+
+
+def test_a_network_is_forgotten_whatever_is_left_of_it() -> None:
+    """Somebody took an element away, then all of them, then the table."""
+
+    async def scenario(host: PrivateHost) -> None:
+        del host
+        shell(
+            "nft 'add table inet t; add set inet t names { type ifname ; };"
+            "add set inet t subnets { type ipv4_addr ; flags interval ; }'"
+        )
+        empty = shell("nft list table inet t")
+        admitted = AdmitNetwork(
+            why="a test",
+            table="t",
+            elements=(("names", '"br0"'), ("subnets", "10.1.0.0/16"), ("subnets", "10.2.0.0/16")),
+        )
+        hands = Hands()
+        for loss in ("names { br0 }", "subnets { 10.1.0.0/16 }", "subnets { 10.2.0.0/16 }"):
+            admitted.do(hands)
+            shell(f"nft 'delete element inet t {loss}'")
+            for _again in range(2):
+                admitted.undo(hands, {})
+                assert shell("nft list table inet t") == empty
+        shell("nft delete table inet t")
+        admitted.undo(hands, {})
 
     run(scenario)
 
