@@ -112,6 +112,19 @@ class PluginProcesses:
         """At boot: find those that run on, and start the others that should."""
         await asyncio.gather(*(self._take_over(each) for each in enabled))
 
+    async def end_unrecorded(self, disabled: list[ManagedPlugin]) -> None:
+        """At boot: end those that ran before anybody could write down that they do."""
+        for plugin in disabled:
+            if not await self._offload(os.path.isdir, self._bundle(plugin)):
+                continue
+            found = await self._tasks.reattach(
+                ContainerId(plugin.id), self._bundle(plugin), self._state(plugin)
+            )
+            if isinstance(found, Task):
+                _log.warning("plugin.not_recorded plugin=%s", plugin.name)
+                await self._end(found)
+            await self._offload(self._clear, plugin)
+
     async def close(self) -> None:
         """Let go of all of them; they run on."""
         for watching in self._watching.values():

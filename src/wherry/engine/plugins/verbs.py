@@ -81,7 +81,9 @@ class PluginVerbs:
     async def open(self) -> None:
         """At boot: sweep, and have run what is enabled."""
         await self._offload(self._plugins.sweep)
-        await self._processes.take_over([each for each in self._plugins.all() if each.is_enabled])
+        known = self._plugins.all()
+        await self._processes.end_unrecorded([each for each in known if not each.is_enabled])
+        await self._processes.take_over([each for each in known if each.is_enabled])
 
     async def close(self) -> None:
         """Let go; plugins run on."""
