@@ -103,6 +103,34 @@ def test_the_rule_comes_back_and_goes(both: tuple[Engine, StockEngine]) -> None:
     )
 
 
+def test_nothing_is_left_of_an_engine_that_is_removed(both: tuple[Engine, StockEngine]) -> None:
+    """`wherryd --take-down`: not while containers run; then no rule, table, bridge or process."""
+    ours, _stock = both
+    wait_until("there is one rule of ours", lambda: len(doors(ours)) == 1, within_s=5)
+    ours.docker_ok("network", "create", "blue")
+    ours.docker_ok("run", "-d", "--name", "web", "--network", "blue", "busybox", "sleep", "999")
+    ours.stop()
+    roots = ("--data-root", ours.data_root, "--exec-root", ours.exec_root, "--pidfile",
+             ours.pid_file)  # fmt: skip
+    words = (*ours.program, *map(str, roots), "--take-down")
+    refused = ours.machine.run(*words)
+    assert refused.returncode == 1
+    assert "containers run that would lose their networks" in refused.stderr
+    assert len(doors(ours)) == 1
+    ours.start()
+    ours.remove_all_containers()
+    ours.stop()
+    done = ours.machine.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert not doors(ours)
+    assert "wherry-" not in ours.machine.run("nft", "list", "ruleset").stdout
+    links = ours.machine.run("ip", "-o", "link").stdout
+    assert "wherry " not in links
+    assert not (ours.exec_root / "netd.sock").exists()
+    ours.start()
+    assert "blue" in ours.docker_ok("network", "ls")
+
+
 def test_reach_names_what_drops(both: tuple[Engine, StockEngine]) -> None:
     """Where a foreign chain drops and has no door, it is said which."""
     ours, _stock = both

@@ -132,6 +132,11 @@ class Networks:
         await self._attachments.close()
         await self._made.close()
 
+    @property
+    def has_living(self) -> bool:
+        """Whether a container has a network namespace of this engine."""
+        return bool(os.listdir(self._namespaces))
+
     async def remove_everything(self) -> None:
         """End netd and remove the bridges, the table and every namespace of this engine.
 

@@ -76,6 +76,8 @@ class Settings:
     filters_ipv6: bool = True
     mtu: int = 0
     allows_direct_routing: bool = False
+    takes_down: bool = False
+    """Nothing is served: what networks have in the kernel is taken away (`--take-down`)."""
     firewall_backend: str = "nftables"
     """There is no other; empty in no case."""
     accepted_mark: str = ""
@@ -145,6 +147,7 @@ class Settings:
 _OWN_FLAGS = (
     Flag("config-file", STRING, "Daemon configuration file"),
     Flag("docker-socket", SWITCH, f"Also serve {DOCKER_SOCKET}"),
+    Flag("take-down", SWITCH, "Take away bridges and the packet filter's rules, and exit"),
     Flag("validate", SWITCH, "Validate daemon configuration and exit"),
     Flag("version", SWITCH, "Print version information and quit", short="v"),
 )
@@ -184,7 +187,7 @@ def parse_settings(
         settings = replace(settings, hosts=(*settings.hosts, DOCKER_SOCKET))
     if given.is_on("validate"):
         raise Told("configuration OK")
-    return settings
+    return replace(settings, takes_down=given.is_on("take-down"))
 
 
 def _help(program: str) -> str:

@@ -17,7 +17,7 @@ from wherry.programs.pid_file import held_data_root, held_pid_file
 from wherry.programs.reloading import taken_over
 from wherry.programs.settings import Settings, SettingsError, Told, parse_settings
 from wherry.programs.version import VERSION
-from wherry.programs.wiring import RunningEngine, running_engine
+from wherry.programs.wiring import RunningEngine, running_engine, taken_down
 
 _log = logging.getLogger("wherryd")
 
@@ -46,7 +46,7 @@ class Daemon:
         os.makedirs(settings.data_root, exist_ok=True)
         with held_pid_file(settings.pid_file), held_data_root(settings.data_root):
             _protect_from_oom(settings.oom_score_adjust)
-            asyncio.run(self._serve())
+            asyncio.run(taken_down(settings) if settings.takes_down else self._serve())
 
     async def _serve(self) -> None:
         stopped = asyncio.Event()

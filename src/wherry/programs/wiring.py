@@ -44,7 +44,7 @@ from wherry.programs.defaults import (
 from wherry.programs.ground import Ground, lay_ground
 from wherry.programs.plugin_parts import PluginParts
 from wherry.programs.reloading import reload_attributes
-from wherry.programs.settings import Settings
+from wherry.programs.settings import Settings, SettingsError
 from wherry.programs.stores import open_stores
 from wherry.programs.transfers import open_transfers
 from wherry.specgen import container_seccomp
@@ -74,6 +74,28 @@ async def running_engine(settings: Settings) -> AsyncIterator[RunningEngine]:
             engine_on(ground, tasks, networks) as running,
         ):
             yield running
+    finally:
+        await networks.close()
+        await tasks.close()
+        ground.offload.close()
+        ground.database.close()
+
+
+async def taken_down(settings: Settings) -> None:
+    """Take away what networks have in the kernel, for an engine that is to be removed.
+
+    The networks themselves stay recorded: the next engine makes them again. Raises:
+    SettingsError while containers live; StepFailed.
+    """
+    ground = lay_ground(settings)
+    tasks = Tasks(exec_root=settings.exec_root, offload=ground.offload, clock=ground.clock)
+    networks = _networks(ground, tasks)
+    try:
+        await tasks.open()
+        await networks.open()
+        if networks.has_living:
+            raise SettingsError("containers run that would lose their networks: stop them first")
+        await networks.remove_everything()
     finally:
         await networks.close()
         await tasks.close()
