@@ -216,7 +216,10 @@ class Joins:
         try:
             container_netlink = await self._jobs.open_netlink(path)
         except (OSError, StartFailed):
-            return  # the namespace has gone, and the link with it
+            # The namespace has gone, and the link with it; or nobody could open it just now.
+            host_end = connections.host_interface_name(endpoint.endpoint_id)
+            await self._offload(connections.delete_lingering, host_end)
+            return
         try:
             problems = await self._offload(
                 connections.undo_inside, link, container_netlink=container_netlink
