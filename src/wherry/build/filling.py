@@ -143,6 +143,9 @@ class Filling:
                 copy_paths(root, picks, wish)
                 for name, content in inlines:
                     copy_inline(root, name, content, wish)
+                if copying.is_linked:
+                    # Written on nothing, so it is put on the parent's files as from elsewhere.
+                    return self._images.commit(key, parent.state)
                 return self._images.hand_over(key, parent.state)
 
             return await self._offload(copy)
