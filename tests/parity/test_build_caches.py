@@ -10,7 +10,7 @@ from support.builds import remove_what_was_built, write_tree
 from support.buildx import BuildClient, project
 from support.daemon import Engine
 from support.debian_registry import debian_registry
-from wherry.build.cache_format import CACHE_CONFIG
+from wherry.build.cache.format import CACHE_CONFIG
 
 DOCKERFILE = """FROM busybox AS tools
 RUN cat /proc/sys/kernel/random/uuid > /tool

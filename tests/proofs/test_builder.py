@@ -31,7 +31,7 @@ from wherry.wire.protobuf import Message
 
 LINKS_FOLLOWED = Mutant(
     "mount points are cleared away through links",
-    "build/mount_points.py",
+    "build/steps/mount_points.py",
     "                resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,\n",
     "                resolve=0,\n",
 )
@@ -43,7 +43,7 @@ GRANTED = Mutant(
 )
 SECRET_IN_RECORD = Mutant(
     "a secret is a variable of the container's record",
-    "build/mounts.py",
+    "build/steps/mounts.py",
     "            made.secrets[variable] = path\n",
     "            made.environment[variable] = content.decode()\n",
 )

@@ -291,7 +291,7 @@ def test_internal_mutant(figure: list[str]) -> None:
     """Without the question whether it may go out, an internal network asks the world."""
     mutant = Mutant(
         "everybody may ask outside",
-        "networks/container_names.py",
+        "networks/names/container_names.py",
         "may_ask_outside = any(each.is_way_out for each in endpoints)",
         "may_ask_outside = True",
     )

@@ -119,7 +119,7 @@ def test_loopback_mutant(figure: list[str]) -> None:
     """Without the rule for martians the neighbour is in."""
     mutant = Mutant(
         "martians may pass",
-        "networks/packet_table.py",
+        "networks/packets/packet_table.py",
         """"martians": ('iifname != "lo" ip daddr 127.0.0.0/8 drop',),""",
         '"martians": (),',
     )

@@ -8,12 +8,11 @@ have sent, in `build-contexts`; in `tmp` the context of a build that is under wa
 Called by: engine.
 """
 
-from wherry.build.cache_mounts import CacheMounts
-from wherry.build.cache_table import MIGRATIONS, BuildCache
-from wherry.build.kept_builds import KeptBuilds
-from wherry.build.kept_contexts import KeptContexts
-from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers, Sending
-from wherry.build.ports import (
+from wherry.build.cache.kept_builds import KeptBuilds
+from wherry.build.cache.table import MIGRATIONS, BuildCache
+from wherry.build.sources.kept_contexts import KeptContexts
+from wherry.build.sources.offers import ClientArchive, ClientDirectory, ClientOffers, Sending
+from wherry.build.sources.ports import (
     LAYOUT_CONTEXT,
     Agents,
     BuildPorts,
@@ -25,6 +24,7 @@ from wherry.build.ports import (
     Secrets,
     Sink,
 )
+from wherry.build.steps.cache_mounts import CacheMounts
 
 __all__ = [
     "LAYOUT_CONTEXT",

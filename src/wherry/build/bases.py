@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from wherry.build.layers_elsewhere import image_of_layout
-from wherry.build.ports import LAYOUT_CONTEXT, Layouts
-from wherry.build.provenance import Material
+from wherry.build.cache.layers_elsewhere import image_of_layout
 from wherry.build.publishing import Registries
+from wherry.build.results.provenance import Material
+from wherry.build.sources.ports import LAYOUT_CONTEXT, Layouts
 from wherry.images import BuildImages, BuildState, platform_from, platform_of
 from wherry.kit.aio import OffloadPool
 from wherry.model.builds import BaseFound, BasePulled, BaseSought, BuildEvent

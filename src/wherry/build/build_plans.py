@@ -8,8 +8,8 @@ from wherry.build.bases import Bases
 from wherry.build.checks import Checking
 from wherry.build.describing import described_targets, outlined, wanted_stage
 from wherry.build.planning import EPOCH, PROXIES, PlannedStep, Planner
-from wherry.build.ports import ContextFiles
 from wherry.build.solver import Vertex, needed
+from wherry.build.sources.ports import ContextFiles
 from wherry.images import BuildState, platform_from
 from wherry.kit.path_patterns import Ignore
 from wherry.model.build_inquiries import Inquiry

@@ -8,10 +8,10 @@ there yet: those of another stage, or of a base that is elsewhere. They are *und
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wherry.build.executing import StepExecutor
 from wherry.build.planning import Base, PlannedStep
 from wherry.build.solver import Tell
 from wherry.build.states import Built
+from wherry.build.steps.executing import StepExecutor
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 
 

@@ -7,29 +7,29 @@ from dataclasses import dataclass, replace
 from wherry.build import dockerfile as language
 from wherry.build.bases import BaseImages, Bases
 from wherry.build.build_plans import BuildPlans
-from wherry.build.cache_exports import Solved
-from wherry.build.cache_imports import Elsewhere
-from wherry.build.cache_table import BuildCache
-from wherry.build.caching import Caching
-from wherry.build.commands import Commands, StepContainers
-from wherry.build.contexts import Views
-from wherry.build.event_sink import EventSink
-from wherry.build.executing import StepExecutor
-from wherry.build.exporting import Exporting, Result
-from wherry.build.filling import Filling
+from wherry.build.cache.elsewhere import Caching
+from wherry.build.cache.exports import Solved
+from wherry.build.cache.imports import Elsewhere
+from wherry.build.cache.table import BuildCache
 from wherry.build.foreseeing import Foreseen, Foresight
-from wherry.build.kept_contexts import KeptContexts
-from wherry.build.layouts import SentLayouts
-from wherry.build.mounts import MountGround, Mounts
 from wherry.build.planning import Base, PlannedStep
-from wherry.build.ports import BuildPorts
-from wherry.build.provenance import ProvenanceFacts, wanted_provenance
 from wherry.build.publishing import Registries
-from wherry.build.remote import RemoteSources
+from wherry.build.results.event_sink import EventSink
+from wherry.build.results.exporting import Exporting, Result
+from wherry.build.results.provenance import ProvenanceFacts, wanted_provenance
 from wherry.build.solver import Solver, Vertex, bottom, chain
-from wherry.build.squashing import squashed
-from wherry.build.stage_files import StageFiles
+from wherry.build.sources.contexts import Views
+from wherry.build.sources.kept_contexts import KeptContexts
+from wherry.build.sources.layouts import SentLayouts
+from wherry.build.sources.ports import BuildPorts
+from wherry.build.sources.remote import RemoteSources
 from wherry.build.states import Built, Words
+from wherry.build.steps.commands import Commands, StepContainers
+from wherry.build.steps.executing import StepExecutor
+from wherry.build.steps.filling import Filling
+from wherry.build.steps.mounts import MountGround, Mounts
+from wherry.build.steps.squashing import squashed
+from wherry.build.steps.stage_files import StageFiles
 from wherry.build.work_places import WorkPlaces
 from wherry.images import BuildImages, BuildState, ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from wherry.build import dockerfile as language
-from wherry.build.ports import ContextFiles
 from wherry.build.solver import Vertex
+from wherry.build.sources.ports import ContextFiles
 from wherry.images import BuildState
 from wherry.kit.urls import without_credentials
 from wherry.model.builds import PROXIES as PROXIES

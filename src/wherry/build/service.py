@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 from wherry.build import dockerfile as language
 from wherry.build.bases import BaseImages
-from wherry.build.client_contexts import ClientContext, ClientStorage
-from wherry.build.commands import StepContainers
-from wherry.build.contexts import Views, received
-from wherry.build.offers import ClientArchive, ClientDirectory, ClientOffers
 from wherry.build.one_build import BuildGround, OneBuild
 from wherry.build.planning import EPOCH
-from wherry.build.ports import BuildPorts, ContextFiles
-from wherry.build.remote import RemoteSources
-from wherry.build.sent_parts import given_ports
-from wherry.build.stage_files import StageFiles
+from wherry.build.sources.client_contexts import ClientContext, ClientStorage
+from wherry.build.sources.contexts import Views, received
+from wherry.build.sources.offers import ClientArchive, ClientDirectory, ClientOffers
+from wherry.build.sources.ports import BuildPorts, ContextFiles
+from wherry.build.sources.remote import RemoteSources
+from wherry.build.sources.sent_parts import given_ports
+from wherry.build.steps.commands import StepContainers
+from wherry.build.steps.stage_files import StageFiles
 from wherry.build.work_places import WorkPlaces
 from wherry.images import BuildImages, parse
 from wherry.kit.aio import KeyedLock, UndoStack, closed_after

@@ -29,8 +29,6 @@ from wherry.model.networks import (
     PortBinding,
     PublishedPort,
 )
-from wherry.networks import host_bridge, published_ports
-from wherry.networks.container_names import ContainerNames
 from wherry.networks.endpoint_choices import (
     check_may_connect,
     endpoint_without_address,
@@ -40,12 +38,12 @@ from wherry.networks.endpoint_choices import (
 from wherry.networks.endpoint_options import sysctls_of
 from wherry.networks.filter_repair import FilterRepair
 from wherry.networks.half_changes import HalfChanges
-from wherry.networks.host_ports import HostPorts
 from wherry.networks.joins import Attached, Joins
 from wherry.networks.leases import Leases
 from wherry.networks.live_connections import LiveConnections
 from wherry.networks.made_networks import MadeNetworks
-from wherry.networks.name_files import (
+from wherry.networks.names.container_names import ContainerNames
+from wherry.networks.names.name_files import (
     HOSTNAME,
     HOSTS,
     RESOLV_CONF,
@@ -53,8 +51,11 @@ from wherry.networks.name_files import (
     write_private_files,
 )
 from wherry.networks.network_table import NetworkTable
+from wherry.networks.ports import published_ports
+from wherry.networks.ports.host_ports import HostPorts
 from wherry.networks.republishing import Republishing
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
+from wherry.networks.segments import host_bridge
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.plan import Journal
 

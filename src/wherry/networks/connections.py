@@ -12,7 +12,7 @@ from wherry.linux.syscall import KernelError
 from wherry.model.errors import StepFailed
 from wherry.model.networks import EndpointStatus
 from wherry.networks.drivers.bridge import BridgeSettings, publish
-from wherry.networks.published_ports import direct_entries, filter_entries
+from wherry.networks.ports.published_ports import direct_entries, filter_entries
 from wherry.operations.links import (
     CONTAINER_NETLINK,
     HOST_NETLINK,

@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_net
 from wherry.linux import netlink
 from wherry.model.errors import InvalidField
 from wherry.model.networks import AddressRange
-from wherry.networks.address_pools import Subnet, choose_subnet
+from wherry.networks.addresses.pools import Subnet, choose_subnet
 from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.settings import NetworkSettings

@@ -9,7 +9,7 @@ from wherry.kit.random_ids import new_id
 from wherry.model.errors import InvalidValue, NetworkIsBuiltin, SubnetTaken
 from wherry.model.ids import NetworkId
 from wherry.model.networks import AddressRange, EndpointWish, Network, NetworkRequest
-from wherry.networks.address_pools import Subnet, choose_subnet
+from wherry.networks.addresses.pools import Subnet, choose_subnet
 from wherry.networks.bridge_options import is_isolated
 from wherry.networks.endpoint_options import interface_of, sysctls_of
 

@@ -11,10 +11,11 @@ from wherry.kit.aio import OffloadPool
 from wherry.model.errors import StartFailed
 from wherry.model.ids import ContainerId, EndpointId
 from wherry.model.networks import EndpointStatus, Network
-from wherry.networks import connections, published_ports
+from wherry.networks import connections
 from wherry.networks.drivers import inside
-from wherry.networks.host_ports import HostPorts
 from wherry.networks.made_networks import MadeNetworks
+from wherry.networks.ports import published_ports
+from wherry.networks.ports.host_ports import HostPorts
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, Operation, OperationFailed, Plan

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from wherry.kit.aio import UndoStack
 from wherry.model.errors import ConnectionRefused
 from wherry.model.networks import EndpointStatus, EndpointWish, Network
-from wherry.networks.container_names import ContainerNames
 from wherry.networks.endpoint_choices import with_way_out
 from wherry.networks.endpoint_options import sysctls_of
 from wherry.networks.joins import Attached, Joins
 from wherry.networks.leases import Leases
 from wherry.networks.made_networks import MadeNetworks
+from wherry.networks.names.container_names import ContainerNames
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs
 from wherry.networks.uninterrupted import to_its_end
 

@@ -9,11 +9,11 @@ from wherry.model.errors import InvalidValue
 from wherry.model.ids import EndpointId
 from wherry.model.networks import AddressRange, EndpointStatus, EndpointWish, Network
 from wherry.networks import connections
-from wherry.networks.address_pools import Address, AddressPool, Pool, mac_address_for
+from wherry.networks.addresses.mac_addresses import parse_mac_address
+from wherry.networks.addresses.pools import Address, AddressPool, Pool, mac_address_for
 from wherry.networks.drivers import inside
 from wherry.networks.drivers.inside import EndpointPlan
-from wherry.networks.mac_addresses import parse_mac_address
-from wherry.networks.segments import Segment
+from wherry.networks.segments.segment import Segment
 from wherry.operations.plan import Plan
 
 _LINK_LOCAL = {4: 16, 6: 64}

@@ -12,23 +12,25 @@ from wherry.linux import nftables
 from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
 from wherry.model.ids import NetworkId
 from wherry.model.networks import EndpointStatus, Network, OverlayKey, Peer
-from wherry.networks import connections, default_bridge, foreign_filters, host_bridge
-from wherry.networks.address_pools import Subnet
+from wherry.networks import connections, default_bridge
+from wherry.networks.addresses.pools import Subnet
 from wherry.networks.bridge_options import settings_of
-from wherry.networks.bridge_segment import BridgeSegment
 from wherry.networks.definitions import Occupied
-from wherry.networks.departures import Departures
 from wherry.networks.drivers.bridge import BridgeSettings
-from wherry.networks.foreign_filters import Barriers
 from wherry.networks.made_network import MadeNetwork
-from wherry.networks.segments import Segment
+from wherry.networks.packets import foreign_filters
+from wherry.networks.packets.foreign_filters import Barriers
+from wherry.networks.segments import host_bridge
+from wherry.networks.segments.bridge import BridgeSegment
+from wherry.networks.segments.departures import Departures
+from wherry.networks.segments.segment import Segment
 from wherry.networks.settings import NetworkSettings
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.plan import Journal
 from wherry.plugins import IPAM_DRIVER, NETWORK_DRIVER, PluginHost
 
 if TYPE_CHECKING:
-    from wherry.networks.ipam_plugin import IpamPlugin
+    from wherry.networks.addresses.plugin import IpamPlugin
 
 _log = logging.getLogger(__name__)
 
@@ -198,7 +200,7 @@ class MadeNetworks:
 
         Raises: ConnectionRefused for one that does not; StepFailed.
         """
-        from wherry.networks.overlay_segment import OverlaySegment
+        from wherry.networks.segments.overlay import OverlaySegment
 
         segment = self.of(network).segment
         if not isinstance(segment, OverlaySegment):
@@ -212,7 +214,7 @@ class MadeNetworks:
 
         Raises: InvalidValue, StepFailed.
         """
-        from wherry.networks import sealing
+        from wherry.networks.segments import sealing
 
         sealing.check_keys(keys)
         self._keys = tuple(keys)
@@ -249,8 +251,8 @@ class MadeNetworks:
 
     def _seal(self) -> None:
         """Have what encrypted networks need, as far as keys and peers are known. Blocks."""
-        from wherry.networks import sealing
-        from wherry.networks.overlay_segment import sealed
+        from wherry.networks.segments import sealing
+        from wherry.networks.segments.overlay import sealed
 
         networks = tuple(sealed(self._segments()))
         if networks and self._keys:
@@ -275,7 +277,7 @@ class MadeNetworks:
 
     def ipam(self, name: str) -> "IpamPlugin":
         """The plugin that gives out addresses."""
-        from wherry.networks.ipam_plugin import IpamPlugin
+        from wherry.networks.addresses.plugin import IpamPlugin
 
         return IpamPlugin(lambda: self._plugins.get(name, IPAM_DRIVER))
 
@@ -286,18 +288,18 @@ class MadeNetworks:
                 return self._bridge_segment(network)
             # Seldom wanted: an engine that has no such network has no such driver in memory.
             case "macvlan" | "ipvlan":
-                from wherry.networks.child_segment import ChildSegment
                 from wherry.networks.drivers import child
+                from wherry.networks.segments.child import ChildSegment
 
                 return ChildSegment(network.name, child.settings_of(network, alias=self._alias))
             case "overlay":
                 from wherry.networks.drivers import overlay
-                from wherry.networks.overlay_segment import OverlaySegment
+                from wherry.networks.segments.overlay import OverlaySegment
 
                 settings = overlay.settings_of(network, table=self.table, alias=self._alias)
                 return OverlaySegment(network.id, settings)
             case name:
-                from wherry.networks.remote_segment import RemoteSegment
+                from wherry.networks.segments.remote import RemoteSegment
 
                 return RemoteSegment(network, lambda: self._plugins.get(name, NETWORK_DRIVER))
 

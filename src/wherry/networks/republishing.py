@@ -11,17 +11,18 @@ from dataclasses import replace
 from wherry.kit.aio import OffloadPool
 from wherry.model.errors import ConnectionRefused
 from wherry.model.networks import EndpointStatus, PortBinding, PublishedPort
-from wherry.networks import connections, host_bridge
-from wherry.networks.host_ports import HostPorts
+from wherry.networks import connections
 from wherry.networks.joins import Attached
 from wherry.networks.made_networks import MadeNetworks
-from wherry.networks.published_ports import (
+from wherry.networks.ports.host_ports import HostPorts
+from wherry.networks.ports.published_ports import (
     direct_of,
     published_of,
     wishes_again,
     wishes_of,
 )
 from wherry.networks.sandboxes import AttachRequest
+from wherry.networks.segments import host_bridge
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations.packet_filter import ForgetFlows, PublishPorts
 from wherry.operations.plan import Journal, Operation, OperationFailed

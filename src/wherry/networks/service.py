@@ -28,17 +28,17 @@ from wherry.model.networks import (
     PublishedPort,
 )
 from wherry.networks import requests
-from wherry.networks.address_pools import DEFAULT_POOLS, Subnet, unique_local_pool
+from wherry.networks.addresses.pools import DEFAULT_POOLS, Subnet, unique_local_pool
 from wherry.networks.attachments import Attachments
-from wherry.networks.container_names import ContainerNames
 from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
-from wherry.networks.filter_guard import FilterGuard
-from wherry.networks.host_ports import HostPorts
 from wherry.networks.made_networks import DEFAULT_IPAM, MadeNetworks, is_made
+from wherry.networks.names.container_names import ContainerNames
 from wherry.networks.network_table import NetworkTable
 from wherry.networks.option_values import LOCAL, VNI
-from wherry.networks.port_keeper import NameKeeper, PortKeeper
+from wherry.networks.packets.filter_guard import FilterGuard
+from wherry.networks.ports.host_ports import HostPorts
+from wherry.networks.ports.keeper import NameKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.settings import NetworkSettings
 from wherry.networks.uninterrupted import to_its_end

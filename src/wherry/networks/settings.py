@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wherry.networks.address_pools import Subnet
+from wherry.networks.addresses.pools import Subnet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

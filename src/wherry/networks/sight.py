@@ -15,12 +15,12 @@ from wherry.linux.syscall import KernelError
 from wherry.model.ids import NetworkId
 from wherry.model.networks import EndpointStatus, Network
 from wherry.model.reaching import LinkSeen, ListenerSeen, NameSeen, ProbeSeen, WaySeen
-from wherry.networks import foreign_filters
 from wherry.networks.connections import host_interface_name
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.made_networks import MadeNetworks
-from wherry.networks.name_probe import asked
-from wherry.networks.port_owner import program_of
+from wherry.networks.names.name_probe import asked
+from wherry.networks.packets import foreign_filters
+from wherry.networks.ports.owner import program_of
 from wherry.networks.probing import Probing
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations.plan import Verdict

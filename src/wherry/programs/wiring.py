@@ -166,8 +166,8 @@ async def engine_on(
 
     def make_builder() -> ImageBuilder:
         # Seldom wanted at once: what has never built has no builder in memory.
-        from wherry.build.mounts import MountGround
         from wherry.build.service import BuildGround, BuildService
+        from wherry.build.steps.mounts import MountGround
 
         build_ground = BuildGround(
             store=stores.images,

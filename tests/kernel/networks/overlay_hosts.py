@@ -16,12 +16,13 @@ from kernel.networks.private_host import PrivateHost, enter, in_child, shell
 from wherry.linux import netlink, nftables
 from wherry.model.ids import NetworkId
 from wherry.model.networks import AddressRange, EndpointStatus, EndpointWish, Network, Peer
-from wherry.networks import connections, host_bridge
+from wherry.networks import connections
 from wherry.networks.drivers import inside, overlay
-from wherry.networks.foreign_filters import Barriers
 from wherry.networks.made_network import MadeNetwork
 from wherry.networks.option_values import LOCAL, VNI
-from wherry.networks.overlay_segment import OverlaySegment
+from wherry.networks.packets.foreign_filters import Barriers
+from wherry.networks.segments import host_bridge
+from wherry.networks.segments.overlay import OverlaySegment
 
 T = TypeVar("T")
 SUBNET = AddressRange(subnet="10.77.0.0/24", gateway="10.77.0.1")

@@ -10,7 +10,7 @@ from kernel.networks.private_host import PrivateHost, run, shell
 from wherry.linux import netlink
 from wherry.model.errors import StepFailed
 from wherry.model.networks import AddressRange, NetworkRequest
-from wherry.networks.departures import Departures
+from wherry.networks.segments.departures import Departures
 
 pytestmark = pytest.mark.kernel
 

@@ -19,9 +19,9 @@ from kernel.networks.private_host import PrivateHost, enter, in_child, run, shel
 from wherry.linux import xfrm
 from wherry.model.errors import HostLacks, InvalidValue
 from wherry.model.networks import NetworkRequest, OverlayKey, OverlayPlace, Peer
-from wherry.networks import sealing
 from wherry.networks.drivers.overlay import PORT, SEALED_PORT
-from wherry.networks.overlay_segment import OverlaySegment
+from wherry.networks.segments import sealing
+from wherry.networks.segments.overlay import OverlaySegment
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(600)]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from wherry.build.cache_format import (
+from wherry.build.cache.format import (
     CachedLayer,
     CacheDocument,
     CachedResult,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from wherry.build.client_trees import ClientTree
-from wherry.build.kept_contexts import open_kept
+from wherry.build.sources.client_trees import ClientTree
+from wherry.build.sources.kept_contexts import open_kept
 from wherry.model.errors import InvalidValue
 from wherry.model.files import SentFile
 

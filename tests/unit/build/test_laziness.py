@@ -14,13 +14,16 @@ def test_the_builder_is_imported_at_the_first_build() -> None:
     assert ran.stdout.split() == [
         f"wherry.build.{name}"
         for name in (
-            "cache_mounts",
-            "cache_table",
+            "cache",
+            "cache.kept_builds",
+            "cache.seen_steps",
+            "cache.table",
             "digests",
-            "kept_builds",
-            "kept_contexts",
-            "offers",
-            "ports",
-            "seen_steps",
+            "sources",
+            "sources.kept_contexts",
+            "sources.offers",
+            "sources.ports",
+            "steps",
+            "steps.cache_mounts",
         )
     ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wherry.model.errors import AddressPoolExhausted, AddressTaken, InvalidValue
 from wherry.model.networks import AddressRange
-from wherry.networks.address_pools import (
+from wherry.networks.addresses.pools import (
     Address,
     AddressPool,
     choose_subnet,

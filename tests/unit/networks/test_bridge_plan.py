@@ -16,7 +16,7 @@ from wherry.networks.drivers.bridge import (
     publish,
 )
 from wherry.networks.drivers.inside import EndpointPlan, address_plan, loopback_up, way_out_plan
-from wherry.networks.packet_table import USER_CHAIN, admission, elements, table_commands
+from wherry.networks.packets.packet_table import USER_CHAIN, admission, elements, table_commands
 from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.packet_filter import REACHABLE
 from wherry.operations.plan import Plan

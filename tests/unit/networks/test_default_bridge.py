@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wherry.model.errors import InvalidField
-from wherry.networks.address_pools import DEFAULT_POOLS, unique_local_pool
+from wherry.networks.addresses.pools import DEFAULT_POOLS, unique_local_pool
 from wherry.networks.default_bridge import find
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.settings import NetworkSettings

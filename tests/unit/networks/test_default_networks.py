@@ -4,10 +4,10 @@ import pytest
 
 from wherry.model.errors import InvalidField
 from wherry.model.networks import AddressRange
+from wherry.networks.addresses.mac_addresses import parse_mac_address
 from wherry.networks.default_bridge import parse_bip
 from wherry.networks.default_networks import default_networks
 from wherry.networks.drivers.bridge import BridgeSettings
-from wherry.networks.mac_addresses import parse_mac_address
 
 SETTINGS = BridgeSettings(
     name="wherry0",

@@ -1,6 +1,6 @@
 """hosts and resolv.conf."""
 
-from wherry.networks.name_files import (
+from wherry.networks.names.name_files import (
     ResolverWishes,
     host_mode_hosts_file,
     host_mode_resolver_file,

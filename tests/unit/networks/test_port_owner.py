@@ -3,7 +3,7 @@
 import os
 import socket
 
-from wherry.networks.port_owner import describe_port_owner
+from wherry.networks.ports.owner import describe_port_owner
 
 
 def test_a_listening_process_is_named() -> None:

@@ -9,7 +9,7 @@ from wherry.model.errors import FeatureMissing, InvalidField
 from wherry.model.ids import EndpointId, NetworkId
 from wherry.model.networks import EndpointStatus, Port, PortBinding, PublishedPort
 from wherry.netd.protocol import Held, Wish
-from wherry.networks.published_ports import (
+from wherry.networks.ports.published_ports import (
     are_held,
     filter_entries,
     published_of,

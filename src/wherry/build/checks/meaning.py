@@ -12,8 +12,8 @@ from wherry.build import dockerfile as language
 from wherry.build.checks.rules import Finding, suggestion
 from wherry.build.checks.writing import Source
 from wherry.build.planning import PROXIES, Base, PlannedStep, Step, is_boundary
-from wherry.build.remote import is_remote
 from wherry.build.solver import Vertex
+from wherry.build.sources.remote import is_remote
 from wherry.images import parse
 from wherry.kit.path_patterns import Ignore
 from wherry.model.errors import InvalidReference

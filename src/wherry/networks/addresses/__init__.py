@@ -1,0 +1,1 @@
+"""Which addresses a subnet has, and who gives them out."""

@@ -1,0 +1,1 @@
+"""What containers of one network are joined to: bridges, links, tunnels, a plugin's ways."""
