@@ -41,6 +41,7 @@ def other_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 def test_images_are_mounted_where_layers_are_directories(other_engine: Engine) -> None:
     """Or refused by name, with nothing left of the container."""
     engine = other_engine
+    engine.docker_ok("run", "--rm", "busybox", "true")
     before = engine.settled_census()
     mount = "type=image,source=busybox,target=/other"
     ran = engine.docker("run", "--rm", "--mount", mount, "busybox", "ls", "/other/bin/sh")
