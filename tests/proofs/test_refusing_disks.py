@@ -8,6 +8,7 @@ does, in the same daemon.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 import pytest
 
@@ -221,5 +222,5 @@ def test_mutants(
     tmp_path: Path, mutant: Mutant, trying: Callable[[Path, Sequence[str]], str]
 ) -> None:
     """Without it something that must work does not, or a container is lost."""
-    with mutated_source([mutant]) as source, pytest.raises(AssertionError):
+    with mutated_source([mutant]) as source, pytest.raises((AssertionError, TimeoutExpired)):
         trying(tmp_path, program_of(source))
