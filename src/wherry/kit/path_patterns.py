@@ -124,7 +124,7 @@ def segment_pattern(text: str) -> "re.Pattern[str] | str":
         position += 1
     try:
         compiled: re.Pattern[str] = re2.compile("(?s)" + "".join(pieces))
-    except re2.error:
+    except (re2.error, UnicodeEncodeError):
         raise BadPattern(f'syntax error in pattern "{text}"') from None
     return compiled
 

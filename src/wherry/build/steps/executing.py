@@ -158,7 +158,7 @@ class StepExecutor:
     ) -> None:
         row = CachedStep(
             key=built.key,
-            description=step.text[:200],
+            description=step.text[:200].encode(errors="replace").decode(),
             chain_id=str(built.state.chain or ""),
             diff_id=str(layer.diff_id) if layer is not None else "",
             size_bytes=layer.blob_bytes if layer is not None else 0,
