@@ -39,7 +39,7 @@ NOT_THERE = ("--deselect", "tests/kernel/runtime/test_user_namespaces.py::test_i
 pytestmark = [
     pytest.mark.kernel,
     pytest.mark.skipif(bool(vm.is_possible()), reason=vm.is_possible() or ""),
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3300),
 ]
 
 
@@ -50,7 +50,7 @@ def _prepared() -> None:
 
 def test_in_the_guest() -> None:
     """The tests pass in the guest; what it said is shown when they fail."""
-    tests, timeout_s = (WHOLE, 1700) if IS_WHOLE else ((SMOKE,), 400)
+    tests, timeout_s = (WHOLE, 3000) if IS_WHOLE else ((SMOKE,), 400)
     words = (
         "-q",
         "--color=no",

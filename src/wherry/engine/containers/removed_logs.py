@@ -100,7 +100,8 @@ class RemovedLogs:
 
     def _move(self, container: Container, log_path: str) -> None:
         directory = f"{self.root}/{container.id}"
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        for each in (self.root, directory):
+            os.makedirs(each, mode=0o700, exist_ok=True)
         source, name = os.path.split(log_path)
         record = RemovedLog(
             id=container.id,
