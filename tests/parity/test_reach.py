@@ -100,12 +100,15 @@ def apart(engine: Engine, **wishes: object) -> None:
     server(engine, "store1", on="blue")
 
 
-def across(engine: Engine, mode: str, *flags: str, asking_from: str = "--attachable") -> None:
+def across(
+    engine: Engine, mode: str, *, is_published: bool = False, is_internal: bool = False
+) -> None:
     """Each on a network of its own; other machines reach the target's in some way."""
-    network(engine, "red", asking_from)
-    network(engine, "blue", "-o", f"com.docker.network.bridge.gateway_mode_ipv4={mode}")
-    box(engine, "asker", "--network", "red")
-    server(engine, "store1", "--network", "blue", *flags)
+    network(engine, "red", Internal=is_internal)
+    network(engine, "blue", Options={"com.docker.network.bridge.gateway_mode_ipv4": mode})
+    box(engine, "asker", on="red")
+    ports = {"PortBindings": {f"{PORT}/tcp": [{}]}} if is_published else {}
+    server(engine, "store1", on="blue", **ports)
 
 
 def in_machine(engine: Engine, *words: str) -> None:
@@ -399,7 +402,7 @@ CASES = {
         "no packet was sent",
     ),
     "a published port of a routed network, from another": Case(
-        lambda e: across(e, "routed", "-p", "80"),
+        lambda e: across(e, "routed", is_published=True),
         ("asker", "store1:80"),
         "reachable",
         "packet",
@@ -421,14 +424,14 @@ CASES = {
         "a connection was made",
     ),
     "a routed network, from one that leads nowhere": Case(
-        lambda e: across(e, "routed", "-p", "80", asking_from="--internal"),
+        lambda e: across(e, "routed", is_published=True, is_internal=True),
         ("asker", "store1:80"),
         "blocked",
         "route",
         "has no route to",
     ),
     "a published port of a routed network, from outside": Case(
-        lambda e: across(e, "routed", "-p", "80"),
+        lambda e: across(e, "routed", is_published=True),
         ("--from-lan", "store1:80"),
         "reachable",
         "store1",
@@ -511,9 +514,10 @@ def test_everybody_at_once(engine: Engine) -> None:
     """`--all`: every two that run by each port that is listened on, and other machines."""
     network(engine, "red")
     network(engine, "blue")
-    server(engine, "shop", "--network", "red", "-p", "18080:80")
-    server(engine, "store", "--network", "blue")
-    box(engine, "asker", "--network", "blue")
+    bindings = {f"{PORT}/tcp": [{"HostPort": "18080"}]}
+    server(engine, "shop", on="red", PortBindings=bindings)
+    server(engine, "store", on="blue")
+    box(engine, "asker", on="blue")
     engine.docker_ok("create", "--name", "later", "--network", "red", "busybox")
     shown = [line.split() for line in engine.wherry("reach", "--all").stdout.splitlines()]
     assert shown == [
