@@ -118,7 +118,8 @@ def test_mutated_dockerfiles(builder: Engine, size: Size, figure: list[str]) -> 
         assert "Traceback" not in problem
         assert "Error:" not in problem, (problem, text)
         refused += bool(problem)
-        slowest = max(slowest, took)
+        if "no such host" not in problem:  # how long the host's resolver takes is its own affair
+            slowest = max(slowest, took)
     figure.append(f"{number} Dockerfiles, {refused} refused, the slowest {slowest:.2f} s")
     assert builder.pid == pid
     assert slowest < SECONDS
