@@ -23,6 +23,7 @@ from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_store import LayerStore, LooseLayer, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
 from wherry.snapshots.overlay import Snapshots
+from wherry.snapshots.performing import perform
 from wherry.snapshots.streams import HashingWriter
 from wherry.snapshots.tar_reader import (
     DIRECTORY,
@@ -73,6 +74,7 @@ __all__ = [
     "file_sizes",
     "gzipped",
     "open_snapshots",
+    "perform",
     "refuse_driver",
     "tar_header",
     "tar_padding",

@@ -19,12 +19,13 @@ from wherry.linux.files import remove_tree, syncfs
 from wherry.model.errors import ArchiveRefused, DigestMismatch, StateUnreadable, StepFailed
 from wherry.model.ids import ChainId, DiffId, Digest
 from wherry.operations.layers import AdoptLayer, ApplyLayer, DressLayer, RemoveLayer
-from wherry.operations.plan import Evidence, Hands, Journal, Operation, OperationFailed, execute
+from wherry.operations.plan import Evidence
 from wherry.snapshots.apply import LayerCounts, apply_tar
 from wherry.snapshots.compression import Compression, decompressed
 from wherry.snapshots.host_trees import open_directory
 from wherry.snapshots.layer_table import CommittedLayer, LayerTable, chain_id
 from wherry.snapshots.layer_tree import UnnamedDirectory, dress
+from wherry.snapshots.performing import perform
 from wherry.snapshots.streams import HashingReader
 from wherry.snapshots.tar_reader import Readable, TarReader
 from wherry.store import Damages, Database
@@ -454,15 +455,3 @@ def _has_files(directory: str) -> bool:
 def _check_digest(promised: DiffId | None, found: DiffId) -> None:
     if promised is not None and promised != found:
         raise DigestMismatch(promised, found)
-
-
-def perform(operation: Operation, hands: Hands | None = None) -> Journal:
-    """Do one operation. Raises: what its work raised of our kinds; else StepFailed."""
-    journal = Journal()
-    try:
-        execute((operation,), hands or Hands(), journal)
-    except OperationFailed as failure:
-        if isinstance(failure.cause, OSError):
-            raise StepFailed(operation.describe(), failure.entry.error) from failure.cause
-        raise failure.cause from None
-    return journal

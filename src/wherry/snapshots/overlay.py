@@ -24,8 +24,9 @@ from wherry.operations.plan import Evidence, Journal
 from wherry.snapshots.adoption import leave_what_was_packed
 from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar
 from wherry.snapshots.host_trees import file_sizes, filesystem_type, open_directory
-from wherry.snapshots.layer_store import LayerStore, is_layer_name, perform
+from wherry.snapshots.layer_store import LayerStore, is_layer_name
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer
+from wherry.snapshots.performing import perform
 from wherry.snapshots.streams import HashingWriter
 from wherry.snapshots.tar_reader import Readable
 from wherry.store import Database

@@ -29,7 +29,7 @@ from wherry.model.errors import StateUnreadable
 from wherry.operations.held_mounts import HoldDevice
 from wherry.operations.mounts import held_tree
 from wherry.operations.plan import Hands
-from wherry.snapshots.layer_store import perform
+from wherry.snapshots.performing import perform
 
 SECTOR = 512
 _BLOCK_SECTORS = 128
@@ -192,7 +192,7 @@ class ThinPool:
                 filesystem=self.filesystem,
                 why="the engine looks at the files of a snapshot",
             )
-            perform(hold, hands)
+            perform(hold, hands=hands)
             # Programs that the engine runs see it, too; the dot is no link.
             yield f"/proc/{os.getpid()}/fd/{hands.get(held_tree('/'))}/."
         finally:

@@ -24,9 +24,9 @@ from wherry.operations.layers import DiffLayer
 from wherry.operations.plan import Evidence
 from wherry.snapshots.diff import Writable, snapshot_tar
 from wherry.snapshots.host_trees import filesystem_type, open_directory
-from wherry.snapshots.layer_store import perform
 from wherry.snapshots.layer_table import CommittedLayer
 from wherry.snapshots.overlay import Snapshots
+from wherry.snapshots.performing import perform
 from wherry.snapshots.streams import HashingWriter
 from wherry.snapshots.tree_changes import changed_bytes, write_changes
 from wherry.snapshots.tree_copies import add_layer

@@ -52,11 +52,11 @@ from wherry.snapshots import (
     UnpackRules,
     Writable,
     decompressed,
+    perform,
     tree_tar,
     unpack_tar,
 )
 from wherry.volumes.comparison import changes_between
-from wherry.volumes.performing import perform
 from wherry.volumes.volume_table import VolumeTable
 
 _LABEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")

@@ -22,7 +22,7 @@ from wherry.operations.volumes import (
     UnmountVolume,
     flags_and_data,
 )
-from wherry.volumes.performing import perform
+from wherry.snapshots import perform
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _LONGEST_NAME = 255

@@ -30,11 +30,10 @@ from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSnapshot,
 from wherry.operations.plan import Journal
 from wherry.operations.volumes import PopulateVolume
 from wherry.plugins import VOLUME_DRIVER, PluginHost, VolumeState
-from wherry.snapshots import file_sizes
+from wherry.snapshots import file_sizes, perform
 from wherry.store import Database
 from wherry.volumes.driver import VolumeDriver
 from wherry.volumes.local import LocalDriver
-from wherry.volumes.performing import perform
 from wherry.volumes.plugin import PluginDriver
 from wherry.volumes.volume_table import VolumeTable
 
