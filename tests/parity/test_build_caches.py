@@ -9,7 +9,6 @@ import pytest
 from support.builds import remove_what_was_built, write_tree
 from support.buildx import BuildClient, project
 from support.daemon import Engine
-from support.debian_registry import debian_registry
 from wherry.build.cache.format import CACHE_CONFIG
 
 DOCKERFILE = """FROM busybox AS tools
@@ -29,13 +28,6 @@ def client(engine: Engine, tmp_path: Path) -> Iterator[BuildClient]:
     with project(engine, tmp_path) as made:
         made.write(Dockerfile=DOCKERFILE)
         yield made
-
-
-@pytest.fixture(scope="module")
-def registry(shared_engine: Engine) -> Iterator[str]:
-    """A registry beside the engine."""
-    with debian_registry(shared_engine) as name:
-        yield name
 
 
 def forget_everything(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from support.builds import output_of as run
 from support.builds import remove_what_was_built, small_context
 from support.builds import write_dockerfile as write
 from support.daemon import Engine
+from support.mutations import mutated
 from wherry.build import dockerfile as language
 from wherry.model.errors import DockerfileRefused
 
@@ -48,30 +49,13 @@ def context(tmp_path: Path) -> Path:
     return small_context(tmp_path)
 
 
-def mutated(dice: random.Random) -> bytes:
-    """The text with some bytes changed, parts cut out or doubled, and marks put in."""
-    text = bytearray(TEXT)
-    for _change in range(dice.randrange(1, 6)):
-        place = dice.randrange(len(text))
-        match dice.randrange(4):
-            case 0:
-                text[place] = dice.randrange(256)
-            case 1:
-                del text[place : place + dice.randrange(1, 20)]
-            case 2:
-                text[place:place] = text[place : place + dice.randrange(1, 60)]
-            case _:
-                text[place:place] = dice.choice(MARKS)
-    return bytes(text)
-
-
 def test_two_thousand_mutated_dockerfiles() -> None:
     """Each is understood, or refused with a reason (X10)."""
     dice = random.Random(7)
     refused = 0
     for _number in range(2000):
         try:
-            language.parse(mutated(dice))
+            language.parse(mutated(dice, TEXT, MARKS))
         except DockerfileRefused:
             refused += 1
     assert 200 < refused < 2000

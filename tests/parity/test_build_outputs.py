@@ -13,7 +13,6 @@ import pytest
 from support.builds import remove_what_was_built
 from support.buildx import BuildClient, project
 from support.daemon import Engine
-from support.debian_registry import debian_registry
 
 DOCKERFILE = (
     "FROM busybox AS base\nARG WORD=none\nRUN echo $WORD > /w\nFROM base\nCOPY --from=base /w /v\n"
@@ -31,13 +30,6 @@ def client(engine: Engine, tmp_path: Path) -> Iterator[BuildClient]:
     with project(engine, tmp_path) as made:
         made.write(Dockerfile=DOCKERFILE)
         yield made
-
-
-@pytest.fixture(scope="module")
-def registry(shared_engine: Engine) -> Iterator[str]:
-    """A registry beside the engine."""
-    with debian_registry(shared_engine) as name:
-        yield name
 
 
 def buildx(client: BuildClient, *words: str) -> None:

@@ -6,16 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from support.daemon import Engine
-from support.debian_registry import debian_registry
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def registry(shared_engine: Engine) -> Iterator[str]:
-    """A registry beside the run's engine."""
-    with debian_registry(shared_engine) as name:
-        yield name
 
 
 @pytest.fixture

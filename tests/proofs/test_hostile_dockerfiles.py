@@ -12,6 +12,7 @@ import pytest
 
 from support.builds import remove_what_was_built
 from support.daemon import Engine
+from support.mutations import mutated
 from support.proof_size import Size
 
 SECONDS = 5
@@ -89,29 +90,12 @@ def field(process: Path, name: str) -> int:
     return int(lines[name].split()[0]) * 1024
 
 
-def mutated(dice: random.Random) -> bytes:
-    """The text with some bytes changed, parts cut out or doubled, and marks put in."""
-    text = bytearray(TEXT)
-    for _change in range(dice.randrange(1, 6)):
-        place = dice.randrange(len(text))
-        match dice.randrange(4):
-            case 0:
-                text[place] = dice.randrange(256)
-            case 1:
-                del text[place : place + dice.randrange(1, 20)]
-            case 2:
-                text[place:place] = text[place : place + dice.randrange(1, 60)]
-            case _:
-                text[place:place] = dice.choice(MARKS)
-    return bytes(text)
-
-
 def test_mutated_dockerfiles(builder: Engine, size: Size, figure: list[str]) -> None:
     """Each is built, or refused with a reason, at once; the daemon stays."""
     dice, pid, refused, slowest = random.Random(10), builder.pid, 0, 0.0
     number = size.of(2000, 60)
     for _one in range(number):
-        text = mutated(dice)
+        text = mutated(dice, TEXT, MARKS)
         if b"RUN" in text.replace(b"ONBUILD RUN", b""):
             continue
         problem, took = sent(builder, text)

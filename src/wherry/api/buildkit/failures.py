@@ -27,11 +27,11 @@ _STATUSES: Mapping[type[Exception], Status] = {
 def failure(error: Exception, narrator: Narrator | None = None) -> GRPCError:
     """Any failure, for a client."""
     if isinstance(error, GRPCError):
-        return error
+        return GRPCError(error.status, _spoken(error.message or ""), error.details)
     status = next(
         (status for kind, status in _STATUSES.items() if isinstance(error, kind)), Status.UNKNOWN
     )
-    return GRPCError(status, sentence(error), _place(error, narrator))
+    return GRPCError(status, _spoken(sentence(error)), _place(error, narrator))
 
 
 def to_failure(status: RpcStatus) -> GRPCError:
@@ -46,6 +46,11 @@ def to_failure(status: RpcStatus) -> GRPCError:
 def to_rpc_status(error: GRPCError) -> RpcStatus:
     """A failure as a value."""
     return RpcStatus(code=error.status.value, message=error.message or "")
+
+
+def _spoken(text: str) -> str:
+    """As a trailer can have it: a client's bytes that are no UTF-8 become marks."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _place(error: Exception, narrator: Narrator | None) -> list[Any]:
