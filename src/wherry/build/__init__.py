@@ -1,5 +1,9 @@
 """Images from Dockerfiles: a language, a graph of steps, and what runs them.
 
+`dockerfile` reads, `planning` makes the graph, `solver` goes through it; `steps` do what each
+instruction says with files from `sources`, or `cache` has it; `results` go out. `checks` and
+`describing` only look.
+
 I own: the Dockerfile language, `.dockerignore`, the graph of a build, its cache.
 I never: know by which door a build came, speak HTTP, or run a container myself (the engine runs
 RUN steps, as it runs any container).

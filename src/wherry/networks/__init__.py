@@ -1,5 +1,9 @@
 """Networks of every driver; addresses, published ports, and name files.
 
+`service` makes networks, `attachments` puts containers on them. Below these: `segments`, what
+containers are joined to; `drivers`, the plans of their links; `addresses`, `ports` and `names`
+of endpoints; `packets`, the filter that keeps networks apart.
+
 I own: the networks that users made, their bridges and addresses, the table of the packet filter
 that belongs to this engine, the veth pairs and network namespaces of containers, which host ports
 are published and by whom, and the content of /etc/hosts, /etc/resolv.conf and /etc/hostname.

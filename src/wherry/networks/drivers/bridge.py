@@ -1,7 +1,7 @@
 """The bridge driver: a Linux bridge for each network, and a veth pair for each container on it.
 
 Theory of operation. Containers are ports of a bridge that has the gateway's addresses. What may
-pass hangs on the bridge's name and its subnets (`networks.packet_table`), never on a known
+pass hangs on the bridge's name and its subnets (`networks.packets.packet_table`), never on a known
 endpoint, so whatever else is put on the bridge by hand has connectivity too.
 
 Neighbours on one bridge meet without the packet filter. Where they must not (`enable_icc=false`)
