@@ -45,6 +45,12 @@ GRANTED = Mutant(
     "            if wanted and entitlement not in self._entitlements:\n",
     "            if False:\n",
 )
+SAID_AS_IT_IS = Mutant(
+    "a refusal is said with the client's bytes in it",
+    "api/buildkit/failures.py",
+    'return text.encode(errors="surrogateescape").decode(errors="replace")',
+    "return text",
+)
 SECRET_IN_RECORD = Mutant(
     "a secret is a variable of the container's record",
     "build/steps/mounts.py",
@@ -269,24 +275,28 @@ _LONGER_THAN_A_WAIT_S = 9
 """The engine waits for a session that was named, and for a build that was, some seconds."""
 
 
-async def called(engine: Engine, dice: random.Random, times: int) -> Counter[str]:
-    """Messages on BuildKit's door: how many were answered, refused with which status, or wait."""
+async def outcome(engine: Engine, name: str, content: bytes) -> str:
+    """How a message on BuildKit's door ends: answered, refused with which status, or waiting."""
+    async with caller(engine.socket) as calling:
+        asking = calling.ask(f"/moby.buildkit.v1.{name}", Raw(content=content), Message)
+        try:
+            await asyncio.wait_for(asking, _LONGER_THAN_A_WAIT_S)
+        except GRPCError as refusal:
+            is_broken = refusal.message == "Internal Server Error"
+            return f"broken {name}" if is_broken else refusal.status.name
+        except TimeoutError:
+            return "waiting" if name in _LISTENING else f"broken {name}"
+    return "answered"
+
+
+async def outcomes(engine: Engine, dice: random.Random, times: int) -> Counter[str]:
+    """Those of so many messages with mistakes."""
     solve = b"\x0a\x05build\x2a\x0ddockerfile.v0\x32\x0f\x0a\x08filename\x12\x03abc\x1a\x01s"
-    outcomes: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for _number in range(times):
         name = dice.choice(_CALLS)
-        message = Raw(content=mutated(dice, solve, most_changes=7))
-        async with caller(engine.socket) as calling:
-            asking = calling.ask(f"/moby.buildkit.v1.{name}", message, Message)
-            try:
-                await asyncio.wait_for(asking, _LONGER_THAN_A_WAIT_S)
-                outcomes["answered"] += 1
-            except GRPCError as refusal:
-                is_broken = refusal.message == "Internal Server Error"
-                outcomes[f"broken {name}" if is_broken else refusal.status.name] += 1
-            except TimeoutError:
-                outcomes["waiting" if name in _LISTENING else f"broken {name}"] += 1
-    return outcomes
+        found[await outcome(engine, name, mutated(dice, solve, most_changes=7))] += 1
+    return found
 
 
 def test_requests_that_are_none(builder: Engine, size: Size, figure: list[str]) -> None:
@@ -310,12 +320,22 @@ def test_requests_that_are_none(builder: Engine, size: Size, figure: list[str]) 
             continue
         statuses[str(answer.status)] += 1
         assert answer.status != 500, (fields, kind, answer.body)
-    outcomes = asyncio.run(called(builder, dice, requests // 2))
-    assert not [name for name in outcomes if name.startswith("broken")], outcomes
-    told = {**statuses, **outcomes}
+    found = asyncio.run(outcomes(builder, dice, requests // 2))
+    assert not [name for name in found if name.startswith("broken")], found
+    told = {**statuses, **found}
     figure.append(f"{requests} requests, answers {told}, pid the same")
     assert builder.pid == pid
     assert b"Successfully built" in post_build(builder, "FROM busybox\nRUN true\n", {})
+
+
+def test_requests_mutant(builder: Engine, figure: list[str]) -> None:
+    """A refusal that repeats a client's bytes can't be sent as it is: nobody is answered."""
+    filtered = b"\x0a\x05\xf4uild"
+    assert asyncio.run(outcome(builder, "Control/DiskUsage", filtered)) == "UNKNOWN"
+    with mutated_engine(SAID_AS_IT_IS) as engine:
+        found = asyncio.run(outcome(engine, "Control/DiskUsage", filtered))
+    assert found.startswith("broken")
+    figure.append(f"killed: {SAID_AS_IT_IS.name}")
 
 
 # -- B05: repositories -----------------------------------------------------------------------
