@@ -24,7 +24,7 @@ def to_network_request(body: shapes.NetworkCreateRequest) -> NetworkRequest:
     return NetworkRequest(
         name=body.Name,
         driver=body.Driver or "bridge",
-        ranges=tuple(_range(each) for each in ipam.Config or () if each.Subnet or _fail(each)),
+        ranges=tuple(_ranges(ipam.Config or ())),
         options=body.Options or {},
         labels=body.Labels or {},
         has_ipv4=body.EnableIPv4,
@@ -81,6 +81,15 @@ def _pool(given: AddressRange) -> shapes.IpamPool:
         Gateway=given.gateway or UNSET,
         AuxiliaryAddresses=dict(given.reserved) or UNSET,
     )
+
+
+def _ranges(given: Iterable[shapes.IpamPoolRequest]) -> list[AddressRange]:
+    """The subnets with IPv4's first, as dockerd keeps them (the CLI sends them in any order).
+
+    Raises: InvalidValue.
+    """
+    ranges = [_range(each) for each in given if each.Subnet or _fail(each)]
+    return sorted(ranges, key=lambda each: ":" in each.subnet)
 
 
 def _range(given: shapes.IpamPoolRequest) -> AddressRange:
