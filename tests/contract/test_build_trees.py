@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from wherry.build.sources.contexts import content_of
-from wherry.build.sources.directory_trees import DirectoryTree
-from wherry.build.sources.tar_trees import TarTree
-from wherry.build.sources.trees import Tree, View
+from wherry.builder.sources.contexts import content_of
+from wherry.builder.sources.directory_trees import DirectoryTree
+from wherry.builder.sources.tar_trees import TarTree
+from wherry.builder.sources.trees import Tree, View
 from wherry.kit.path_patterns import Ignore
 from wherry.model.errors import ArchiveRefused, NotInContext
 

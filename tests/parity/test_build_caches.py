@@ -9,7 +9,7 @@ import pytest
 from support.builds import remove_what_was_built, write_tree
 from support.buildx import BuildClient, project
 from support.daemon import Engine
-from wherry.build.cache.format import CACHE_CONFIG
+from wherry.builder.cache.format import CACHE_CONFIG
 
 DOCKERFILE = """FROM busybox AS tools
 RUN cat /proc/sys/kernel/random/uuid > /tool

@@ -13,7 +13,7 @@ from support.builds import remove_what_was_built, small_context
 from support.builds import write_dockerfile as write
 from support.daemon import Engine
 from support.mutations import mutated
-from wherry.build import dockerfile as language
+from wherry.builder import dockerfile as language
 from wherry.model.errors import DockerfileRefused
 
 TEXT = b"""# escape=\\

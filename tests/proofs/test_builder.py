@@ -35,13 +35,13 @@ from wherry.wire.protobuf import Message
 
 LINKS_FOLLOWED = Mutant(
     "mount points are cleared away through links",
-    "build/steps/mount_points.py",
+    "builder/steps/mount_points.py",
     "                resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,\n",
     "                resolve=0,\n",
 )
 GRANTED = Mutant(
     "every command is granted what it asks for",
-    "build/planning.py",
+    "builder/planning.py",
     "            if wanted and entitlement not in self._entitlements:\n",
     "            if False:\n",
 )
@@ -53,7 +53,7 @@ SAID_AS_IT_IS = Mutant(
 )
 SECRET_IN_RECORD = Mutant(
     "a secret is a variable of the container's record",
-    "build/steps/mounts.py",
+    "builder/steps/mounts.py",
     "            made.secrets[variable] = path\n",
     "            made.environment[variable] = content.decode()\n",
 )

@@ -30,10 +30,10 @@ from support.proof_size import Size
 from support.strict_registry import StrictRegistry
 from support.tar_archives import archive, member
 from support.waiting import wait_until
-from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
-from wherry.build import BuildCache, CacheMounts, KeptContexts
-from wherry.build.service import BuildGround, BuildService
-from wherry.build.steps.mounts import MountGround
+from wherry.builder import MIGRATIONS as BUILD_MIGRATIONS
+from wherry.builder import BuildCache, CacheMounts, KeptContexts
+from wherry.builder.service import BuildGround, BuildService
+from wherry.builder.steps.mounts import MountGround
 from wherry.engine.records import MIGRATIONS as RECORD_MIGRATIONS
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImagePulls, ImageStore, PullRequest, parse
@@ -58,7 +58,7 @@ from wherry.volumes import MIGRATIONS as VOLUME_MIGRATIONS
 from wherry.volumes import Volumes
 
 if TYPE_CHECKING:
-    from wherry.build.steps.commands import StepContainers
+    from wherry.builder.steps.commands import StepContainers
     from wherry.tasks import Tasks
 
 SIZE = Size()

@@ -11,7 +11,7 @@ from support.fake_networks import FakeNetworks
 from support.fake_tasks import FakeTasks
 from support.tar_archives import archive, directory
 from wherry.api.services import Services
-from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
+from wherry.builder import MIGRATIONS as BUILD_MIGRATIONS
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import MIGRATIONS
 from wherry.images import ImageStore

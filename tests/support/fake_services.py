@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wherry.api import Services, serve
 from wherry.api.services import CredentialSource
-from wherry.build import ClientOffers
+from wherry.builder import ClientOffers
 from wherry.kit.clock import FakeClock
 from wherry.kit.streams import STDOUT, frame
 from wherry.model.builds import (

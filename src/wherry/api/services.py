@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from wherry.build import ClientOffers
+from wherry.builder import ClientOffers
 from wherry.model.builds import (
     BuildEvent,
     BuildRequest,

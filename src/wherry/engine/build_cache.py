@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from wherry.build import BuildCache, CacheMounts, KeptContexts
+from wherry.builder import BuildCache, CacheMounts, KeptContexts
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from wherry.build import KeptBuilds
+from wherry.builder import KeptBuilds
 from wherry.kit.aio import OffloadPool
 from wherry.model.builds import KeptBuild
 

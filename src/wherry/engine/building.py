@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from wherry.build import ClientOffers
+from wherry.builder import ClientOffers
 from wherry.engine.build_cache import BuildCaches
 from wherry.engine.build_upkeep import BuildUpkeep
 from wherry.engine.containers.create import CreateContainer

@@ -4,7 +4,7 @@ import os
 import uuid
 from dataclasses import dataclass, field, replace
 
-from wherry.build import MIGRATIONS as BUILD_MIGRATIONS
+from wherry.builder import MIGRATIONS as BUILD_MIGRATIONS
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.plugins.plugin_table import MIGRATIONS as PLUGIN_MIGRATIONS
 from wherry.engine.records import MIGRATIONS as ENGINE_MIGRATIONS

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wherry.build import BuildCache, CacheMounts, KeptContexts
+from wherry.builder import BuildCache, CacheMounts, KeptContexts
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.event_journal import EventJournal
 from wherry.engine.events import EventLog

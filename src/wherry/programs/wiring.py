@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from wherry.api.services import Services
-from wherry.build import KeptBuilds
+from wherry.builder import KeptBuilds
 from wherry.engine.build_cache import BuildCaches
 from wherry.engine.build_history import BuildHistory
 from wherry.engine.build_upkeep import BuildUpkeep
@@ -166,8 +166,8 @@ async def engine_on(
 
     def make_builder() -> ImageBuilder:
         # Seldom wanted at once: what has never built has no builder in memory.
-        from wherry.build.service import BuildGround, BuildService
-        from wherry.build.steps.mounts import MountGround
+        from wherry.builder.service import BuildGround, BuildService
+        from wherry.builder.steps.mounts import MountGround
 
         build_ground = BuildGround(
             store=stores.images,

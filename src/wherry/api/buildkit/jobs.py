@@ -24,7 +24,7 @@ from wherry.api.buildkit.session_offers import (
 from wherry.api.buildkit.sessions import Session
 from wherry.api.buildkit.stories import Story
 from wherry.api.services import Builds
-from wherry.build import LAYOUT_CONTEXT, ClientArchive, ClientDirectory, ClientOffers
+from wherry.builder import LAYOUT_CONTEXT, ClientArchive, ClientDirectory, ClientOffers
 from wherry.kit.aio import OffloadPool, closed_after, own_task
 from wherry.kit.clock import Clock
 from wherry.model.builds import BuildDone, BuildRequest

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from wherry.api.buildkit.sessions import Session
-from wherry.build import LayoutBlob
+from wherry.builder import LayoutBlob
 from wherry.kit.aio import OffloadPool, in_thread
 from wherry.oci.image_spec import Descriptor
 from wherry.wire.buildkit import content as wire

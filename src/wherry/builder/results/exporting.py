@@ -1,0 +1,269 @@
+"""What becomes of a build's results: images that are kept, archives, trees of files.
+
+A result is one state for each platform. As an image each is recorded, all side by side under the
+same names, and sent to registries by documents (`products`) that say the same. As an archive it is
+those documents and what they name, without being recorded. As files it is the root of the last
+stage: of one platform as it is, of several one directory for each.
+"""
+
+import base64
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from wherry.builder.cache.elsewhere import layout_blobs
+from wherry.builder.planning import EPOCH
+from wherry.builder.publishing import Registries, TellProgress
+from wherry.builder.results.products import Product, make_product
+from wherry.builder.results.wishes import OutputWish, read_wish
+from wherry.builder.sources.ports import Layouts, Sink
+from wherry.builder.steps.stage_files import StageFiles
+from wherry.builder.work_places import WorkPlaces
+from wherry.images import (
+    BuildImages,
+    BuildState,
+    Recorded,
+    layout_archive,
+    name_annotations,
+    parse,
+)
+from wherry.kit.aio import OffloadPool, UndoStack, in_thread, written_in_thread
+from wherry.model.builds import BuildDone, BuildRequest, OutputKind
+from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.oci.image_json import descriptor_json
+from wherry.oci.json_fields import JsonObject
+from wherry.snapshots import Compression, TreeReader, UnpackRules, tree_tar, unpack_tar
+
+_LAYOUT_OF_RESULTS = "export"
+"""What clients call the layout that results go into (`tar=false`)."""
+_DESCRIPTOR = "containerimage.descriptor"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a build made for one platform."""
+
+    platform: str
+    state: BuildState
+
+
+Attest = Callable[[], Mapping[str, JsonObject]]
+"""The provenance of results by platform; it is of the time when it is asked for."""
+
+
+class Exporting:
+    """The outputs of one build."""
+
+    def __init__(
+        self,
+        *,
+        request: BuildRequest,
+        sink: Sink,
+        layouts: Layouts,
+        images: BuildImages,
+        files: StageFiles,
+        work: WorkPlaces,
+        registries: Registries,
+        tell: TellProgress,
+        attest: Attest,
+        is_attested_everywhere: bool,
+        offload: OffloadPool,
+    ) -> None:
+        """`is_attested_everywhere`: provenance was asked for, and not only where it is usual.
+
+        Raises: InvalidValue, FeatureMissing, for what outputs ask for.
+        """
+        self._request = request
+        has_epoch = bool(request.arguments.get(EPOCH))
+        self._wishes = [read_wish(each, has_epoch=has_epoch) for each in request.outputs]
+        if is_attested_everywhere:
+            _refuse_attested_files(request)
+        self._sink = sink
+        self._layouts = layouts
+        self._images = images
+        self._files = files
+        self._work = work
+        self._registries = registries
+        self._tell = tell
+        self._attest = attest
+        self._is_attested_everywhere = is_attested_everywhere
+        self._offload = offload
+
+    async def export(self, results: Sequence[Result]) -> BuildDone:
+        """Do with the results what the request says. Raises: InvalidValue, RegistryRefused, ..."""
+        states = [each.state for each in results]
+        done = BuildDone(image_id="")
+        for number, (output, wish) in enumerate(
+            zip(self._request.outputs, self._wishes, strict=True)
+        ):
+            match output.kind:
+                case OutputKind.IMAGE:
+                    done = await self._image(wish, states)
+                case OutputKind.OCI | OutputKind.DOCKER:
+                    told = await self._archive(number, output.kind, wish, states)
+                    done = done if done.image_id else told
+                case OutputKind.TAR | OutputKind.LOCAL:
+                    await self._tree(number, output.kind, wish, results)
+        return done
+
+    # -- images ------------------------------------------------------------------------------
+
+    async def _image(self, wish: OutputWish, states: Sequence[BuildState]) -> BuildDone:
+        names = self._names(wish)
+        is_attested = self._is_attested_everywhere or wish.is_pushed
+        # What stays here alone stays as it is: nobody needs it to be smaller.
+        goes_out = wish.is_pushed or is_attested or wish.compression is not None
+        packing = (wish.compression or Compression.GZIP) if goes_out else wish.compression
+        product = await self._product(wish, states, packing, names, is_attested=is_attested)
+        kept = () if wish.is_pushed_by_digest else names
+        by = _recorded(product) if goes_out else None
+        await self._offload(self._images.record, product.states, kept, by)
+        if wish.is_pushed:
+            await self._pushed(product, names, by_digest=wish.is_pushed_by_digest)
+        told = names
+        if wish.is_name_canonical:
+            told = (*names, *(f"{each}@{product.descriptor.digest}" for each in names))
+        return self._done(product, told)
+
+    async def _pushed(self, product: Product, names: Sequence[str], *, by_digest: bool) -> None:
+        if not names:
+            raise InvalidValue("tag is needed when pushing to registry")
+        for name in names:
+            reference = parse(name)
+            await self._registries.upload(
+                reference.repository if by_digest else name,
+                layers=product.layers,
+                documents=product.blobs,
+                manifests=product.documents,
+                tell=self._tell,
+            )
+            await self._offload(
+                self._images.known_as, product.states, reference, product.documents
+            )
+
+    async def _product(
+        self,
+        wish: OutputWish,
+        states: Sequence[BuildState],
+        compression: Compression | None,
+        names: Sequence[str],
+        *,
+        is_attested: bool,
+    ) -> Product:
+        predicates = self._attest() if is_attested else {}
+        return await self._offload(
+            make_product, states, wish, compression, predicates, names, self._images
+        )
+
+    def _done(self, product: Product, names: Sequence[str]) -> BuildDone:
+        descriptor = json.dumps(descriptor_json(product.descriptor)).encode()
+        return BuildDone(
+            image_id=product.states[0].image_id,
+            names=tuple(names),
+            digest=product.descriptor.digest,
+            said={_DESCRIPTOR: base64.b64encode(descriptor).decode()},
+        )
+
+    def _names(self, wish: OutputWish) -> tuple[str, ...]:
+        """What an image is to be called, by `--tag` and by the output itself."""
+        names = (*self._request.names, *wish.names)
+        if wish.is_pushed_by_digest:
+            for each in names:
+                if parse(each).tag:
+                    raise InvalidValue(f"can't push tagged ref {each} by digest")
+            return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(parse(each).with_default_tag().familiar for each in names))
+
+    # -- archives ----------------------------------------------------------------------------
+
+    async def _archive(
+        self, number: int, kind: OutputKind, wish: OutputWish, states: Sequence[BuildState]
+    ) -> BuildDone:
+        if kind is OutputKind.DOCKER and len(states) > 1:
+            raise InvalidValue(
+                "docker exporter does not currently support exporting manifest lists"
+            )
+        names = self._names(wish)
+        packing = wish.compression
+        if packing is None and kind is OutputKind.OCI:
+            packing = Compression.GZIP
+        is_attested = kind is OutputKind.OCI or self._is_attested_everywhere
+        product = await self._product(wish, states, packing, names, is_attested=is_attested)
+        if not wish.is_tar:
+            await self._layouts.fill(
+                number,
+                _LAYOUT_OF_RESULTS,
+                await self._offload(layout_blobs, self._images, product.digests),
+                product.descriptor,
+            )
+        elif kind is OutputKind.DOCKER:
+            await self._sink.stream(
+                number,
+                in_thread(self._offload, lambda: self._images.archived(product.states, names)),
+            )
+        else:
+            pieces = in_thread(self._offload, lambda: self._packed_layout(product, names))
+            await self._sink.stream(number, pieces)
+        return replace(self._done(product, names), image_id="", names=())
+
+    def _packed_layout(self, product: Product, names: Sequence[str]) -> Iterator[bytes]:
+        blobs = [
+            (each.digest, each.size_bytes, each.open)
+            for each in layout_blobs(self._images, product.digests)
+        ]
+        told = [{**product.descriptor.annotations, **each} for each in name_annotations(names)]
+        tops = [replace(product.descriptor, annotations=each) for each in told]
+        return layout_archive(blobs, tops)
+
+    # -- trees of files ----------------------------------------------------------------------
+
+    async def _tree(
+        self, number: int, kind: OutputKind, wish: OutputWish, results: Sequence[Result]
+    ) -> None:
+        async with UndoStack() as opened:
+            roots = [await self._files.opened(each.state, opened) for each in results]
+            root = roots[0]
+            if wish.splits_platforms is False and len(roots) > 1:
+                raise FeatureMissing("platform-split=false of several platforms")
+            if len(roots) > 1 or wish.splits_platforms:
+                root = await self._joined(results, roots, opened)
+            if kind is OutputKind.LOCAL:
+                await self._sink.directory(number, root)
+            else:
+                await self._sink.stream(number, self._packed(root))
+
+    def _packed(self, root: int) -> AsyncIterator[bytes]:
+        return written_in_thread(self._offload, lambda writer: tree_tar(root, writer))
+
+    async def _joined(
+        self, results: Sequence[Result], roots: Sequence[int], opened: UndoStack
+    ) -> int:
+        """The trees of several platforms, each in a directory that is named after it."""
+        place = await self._work.empty_directory(opened)
+
+        def copy() -> int:
+            target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            for each, root in zip(results, roots, strict=True):
+                name = each.platform.replace("/", "_")
+                os.mkdir(name, 0o755, dir_fd=target)
+                unpack_tar(TreeReader(root, ""), target, name.encode(), UnpackRules())
+            return target
+
+        target = await self._offload(copy)
+        opened.push(self._offload, os.close, target)
+        return target
+
+
+def _refuse_attested_files(request: BuildRequest) -> None:
+    """Files have no index beside which something could be said of them. Raises: FeatureMissing."""
+    for each in request.outputs:
+        if each.kind in (OutputKind.LOCAL, OutputKind.TAR, OutputKind.DOCKER):
+            raise FeatureMissing(f"attestations of type={each.kind.value}")
+
+
+def _recorded(product: Product) -> Recorded:
+    """What images are to be known by."""
+    return Recorded(
+        manifests=product.manifests, index=product.documents[-1] if product.has_index else None
+    )
