@@ -287,7 +287,7 @@ def _arguments(given: list[str]) -> dict[str, str | None]:
 _NO_TRUST = "Skip image verification; there is no other way here"
 _HOSTS = repeated("list", networking.read_extra_host)
 BUILD = Command(
-    shape="PATH | -",
+    shape="PATH | URL | -",
     summary="Build an image from a Dockerfile",
     arguments=ONE,
     run=build,

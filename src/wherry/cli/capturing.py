@@ -36,7 +36,7 @@ def _opened(path: str) -> BinaryIO:
 
 
 CAPTURE = Command(
-    shape="[OPTIONS] CONTAINER",
+    shape="CONTAINER",
     summary="Write a container's packets to a file, as pcapng",
     arguments=ONE,
     run=run,

@@ -9,7 +9,7 @@ from wherry.cli import rows
 from wherry.cli.command import ANY, NONE, ONE, ONE_OR_MORE, TWO, Arguments, Command
 from wherry.cli.configuration import configuration_directory, load_configuration, save_setting
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import STRING, SWITCH, Flag, Kind, Parsed
+from wherry.cli.flags import STRING, SWITCH, Flag, Kind, Parsed, read_fields
 from wherry.cli.session import Session, current_context, default_address
 from wherry.client.contexts import (
     DEFAULT,
@@ -88,13 +88,8 @@ def update(session: Session, parsed: Parsed) -> int:
 
 
 def _options(parsed: Parsed) -> dict[str, str]:
-    """`host=...,ca=...`. Raises: CommandFailed."""
-    options: dict[str, str] = {}
-    for given in parsed.texts("docker"):
-        for pair in given.split(","):
-            key, _equals, value = pair.partition("=")
-            options[key] = value
-    return options
+    """`host=...,ca=...`."""
+    return dict(pair.split("=", 1) for pair in parsed.texts("docker"))
 
 
 def _from_options(
@@ -349,9 +344,17 @@ def import_(session: Session, parsed: Parsed) -> int:
 
 
 _DESCRIPTION = Flag("description", STRING, "Description of the context")
+
+
+def _read_pair(text: str) -> str:
+    if "=" not in text:
+        raise ValueError(f"{text} must be formatted as key=value")
+    return text
+
+
 _DOCKER = Flag(
     "docker",
-    Kind("stringToString", lambda text: text, is_repeated=True),
+    Kind("stringToString", _read_pair, is_repeated=True, parts=read_fields),
     "The engine: host=ADDRESS,ca=FILE,cert=FILE,key=FILE,skip-tls-verify=BOOL, or from=CONTEXT",
 )
 

@@ -30,7 +30,7 @@ GLOBAL_FLAGS = (
     ),
     Flag("debug", SWITCH, "Show where a failure comes from", short="D"),
     Flag("host", LIST, "The engine's socket (unix:///path or tcp://host:port)", short="H"),
-    Flag("log-level", STRING, "Accepts debug, info, warn, error and fatal", short="l"),
+    Flag("log-level", STRING, "Accepts debug, info, warn, error and fatal", "l", '"info"'),
     Flag("no-autostart", SWITCH, "Don't start a daemon when none answers"),
     Flag("tls", SWITCH, "Use TLS; implied by --tlsverify"),
     Flag("tlscacert", STRING, "Trust certs signed only by this CA", default='"~/.docker/ca.pem"'),

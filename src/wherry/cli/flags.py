@@ -29,6 +29,8 @@ class Kind(NamedTuple):
     is_repeated: bool = False
     without_value: str | None = None
     """The text that stands for a flag without `=value`; None when a value must follow."""
+    parts: Callable[[str], Sequence[str]] | None = None
+    """Of a repeated flag: the values in one text; None when a text is one value."""
 
 
 class Flag(NamedTuple):
@@ -133,6 +135,18 @@ def read_size_or_unlimited(text: str) -> int:
     return -1 if text == "-1" else parse_size(text)
 
 
+def read_fields(text: str) -> Sequence[str]:
+    """Values apart by commas, quoted where one has a comma itself. Raises: ValueError."""
+    if '"' not in text:
+        return text.split(",") if text else ()
+    import csv
+
+    try:
+        return next(csv.reader([text], strict=True))
+    except csv.Error as problem:
+        raise ValueError(str(problem)) from None
+
+
 def _as_written(text: str) -> str:
     return text
 
@@ -146,6 +160,8 @@ DURATION = Kind("duration", read_duration)
 BYTES = Kind("bytes", read_size)
 BYTES_OR_UNLIMITED = Kind("bytes", read_size_or_unlimited)
 LIST = Kind("list", _as_written, is_repeated=True)
+STRINGS = Kind("strings", _as_written, is_repeated=True, parts=read_fields)
+MAP = Kind("map", _as_written, is_repeated=True)
 
 
 def repeated(label: str, read: Callable[[str], object]) -> Kind:
@@ -268,17 +284,18 @@ def _read_short(
 
 
 def _set(flag: Flag, text: str, values: dict[str, object]) -> None:
+    kind = flag.kind
     try:
-        value = flag.kind.read(text)
+        read = [kind.read(part) for part in (kind.parts(text) if kind.parts else (text,))]
     except ValueError as problem:
         shown = f"-{flag.short}, --{flag.name}" if flag.short else f"--{flag.name}"
         raise FlagError(f'invalid argument "{text}" for "{shown}" flag: {problem}') from None
-    if not flag.kind.is_repeated:
-        values[flag.name] = value
+    if not kind.is_repeated:
+        [values[flag.name]] = read
         return
     collected = values.setdefault(flag.name, [])
     if isinstance(collected, list):
-        collected.append(value)
+        collected += read
 
 
 # Help.

@@ -2,7 +2,7 @@
 
 from wherry.cli.command import ONE_OR_MORE, TWO, Command
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import LIST, SWITCH, Flag, Parsed
+from wherry.cli.flags import STRINGS, SWITCH, Flag, Parsed
 from wherry.cli.references import DEFAULT_TAG, parse_reference
 from wherry.cli.session import Session, explain
 from wherry.client.documents import text
@@ -61,6 +61,6 @@ REMOVE = Command(
     (
         Flag("force", SWITCH, "Remove an image that has more than one name", short="f"),
         Flag("no-prune", SWITCH, "Keep untagged parents"),
-        Flag("platform", LIST, "Only the image for this platform, of several"),
+        Flag("platform", STRINGS, "Only the image for this platform, of several"),
     ),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wherry.cli.command import ONE, ONE_OR_MORE, TWO, TWO_OR_MORE, Arguments, Command
 from wherry.cli.configuration import configuration_directory
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
+from wherry.cli.flags import STRING, STRINGS, SWITCH, Flag, Parsed
 from wherry.cli.manifest_lists import ManifestLists, Member
 from wherry.cli.references import DEFAULT_TAG, Reference, parse_reference
 from wherry.cli.registry_access import login_for
@@ -282,7 +282,7 @@ ANNOTATE = Command(
     flags=(
         Flag("arch", STRING, "Set architecture"),
         Flag("os", STRING, "Set operating system"),
-        Flag("os-features", LIST, "Set operating system feature"),
+        Flag("os-features", STRINGS, "Set operating system feature"),
         Flag("os-version", STRING, "Set operating system version"),
         Flag("variant", STRING, "Set architecture variant"),
     ),

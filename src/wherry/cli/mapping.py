@@ -66,7 +66,7 @@ _FORMS: dict[str, Callable[[Document], str]] = {
 }
 
 MAP = Command(
-    shape="[OPTIONS]",
+    shape="",
     summary="Draw all networks, and who is on them",
     arguments=NONE,
     run=run,

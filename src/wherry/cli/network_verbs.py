@@ -3,7 +3,19 @@
 from wherry.cli.command import NONE, ONE, ONE_OR_MORE, TWO, Command
 from wherry.cli.container_verbs import for_each
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import FILTER, INT, LIST, STRING, SWITCH, Flag, Parsed, filters_of, repeated
+from wherry.cli.flags import (
+    FILTER,
+    INT,
+    LIST,
+    MAP,
+    STRING,
+    STRINGS,
+    SWITCH,
+    Flag,
+    Parsed,
+    filters_of,
+    repeated,
+)
 from wherry.cli.network_pools import NoSuchPool, pools_of
 from wherry.cli.options.networking import read_link
 from wherry.cli.pruning import confirmed
@@ -18,9 +30,9 @@ def create(session: Session, parsed: Parsed) -> int:
     """Make a network and print its id."""
     try:
         pools = pools_of(
-            subnets=_listed(parsed, "subnet"),
-            ranges=_listed(parsed, "ip-range"),
-            gateways=_listed(parsed, "gateway"),
+            subnets=parsed.texts("subnet"),
+            ranges=parsed.texts("ip-range"),
+            gateways=parsed.texts("gateway"),
             auxiliary=_pairs(parsed.texts("aux-address")),
         )
     except NoSuchPool as problem:
@@ -73,11 +85,11 @@ def connect(session: Session, parsed: Parsed) -> int:
         "IPAMConfig": {
             "IPv4Address": parsed.text("ip"),
             "IPv6Address": parsed.text("ip6"),
-            "LinkLocalIPs": as_json(_listed(parsed, "link-local-ip")),
+            "LinkLocalIPs": as_json(parsed.texts("link-local-ip")),
         },
         "Links": as_json(parsed.texts("link")),
-        "Aliases": as_json(_listed(parsed, "alias")),
-        "DriverOpts": as_json(_driver_options(_listed(parsed, "driver-opt"))),
+        "Aliases": as_json(parsed.texts("alias")),
+        "DriverOpts": as_json(_driver_options(parsed.texts("driver-opt"))),
         "GwPriority": parsed.number("gw-priority"),
     }
     session.client.networks.connect(network, container, wish)
@@ -103,11 +115,6 @@ def prune(session: Session, parsed: Parsed) -> int:
     return 0
 
 
-def _listed(parsed: Parsed, name: str) -> list[str]:
-    """The values of a flag that takes several, apart by commas, at once."""
-    return [part for each in parsed.texts(name) for part in each.split(",")]
-
-
 def _pairs(words: list[str]) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words)
 
@@ -119,8 +126,6 @@ def _driver_options(words: list[str]) -> dict[str, str]:
     return {key.strip().lower(): value.strip().lower() for key, value in _pairs(words).items()}
 
 
-_STRINGS = repeated("strings", str)
-_MAP = repeated("map", str)
 _LINK = repeated("list", read_link)
 
 CREATE = Command(
@@ -130,22 +135,22 @@ CREATE = Command(
     create,
     (
         Flag("attachable", SWITCH, "Let containers be attached by hand (swarm)"),
-        Flag("aux-address", _MAP, "Addresses of a subnet that are never given out (NAME=IP)"),
+        Flag("aux-address", MAP, "Addresses of a subnet that are never given out (NAME=IP)"),
         Flag("config-from", STRING, "The network that the configuration is copied from"),
         Flag("config-only", SWITCH, "Make a configuration for other networks"),
         Flag("driver", STRING, "Driver of the network", short="d", default='"bridge"'),
-        Flag("gateway", _STRINGS, "Gateway of a subnet, IPv4 or IPv6"),
+        Flag("gateway", STRINGS, "Gateway of a subnet, IPv4 or IPv6"),
         Flag("ingress", SWITCH, "The routing mesh of a swarm"),
         Flag("internal", SWITCH, "No way in or out"),
-        Flag("ip-range", _STRINGS, "Part of a subnet that addresses are chosen from"),
+        Flag("ip-range", STRINGS, "Part of a subnet that addresses are chosen from"),
         Flag("ipam-driver", STRING, "Who gives out addresses", default='"default"'),
-        Flag("ipam-opt", _MAP, "Set an option of that driver"),
+        Flag("ipam-opt", MAP, "Set an option of that driver"),
         Flag("ipv4", SWITCH, "Whether it has IPv4", default="true"),
         Flag("ipv6", SWITCH, "Whether it has IPv6"),
         Flag("label", LIST, "Set metadata on a network"),
-        Flag("opt", _MAP, "Set an option of the driver", short="o"),
+        Flag("opt", MAP, "Set an option of the driver", short="o"),
         Flag("scope", STRING, "How far the network reaches"),
-        Flag("subnet", _STRINGS, "Subnet in CIDR notation"),
+        Flag("subnet", STRINGS, "Subnet in CIDR notation"),
     ),
 )
 REMOVE = Command(
@@ -161,13 +166,13 @@ CONNECT = Command(
     TWO,
     connect,
     (
-        Flag("alias", _STRINGS, "Another name of the container on this network"),
-        Flag("driver-opt", _STRINGS, "Set an option of the driver for this endpoint"),
+        Flag("alias", STRINGS, "Another name of the container on this network"),
+        Flag("driver-opt", STRINGS, "Set an option of the driver for this endpoint"),
         Flag("gw-priority", INT, "The highest has the default route"),
         Flag("ip", STRING, 'IPv4 address ("172.30.100.104")'),
         Flag("ip6", STRING, 'IPv6 address ("2001:db8::33")'),
         Flag("link", _LINK, "Give another container a name for this one"),
-        Flag("link-local-ip", _STRINGS, "Link-local address of the container"),
+        Flag("link-local-ip", STRINGS, "Link-local address of the container"),
     ),
 )
 DISCONNECT = Command(

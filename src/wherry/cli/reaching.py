@@ -103,7 +103,7 @@ def _show(session: Session, answer: Document) -> None:
 
 
 REACH = Command(
-    shape="[OPTIONS] [CONTAINER] CONTAINER:PORT[/udp]",
+    shape="[CONTAINER] CONTAINER:PORT[/udp]",
     summary="Say whether a packet arrives, and why not",
     arguments=Arguments(0, 2),
     run=run,

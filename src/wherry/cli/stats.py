@@ -189,7 +189,7 @@ def _processes(row: Row) -> str:
 
 
 STATS = Command(
-    "[OPTIONS] [CONTAINER...]",
+    "[CONTAINER...]",
     "Display a live stream of container(s) resource usage statistics",
     ANY,
     run,

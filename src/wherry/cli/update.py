@@ -57,7 +57,7 @@ def _publishing(parsed: Parsed) -> Document:
 
 
 UPDATE = Command(
-    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "CONTAINER [CONTAINER...]",
     "Update configuration of one or more containers",
     ONE_OR_MORE,
     run,

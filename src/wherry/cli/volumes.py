@@ -4,7 +4,17 @@ from wherry.cli import rows
 from wherry.cli.command import AT_MOST_ONE, NONE, ONE_OR_MORE, Command
 from wherry.cli.container_verbs import for_each
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import FILTER, LIST, STRING, SWITCH, Flag, Parsed, absent_flag, filters_of
+from wherry.cli.flags import (
+    FILTER,
+    LIST,
+    MAP,
+    STRING,
+    SWITCH,
+    Flag,
+    Parsed,
+    absent_flag,
+    filters_of,
+)
 from wherry.cli.pruning import confirmed
 from wherry.cli.session import Session
 from wherry.client.documents import Document, as_json, mapping, number, text, texts
@@ -110,9 +120,9 @@ CREATE = Command(
     AT_MOST_ONE,
     create,
     (
-        Flag("driver", STRING, "Driver that keeps the volume", short="d", default="local"),
+        Flag("driver", STRING, "Driver that keeps the volume", short="d", default='"local"'),
         Flag("label", LIST, "Set metadata for a volume"),
-        Flag("opt", LIST, "Set an option of the driver (NAME=VALUE)", short="o"),
+        Flag("opt", MAP, "Set an option of the driver (NAME=VALUE)", short="o"),
     ),
 )
 LIST_VOLUMES = Command(
@@ -150,5 +160,5 @@ UPDATE = Command(
     "Update a volume (cluster volumes only)",
     AT_MOST_ONE,
     update,
-    (Flag("availability", STRING, "Of a cluster volume", default="active"),),
+    (Flag("availability", STRING, "Of a cluster volume", default='"active"'),),
 )

@@ -8,6 +8,7 @@ from wherry.cli.flags import (
     INT,
     LIST,
     STRING,
+    STRINGS,
     SWITCH,
     UINT16,
     Flag,
@@ -113,6 +114,15 @@ def test_help(line: str) -> None:
     """Help is wanted wherever it stands among the flags."""
     with pytest.raises(HelpWanted):
         parse(line.split(), FLAGS)
+
+
+def test_values_apart_by_commas() -> None:
+    """Of a flag that takes several at once; in quotes a comma is none."""
+    flags = [Flag("os", STRINGS, "")]
+    parsed = parse(["--os", "a,b", "--os=", '--os="c,d",e'], flags)
+    assert parsed.texts("os") == ["a", "b", "c,d", "e"]
+    with pytest.raises(FlagError, match='invalid argument ""a"b" for "--os" flag'):
+        parse(['--os="a"b'], flags)
 
 
 def test_filters_collect_by_name() -> None:

@@ -1,11 +1,14 @@
 """The flags that `create` and `run` share."""
 
+from collections.abc import Callable
+
 from wherry.cli.flags import (
     BYTES,
     BYTES_OR_UNLIMITED,
     DURATION,
     INT,
     LIST,
+    MAP,
     STRING,
     SWITCH,
     UINT,
@@ -16,8 +19,6 @@ from wherry.cli.flags import (
 )
 from wherry.cli.options import limits, mounts, networking
 from wherry.cli.options.environment import read_label, read_variable
-
-_MAP = Kind("map", lambda text: text, is_repeated=True)
 
 
 def _read_stream(text: str) -> str:
@@ -33,17 +34,15 @@ def _read_sysctl(text: str) -> str:
     return text
 
 
-def _list(read: object) -> Kind:
-    if not callable(read):
-        raise TypeError("a list needs a reader")
+def _list(read: Callable[[str], object]) -> Kind:
     return repeated("list", read)
 
 
 CONTAINER_FLAGS = (
     Flag("add-host", _list(networking.read_extra_host), "Add a host name (host:ip)"),
-    Flag("annotation", _MAP, "Hand an annotation on to the OCI runtime"),
+    Flag("annotation", MAP, "Hand an annotation on to the OCI runtime"),
     Flag("attach", _list(_read_stream), "Attach to STDIN, STDOUT or STDERR", short="a"),
-    Flag("blkio-weight", UINT16, "Block I/O weight, 10 to 1000, 0 for none"),
+    Flag("blkio-weight", UINT16, "Block I/O weight, 10 to 1000, 0 for none", default="0"),
     Flag("blkio-weight-device", _list(limits.read_device_weight), "Block I/O weight of a device"),
     Flag("cap-add", LIST, "Add Linux capabilities"),
     Flag("cap-drop", LIST, "Drop Linux capabilities"),
@@ -76,7 +75,7 @@ CONTAINER_FLAGS = (
     Flag("env", _list(read_variable), "Set environment variables", short="e"),
     Flag("env-file", LIST, "Read environment variables from a file"),
     Flag("expose", LIST, "Expose a port or a range of ports"),
-    Flag("gpus", LIST, "Not there yet: GPU devices"),
+    Flag("gpus", repeated("gpu-request", str), "Not there yet: GPU devices"),
     Flag("group-add", LIST, "Join additional groups"),
     Flag("health-cmd", STRING, "Command that checks health"),
     Flag("health-interval", DURATION, "Time between checks (ms|s|m|h)", default="0s"),
