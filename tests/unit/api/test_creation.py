@@ -225,6 +225,8 @@ def test_volume_texts(text: str, mount: BindMount | VolumeMount) -> None:
         ("/a:/b:/c:/d", "invalid volume specification: '/a:/b:/c:/d'"),
         (":/b", "invalid volume specification: ':/b'"),
         ("", "invalid volume specification: ''"),
+        ("/b:ro", "invalid volume specification: '/b:ro'"),
+        ("/b:", "invalid volume specification: '/b:'"),
         ("/a:/b:nocopy", "invalid volume specification: '/a:/b:nocopy': invalid mount config for "
                          "type \"bind\": field VolumeOptions must not be specified"),
     ],
@@ -254,6 +256,12 @@ def test_bad_volume_texts(text: str, sentence: str) -> None:
           "BindOptions": {"Propagation": "foo"}}, "invalid propagation mode: foo"),
         ({"Type": "bind", "Source": "/tmp", "Target": "/x", "VolumeOptions": {}},
          "field VolumeOptions must not be specified"),
+        ({"Type": "bind", "Source": "/tmp", "Target": "/x", "ImageOptions": {"Subpath": "a"}},
+         "field ImageOptions must not be specified"),
+        ({"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"Options": [["size", "1k"]]}},
+         "invalid option: size"),
+        ({"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"Options": [[]]}},
+         "invalid option array length"),
     ],
 )  # fmt: skip
 def test_bad_mount_objects(mount: dict[str, Any], problem: str) -> None:

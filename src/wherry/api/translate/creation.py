@@ -8,7 +8,8 @@ from msgspec import UNSET, structs
 from wherry.api.translate.absences import refuse_absent_features
 from wherry.api.translate.health import to_health_check
 from wherry.api.translate.limits import to_devices, to_limits
-from wherry.api.translate.mounts import to_declared_volumes, to_mounts
+from wherry.api.translate.mount_texts import to_declared_volumes
+from wherry.api.translate.mounts import to_mounts
 from wherry.api.translate.networking import to_network_spec
 from wherry.api.translate.ports import to_exposed
 from wherry.api.translate.restarts import to_restart_policy

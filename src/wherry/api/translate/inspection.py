@@ -6,7 +6,9 @@ from msgspec.structs import replace
 from wherry.api.translate.endpoints import to_endpoint_settings
 from wherry.api.translate.health import to_health_config, to_health_shape
 from wherry.api.translate.limits import show_devices, show_limits
-from wherry.api.translate.mounts import bind_texts, mount_objects, mount_points, tmpfs_texts
+from wherry.api.translate.mount_objects import mount_objects
+from wherry.api.translate.mount_texts import bind_texts
+from wherry.api.translate.mounts import mount_points, tmpfs_texts
 from wherry.api.translate.networking import network_mode_text
 from wherry.api.translate.ports import binding_texts, exposed_texts, published_texts
 from wherry.api.translate.restarts import to_restart_shape
