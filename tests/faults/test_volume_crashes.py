@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.crash_points import cut_off, steps_of
-from wherry.kit.clock import FakeClock
+from support.fake_clock import FakeClock
 from wherry.model.errors import VolumeExists, VolumeNotFound, WherryError
 from wherry.model.volumes import Consistency, VolumeSpec
 from wherry.store import Database

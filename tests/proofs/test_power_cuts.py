@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from support.crash_points import chosen, cut_off, in_own_mounts, steps_of
+from support.fake_clock import FakeClock
 from support.image_archives import config, digest, docker_archive
 from support.mutants import Mutant, mutated_source
 from support.proof_size import Size
@@ -38,7 +39,6 @@ from wherry.engine.records import MIGRATIONS as RECORD_MIGRATIONS
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImagePulls, ImageStore, PullRequest, parse
 from wherry.kit.aio import OffloadPool
-from wherry.kit.clock import FakeClock
 from wherry.model.builds import BuildRequest, PartKind, SentPart
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus
 from wherry.model.errors import NetworkNameTaken, VolumeSnapshotExists

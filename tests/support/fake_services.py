@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from support.fake_clock import FakeClock
 from wherry.api import Services, serve
 from wherry.api.services import CredentialSource
 from wherry.builder import ClientOffers
-from wherry.kit.clock import FakeClock
 from wherry.kit.streams import STDOUT, frame
 from wherry.model.builds import (
     BuildDone,

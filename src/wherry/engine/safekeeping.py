@@ -17,11 +17,9 @@ async def kept_copies(database: Database, offload: OffloadPool) -> AsyncIterator
     """Copy what has changed, now and then, as long as the block runs."""
 
     async def keep() -> None:
-        copied = -1
         while True:
             await asyncio.sleep(COPY_EVERY_S)
-            if database.commits != copied:
-                copied = database.commits
+            if not database.is_copied:
                 await offload(database.keep_copy)
 
     keeping = own_task(keep())

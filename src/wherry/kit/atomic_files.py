@@ -1,34 +1,46 @@
 """Files that are either the old or the new content, never half of it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 
 def write_atomically(path: str, content: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file; a reader sees the old or the new one. Not durable over a power cut."""
-    staged = f"{path}.new"
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
+    """Replace a file; a reader sees the old or the new one. Not durable over a power cut.
+
+    Raises: OSError; then the old one is there, and nothing beside it.
+    """
+    with _replacing(path, mode) as descriptor:
         _write_all(descriptor, content)
-    finally:
-        os.close(descriptor)
-    os.rename(staged, path)
 
 
 def write_durably(path: str, content: bytes, *, mode: int = 0o600) -> None:
     """Replace a file so that the new content survives a power cut once this returns.
 
     write, fsync, rename, fsync of the directory: without the last one the rename itself can
-    be lost (fsync(2)).
+    be lost (fsync(2)). Raises: OSError, as `write_atomically`.
     """
+    with _replacing(path, mode) as descriptor:
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+    sync_directory(os.path.dirname(path) or ".")
+
+
+@contextmanager
+def _replacing(path: str, mode: int) -> Iterator[int]:
+    """A file that takes the place of another when the block ends, and is gone when it fails."""
     staged = f"{path}.new"
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
-        _write_all(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(staged, path)
-    sync_directory(os.path.dirname(path) or ".")
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+        os.rename(staged, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(staged)
+        raise
 
 
 def sync_directory(path: str) -> None:

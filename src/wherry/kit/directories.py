@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 
 
 def remove_directory(path: str) -> None:
@@ -11,6 +12,8 @@ def remove_directory(path: str) -> None:
     directory, and can't fill it again while it is emptied.
     """
     gone = f"{path}.gone"
+    with suppress(FileNotFoundError):
+        shutil.rmtree(gone)  # what another attempt could not finish
     try:
         os.rename(path, gone)
     except FileNotFoundError:

@@ -6,6 +6,7 @@ its descriptors (unix(7), SCM_RIGHTS). A message of a newer version is refused, 
 
 import array
 import json
+import os
 import socket
 from typing import Any
 
@@ -59,19 +60,29 @@ def send(channel: socket.socket, message: Message, descriptors: tuple[int, ...] 
 def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
     """Receive one message and its descriptors (close-on-exec); None when the peer is gone.
 
-    Raises: OSError; UnknownVersion; ValueError.
+    Raises: OSError; UnknownVersion; ValueError. Then its descriptors are closed.
     """
     space = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
-    packet, ancillary, _flags, _address = channel.recvmsg(
+    packet, ancillary, flags, _address = channel.recvmsg(
         LARGEST_MESSAGE, space, socket.MSG_CMSG_CLOEXEC
     )
-    descriptors = array.array("i")
+    descriptors = _descriptors(ancillary)
+    try:
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise ValueError("message is cut short")
+        return (decode(packet), descriptors) if packet else None
+    except (UnknownVersion, ValueError):
+        for each in descriptors:
+            os.close(each)
+        raise
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    found = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    if not packet:
-        return None
-    return decode(packet), list(descriptors)
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return list(found)
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:

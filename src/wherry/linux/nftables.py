@@ -26,7 +26,7 @@ import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import groupby
 
 from wherry.kit.values import dataclass
@@ -173,17 +173,6 @@ def pack_address_protocol_port(
     Each part of a key is padded to four bytes.
     """
     return address.packed + bytes((protocol, 0, 0, 0)) + port.to_bytes(2, "big") + bytes(2)
-
-
-def unpack_port(data: bytes) -> int:
-    """The number in an `inet_service`."""
-    return int.from_bytes(data[:2], "big")
-
-
-def unpack_address_port(data: bytes) -> tuple[IPv4Address | IPv6Address, int]:
-    """The parts of an `ipv4_addr . inet_service`, or of the same with an `ipv6_addr`."""
-    size = 4 if len(data) == 8 else 16
-    return ip_address(data[:size]), int.from_bytes(data[size : size + 2], "big")
 
 
 def open_filter_socket() -> int:

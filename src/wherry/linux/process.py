@@ -153,12 +153,6 @@ def set_no_new_privileges() -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def set_name(name: str) -> None:
-    """The name that `ps` shows: at most 15 bytes (PR_SET_NAME)."""
-    buffer = ctypes.create_string_buffer(os.fsencode(name)[:15] + b"\0")
-    syscall(_SYS_PRCTL, PR_SET_NAME, buffer, 0, 0, 0, name="prctl", operands=("PR_SET_NAME", name))
-
-
 def set_child_subreaper() -> None:
     """Orphans below this process become its children (PR_SET_CHILD_SUBREAPER)."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)

@@ -32,14 +32,6 @@ def parse_signal(text: str) -> int:
         raise InvalidValue(f"invalid signal: {text}") from None
 
 
-def signal_name(number: int) -> str:
-    """`SIGTERM` for 15; the number itself for one without a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
-
-
 def _checked(number: int, text: str) -> int:
     if not 1 <= number <= _HIGHEST:
         raise InvalidValue(f"invalid signal: {text}")

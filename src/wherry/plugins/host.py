@@ -6,7 +6,6 @@ again for a while, as Docker does. Once it has answered, a refused connection is
 """
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -81,7 +80,11 @@ class ManagedPlugins(Protocol):
 
 
 class PluginHost:
-    """Finds plugins by name, each one activated once."""
+    """Finds plugins by name, and activates each when it is first wanted.
+
+    Calls may come from any thread, and none waits for another: a plugin that is slow to answer
+    holds up those who want it. Two of them may both activate it, which says the same twice.
+    """
 
     def __init__(
         self,
@@ -92,7 +95,6 @@ class PluginHost:
         self._specs = specs
         self._active: dict[str, Plugin] = {}
         self._managed: ManagedPlugins | None = None
-        self._finding = threading.Lock()
 
     def ask_first(self, managed: ManagedPlugins) -> None:
         """Whose plugins come before what is found on the host."""
@@ -103,11 +105,9 @@ class PluginHost:
 
         Raises: PluginNotFound when there is none, or it does something else; PluginFailed.
         """
-        with self._finding:
-            plugin = (self._managed and self._managed.reach(name)) or self._active.get(name)
-            if plugin is None:
-                plugin = self._activated(name)
-                self._active[name] = plugin
+        plugin = (self._managed and self._managed.reach(name)) or self._active.get(name)
+        if plugin is None:
+            plugin = self._active.setdefault(name, self._activated(name))
         if kind not in plugin.implements:
             raise PluginNotFound(name)
         return plugin

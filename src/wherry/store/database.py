@@ -10,6 +10,7 @@ a file that is found damaged when it is opened is set aside and made again (`reb
 
 import contextlib
 import errno
+import logging
 import os
 import sqlite3
 import threading
@@ -22,6 +23,8 @@ from wherry.store.migrations import Migration, migrate
 from wherry.store.reserve import Reserve
 from wherry.store.safe_copy import SafeCopy, counted_commits
 from wherry.store.soundness import Damaged, check_pages, check_rows, check_tables, is_damage
+
+_log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
 _KEPT = (
@@ -81,8 +84,13 @@ class Database:
         self._writer_thread: int | None = None
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
-        self._copied = threading.Lock()
+        self._copying = threading.Lock()
         self._commits_copied = -1
+        """What the copy counts; -1: there is none."""
+        self._copied_at = 0
+        """`commits` when the copy was last brought up to date."""
+        self._uncopied = ""
+        """Why it could not be, the last time."""
         try:
             self._open_or_rebuild()
         except StepFailed as error:
@@ -138,18 +146,35 @@ class Database:
         finally:
             connection.rollback()
 
+    @property
+    def is_copied(self) -> bool:
+        """Whether nothing was committed since the copy was brought up to date."""
+        return not self._uncopied and self._copied_at == self.commits
+
     def keep_copy(self) -> None:
-        """Bring the copy and the reserve up to date. A disk that takes none keeps the old one."""
+        """Bring the copy and the reserve up to date.
+
+        Where the disk takes none the old one stays; each reason is logged once.
+        """
         self._reserve.hold()
-        with self._copied, contextlib.suppress(OSError, sqlite3.Error):
-            connection = self._connect()
+        with self._copying:
+            commits = self.commits
             try:
-                commits = counted_commits(connection)
-                if commits != self._commits_copied:
-                    self.copy.write(connection)
-                    self._commits_copied = commits
-            finally:
-                connection.close()
+                self._copy_commits()
+            except (OSError, sqlite3.Error) as error:
+                if str(error) != self._uncopied:
+                    _log.warning("state.not_copied %s: %s", self.copy.path, error)
+                self._uncopied = str(error)
+            else:
+                self._uncopied, self._copied_at = "", commits
+
+    def _copy_commits(self) -> None:
+        """Raises: OSError, sqlite3.Error."""
+        with contextlib.closing(self._connect()) as connection:
+            commits = counted_commits(connection)
+            if commits != self._commits_copied:
+                self.copy.write(connection)
+                self._commits_copied = commits
 
     @property
     def has_lost(self) -> bool:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.fake_clock import FakeClock
 from wherry.images import ImageStore
-from wherry.kit.clock import FakeClock
 from wherry.snapshots import Snapshots
 from wherry.store import Database
 

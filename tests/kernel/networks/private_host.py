@@ -24,8 +24,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from support.fake_clock import FakeClock
 from wherry.kit.aio import OffloadPool
-from wherry.kit.clock import FakeClock
 from wherry.linux.process import CLONE_NEWNET, setns
 from wherry.model.containers import NetworkSpec
 from wherry.model.ids import ContainerId

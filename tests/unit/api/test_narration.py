@@ -4,9 +4,9 @@ from typing import Annotated
 
 import pytest
 
+from support.fake_clock import FakeClock
 from wherry.api.buildkit.narration import Narrator, canonical
 from wherry.api.buildkit.stories import Story
-from wherry.kit.clock import FakeClock
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 from wherry.model.builds import (
     BaseFound,

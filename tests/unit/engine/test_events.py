@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.engine_bench import NoThreads
+from support.fake_clock import FakeClock
 from wherry.engine.event_journal import EventJournal
 from wherry.engine.events import MOST_QUEUED, EventLog, matches
-from wherry.kit.clock import FakeClock
 from wherry.model.callers import CALLER, Caller
 from wherry.model.events import Event
 

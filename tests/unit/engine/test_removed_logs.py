@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.fake_clock import FakeClock
 from wherry.engine.containers.removed_logs import RemovedLogs
-from wherry.kit.clock import FakeClock
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus, LogSpec
 from wherry.model.errors import ContainerNotFound
 from wherry.model.ids import ContainerId, ImageId

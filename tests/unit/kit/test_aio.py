@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack, in_thread
+from wherry.kit.aio import (
+    BlockingReader,
+    BlockingWriter,
+    KeyedLock,
+    OffloadPool,
+    UndoStack,
+    in_thread,
+    written_in_thread,
+)
 
 
 async def test_undo_runs_backwards() -> None:
@@ -50,6 +58,26 @@ async def test_undo_goes_on_after_a_failing_reverse() -> None:
         async with UndoStack() as undo:
             undo.push(works)
             undo.push(fails)
+            raise RuntimeError
+    assert done == ["works"]
+
+
+async def test_undo_goes_on_after_a_reverse_that_was_cancelled() -> None:
+    """A reverse that waits for something cancelled doesn't keep the others from running."""
+    done: list[str] = []
+    gone = asyncio.get_running_loop().create_future()
+    gone.cancel()
+
+    async def waits() -> None:
+        await gone
+
+    async def works() -> None:
+        done.append("works")
+
+    with pytest.raises(RuntimeError):
+        async with UndoStack() as undo:
+            undo.push(works)
+            undo.push(waits)
             raise RuntimeError
     assert done == ["works"]
 
@@ -147,8 +175,30 @@ async def test_leaving_early_closes_the_iterator() -> None:
     stream = in_thread(pool, endless)
     async for _item in stream:
         break
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
     assert closed == [True]
+
+
+async def test_what_a_thread_writes_comes_in_pieces() -> None:
+    """All of it arrives, the last small piece too; who leaves early ends the writing."""
+    pool = OffloadPool(1)
+    ended: list[str] = []
+
+    def write(out: BlockingWriter) -> None:
+        try:
+            for number in range(1_000):
+                out.write(bytes([number % 256]) * 1_000)
+        except BrokenPipeError:
+            ended.append("nobody read")
+
+    pieces = [piece async for piece in written_in_thread(pool, write)]
+    assert b"".join(pieces) == b"".join(bytes([n % 256]) * 1_000 for n in range(1_000))
+    assert len(pieces) < 10
+    stream = written_in_thread(pool, write, ahead=1)
+    async for _piece in stream:
+        break
+    await stream.aclose()
+    assert ended == ["nobody read"]
 
 
 async def test_blocking_reader_gives_exact_sizes() -> None:

@@ -13,6 +13,15 @@ def test_nothing_is_fine(tmp_path: Path) -> None:
     remove_directory(str(tmp_path / "none"))
 
 
+def test_another_attempt_takes_what_is_left(tmp_path: Path) -> None:
+    """Where an earlier one was interrupted, a directory of the same name goes, and its rest."""
+    for name in ("it", "it.gone"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("x")
+    remove_directory(str(tmp_path / "it"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_who_still_writes_cannot_keep_it(tmp_path: Path) -> None:
     """Two hundred directories, each with a writer that never stops."""
     is_over = threading.Event()

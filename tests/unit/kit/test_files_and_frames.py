@@ -1,6 +1,9 @@
 """Atomic files, multiplexed streams, and control messages with descriptors."""
 
 import os
+import resource
+import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,25 @@ def test_a_file_is_replaced_whole(tmp_path: Path, write: object) -> None:
     assert target.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["state"]
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("write", [write_atomically, write_durably])
+def test_a_failed_write_leaves_nothing(tmp_path: Path, write: object) -> None:
+    """A disk that takes no more: the old content stays, and nothing lies beside it."""
+    assert callable(write)
+    target = tmp_path / "state"
+    target.write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write(str(target), bytes(8192))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, former)
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["state"]
 
 
 def test_reading_is_bounded(tmp_path: Path) -> None:
@@ -68,11 +90,26 @@ def test_messages_carry_descriptors() -> None:
     other.close()
 
 
-def test_another_version_is_refused() -> None:
-    """A packet of a version that we don't know is not guessed at."""
-    packet = bytes((messages.VERSION + 1,)) + b"{}"
-    with pytest.raises(messages.UnknownVersion):
-        messages.decode(packet)
+@pytest.mark.parametrize(
+    ("packet", "refusal"),
+    [
+        (bytes((messages.VERSION + 1,)) + b"{}", messages.UnknownVersion),
+        (bytes((messages.VERSION,)) + b"[]", ValueError),
+        (bytes((messages.VERSION,)) + b'{"op":', ValueError),
+    ],
+    ids=["newer", "no object", "no JSON"],
+)
+def test_what_is_no_message_is_refused(packet: bytes, refusal: type[Exception]) -> None:
+    """It is not guessed at, and the descriptors that came with it are closed."""
+    one, other = messages.channel_pair()
+    reading, writing = os.pipe()
+    with one, other:
+        socket.send_fds(one, [packet], [writing])
+        os.close(writing)
+        with pytest.raises(refusal):
+            messages.receive(other)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
 
 
 def test_ids() -> None:

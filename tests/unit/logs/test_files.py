@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from support.log_lines import read_lines
 from wherry.logs.json_lines import Line
 from wherry.logs.options import LogTarget, Rotation, validate
-from wherry.logs.reader import LogReader, Selection, read_lines
+from wherry.logs.reader import LogReader, Selection
 from wherry.logs.sinks import JsonFileSink, NoSink, open_sink
 
 AT = 1_700_000_000_000_000_000

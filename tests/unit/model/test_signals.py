@@ -3,7 +3,7 @@
 import pytest
 
 from wherry.model.errors import InvalidValue
-from wherry.model.signals import parse_signal, signal_name
+from wherry.model.signals import parse_signal
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,3 @@ def test_refused(text: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         parse_signal(text)
     assert text in caught.value.sentence
-
-
-def test_names() -> None:
-    """A number gets its name back."""
-    assert signal_name(15) == "SIGTERM"

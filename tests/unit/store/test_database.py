@@ -263,6 +263,30 @@ def test_a_damaged_copy_is_made_anew(path: str, damage: str) -> None:
     database.close()
 
 
+def test_a_copy_that_cannot_be_made_is_told_once(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The old one stays, each reason is in the log once, and it is tried again until it works."""
+    database = Database(path, [ROOM])
+    assert database.is_copied
+    with database.transaction() as rows:
+        rows.execute("INSERT INTO pets VALUES ('tim', 4)")
+    os.mkdir(f"{path}.copy.new")
+    for _ in range(2):
+        database.keep_copy()
+        assert not database.is_copied
+    assert [each.getMessage()[:18] for each in caplog.records] == ["state.not_copied /"]
+    os.rmdir(f"{path}.copy.new")
+    database.keep_copy()
+    assert database.is_copied
+    database.close()
+    os.unlink(path)
+    again = Database(path, [ROOM], is_expected=True)
+    with again.reading() as rows:
+        assert rows.execute("SELECT * FROM pets").fetchall() == [("tim", 4)]
+    again.close()
+
+
 def test_without_a_copy_what_can_be_read_is_kept(path: str) -> None:
     """A page is damaged and the copy is gone: rows of other pages are there."""
     database = Database(path, [ROOM, WITH_OWNERS])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.kit.clock import FakeClock
+from support.fake_clock import FakeClock
 from wherry.model.errors import (
     HostLacks,
     InvalidValue,

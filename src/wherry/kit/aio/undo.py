@@ -70,5 +70,6 @@ class UndoStack:
             reverse = self._reverses.pop()
             try:
                 await reverse()
-            except Exception:
+            except (Exception, asyncio.CancelledError):
+                # Also one that waited for something cancelled: the others have their turn.
                 _log.exception("undo.step_failed")
