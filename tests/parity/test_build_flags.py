@@ -13,7 +13,7 @@ from support.builds import output_of, remove_what_was_built, small_context
 from support.builds import write_dockerfile as write
 from support.daemon import Engine, Ran
 from support.debian_registry import debian_registry
-from wherry.cli.building import BUILD
+from wherry.cli.builds.building import BUILD
 
 TempPaths = pytest.TempPathFactory
 ELSEWHERE = {

@@ -78,7 +78,7 @@ LEAK = Mutant(
 )
 FOLLOWS = Mutant(
     "links to descriptors are followed",
-    "operations/files.py",
+    "operations/files/nodes.py",
     "        root, made = hands.get(ROOT), 0\n        if self.makes:",
     "        root, made = hands.get(ROOT), 0\n        os.chdir(self.path)\n"
     "        return {'directory': self.path, 'made': 0}\n        if self.makes:",

@@ -150,7 +150,7 @@ def test_udp_mutant(figure: list[str]) -> None:
     """With flows left as they are, the client goes on talking to an address that nobody has."""
     mutant = Mutant(
         "flows are kept",
-        "operations/packet_filter.py",
+        "operations/network/packet_filter.py",
         "            conntrack.forget_udp_flows(descriptor, udp)",
         "            pass",
     )

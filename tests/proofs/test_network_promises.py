@@ -270,11 +270,11 @@ def claimed(engine: Engine, rounds: int) -> tuple[int, int, list[str], list[str]
 @pytest.mark.parametrize(
     "mutant",
     [
-        Mutant("who claims an address has it", "operations/neighbours.py",
+        Mutant("who claims an address has it", "operations/network/neighbours.py",
                "virtual_links.set_neighbour(route, bridge, each)", "pass"),
-        Mutant("ports are learnt from what comes", "operations/neighbours.py",
+        Mutant("ports are learnt from what comes", "operations/network/neighbours.py",
                "virtual_links.pin_mac_address(route, port, self.mac_address)", "pass"),
-        Mutant("containers ask who their gateway is", "operations/neighbours.py",
+        Mutant("containers ask who their gateway is", "operations/network/neighbours.py",
                "virtual_links.set_neighbour(route, index, known)", "pass"),
     ],
     ids=lambda each: each.name,

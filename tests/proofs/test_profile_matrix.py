@@ -295,7 +295,7 @@ MASK_MUTANTS = (
         "for path in ():",
     ),
     Mutant(
-        "the bounding set stays", "operations/identity.py",
+        "the bounding set stays", "operations/processes/identity.py",
         "for capability in self._dropped():", "for capability in ():",
     ),
 )  # fmt: skip

@@ -15,9 +15,9 @@ from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotFound, ContainerNotRunning, StateUnreadable
 from wherry.model.ids import ContainerId
-from wherry.operations.cgroup_changes import with_changes
 from wherry.operations.journal_files import UnknownJournal, read_journal
 from wherry.operations.plan import Journal
+from wherry.operations.processes.cgroup_changes import with_changes
 from wherry.operations.render import look, render_json, render_text
 
 _WHOLE_ID = re.compile(r"[0-9a-f]{64}")

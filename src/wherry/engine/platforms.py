@@ -22,7 +22,7 @@ from wherry.model.images import EmulatedPlatform, Image
 from wherry.oci.image_spec import Platform
 from wherry.oci.platforms import formatted, normalised, rank
 from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, execute
-from wherry.operations.program_formats import (
+from wherry.operations.processes.program_formats import (
     MountFormats,
     RegisterFormat,
     UnregisterFormat,

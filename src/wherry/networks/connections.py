@@ -13,14 +13,14 @@ from wherry.model.errors import StepFailed
 from wherry.model.networks import EndpointStatus
 from wherry.networks.drivers.bridge import BridgeSettings, publish
 from wherry.networks.ports.published_ports import direct_entries, filter_entries
-from wherry.operations.links import (
+from wherry.operations.network.links import (
     CONTAINER_NETLINK,
     HOST_NETLINK,
     NAMESPACE,
     CreateVethPair,
     PinNetworkNamespace,
 )
-from wherry.operations.packet_filter import (
+from wherry.operations.network.packet_filter import (
     PACKET_FILTER,
     OpenPorts,
     PublishPorts,

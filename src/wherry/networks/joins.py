@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from wherry.kit.aio import OffloadPool
+from wherry.linux.id_maps import IdMap
 from wherry.model.errors import StartFailed
 from wherry.model.ids import ContainerId, EndpointId
 from wherry.model.networks import EndpointStatus, Network
@@ -19,7 +20,6 @@ from wherry.networks.ports.host_ports import HostPorts
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, Operation, OperationFailed, Plan
-from wherry.operations.user_namespaces import IdMap
 
 _log = logging.getLogger(__name__)
 

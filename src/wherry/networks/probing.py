@@ -16,7 +16,7 @@ from wherry.kit.aio import OffloadPool
 from wherry.linux import nft_listing, nft_trace
 from wherry.model.reaching import ProbeOutcome, ProbeSeen
 from wherry.networks.sandboxes import NamespaceJobs
-from wherry.operations.flow_marks import MarkFlow
+from wherry.operations.network.flow_marks import MarkFlow
 from wherry.operations.plan import Hands, Journal, OperationFailed, execute, undo
 
 _PATIENCE_S = 1.5

@@ -24,7 +24,7 @@ from wherry.networks.ports.published_ports import (
 from wherry.networks.sandboxes import AttachRequest
 from wherry.networks.segments import host_bridge
 from wherry.networks.uninterrupted import to_its_end
-from wherry.operations.packet_filter import ForgetFlows, PublishPorts
+from wherry.operations.network.packet_filter import ForgetFlows, PublishPorts
 from wherry.operations.plan import Journal, Operation, OperationFailed
 
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from wherry.linux.id_maps import IdMap
 from wherry.model.containers import NetworkSpec
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal
-from wherry.operations.user_namespaces import IdMap
 
 
 class NamespaceJobs(Protocol):

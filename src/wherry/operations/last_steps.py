@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 from wherry.linux import capabilities
 from wherry.linux.capabilities import NUMBERS
 from wherry.linux.seccomp import HEADER_BYTES, SECCOMP_SET_MODE_FILTER, SYS_SECCOMP
-from wherry.operations.files import EnterDirectory
-from wherry.operations.identity import (
+from wherry.operations.files.mounts import PROPAGATIONS
+from wherry.operations.files.nodes import EnterDirectory
+from wherry.operations.files.roots import PivotRoot, SetPropagation
+from wherry.operations.plan import Entry, Operation
+from wherry.operations.processes.identity import (
     LimitBoundingSet,
     LoadSeccomp,
     SetCapabilities,
@@ -21,10 +24,7 @@ from wherry.operations.identity import (
     SetUmask,
     SetUser,
 )
-from wherry.operations.mounts import PROPAGATIONS
-from wherry.operations.plan import Entry, Operation
-from wherry.operations.process import MASK, CloseDescriptors, Execve, SetRlimit
-from wherry.operations.roots import PivotRoot, SetPropagation
+from wherry.operations.processes.process import MASK, CloseDescriptors, Execve, SetRlimit
 
 _PRELUDE = """\
 import ctypes, os, resource, struct

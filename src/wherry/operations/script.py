@@ -18,19 +18,24 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from wherry.kit.values import dataclass, replace
-from wherry.operations.cgroups import MakeCgroup
-from wherry.operations.files import MakeDevice, MakeDirectory, MakeLink
+from wherry.operations.files.layers import PrepareSnapshot
+from wherry.operations.files.masks import MaskPath, ProtectPath
+from wherry.operations.files.mounts import BindMount, MountFilesystem, RemountReadOnly
+from wherry.operations.files.nodes import MakeDevice, MakeDirectory, MakeLink
+from wherry.operations.files.roots import MountOverlay, PivotRoot
 from wherry.operations.last_steps import last_steps, secret_names
-from wherry.operations.layers import PrepareSnapshot
-from wherry.operations.links import PinNetworkNamespace
-from wherry.operations.masks import MaskPath, ProtectPath
-from wherry.operations.mounts import BindMount, MountFilesystem, RemountReadOnly
-from wherry.operations.namespaces import JoinNamespace, Unshare, UnshareForChildren, options_of
-from wherry.operations.packet_filter import PublishPorts
+from wherry.operations.network.links import PinNetworkNamespace
+from wherry.operations.network.packet_filter import PublishPorts
 from wherry.operations.plan import Entry, Journal, Operation, Outcome
-from wherry.operations.process import Fork, NewSession
-from wherry.operations.roots import MountOverlay, PivotRoot
-from wherry.operations.sysctls import SetSysctl
+from wherry.operations.processes.cgroups import MakeCgroup
+from wherry.operations.processes.namespaces import (
+    JoinNamespace,
+    Unshare,
+    UnshareForChildren,
+    options_of,
+)
+from wherry.operations.processes.process import Fork, NewSession
+from wherry.operations.processes.sysctls import SetSysctl
 
 _HEAD = """\
 #!/bin/sh

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from wherry.kit.values import dataclass
 from wherry.linux.process import CLONE_NEWPID, CLONE_NEWTIME, setns
 from wherry.oci.runtime_spec import VERSION, Hook, Hooks, Seccomp
-from wherry.operations.hooks import CREATE_RUNTIME, GO_ON, RunHook
-from wherry.operations.identity import LISTENER
 from wherry.operations.plan import Hands, Journal, OperationFailed, execute, explain_error
+from wherry.operations.processes.hooks import CREATE_RUNTIME, GO_ON, RunHook
+from wherry.operations.processes.identity import LISTENER
 
 _REFUSE = b"\0"
 

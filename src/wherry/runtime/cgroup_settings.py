@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from wherry.operations.cgroups import WriteCgroupFile
 from wherry.operations.plan import Operation
+from wherry.operations.processes.cgroups import WriteCgroupFile
 from wherry.runtime.mount_options import PlanRefused
 
 

@@ -13,10 +13,10 @@ from typing import NoReturn
 
 from wherry.kit.values import dataclass
 from wherry.oci.runtime_spec import Hook, Personality, Process
-from wherry.operations.mounts import ROOT
+from wherry.operations.files.mounts import ROOT
 from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, Plan, execute
-from wherry.operations.process import CHANNEL, GATE, reset_signals
-from wherry.operations.terminals import CONSOLE
+from wherry.operations.processes.process import CHANNEL, GATE, reset_signals
+from wherry.operations.processes.terminals import CONSOLE
 from wherry.runtime import accounts, handshake
 from wherry.runtime.accounts import Identity
 from wherry.runtime.attending import hook_operations

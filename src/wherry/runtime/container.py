@@ -3,9 +3,9 @@
 from wherry.kit.values import dataclass
 from wherry.linux.seccomp import compile_filter
 from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
-from wherry.operations.cgroups import MakeCgroup
 from wherry.operations.plan import Entry, Hands, Journal, Outcome, explain_error, undo
-from wherry.operations.process import GATE
+from wherry.operations.processes.cgroups import MakeCgroup
+from wherry.operations.processes.process import GATE
 from wherry.runtime import signals
 from wherry.runtime.attending import Attendant, ContainerFacts, state_json
 from wherry.runtime.child import ChildWork

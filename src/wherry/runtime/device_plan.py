@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from wherry.oci.runtime_spec import Device, Process, RuntimeSpec
-from wherry.operations.files import MakeDevice, MakeLink
-from wherry.operations.mounts import BindMount
+from wherry.operations.files.mounts import BindMount
+from wherry.operations.files.nodes import MakeDevice, MakeLink
 from wherry.operations.plan import Operation
-from wherry.operations.sysctls import HoldProcfs, SetSysctl, parameter_path
-from wherry.operations.terminals import BindConsole, OpenTerminal
+from wherry.operations.processes.sysctls import HoldProcfs, SetSysctl, parameter_path
+from wherry.operations.processes.terminals import BindConsole, OpenTerminal
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import PlanRefused, mount_words
 from wherry.runtime.subject import Subject

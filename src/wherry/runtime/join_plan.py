@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout
 from wherry.oci.runtime_spec import ExecCpuAffinity, Process
-from wherry.operations.cgroups import EnterCgroups
-from wherry.operations.files import EnterDirectory
-from wherry.operations.namespaces import JoinContainer
+from wherry.operations.files.nodes import EnterDirectory
 from wherry.operations.plan import Operation, Plan
-from wherry.operations.process import Fork, NewSession, SetDumpable
-from wherry.operations.scheduling import PinToProcessors
-from wherry.operations.user_namespaces import RaiseHardLimit
+from wherry.operations.processes.cgroups import EnterCgroups
+from wherry.operations.processes.namespaces import JoinContainer
+from wherry.operations.processes.process import Fork, NewSession, SetDumpable
+from wherry.operations.processes.scheduling import PinToProcessors
+from wherry.operations.processes.user_namespaces import RaiseHardLimit
 from wherry.runtime.device_plan import terminal_of
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import PlanRefused

@@ -4,8 +4,8 @@ from wherry.kit.values import dataclass
 from wherry.linux.cgroups import Hierarchy, read_text, unified_directory
 from wherry.oci.runtime_spec import Personality, Process
 from wherry.operations.looking import namespace_inode
-from wherry.operations.namespaces import INIT
 from wherry.operations.plan import Journal
+from wherry.operations.processes.namespaces import INIT
 from wherry.runtime.attending import Attendant
 from wherry.runtime.child import ChildWork
 from wherry.runtime.join_plan import join_child_plan, join_parent_plan

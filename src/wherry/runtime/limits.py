@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout
 from wherry.oci.runtime_spec import BlockIo, Cpu, DeviceRule, Memory, NetworkClass, Resources
-from wherry.operations.cgroups import (
+from wherry.operations.plan import Operation
+from wherry.operations.processes.cgroups import (
     AttachDeviceFilter,
     SetDeviceRules,
     device_rule_text,
 )
-from wherry.operations.plan import Operation
 from wherry.runtime.block_limits import legacy_block_io, unified_block_io
 from wherry.runtime.cgroup_settings import Setting, write_operation
 

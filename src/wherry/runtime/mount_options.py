@@ -2,7 +2,7 @@
 
 from wherry.kit.values import dataclass
 from wherry.oci.runtime_spec import Mount
-from wherry.operations.mounts import ATTRIBUTE_WORDS, PROPAGATIONS
+from wherry.operations.files.mounts import ATTRIBUTE_WORDS, PROPAGATIONS
 
 _PROPAGATION_WORDS = frozenset({*PROPAGATIONS, *(f"r{each}" for each in PROPAGATIONS)})
 _IGNORED = frozenset({"defaults", "async", "nouser", "auto", "noauto", "user"})

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout
 from wherry.oci.runtime_spec import Mount
-from wherry.operations.files import MakeLink
-from wherry.operations.foreign_trees import CloneForeignTree
-from wherry.operations.layer_mounts import HoldLayers
-from wherry.operations.mounts import BindMount, CloneTree, MountFilesystem, RemountReadOnly
+from wherry.operations.files.foreign_trees import CloneForeignTree
+from wherry.operations.files.layer_mounts import HoldLayers
+from wherry.operations.files.mounts import BindMount, CloneTree, MountFilesystem, RemountReadOnly
+from wherry.operations.files.nodes import MakeLink
 from wherry.operations.plan import Operation
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import mount_words

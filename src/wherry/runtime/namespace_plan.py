@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from wherry.oci.runtime_spec import Linux, RuntimeSpec
-from wherry.operations.namespaces import (
+from wherry.operations.plan import Operation
+from wherry.operations.processes.namespaces import (
     JoinNamespace,
     SetDomainname,
     SetHostname,
@@ -11,7 +12,6 @@ from wherry.operations.namespaces import (
     Unshare,
     UnshareForChildren,
 )
-from wherry.operations.plan import Operation
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import PlanRefused
 

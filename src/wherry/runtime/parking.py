@@ -10,7 +10,6 @@ from functools import partial
 from typing import TypeVar
 
 from wherry.kit import messages
-from wherry.operations.namespaces import JoinNamespace, UnshareForChildren
 from wherry.operations.plan import (
     Entry,
     Hands,
@@ -23,7 +22,8 @@ from wherry.operations.plan import (
     explain_error,
     undo,
 )
-from wherry.operations.terminals import STDIO
+from wherry.operations.processes.namespaces import JoinNamespace, UnshareForChildren
+from wherry.operations.processes.terminals import STDIO
 from wherry.runtime import handshake, signals
 from wherry.runtime.attending import Attendant
 from wherry.runtime.child import ChildWork, become

@@ -11,15 +11,15 @@ import os
 from collections.abc import Iterator
 
 from wherry.linux.cgroups import CgroupLayout, Hierarchy
-from wherry.operations.cgroups import EnableControllers, EnterCgroups, MakeCgroup
-from wherry.operations.files import EnterDirectory, MakeDirectory
-from wherry.operations.hooks import AwaitRuntimeHooks
-from wherry.operations.identity import SetUmask
-from wherry.operations.masks import MaskPath, ProtectPath
-from wherry.operations.mounts import RemountReadOnly
+from wherry.operations.files.masks import MaskPath, ProtectPath
+from wherry.operations.files.mounts import RemountReadOnly
+from wherry.operations.files.nodes import EnterDirectory, MakeDirectory
+from wherry.operations.files.roots import MoveRoot, PivotRoot, SetPropagation
 from wherry.operations.plan import Operation, Plan
-from wherry.operations.process import Fork, JoinSessionKeyring, NewSession, SetDumpable
-from wherry.operations.roots import MoveRoot, PivotRoot, SetPropagation
+from wherry.operations.processes.cgroups import EnableControllers, EnterCgroups, MakeCgroup
+from wherry.operations.processes.hooks import AwaitRuntimeHooks
+from wherry.operations.processes.identity import SetUmask
+from wherry.operations.processes.process import Fork, JoinSessionKeyring, NewSession, SetDumpable
 from wherry.runtime.attending import ContainerFacts, hook_operations, state_json
 from wherry.runtime.device_plan import device_nodes, sysctls_of
 from wherry.runtime.limits import device_operation, limit_operations

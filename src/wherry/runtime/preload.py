@@ -29,7 +29,7 @@ from wherry.oci.runtime_spec import (
 )
 from wherry.operations.journal import to_json
 from wherry.operations.plan import Hands, Journal, execute
-from wherry.operations.process import SetDumpable
+from wherry.operations.processes.process import SetDumpable
 from wherry.runtime import accounts, handshake
 from wherry.runtime.accounts import Identity
 from wherry.runtime.child import ChildWork

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from wherry.linux.scheduling import DOMAINS, IO_CLASSES, POLICIES, POLICY_FLAGS
 from wherry.oci.runtime_spec import Capabilities, Personality, Process
-from wherry.operations.apparmor import ConfineOnExec, OpenConfinement
-from wherry.operations.identity import (
+from wherry.operations.plan import Operation, Plan
+from wherry.operations.processes.apparmor import ConfineOnExec, OpenConfinement
+from wherry.operations.processes.identity import (
     LimitBoundingSet,
     LoadSeccomp,
     SetCapabilities,
@@ -14,11 +15,10 @@ from wherry.operations.identity import (
     SetUmask,
     SetUser,
 )
-from wherry.operations.plan import Operation, Plan
-from wherry.operations.process import CloseDescriptors, Execve, SetOomScore, SetRlimit
-from wherry.operations.scheduling import SetIoPriority, SetPersonality, SetScheduler
-from wherry.operations.security_labels import OpenLabel, SetLabel
-from wherry.operations.terminals import AttachStdio, AttachTerminal, OwnStdio
+from wherry.operations.processes.process import CloseDescriptors, Execve, SetOomScore, SetRlimit
+from wherry.operations.processes.scheduling import SetIoPriority, SetPersonality, SetScheduler
+from wherry.operations.processes.security_labels import OpenLabel, SetLabel
+from wherry.operations.processes.terminals import AttachStdio, AttachTerminal, OwnStdio
 from wherry.runtime.accounts import Identity
 from wherry.runtime.machine import Machine
 from wherry.runtime.mount_options import PlanRefused

@@ -13,12 +13,12 @@ import os
 from collections.abc import Iterator
 
 from wherry.oci.runtime_spec import Linux, RootfsMount, RuntimeSpec
-from wherry.operations.held_mounts import AttachRoot, HoldDevice, HoldOverlay, MapTree
-from wherry.operations.held_roots import HoldFuseOverlay
-from wherry.operations.mounts import CloneTree
+from wherry.operations.files.held_mounts import AttachRoot, HoldDevice, HoldOverlay, MapTree
+from wherry.operations.files.held_roots import HoldFuseOverlay
+from wherry.operations.files.mounts import CloneTree
+from wherry.operations.files.roots import BindRoot, MountOverlay
 from wherry.operations.plan import Operation
-from wherry.operations.roots import BindRoot, MountOverlay
-from wherry.operations.user_namespaces import USER
+from wherry.operations.processes.user_namespaces import USER
 from wherry.runtime.mount_options import PlanRefused
 from wherry.runtime.subject import Subject, root_source, root_target
 from wherry.runtime.user_plan import id_map

@@ -7,16 +7,16 @@ rights, and so are the kernel parameters and file systems of those.
 
 from collections.abc import Iterator
 
+from wherry.linux.id_maps import IdMap
 from wherry.oci.runtime_spec import IdMapping, Linux, Mount, RuntimeSpec
-from wherry.operations.held_mounts import HoldFilesystem, MapTree
-from wherry.operations.identity import SetGroups, SetUser
-from wherry.operations.mounts import CloneTree
-from wherry.operations.namespaces import JoinNamespace
+from wherry.operations.files.held_mounts import HoldFilesystem, MapTree
+from wherry.operations.files.mounts import CloneTree
 from wherry.operations.plan import Operation, Plan
-from wherry.operations.user_namespaces import (
+from wherry.operations.processes.identity import SetGroups, SetUser
+from wherry.operations.processes.namespaces import JoinNamespace
+from wherry.operations.processes.user_namespaces import (
     USER,
     ForkInUserNamespace,
-    IdMap,
     MakeUserNamespace,
     OpenUserNamespace,
     RaiseHardLimit,

@@ -31,16 +31,9 @@ from wherry.linux.process import set_child_subreaper
 from wherry.linux.sockets import bind_at
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import Mount, Process, RootfsMount
-from wherry.operations.files import MakeDirectory
-from wherry.operations.foreign_runtime import (
-    PIDFD,
-    CreateByRuntime,
-    RuntimeMissing,
-    RuntimeRefused,
-    run,
-)
-from wherry.operations.mounts import ROOT
-from wherry.operations.namespaces import Unshare
+from wherry.operations.files.mounts import ROOT
+from wherry.operations.files.nodes import MakeDirectory
+from wherry.operations.files.roots import SetPropagation
 from wherry.operations.plan import (
     Hands,
     Journal,
@@ -50,8 +43,15 @@ from wherry.operations.plan import (
     explain_error,
     undo,
 )
-from wherry.operations.roots import SetPropagation
-from wherry.operations.terminals import STDIO
+from wherry.operations.processes.foreign_runtime import (
+    PIDFD,
+    CreateByRuntime,
+    RuntimeMissing,
+    RuntimeRefused,
+    run,
+)
+from wherry.operations.processes.namespaces import Unshare
+from wherry.operations.processes.terminals import STDIO
 from wherry.runtime import accounts, signals
 from wherry.runtime.accounts import AccountNotFound
 from wherry.runtime.container import CreateFailed, CreateRequest

@@ -10,14 +10,15 @@ import socket
 from collections.abc import Callable
 
 from wherry.kit.messages import Message
+from wherry.linux.id_maps import IdMap
 from wherry.linux.netlink import open_socket
 from wherry.operations import journal as journals
-from wherry.operations.links import PinNetworkNamespace
-from wherry.operations.name_server import NAME_SERVER, RedirectNameServer
-from wherry.operations.namespaces import JoinNamespace, Unshare
+from wherry.operations.network.links import PinNetworkNamespace
+from wherry.operations.network.name_server import NAME_SERVER, RedirectNameServer
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute
-from wherry.operations.sysctls import SetSysctl
-from wherry.operations.user_namespaces import USER, EnterOwnedNetwork, IdMap, MakeUserNamespace
+from wherry.operations.processes.namespaces import JoinNamespace, Unshare
+from wherry.operations.processes.sysctls import SetSysctl
+from wherry.operations.processes.user_namespaces import USER, EnterOwnedNetwork, MakeUserNamespace
 from wherry.shim.views import open_view
 
 Done = tuple[Message, tuple[int, ...]]

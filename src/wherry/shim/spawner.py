@@ -20,7 +20,7 @@ from contextlib import suppress
 
 from wherry.kit import messages
 from wherry.linux.process_title import argument_area, set_title
-from wherry.operations.held_roots import reap_servers
+from wherry.operations.files.held_roots import reap_servers
 from wherry.shim import protocol
 from wherry.shim.faces import Runtime
 from wherry.shim.main import Job, Post, forbid_imports, wait_as_pair

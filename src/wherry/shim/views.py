@@ -15,12 +15,12 @@ from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
 from wherry.oci.runtime_json import rootfs_from_json
 from wherry.oci.runtime_spec import RootfsMount
-from wherry.operations.foreign_trees import CloneForeignTree
-from wherry.operations.mounts import BindMount
-from wherry.operations.namespaces import JoinNamespace, Unshare
+from wherry.operations.files.foreign_trees import CloneForeignTree
+from wherry.operations.files.mounts import BindMount
+from wherry.operations.files.roots import SetPropagation
+from wherry.operations.files.views import VIEW, AttachTree, DetachTree, MakeMountPoint, UnmountRoot
 from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, Plan, execute
-from wherry.operations.roots import SetPropagation
-from wherry.operations.views import VIEW, AttachTree, DetachTree, MakeMountPoint, UnmountRoot
+from wherry.operations.processes.namespaces import JoinNamespace, Unshare
 from wherry.runtime.root_plan import whole_root
 
 _WHY = "somebody outside looks at the container's files"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from wherry.linux.files import remove_tree, syncfs
 from wherry.model.errors import ArchiveRefused, DigestMismatch, StateUnreadable, StepFailed
 from wherry.model.ids import ChainId, DiffId, Digest
-from wherry.operations.layers import AdoptLayer, ApplyLayer, DressLayer, RemoveLayer
+from wherry.operations.files.layers import AdoptLayer, ApplyLayer, DressLayer, RemoveLayer
 from wherry.operations.plan import Evidence
 from wherry.snapshots.apply import LayerCounts, apply_tar
 from wherry.snapshots.compression import Compression, decompressed

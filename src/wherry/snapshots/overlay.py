@@ -19,7 +19,7 @@ from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
-from wherry.operations.layers import DiffLayer, PrepareSnapshot, RemoveSnapshot
+from wherry.operations.files.layers import DiffLayer, PrepareSnapshot, RemoveSnapshot
 from wherry.operations.plan import Evidence, Journal
 from wherry.snapshots.adoption import leave_what_was_packed
 from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar

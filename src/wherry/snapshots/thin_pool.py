@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from wherry.kit.atomic_files import write_durably
 from wherry.kit.byte_sizes import human_size, parse_size
 from wherry.model.errors import StateUnreadable
-from wherry.operations.held_mounts import HoldDevice
-from wherry.operations.mounts import held_tree
+from wherry.operations.files.held_mounts import HoldDevice
+from wherry.operations.files.mounts import held_tree
 from wherry.operations.plan import Hands
 from wherry.snapshots.performing import perform
 

@@ -19,7 +19,7 @@ from wherry.linux import xattrs
 from wherry.linux.files import making_files_as, open_in_root, remove_tree
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import ArchiveRefused, InvalidValue
-from wherry.operations import targets
+from wherry.operations.files import targets
 from wherry.snapshots.apply import LayerCounts, TreeWriter, refusal
 from wherry.snapshots.layer_names import clean, shown
 from wherry.snapshots.layer_tree import OPEN_DIRECTORY, state_of

@@ -20,7 +20,7 @@ from wherry.model.errors import InvalidValue
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
-from wherry.operations.layers import DiffLayer
+from wherry.operations.files.layers import DiffLayer
 from wherry.operations.plan import Evidence
 from wherry.snapshots.diff import Writable, snapshot_tar
 from wherry.snapshots.host_trees import filesystem_type, open_directory

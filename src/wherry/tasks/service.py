@@ -10,6 +10,7 @@ from contextlib import suppress
 from wherry.kit import messages
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
+from wherry.linux.id_maps import IdMap
 from wherry.linux.sockets import connect_at
 from wherry.model.errors import ReceiverUnreachable, StartFailed, StepFailed
 from wherry.model.ids import ContainerId
@@ -17,7 +18,6 @@ from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations import journal as journals
-from wherry.operations.user_namespaces import IdMap
 from wherry.shim.protocol import (
     CONFIG_NAME,
     EXIT_NAME,

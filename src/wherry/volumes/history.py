@@ -42,10 +42,10 @@ from wherry.model.volumes import (
     VolumeSnapshot,
     VolumeSpec,
 )
+from wherry.operations.files.tree_copy import copy_directory
+from wherry.operations.files.volume_history import CopyVolume, MoveVolume
+from wherry.operations.files.volumes import RemoveVolume, make_volume_tree
 from wherry.operations.plan import Evidence
-from wherry.operations.tree_copy import copy_directory
-from wherry.operations.volume_history import CopyVolume, MoveVolume
-from wherry.operations.volumes import RemoveVolume, make_volume_tree
 from wherry.snapshots import (
     Readable,
     TarReader,

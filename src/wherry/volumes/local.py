@@ -14,14 +14,14 @@ from wherry.kit.byte_sizes import parse_size
 from wherry.linux import mountinfo
 from wherry.model.errors import HostLacks, InvalidValue, StepFailed
 from wherry.model.volumes import LOCAL, Volume
-from wherry.operations.plan import Journal
-from wherry.operations.volumes import (
+from wherry.operations.files.volumes import (
     MakeVolume,
     MountVolume,
     RemoveVolume,
     UnmountVolume,
     flags_and_data,
 )
+from wherry.operations.plan import Journal
 from wherry.snapshots import perform
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")

@@ -27,8 +27,8 @@ from wherry.model.errors import (
     VolumeNotFound,
 )
 from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSnapshot, VolumeSpec
+from wherry.operations.files.volumes import PopulateVolume
 from wherry.operations.plan import Journal
-from wherry.operations.volumes import PopulateVolume
 from wherry.plugins import VOLUME_DRIVER, PluginHost, VolumeState
 from wherry.snapshots import file_sizes, perform
 from wherry.store import Database
@@ -349,7 +349,7 @@ class Volumes:
             os.close(source)
 
     def _populate(self, volume: Volume, source: int, path: str) -> Journal:
-        from wherry.operations.tree_copy import copy_directory
+        from wherry.operations.files.tree_copy import copy_directory
 
         place = self.get(volume.name).mount_point
         target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -26,6 +26,7 @@ import pytest
 
 from support.fake_clock import FakeClock
 from wherry.kit.aio import OffloadPool
+from wherry.linux.id_maps import IdMap
 from wherry.linux.process import CLONE_NEWNET, setns
 from wherry.model.containers import NetworkSpec
 from wherry.model.ids import ContainerId
@@ -38,7 +39,6 @@ from wherry.networks import (
     NetworkTable,
     Sandbox,
 )
-from wherry.operations.user_namespaces import IdMap
 from wherry.programs import netd as netd_program
 from wherry.shim import jobs
 from wherry.store import Database

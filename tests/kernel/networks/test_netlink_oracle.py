@@ -10,7 +10,7 @@ import pytest
 from kernel.networks.private_host import PrivateHost, enter, in_child, run, shell
 from wherry.linux import netlink, nft_texts, nftables
 from wherry.linux.syscall import KernelError
-from wherry.operations.packet_filter import AdmitNetwork
+from wherry.operations.network.packet_filter import AdmitNetwork
 from wherry.operations.plan import Hands
 
 pytestmark = pytest.mark.kernel

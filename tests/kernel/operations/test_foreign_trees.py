@@ -11,8 +11,8 @@ import pytest
 from wherry.linux import mounts as kernel
 from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWNS, unshare
-from wherry.operations.foreign_trees import CloneForeignTree
-from wherry.operations.mounts import held_tree
+from wherry.operations.files.foreign_trees import CloneForeignTree
+from wherry.operations.files.mounts import held_tree
 from wherry.operations.plan import Hands
 
 pytestmark = pytest.mark.kernel

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from support.containers import Box, run_in_fork
-from wherry.operations.cgroups import MakeCgroup
 from wherry.operations.plan import Evidence, Hands, Operation
+from wherry.operations.processes.cgroups import MakeCgroup
 from wherry.runtime import container
 from wherry.runtime.container import CreateFailed, CreateRequest, create
 from wherry.runtime.machine import this_machine

@@ -2,11 +2,11 @@
 
 import io
 
-from wherry.cli.build_story.plain import Plain
-from wherry.cli.build_story.reports import cause_sentence, critical_path
-from wherry.cli.build_story.screen import lines
-from wherry.cli.build_story.sources import excerpt, warning_lines
-from wherry.cli.build_story.trace import Trace
+from wherry.cli.builds.story.plain import Plain
+from wherry.cli.builds.story.reports import cause_sentence, critical_path
+from wherry.cli.builds.story.screen import lines
+from wherry.cli.builds.story.sources import excerpt, warning_lines
+from wherry.cli.builds.story.trace import Trace
 from wherry.model.build_causes import CauseKind
 from wherry.wire.buildkit.control import (
     StatusResponse,

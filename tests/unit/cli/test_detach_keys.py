@@ -2,7 +2,7 @@
 
 import pytest
 
-from wherry.cli.detach_keys import DEFAULT, DetachFilter, parse_keys
+from wherry.cli.containers.detach_keys import DEFAULT, DetachFilter, parse_keys
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from wherry.cli.container_list import container_columns, displayed_ports
+from wherry.cli.containers.listing import container_columns, displayed_ports
 from wherry.cli.durations import human_duration, local_time, moment_query
-from wherry.cli.image_list import image_columns
-from wherry.cli.references import parse_reference, with_default_tag, without_digest
+from wherry.cli.images.listing import image_columns
+from wherry.cli.images.references import parse_reference, with_default_tag, without_digest
 from wherry.cli.rows import columns_used
 from wherry.client.documents import Document
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from wherry.cli import terminal
-from wherry.cli.detach_keys import DEFAULT, DetachFilter
+from wherry.cli.containers.detach_keys import DEFAULT, DetachFilter
+from wherry.cli.containers.streaming import Attachment, Ending, OutputWriter
 from wherry.cli.signal_channel import SignalChannel
-from wherry.cli.streaming import Attachment, Ending, OutputWriter
 from wherry.client.connection import Hijacked
 from wherry.kit.streams import STDERR, STDOUT, frame
 

@@ -18,7 +18,7 @@ from wherry.networks.drivers.bridge import (
 from wherry.networks.drivers.inside import EndpointPlan, address_plan, loopback_up, way_out_plan
 from wherry.networks.packets.packet_table import USER_CHAIN, admission, elements, table_commands
 from wherry.operations.catalogue import CATALOGUE
-from wherry.operations.packet_filter import REACHABLE
+from wherry.operations.network.packet_filter import REACHABLE
 from wherry.operations.plan import Plan
 
 V4 = AddressRange(subnet="172.17.0.0/16", gateway="172.17.0.1")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from wherry.operations.cgroup_changes import ChangeCgroupFile, latest, with_changes
-from wherry.operations.cgroups import MakeCgroup, WriteCgroupFile
 from wherry.operations.plan import Entry, Hands, Operation, Outcome, Verdict
-from wherry.operations.process import Fork
+from wherry.operations.processes.cgroup_changes import ChangeCgroupFile, latest, with_changes
+from wherry.operations.processes.cgroups import MakeCgroup, WriteCgroupFile
+from wherry.operations.processes.process import Fork
 
 
 def _entry(operation: Operation, at_ns: int = 0) -> Entry:

@@ -10,7 +10,7 @@ import pytest
 from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.journal import ForgottenOperation, from_json, to_json
 from wherry.operations.plan import Entry, Operation, Outcome
-from wherry.operations.process import NewSession
+from wherry.operations.processes.process import NewSession
 
 SAMPLES: dict[Any, Any] = {str: "text", int: 7, bool: True, bytes: b"bytes"}
 SAMPLES[Operation] = NewSession(why="a plan inside of an operation")

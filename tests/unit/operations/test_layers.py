@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from wherry.operations.journal import from_json, to_json
-from wherry.operations.layers import (
+from wherry.operations.files.layers import (
     ApplyLayer,
     DiffLayer,
     PrepareSnapshot,
     RemoveLayer,
     RemoveSnapshot,
 )
+from wherry.operations.journal import from_json, to_json
 from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, Verdict, execute
 
 

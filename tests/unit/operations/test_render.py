@@ -1,12 +1,12 @@
 """The story that `explain` tells."""
 
 from support.golden import GOLDEN_DIRECTORY, assert_golden
-from wherry.operations.cgroups import WriteCgroupFile
-from wherry.operations.masks import MaskPath
+from wherry.operations.files.masks import MaskPath
+from wherry.operations.files.roots import PivotRoot
 from wherry.operations.plan import Entry, Finding, Journal, Outcome, Verdict
-from wherry.operations.process import Execve
+from wherry.operations.processes.cgroups import WriteCgroupFile
+from wherry.operations.processes.process import Execve
 from wherry.operations.render import render_json, render_text
-from wherry.operations.roots import PivotRoot
 
 BEGIN = 1_700_000_000_000_000_000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wherry.linux.syscall import KernelError
-from wherry.operations import targets
-from wherry.operations.targets import TargetRefused
+from wherry.operations.files import targets
+from wherry.operations.files.targets import TargetRefused
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import pytest
 
 from wherry.linux import mounts as kernel
 from wherry.oci.runtime_spec import Mount
-from wherry.operations.cgroups import device_rule_text
-from wherry.operations.mounts import attribute_masks
-from wherry.operations.process import masked_variable
-from wherry.operations.sysctls import parameter_path
+from wherry.operations.files.mounts import attribute_masks
+from wherry.operations.processes.cgroups import device_rule_text
+from wherry.operations.processes.process import masked_variable
+from wherry.operations.processes.sysctls import parameter_path
 from wherry.runtime.mount_options import MountWords, mount_words
 
 

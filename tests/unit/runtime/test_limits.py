@@ -18,8 +18,8 @@ from wherry.oci.runtime_spec import (
     RdmaLimit,
     Resources,
 )
-from wherry.operations.cgroups import SetDeviceRules, WriteCgroupFile
 from wherry.operations.plan import Hands
+from wherry.operations.processes.cgroups import SetDeviceRules, WriteCgroupFile
 from wherry.runtime.block_limits import unified_weight
 from wherry.runtime.limits import cpu_weight, device_operation, limit_operations
 from wherry.runtime.mount_options import PlanRefused

@@ -15,7 +15,7 @@ from wherry.builder.sources.permissions import Permissions
 from wherry.builder.sources.trees import Renamed, View
 from wherry.linux.files import open_in_root
 from wherry.model.errors import ArchiveRefused, InvalidValue
-from wherry.operations import targets
+from wherry.operations.files import targets
 from wherry.snapshots import (
     REGULAR,
     TAR_END,

@@ -22,7 +22,7 @@ from wherry.images import BuildImages, BuildState, LayerBlob
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.model.errors import InvalidValue
-from wherry.operations import targets
+from wherry.operations.files import targets
 
 
 @dataclass(frozen=True, slots=True)

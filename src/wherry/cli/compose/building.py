@@ -5,14 +5,14 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 
-from wherry.cli.build_agents import Agents
-from wherry.cli.build_attests import attest
-from wherry.cli.build_caches import read_caches
-from wherry.cli.build_contexts import context_of_directory, context_of_text, is_remote
-from wherry.cli.build_outputs import Results, without_pieces
-from wherry.cli.build_parts import Part, PartedBody, named_context, secret_part
+from wherry.cli.builds.agents import Agents
+from wherry.cli.builds.attests import attest
+from wherry.cli.builds.caches import read_caches
+from wherry.cli.builds.contexts import context_of_directory, context_of_text, is_remote
+from wherry.cli.builds.outputs import Results, without_pieces
+from wherry.cli.builds.parts import Part, PartedBody, named_context, secret_part
 from wherry.cli.flags import Parsed
-from wherry.cli.registry_access import known_logins
+from wherry.cli.images.registry_access import known_logins
 from wherry.cli.session import Session
 from wherry.client.documents import Document, Json, child, children, flag, number, text, texts
 from wherry.client.engine_client import Client

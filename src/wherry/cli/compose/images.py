@@ -6,8 +6,8 @@ from wherry.cli.compose.selection import warner
 from wherry.cli.compose.telling import is_drawn, problem_text, telling
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
-from wherry.cli.references import DEFAULT_TAG, parse_reference
-from wherry.cli.registry_access import login_for
+from wherry.cli.images.references import DEFAULT_TAG, parse_reference
+from wherry.cli.images.registry_access import login_for
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, number, text
 from wherry.client.engine_client import Client

@@ -3,11 +3,12 @@ container that a service's name means."""
 
 import sys
 
-from wherry.cli import attach, container_files, copying, exec
 from wherry.cli.command import TWO, TWO_OR_MORE, Arguments
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.selection import containers_of, named_project, one_container
 from wherry.cli.compose.telling import telling
+from wherry.cli.containers import attach, copying, exec
+from wherry.cli.containers import files as container_files
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import INT, STRING, SWITCH, Flag, Parsed, repeated
 from wherry.cli.options.environment import read_variable

@@ -5,7 +5,7 @@ import json
 from wherry.cli.command import ANY
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.selection import containers_of, named_project
-from wherry.cli.container_list import container_columns, displayed_ports
+from wherry.cli.containers.listing import container_columns, displayed_ports
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
 from wherry.cli.rows import Column, Columns, show_formatted, show_table, wants_table

@@ -8,9 +8,9 @@ from wherry.cli.command import ANY
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.output import LineCutter, Painter, shown_name
 from wherry.cli.compose.selection import Named, containers_of, named_project
+from wherry.cli.containers.logs import log_query
 from wherry.cli.durations import moment_query
 from wherry.cli.flags import INT, STRING, SWITCH, Flag, Parsed
-from wherry.cli.logs import log_query
 from wherry.cli.session import Session, explain
 from wherry.client.containers import Pairs
 from wherry.client.documents import child, flag, number, text

@@ -8,11 +8,11 @@ from wherry.cli.compose.carrying_out import carry_out
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.images import make_images_present
 from wherry.cli.compose.selection import application_of, warner
+from wherry.cli.containers.interaction import Streams
+from wherry.cli.containers.run import run_attached, run_detached
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed, repeated
-from wherry.cli.interaction import Streams
 from wherry.cli.options.environment import EnvironmentFileError, environment, read_variable
-from wherry.cli.run import run_attached, run_detached
 from wherry.cli.session import Session
 from wherry.client.documents import text
 from wherry.compose import (

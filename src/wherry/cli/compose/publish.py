@@ -9,8 +9,8 @@ from wherry.cli.compose.selection import part_of, project_of
 from wherry.cli.compose.telling import asker, telling
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed, absent_flag
-from wherry.cli.manifests import with_registry
-from wherry.cli.references import DEFAULT_TAG, parse_reference
+from wherry.cli.images.manifests import with_registry
+from wherry.cli.images.references import DEFAULT_TAG, parse_reference
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, children, document, flag, text
 from wherry.compose import COMPOSE_VERSION, Application, Project, Told, plan_push

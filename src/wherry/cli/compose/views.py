@@ -2,15 +2,16 @@
 
 import json
 
-from wherry.cli import events, stats
 from wherry.cli.command import ANY, AT_MOST_ONE, NONE, TWO
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.selection import containers_of, named_project, one_container
+from wherry.cli.containers import stats
 from wherry.cli.durations import ago, local_time
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import FILTER, INT, STRING, SWITCH, Flag, Parsed, filters_of
 from wherry.cli.rows import Column, Columns, show_formatted, show_table, wants_table
 from wherry.cli.session import Session
+from wherry.cli.system import events
 from wherry.cli.tables import align, table
 from wherry.cli.texts import short_id
 from wherry.client.documents import Document, Json, child, children, mapping, number, text, texts

@@ -21,6 +21,7 @@ from wherry.engine.records import ContainerRecords
 from wherry.engine.runtimes import RuntimeTable
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.atomic_files import write_atomically
+from wherry.linux.id_maps import IdMap
 from wherry.model.containers import BindMount, Container, NetworkSpec
 from wherry.model.errors import IpcNotShareable, JoinedContainerNotRunning, WherryError
 from wherry.model.ids import ContainerId, SnapshotKey
@@ -29,7 +30,6 @@ from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox, rena
 from wherry.oci.runtime_spec import Seccomp
 from wherry.operations.journal_files import write_journal
 from wherry.operations.plan import journal_of
-from wherry.operations.user_namespaces import IdMap
 from wherry.snapshots import Snapshots
 from wherry.specgen import (
     CGROUP_PARENT,

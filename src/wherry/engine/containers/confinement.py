@@ -8,8 +8,8 @@ import threading
 
 from wherry.linux import apparmor
 from wherry.model.errors import StartFailed
-from wherry.operations.apparmor import LoadAppArmorProfile
 from wherry.operations.plan import Hands, OperationFailed, execute
+from wherry.operations.processes.apparmor import LoadAppArmorProfile
 from wherry.specgen import DEFAULT_PROFILE, default_profile_text
 
 _PARSER = "apparmor_parser"

@@ -23,9 +23,9 @@ from wherry.model.lifecycle import ContainerState
 from wherry.model.limits import Limits
 from wherry.model.updates import ContainerChanges, changed_limits
 from wherry.oci.runtime_spec import Resources
-from wherry.operations.cgroup_changes import ChangeCgroupFile, latest
 from wherry.operations.journal_files import read_journal, write_journal
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute, undo
+from wherry.operations.processes.cgroup_changes import ChangeCgroupFile, latest
 from wherry.runtime.cgroup_settings import Setting
 from wherry.runtime.limits import limit_settings
 from wherry.specgen import HostFacts, admitted, find_block_devices, limit_resources

@@ -35,8 +35,8 @@ from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import NetworkMode, NetworkModeKind
 from wherry.model.plugins import ManagedPlugin
 from wherry.oci.runtime_spec import RootfsMount
+from wherry.operations.files.shared_directories import ShareDirectory, UnshareDirectory
 from wherry.operations.plan import Hands, execute
-from wherry.operations.shared_directories import ShareDirectory, UnshareDirectory
 from wherry.specgen import HostFacts, SandboxPaths, find_devices, runtime_spec
 from wherry.tasks import SpawnRequest, Task, Tasks
 

@@ -24,7 +24,7 @@ from wherry.model.reaching import (
     ReachQuestion,
 )
 from wherry.networks import Networks
-from wherry.operations.name_server import NAME_SERVER
+from wherry.operations.network.name_server import NAME_SERVER
 
 LOOPBACK = "127.0.0.1"
 _PROTOCOLS = ("tcp", "udp")

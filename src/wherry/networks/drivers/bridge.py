@@ -26,7 +26,7 @@ from ipaddress import (
 
 from wherry.model.networks import AddressRange, EndpointStatus
 from wherry.networks.drivers.inside import EndpointPlan
-from wherry.operations.links import (
+from wherry.operations.network.links import (
     AllowHairpin,
     AssignAddress,
     BringUp,
@@ -34,10 +34,10 @@ from wherry.operations.links import (
     CreateVethPair,
     IsolatePort,
 )
-from wherry.operations.neighbours import PinGateway, PinNeighbour
-from wherry.operations.packet_filter import PublishPorts
+from wherry.operations.network.neighbours import PinGateway, PinNeighbour
+from wherry.operations.network.packet_filter import PublishPorts
 from wherry.operations.plan import Operation, Plan
-from wherry.operations.sysctls import SetSysctl
+from wherry.operations.processes.sysctls import SetSysctl
 
 _IPV6_LEAST_MTU = 1280
 """A link with less has no IPv6 at all, nor sysctls of it (RFC 8200, addrconf_notify)."""

@@ -21,14 +21,14 @@ from wherry.model.errors import InvalidValue
 from wherry.model.networks import AddressRange, Network
 from wherry.networks.drivers.bridge import is_valid_name
 from wherry.networks.drivers.inside import EndpointPlan
-from wherry.operations.child_links import (
+from wherry.operations.network.child_links import (
     IPVLAN_FLAGS,
     IPVLAN_MODES,
     MACVLAN_MODES,
     CreateChildLink,
     CreateParentLink,
 )
-from wherry.operations.links import BringUp
+from wherry.operations.network.links import BringUp
 from wherry.operations.plan import Plan
 
 _DUMMY = {"macvlan": "dm-", "ipvlan": "di-"}

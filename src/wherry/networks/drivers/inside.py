@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
 from wherry.model.networks import EndpointStatus
-from wherry.operations.links import AddDefaultRoute, AssignAddress, BringUp
-from wherry.operations.moved_links import AddRoute
+from wherry.operations.network.links import AddDefaultRoute, AssignAddress, BringUp
+from wherry.operations.network.moved_links import AddRoute
 from wherry.operations.plan import Operation, Plan
 
 INTERFACE = "eth0"

@@ -25,10 +25,10 @@ from wherry.model.errors import InvalidValue
 from wherry.model.networks import Network, Peer
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.option_values import ENCRYPTED, LOCAL, MTU, VNI, flag, number
-from wherry.operations.links import BringUp
+from wherry.operations.network.links import BringUp
+from wherry.operations.network.tunnels import CreateTunnel, FillPeerTable
 from wherry.operations.plan import Plan
-from wherry.operations.sysctls import SetSysctl
-from wherry.operations.tunnels import CreateTunnel, FillPeerTable
+from wherry.operations.processes.sysctls import SetSysctl
 
 PORT = 4789
 """RFC 7348."""

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from wherry.model.containers import NetworkSpec
 from wherry.model.networks import EndpointStatus
 from wherry.networks.sandboxes import AttachRequest
-from wherry.operations.name_server import NAME_SERVER
+from wherry.operations.network.name_server import NAME_SERVER
 
 HOSTS, RESOLV_CONF, HOSTNAME = "hosts", "resolv.conf", "hostname"
 

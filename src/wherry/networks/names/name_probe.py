@@ -8,7 +8,7 @@ import socket
 from wherry.model.reaching import NameSeen
 from wherry.netd.dns_messages import MalformedMessage, addresses_told, asking
 from wherry.networks.sandboxes import NamespaceJobs
-from wherry.operations.name_server import NAME_SERVER
+from wherry.operations.network.name_server import NAME_SERVER
 
 _PATIENCE_S = 2.0
 _LARGEST_BYTES = 4096

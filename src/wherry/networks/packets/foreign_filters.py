@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wherry.linux import netlink, nft_listing
 from wherry.networks.connections import as_done
-from wherry.operations.foreign_filters import DOORS, OpenForeignDoor
+from wherry.operations.network.foreign_filters import DOORS, OpenForeignDoor
 from wherry.operations.plan import Hands, OperationFailed, execute, undo
 
 _log = logging.getLogger(__name__)

@@ -30,8 +30,8 @@ from ipaddress import ip_address, ip_network
 
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.packets.foreign_filters import Barriers
-from wherry.operations.foreign_filters import MARK
-from wherry.operations.packet_filter import MAPS, AdmitNetwork
+from wherry.operations.network.foreign_filters import MARK
+from wherry.operations.network.packet_filter import MAPS, AdmitNetwork
 
 USER_CHAIN = "user"
 _PASSING = "passing"

@@ -12,8 +12,8 @@ from wherry.networks.drivers import bridge
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.packets.foreign_filters import Barriers
 from wherry.networks.packets.packet_table import admission, guard_commands, table_commands
-from wherry.operations.links import HOST_NETLINK, AssignAddress, CreateBridge
-from wherry.operations.packet_filter import PACKET_FILTER, InstallTable
+from wherry.operations.network.links import HOST_NETLINK, AssignAddress, CreateBridge
+from wherry.operations.network.packet_filter import PACKET_FILTER, InstallTable
 from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, execute, undo
 
 _IPV6_LOOPBACK = "00000000000000000000000000000001"

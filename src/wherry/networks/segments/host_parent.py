@@ -9,7 +9,7 @@ from wherry.model.errors import HostLacks, InvalidValue, StepFailed
 from wherry.networks.connections import as_done, as_step_failed
 from wherry.networks.drivers import child
 from wherry.networks.drivers.child import ChildSettings
-from wherry.operations.links import HOST_NETLINK
+from wherry.operations.network.links import HOST_NETLINK
 from wherry.operations.plan import Hands, OperationFailed, execute, undo
 
 

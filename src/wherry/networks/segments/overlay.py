@@ -14,7 +14,7 @@ from wherry.networks.segments import host_bridge
 from wherry.networks.segments.bridge import BridgeSegment
 from wherry.networks.segments.sealing import Way
 from wherry.networks.segments.segment import Segment
-from wherry.operations.links import HOST_NETLINK
+from wherry.operations.network.links import HOST_NETLINK
 from wherry.operations.plan import Hands, OperationFailed, Plan, execute, undo
 
 _IPV6 = "/proc/sys/net/ipv6"

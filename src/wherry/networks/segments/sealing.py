@@ -28,8 +28,8 @@ from wherry.model.errors import InvalidValue
 from wherry.model.networks import OverlayKey
 from wherry.networks.connections import as_done, as_step_failed
 from wherry.networks.drivers.overlay import SEALED_PORT
+from wherry.operations.network.tunnel_seals import SealTunnels, hold_keys
 from wherry.operations.plan import Hands, OperationFailed, execute, undo
-from wherry.operations.tunnel_seals import SealTunnels, hold_keys
 
 _LABEL = b"wherry encrypted overlay"
 _LEAST_SECRET_BYTES = 16

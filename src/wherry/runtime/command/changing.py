@@ -10,8 +10,8 @@ from wherry.linux.cgroups import Hierarchy
 from wherry.oci import json_fields
 from wherry.oci.resources_json import resources_from_json
 from wherry.oci.runtime_spec import BlockIo, Cpu, DeviceRule, Memory, Resources
-from wherry.operations.cgroup_changes import ChangeCgroupFile
 from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, execute
+from wherry.operations.processes.cgroup_changes import ChangeCgroupFile
 from wherry.runtime import signals
 from wherry.runtime.cgroup_settings import Setting
 from wherry.runtime.command.arguments import Arguments, UsageError

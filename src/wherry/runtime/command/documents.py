@@ -23,7 +23,7 @@ from wherry.oci.runtime_spec import (
     Root,
     RuntimeSpec,
 )
-from wherry.operations.mounts import ATTRIBUTE_WORDS, PROPAGATIONS
+from wherry.operations.files.mounts import ATTRIBUTE_WORDS, PROPAGATIONS
 from wherry.runtime.command.arguments import Arguments
 from wherry.runtime.command.records import CommandFailed, StateDirectory
 from wherry.runtime.machine import this_machine

@@ -15,8 +15,8 @@ from wherry.linux.process import set_child_subreaper
 from wherry.linux.sockets import bind_at, connect_at
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RuntimeSpec
-from wherry.operations.cgroups import MakeCgroup
 from wherry.operations.plan import Hands
+from wherry.operations.processes.cgroups import MakeCgroup
 from wherry.runtime import handshake, signals
 from wherry.runtime.attending import ContainerFacts, run_hooks, state_json
 from wherry.runtime.codecs import warm_codecs

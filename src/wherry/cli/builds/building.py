@@ -1,0 +1,348 @@
+"""`build`: an image made by a Dockerfile, of a directory that is sent to the engine as a tar."""
+
+import json
+import os
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from wherry.cli.builds.agents import Agents
+from wherry.cli.builds.attests import read_attests
+from wherry.cli.builds.caches import Caches, read_caches
+from wherry.cli.builds.contexts import compressed, context, is_remote
+from wherry.cli.builds.outputs import Output, Results, annotation, read_output, without_pieces
+from wherry.cli.builds.parts import (
+    NamedContext,
+    Part,
+    PartedBody,
+    named_context,
+    secret_part,
+)
+from wherry.cli.builds.story.answers import asked, show_answer
+from wherry.cli.builds.story.plans import plan_lines
+from wherry.cli.builds.story.reports import profile_lines, why_lines
+from wherry.cli.builds.story.watching import MODES, Watching
+from wherry.cli.command import ONE, Command
+from wherry.cli.failures import CommandFailed
+from wherry.cli.flags import (
+    BYTES,
+    BYTES_OR_UNLIMITED,
+    INT,
+    LIST,
+    STRING,
+    SWITCH,
+    Flag,
+    Parsed,
+    repeated,
+)
+from wherry.cli.images.registry_access import known_logins
+from wherry.cli.options import limits, networking
+from wherry.cli.progress import show_progress
+from wherry.cli.session import Session
+from wherry.client.documents import Document, child, mapping, number, parse, text
+
+_DESCRIPTOR = "containerimage.descriptor"
+_PLAIN = (
+    ("cgroup-parent", "cgroupparent"),
+    ("cpuset-cpus", "cpusetcpus"),
+    ("cpuset-mems", "cpusetmems"),
+    ("isolation", "isolation"),
+    ("network", "networkmode"),
+    ("target", "target"),
+)
+_NUMBERS = (
+    ("cpu-period", "cpuperiod"),
+    ("cpu-quota", "cpuquota"),
+    ("cpu-shares", "cpushares"),
+    ("memory", "memory"),
+    ("memory-swap", "memswap"),
+    ("shm-size", "shmsize"),
+)
+_SWITCHES = (
+    ("squash", "squash"),
+    ("no-cache", "nocache"),
+    ("pull", "pull"),
+    ("force-rm", "forcerm"),
+)
+
+
+def build(session: Session, parsed: Parsed) -> int:
+    """Send a context; show what the engine does with it."""
+    with Agents(parsed.texts("ssh"), is_local=session.endpoint.is_unix) as agents:
+        return _built(session, parsed, agents.sockets)
+
+
+def _built(session: Session, parsed: Parsed, agents: Mapping[str, str]) -> int:
+    outputs, wanted = _outputs(parsed), asked(parsed)
+    caches = read_caches(parsed.texts("cache-from"), parsed.texts("cache-to"))
+    watching = None if _is_classic(parsed) else _watching(session, parsed)
+    request = _request(session, parsed, outputs, caches, watching)
+    if agents:
+        request.query.append(("ssh", json.dumps(agents)))
+    messages = _messages(session, request)
+    built = _Built()
+    with Results(outputs, caches.exports) as results:
+        told = without_pieces(built.watched(messages), results)
+        if watching is None:
+            show_progress(told, session.out)
+        else:
+            _watch(session, parsed, watching, told)
+    if wanted.inquiry and watching is not None:
+        return show_answer(session, wanted, watching.trace.answer)
+    if path := parsed.text("iidfile"):
+        _write(path, built.image_id)
+    if path := parsed.text("metadata-file"):
+        _write(path, json.dumps(built.metadata(), indent=2))
+    if watching is not None and parsed.is_on("quiet") and built.image_id:
+        session.say(built.image_id)
+    return 0
+
+
+class _Request(NamedTuple):
+    """What the engine is sent."""
+
+    query: list[tuple[str, str]]
+    body: Iterable[bytes]
+    content_type: str
+
+
+def _messages(session: Session, request: _Request) -> Iterator[Document]:
+    """The engine's messages; the request is sent when the first one is wanted."""
+    yield from session.client.images.build(
+        request.query, request.body, known_logins(session), content_type=request.content_type
+    )
+
+
+def _request(
+    session: Session,
+    parsed: Parsed,
+    outputs: Sequence[Output],
+    caches: Caches,
+    watching: Watching | None,
+) -> _Request:
+    """Raises: CommandFailed, for what is not there."""
+    dockerfile, sent = context(
+        session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
+    )
+    if watching is not None:
+        sent = watching.counted(sent)
+    if parsed.is_on("compress"):
+        sent = compressed(sent)
+    contexts = [named_context(each) for each in parsed.texts("build-context")]
+    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(parsed, contexts)]
+    query += caches.query()
+    if attests := read_attests(parsed):
+        query.append(("attests", json.dumps(attests)))
+    if outputs:
+        query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
+    if watching is not None:
+        query.append(("story", "1"))
+    if inquiry := asked(parsed).inquiry:
+        query.append(("inquiry", inquiry))
+    return _Request(query, *_body(parsed, sent, contexts, caches))
+
+
+def _is_classic(parsed: Parsed) -> bool:
+    """Whether steps are told as the classic builder tells them: as with Docker's own client."""
+    wants = any(map(parsed.was_given, ("progress", "why", "plan", "profile", "check", "call")))
+    return os.environ.get("DOCKER_BUILDKIT", "") in ("0", "false") and not wants
+
+
+def _watching(session: Session, parsed: Parsed) -> Watching:
+    mode = parsed.text("progress") or os.environ.get("BUILDKIT_PROGRESS", "") or "auto"
+    if parsed.is_on("quiet") or parsed.is_on("plan") or asked(parsed).inquiry:
+        mode = "quiet"
+    return Watching(mode, session.err, is_debugging=session.is_debugging)
+
+
+def _watch(
+    session: Session, parsed: Parsed, watching: Watching, messages: Iterator[Document]
+) -> None:
+    """Show a build; then what was asked about it. Raises: CommandFailed."""
+    try:
+        with watching.shown():
+            show_progress(watching.others(messages), session.err)
+    except CommandFailed as failure:
+        raise CommandFailed(f"ERROR: failed to build: failed to solve: {failure}") from None
+    finally:
+        for flag, lines in _REPORTS.items():
+            if parsed.is_on(flag):
+                to = session.out if flag == "plan" else session.err
+                to.writelines(f"{line}\n" for line in lines(watching.trace))
+
+
+_REPORTS = {"plan": plan_lines, "why": why_lines, "profile": profile_lines}
+
+
+def _write(path: str, content: str) -> None:
+    with open(path, "w") as file:
+        file.write(content)
+
+
+def _outputs(parsed: Parsed) -> list[Output]:
+    outputs = [read_output(each) for each in parsed.texts("output")]
+    if parsed.is_on("push"):
+        outputs.append(Output("image", {"push": "true"}))
+    if parsed.is_on("load"):
+        outputs.append(Output("image"))
+    annotations = dict(map(annotation, parsed.texts("annotation")))
+    if not annotations:
+        return outputs
+    return [
+        replace(each, attributes={**each.attributes, **annotations})
+        for each in outputs or [Output("image")]
+    ]
+
+
+def _own_query(parsed: Parsed, contexts: Sequence[NamedContext]) -> list[tuple[str, str]]:
+    """What our own engine understands beside Docker's parameters."""
+    images = {each.name: each.image for each in contexts if each.image}
+    query = [("remote", parsed.arguments[0])] if is_remote(parsed.arguments[0]) else []
+    query += [("plan", "1")] if parsed.is_on("plan") else []
+    query += [("allow", each) for each in parsed.texts("allow")]
+    query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
+    query += [("contexts", json.dumps(images))] if images else []
+    return query
+
+
+def _body(
+    parsed: Parsed, context: Iterator[bytes], contexts: Sequence[NamedContext], caches: Caches
+) -> tuple[Iterable[bytes], str]:
+    """The context alone, or behind what else there is to send; and how that is written."""
+    parts = [secret_part(each) for each in parsed.texts("secret")]
+    parts += [each.part for each in contexts if each.part is not None]
+    parts += caches.parts()
+    if not parts:
+        return context, "application/x-tar"
+    body = PartedBody([*parts, Part("context", "", context)])
+    return body, body.content_type
+
+
+class _Built:
+    """What a build's messages say beside what they show."""
+
+    def __init__(self) -> None:
+        self.image_id = ""
+        self._digest = ""
+        self._said: dict[str, str] = {}
+
+    def metadata(self) -> Document:
+        """What `--metadata-file` tells, under BuildKit's names."""
+        found: Document = {**self._said}
+        if descriptor := self._said.get(_DESCRIPTOR):
+            found[_DESCRIPTOR] = parse(b64decode(descriptor))
+        if self.image_id:
+            found["containerimage.config.digest"] = self.image_id
+        if self._digest:
+            found["containerimage.digest"] = self._digest
+        return found
+
+    def watched(self, messages: Iterable[Document]) -> Iterator[Document]:
+        """Messages to show. Raises: CommandFailed with the code of a command that failed."""
+        for message in messages:
+            failure = child(message, "errorDetail")
+            if failure:
+                code = number(failure, "code") or 1
+                raise CommandFailed(text(failure, "message"), code=code)
+            aux = child(message, "aux")
+            if "ID" in aux:
+                self.image_id, self._digest = text(aux, "ID"), text(aux, "Digest")
+                self._said = mapping(aux, "Metadata")
+                continue
+            yield message
+
+
+def _query(parsed: Parsed) -> list[tuple[str, str]]:
+    query = [("t", name) for name in parsed.texts("tag")]
+    if platforms := parsed.texts("platform"):
+        query.append(("platform", ",".join(platforms)))
+    query += [("securityopt", option) for option in parsed.texts("security-opt")]
+    query += [("extrahosts", host) for host in parsed.texts("add-host")]
+    query += [(key, parsed.text(flag)) for flag, key in _PLAIN if parsed.text(flag)]
+    query += [(key, str(parsed.number(flag))) for flag, key in _NUMBERS if parsed.number(flag)]
+    query += [(key, "1") for flag, key in _SWITCHES if parsed.is_on(flag)]
+    query.append(("rm", "1" if parsed.is_on("rm", default=True) else "0"))
+    if parsed.is_on("quiet"):
+        query.append(("q", "1"))
+    if parsed.was_given("build-arg"):
+        query.append(("buildargs", json.dumps(_arguments(parsed.texts("build-arg")))))
+    if parsed.was_given("label"):
+        pairs = (label.partition("=") for label in parsed.texts("label"))
+        query.append(("labels", json.dumps({key: value for key, _, value in pairs})))
+    if parsed.was_given("ulimit"):
+        query.append(("ulimits", json.dumps(parsed.objects("ulimit"))))
+    return query
+
+
+def _arguments(given: list[str]) -> dict[str, str | None]:
+    """A name alone has the value that it has in our environment, if any."""
+    arguments: dict[str, str | None] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        arguments[name] = value if equals else os.environ.get(name)
+    return arguments
+
+
+_NO_TRUST = "Skip image verification; there is no other way here"
+_HOSTS = repeated("list", networking.read_extra_host)
+BUILD = Command(
+    shape="PATH | URL | -",
+    summary="Build an image from a Dockerfile",
+    arguments=ONE,
+    run=build,
+    flags=(
+        Flag("annotation", LIST, "Annotation of the image ([PLACE:]key=value)"),
+        Flag("attest", LIST, "What is said of the image (type=provenance,mode=max)"),
+        Flag("allow", LIST, "Grant RUN more (network.host, security.insecure)"),
+        Flag(
+            "build-context", LIST, "Another context (name=path, docker-image:// or oci-layout://)"
+        ),
+        Flag("add-host", _HOSTS, "Add a host name (host:ip)"),
+        Flag("build-arg", LIST, "Set a build-time variable"),
+        Flag("cache-from", LIST, "Where to find results (name, type=registry,ref=, local,src=)"),
+        Flag("cache-to", LIST, "Where to leave results (type=inline, registry,ref=, local,dest=)"),
+        Flag("call", STRING, "What is asked of the Dockerfile (build, check, outline, targets)"),
+        Flag("check", SWITCH, "Look at the Dockerfile, and build nothing (as --call=check)"),
+        Flag("cgroup-parent", STRING, "The cgroup that those of RUN are below"),
+        Flag("compress", SWITCH, "Send the context compressed (gzip)"),
+        Flag("cpu-period", INT, "Limit the CPU CFS period"),
+        Flag("cpu-quota", INT, "Limit the CPU CFS quota"),
+        Flag("cpu-shares", INT, "CPU shares (relative weight)", short="c"),
+        Flag("cpuset-cpus", STRING, "CPUs that may be used (0-3, 0,1)"),
+        Flag("cpuset-mems", STRING, "Memory nodes that may be used (0-3, 0,1)"),
+        Flag("disable-content-trust", SWITCH, _NO_TRUST, default="true", is_hidden=True),
+        Flag("file", STRING, 'Name of the Dockerfile ("PATH/Dockerfile")', short="f"),
+        Flag("force-rm", SWITCH, "Always remove the containers of RUN"),
+        Flag("iidfile", STRING, "Write the image's id to a file"),
+        Flag("isolation", STRING, "How RUN is kept apart (default)"),
+        Flag("label", LIST, "Set metadata of the image"),
+        Flag("memory", BYTES, "Memory limit of RUN", short="m"),
+        Flag("memory-swap", BYTES_OR_UNLIMITED, "Limit of memory plus swap; -1 for any swap"),
+        Flag("network", STRING, "The network of RUN"),
+        Flag("no-cache", SWITCH, "Use no result of an earlier build"),
+        Flag("load", SWITCH, "Keep the image in the engine (as --output=type=docker)"),
+        Flag("metadata-file", STRING, "Write what is known of the result to a file"),
+        Flag("no-cache-filter", LIST, "Stages that use no result of an earlier build"),
+        Flag("output", LIST, "What becomes of the result (type=local,dest=path)", short="o"),
+        Flag("platform", LIST, "Platforms of the image (linux/amd64,linux/arm64)"),
+        Flag("plan", SWITCH, "Say what would be done, and do nothing"),
+        Flag("profile", SWITCH, "Say afterwards what each step took, in time and bytes"),
+        Flag("progress", STRING, f"How progress is shown ({', '.join(MODES)})", default="auto"),
+        Flag("pull", SWITCH, "Always try to pull a newer version of the base"),
+        Flag("quiet", SWITCH, "Show the image's id only", short="q"),
+        Flag("rm", SWITCH, "Remove the containers of RUN after success", default="true"),
+        Flag("provenance", STRING, "Say what it was made of (true, or mode=max)"),
+        Flag("sbom", STRING, "Say what it contains; needs a scanner"),
+        Flag("push", SWITCH, "Send the image to its registry (as --output=type=registry)"),
+        Flag("secret", LIST, "A secret for RUN (id=mysecret,src=/path or env=NAME)"),
+        Flag("security-opt", LIST, "Security options of RUN (none are known to builds here)"),
+        Flag("shm-size", BYTES, "Size of /dev/shm"),
+        Flag("squash", SWITCH, "One layer for all that the build adds to its base"),
+        Flag("ssh", LIST, "SSH keys for RUN (default, ID=SOCKET, or ID=KEY,KEY)"),
+        Flag("tag", LIST, "Name of the image (name:tag)", short="t"),
+        Flag("target", STRING, "The stage to build"),
+        Flag("ulimit", repeated("ulimit", limits.read_ulimit), "Limits of RUN"),
+        Flag("why", SWITCH, "Say of each step why it was not found in the cache"),
+    ),
+)

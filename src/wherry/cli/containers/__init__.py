@@ -1,0 +1,1 @@
+"""What is said to containers: made, started, entered, listened to, looked at, changed, ended."""

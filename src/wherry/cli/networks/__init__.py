@@ -1,0 +1,1 @@
+"""What is said of networks: made and joined, drawn, tried, listened to."""

@@ -1,0 +1,1 @@
+"""Pods, by hand and from Kubernetes' manifests."""

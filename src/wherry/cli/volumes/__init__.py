@@ -1,0 +1,1 @@
+"""What is said of volumes, and of what they were."""

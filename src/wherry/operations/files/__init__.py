@@ -1,0 +1,1 @@
+"""Operations on files and mounts: layers, volumes, and what a container sees of both."""

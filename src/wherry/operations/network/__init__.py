@@ -1,0 +1,1 @@
+"""Operations on links, addresses, routes, tunnels and the packet filter."""

@@ -1,0 +1,1 @@
+"""Operations that make a process a container's: namespaces, cgroups, limits, identity."""
