@@ -21,12 +21,13 @@ from multidict import CIMultiDict
 from wherry.api import versions
 from wherry.api.errors import Refusal
 from wherry.api.hijack import Connection, RawConnection
-from wherry.api.services import Filters, Services
+from wherry.api.services import Services
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import parse_moment
 from wherry.model.builds import BuildRequest
 from wherry.model.errors import InvalidValue
 from wherry.model.outcomes import Progress
+from wherry.model.queries import Filters
 from wherry.wire.encoding import encode, to_document
 from wherry.wire.filters import decode_filters
 from wherry.wire.lenient import Decoder, InvalidJson

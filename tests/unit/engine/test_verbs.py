@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from support.engine_bench import EngineBench, engine_bench
-from wherry.api.services import AttachRequest, StartOutcome, StopOutcome, WaitCondition
 from wherry.kit.streams import frame
 from wherry.model.containers import ContainerSpec, ExecSpec, NetworkSpec, Terminal
 from wherry.model.errors import (
@@ -32,6 +31,8 @@ from wherry.model.errors import (
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import NetworkMode, NetworkModeKind, Port, PortBinding
+from wherry.model.outcomes import StartOutcome, StopOutcome, WaitCondition
+from wherry.model.queries import AttachRequest
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from types import FrameType
 
 from support.engine_bench import NoThreads, engine_bench
 from support.golden import GOLDEN_DIRECTORY, assert_golden
-from wherry.api.services import WaitCondition
 from wherry.model.containers import ContainerSpec
+from wherry.model.outcomes import WaitCondition
 from wherry.specgen import compiled_seccomp
 
 ROOMS_BELOW = ("images", "snapshots", "networks", "specgen", "tasks", "store")

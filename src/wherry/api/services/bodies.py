@@ -1,0 +1,6 @@
+"""Bodies of requests."""
+
+from collections.abc import AsyncIterator
+
+ByteSource = AsyncIterator[bytes]
+"""A request body as it comes."""

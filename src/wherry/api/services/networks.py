@@ -1,0 +1,33 @@
+"""Networks, and looking at them."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from wherry.model.containers import Container
+from wherry.model.networks import EndpointWish, Network, NetworkRequest
+from wherry.model.queries import Filters
+from wherry.model.reaching import Reach, ReachQuestion
+
+
+class Networks(Protocol):
+    """Everything that one can do with networks."""
+
+    async def list(self, filters: Filters) -> Sequence[Network]: ...
+    async def get(self, reference: str) -> Network: ...
+    async def containers_on(self, network: Network) -> Sequence[Container]: ...
+    async def create(self, request: NetworkRequest) -> Network: ...
+    async def remove(self, reference: str) -> None: ...
+    async def connect(self, reference: str, container: str, wish: EndpointWish) -> None: ...
+    async def disconnect(self, reference: str, container: str, *, is_forced: bool) -> None: ...
+
+
+class Sights(Protocol):
+    """Looking at networks."""
+
+    async def reach(self, question: ReachQuestion) -> Reach: ...
+    async def reach_all(self, *, is_static: bool) -> Sequence[Reach]: ...
+    async def capture(
+        self, reference: str, *, count: int, expression: str
+    ) -> AsyncGenerator[bytes, None]:
+        """Blocks of a pcapng stream; a count of zero: until the container ends."""
+        ...

@@ -1,0 +1,49 @@
+"""Volumes, and what they were."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from wherry.api.services.bodies import ByteSource
+from wherry.model.files import Change
+from wherry.model.queries import Filters
+from wherry.model.volumes import (
+    Consistency,
+    Volume,
+    VolumePrune,
+    VolumeSnapshot,
+    VolumeSpec,
+    VolumeUsage,
+)
+from wherry.snapshots import Compression
+
+
+class Volumes(Protocol):
+    """Named and anonymous volumes."""
+
+    async def create(self, spec: VolumeSpec) -> Volume: ...
+    async def get(self, name: str) -> Volume: ...
+    async def list(self, filters: Filters) -> Sequence[Volume]: ...
+    async def remove(self, name: str, *, is_forced: bool = False) -> None: ...
+    async def prune(self, filters: Filters, *, takes_named: bool = False) -> VolumePrune: ...
+    async def usage(self) -> Sequence[VolumeUsage]: ...
+
+
+class VolumeHistory(Protocol):
+    """What volumes were, and copies of them."""
+
+    async def list(self, name: str) -> Sequence[VolumeSnapshot]: ...
+    async def take(self, name: str, label: str, consistency: Consistency) -> VolumeSnapshot: ...
+    async def forget(self, name: str, label: str) -> None: ...
+    async def roll_back(self, name: str, label: str, *, restarts: bool) -> VolumeSnapshot:
+        """What the volume was until now, which is kept."""
+        ...
+
+    async def clone(self, name: str, label: str, new_name: str) -> Volume: ...
+    async def rename(self, name: str, new_name: str) -> Volume: ...
+    async def changes(self, name: str, older: str, newer: str) -> Sequence[Change]: ...
+    async def export(
+        self, name: str, label: str, compression: Compression
+    ) -> AsyncGenerator[bytes, None]: ...
+    async def import_archive(
+        self, name: str, archive: ByteSource, *, replaces: bool, takes_devices: bool
+    ) -> Volume: ...
