@@ -4,7 +4,9 @@ import inspect
 
 import pytest
 
-from wherry.api.errors import RULES, Refusal, exec_refused, message_of, running, status_of, worded
+from wherry.api.errors import RULES, Refusal, message_of, status_of, worded
+from wherry.api.errors.containers import running
+from wherry.api.errors.execs import exec_refused
 from wherry.model import errors as kinds
 from wherry.model.errors import WherryError
 

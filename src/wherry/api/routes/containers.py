@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.errors import Refusal, message_of, running, worded
+from wherry.api.errors import Refusal, message_of, worded
+from wherry.api.errors.containers import running
 from wherry.api.router import GREEDY
 from wherry.api.translate.creation import to_container_spec
 from wherry.api.translate.inspection import to_inspect_answer

@@ -7,7 +7,8 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
-from wherry.api.errors import exec_refused, message_of, paused_before, worded
+from wherry.api.errors import message_of, paused_before, worded
+from wherry.api.errors.execs import exec_refused
 from wherry.api.hijack import RawConnection, TakenOver, answer_head
 from wherry.api.relay import relay
 from wherry.api.routes.container_streams import stream_type, upgrades
