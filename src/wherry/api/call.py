@@ -12,7 +12,6 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from aiohttp import web
@@ -24,6 +23,7 @@ from wherry.api.hijack import Connection, RawConnection
 from wherry.api.services import Services
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import parse_moment
+from wherry.kit.values import dataclass
 from wherry.model.builds import BuildRequest
 from wherry.model.errors import InvalidValue
 from wherry.model.outcomes import Progress

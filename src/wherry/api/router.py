@@ -6,8 +6,9 @@ method leaves the path to the next one that fits, so that `DELETE /images/json` 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
+
+from wherry.kit.values import dataclass, field
 
 H = TypeVar("H")
 

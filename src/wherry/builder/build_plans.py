@@ -1,7 +1,6 @@
 """From a Dockerfile to the steps of one build: for each platform, and looked at by the checks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from wherry.builder import dockerfile as language
 from wherry.builder.bases import Bases
@@ -12,6 +11,7 @@ from wherry.builder.solver import Vertex, needed
 from wherry.builder.sources.ports import ContextFiles
 from wherry.images import BuildState, platform_from
 from wherry.kit.path_patterns import Ignore
+from wherry.kit.values import dataclass
 from wherry.model.build_inquiries import Inquiry
 from wherry.model.builds import (
     BuildEvent,

@@ -1,10 +1,10 @@
 """Instructions that change what an image says, and no file of it."""
 
 import posixpath
-from dataclasses import dataclass, replace
 
 from wherry.builder import dockerfile as language
 from wherry.images import parse_exposed
+from wherry.kit.values import dataclass, replace
 from wherry.model.errors import DockerfileRefused
 from wherry.model.signals import parse_signal
 from wherry.oci.image_spec import ExecutionDefaults, Healthcheck

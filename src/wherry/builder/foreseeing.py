@@ -6,12 +6,12 @@ there yet: those of another stage, or of a base that is elsewhere. They are *und
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.builder.planning import Base, PlannedStep
 from wherry.builder.solver import Tell
 from wherry.builder.states import Built
 from wherry.builder.steps.executing import StepExecutor
+from wherry.kit.values import dataclass
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from wherry.builder import dockerfile as language
 from wherry.builder.bases import BaseImages, Bases
@@ -34,6 +33,7 @@ from wherry.builder.work_places import WorkPlaces
 from wherry.images import BuildImages, BuildState, ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
+from wherry.kit.values import dataclass, replace
 from wherry.model.builds import (
     BuildDone,
     BuildEvent,

@@ -2,13 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 
 from wherry.builder import dockerfile as language
 from wherry.builder.solver import Vertex
 from wherry.builder.sources.ports import ContextFiles
 from wherry.images import BuildState
 from wherry.kit.urls import without_credentials
+from wherry.kit.values import dataclass, replace
 from wherry.model.builds import PROXIES as PROXIES
 from wherry.model.errors import DockerfileRefused, InvalidValue
 

@@ -9,10 +9,10 @@ the same key never runs twice at once, whoever builds: who comes second waits, a
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from wherry.kit.aio import KeyedLock
+from wherry.kit.values import dataclass
 from wherry.model.build_causes import StepWhy
 from wherry.model.builds import StepEnded, StepPlanned, StepSaid, StepStarted
 

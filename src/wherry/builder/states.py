@@ -5,13 +5,13 @@ All of it is pure, so that a step that comes from the cache gives the same bytes
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from wherry.builder import dockerfile as language
 from wherry.builder.configuring import DEFAULT_SHELL, absolute, configured, for_shell
 from wherry.builder.planning import Step, is_boundary
 from wherry.images import BuildState, LayerBlob
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import dataclass, field, replace
 from wherry.model.errors import DockerfileRefused
 from wherry.oci.image_spec import History
 

@@ -6,11 +6,11 @@ import os
 import re
 import threading
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO
 
 from wherry.kit.atomic_files import sync_directory
+from wherry.kit.values import dataclass
 from wherry.model.errors import Cancelled, DigestMismatch, StateUnreadable, StepFailed
 from wherry.model.ids import Digest
 

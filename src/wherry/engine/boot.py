@@ -9,7 +9,6 @@ to no record is removed, unless records were lost: then it stays.
 import asyncio
 import logging
 import shutil
-from dataclasses import replace
 
 from wherry.engine.containers.exits import ExitWatcher, with_exit
 from wherry.engine.containers.health import HealthMonitor
@@ -25,6 +24,7 @@ from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.kit.directories import remove_directory
+from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import WherryError
 from wherry.model.ids import SnapshotKey

@@ -6,13 +6,13 @@ has too, unless all is to go: removing it frees nothing.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from wherry.builder import BuildCache, CacheMounts, KeptContexts
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.kit.durations import read_duration
+from wherry.kit.values import replace
 from wherry.model.builds import CacheKind, CachePrune, CacheRecord
 from wherry.model.errors import InvalidValue
 

@@ -15,10 +15,10 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wherry.engine.build_cache import BuildCaches
 from wherry.kit.aio import own_task
+from wherry.kit.values import replace
 from wherry.model.builds import CachePrune, CacheUpkeep
 from wherry.model.errors import WherryError
 

@@ -9,12 +9,12 @@ is told so in a last event, with the time to go on from, and its stream ends: no
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import replace
 
 from wherry.engine.event_journal import EventJournal
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import replace
 from wherry.model.callers import CALLER
 from wherry.model.containers import Container
 from wherry.model.events import Event

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 
 from wherry.engine.filters import FilterReader
 from wherry.images import ImageStore
+from wherry.kit.values import replace
 from wherry.model.errors import InvalidValue
 from wherry.model.images import Image
 from wherry.model.queries import Filters

@@ -1,13 +1,13 @@
 """Networks as a user sees them: made, looked at, joined, left, removed."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.events import EventLog
 from wherry.engine.filters import FilterReader
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock
+from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import (
     AlreadyConnected,

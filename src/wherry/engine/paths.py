@@ -1,8 +1,8 @@
 """Where the engine keeps what belongs to one container."""
 
 import os
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.ids import ContainerId
 
 

@@ -7,7 +7,6 @@ them leaves, and what it did so far is undone.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from wherry.engine.events import EventLog
 from wherry.images import (
@@ -22,6 +21,7 @@ from wherry.images import (
     parse,
     platform_from,
 )
+from wherry.kit.values import dataclass, field
 from wherry.model.errors import (
     InvalidValue,
     LoginNeeded,

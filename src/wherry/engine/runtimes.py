@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from wherry.kit.values import dataclass, field
 from wherry.model.errors import UnknownRuntime
 from wherry.tasks import ForeignRuntimeChoice
 

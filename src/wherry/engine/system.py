@@ -4,12 +4,12 @@ import asyncio
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.clock import Clock
+from wherry.kit.values import dataclass, field
 from wherry.logs.options import DRIVERS
 from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import EngineInfo

@@ -9,7 +9,6 @@ import contextlib
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from wherry.content import ContentStore, StagedBlob
 from wherry.images.ahead import UnpackingAhead
@@ -18,6 +17,7 @@ from wherry.images.documents import LARGEST_DOCUMENT
 from wherry.images.intake import ImagePlan, StagedManifest
 from wherry.images.references import Reference, parse
 from wherry.kit.random_ids import short_id
+from wherry.kit.values import dataclass, replace
 from wherry.model.errors import (
     ArchiveRefused,
     DigestMismatch,

@@ -6,10 +6,10 @@ the collector) need to know of them.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from wherry.content import ContentStore
 from wherry.images.documents import LARGEST_DOCUMENT
+from wherry.kit.values import dataclass
 from wherry.model.errors import StateUnreadable, WherryError
 from wherry.model.ids import Digest
 from wherry.oci.image_spec import Descriptor, Index, Manifest

@@ -1,7 +1,6 @@
 """What a builder needs of the image store: bases with their parts, layers of steps, new images."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from wherry.content import BlobWriter, StagedBlob
@@ -15,6 +14,7 @@ from wherry.images.references import Reference, parse, with_digest
 from wherry.images.save import SavedImage, SavedImages, archive
 from wherry.images.store import ImageStore
 from wherry.kit.aio import BlockingWriter
+from wherry.kit.values import dataclass, replace
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId, SnapshotKey
 from wherry.model.images import Image, Layer
 from wherry.oci.image_json import encode_image

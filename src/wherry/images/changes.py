@@ -3,10 +3,10 @@
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from wherry.images.documents import parse_exposed
 from wherry.images.healthcheck import parse_healthcheck
+from wherry.kit.values import replace
 from wherry.model.errors import InvalidValue
 from wherry.oci.image_spec import ExecutionDefaults
 

@@ -7,7 +7,6 @@ at boot. Resolving a reference is part of each `create`, so it never touches the
 import bisect
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from wherry.content import ContentStore
 from wherry.images.documents import (
@@ -20,6 +19,7 @@ from wherry.images.documents import (
 from wherry.images.image_names import ImageNames
 from wherry.images.references import Reference
 from wherry.images.siblings import without_doubles
+from wherry.kit.values import dataclass, field, replace
 from wherry.model.errors import StateUnreadable, WherryError
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
 from wherry.model.images import Image, Layer

@@ -8,7 +8,6 @@ nothing that a sweep doesn't take away.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from wherry.content import ContentStore, StagedBlob
 from wherry.images.ahead import UnpackingAhead
@@ -16,6 +15,7 @@ from wherry.images.documents import LARGEST_DOCUMENT, read_document
 from wherry.images.image_table import ImageTable, LayerBlob, ManifestBlob, NewImage
 from wherry.images.references import Reference
 from wherry.kit.clock import Clock
+from wherry.kit.values import dataclass, field, replace
 from wherry.model.errors import ArchiveRefused, OtherPlatform, SystemUnusable
 from wherry.model.ids import ChainId, DiffId, ImageId
 from wherry.oci.image_spec import LAYER, ImageDocument, Platform
@@ -42,7 +42,7 @@ class ImagePlan:
     names: tuple[Reference, ...]
     manifest: StagedManifest | None = None
     """The one that names just this configuration and these layers."""
-    indexes: Mapping[Reference, StagedBlob] = field(default_factory=dict, hash=False)
+    indexes: Mapping[Reference, StagedBlob] = field(default_factory=dict)
     """Those by which its names lead here, as far as they do so by an index."""
     attestations: tuple[StagedBlob, ...] = ()
     """What an index has beside the image, said of it."""

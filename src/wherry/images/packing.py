@@ -4,11 +4,10 @@ The same layer packed in the same way has the same bytes, so registries and othe
 again.
 """
 
-from dataclasses import replace
-
 from wherry.content import ContentStore
 from wherry.images.image_table import LayerBlob
 from wherry.images.intake import media_type
+from wherry.kit.values import replace
 from wherry.snapshots import Compression, PackedWriter, decompressed
 
 _CHUNK = 1 << 20

@@ -14,7 +14,6 @@ pull has fetched completely stays until the collector runs, for the next attempt
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from wherry.content import FollowingReader
 from wherry.images.documents import read_document
@@ -24,6 +23,7 @@ from wherry.images.references import Reference, with_digest
 from wherry.images.store import ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, first_failure
 from wherry.kit.random_ids import short_id
+from wherry.kit.values import dataclass
 from wherry.model.errors import (
     ImageNotFound,
     ManifestRefused,

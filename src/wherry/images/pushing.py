@@ -11,7 +11,6 @@ bytes, so that registries and other engines recognise it.
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass
 
 from wherry.images.attestations import attached
 from wherry.images.image_table import LayerBlob, ManifestBlob
@@ -23,6 +22,7 @@ from wherry.images.siblings import platform_of
 from wherry.images.store import ImageStore
 from wherry.kit.aio import KeyedLock, OffloadPool, first_failure
 from wherry.kit.random_ids import short_id
+from wherry.kit.values import dataclass
 from wherry.model.ids import Digest
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, PushedTag

@@ -5,8 +5,8 @@ The grammar and the familiar forms are those of the distribution project's `refe
 """
 
 import re
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidReference
 from wherry.model.ids import Digest
 

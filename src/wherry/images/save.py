@@ -5,7 +5,6 @@ same blobs, given out byte for byte as they came. The same images make the same 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
@@ -13,6 +12,7 @@ from wherry.content import ContentStore
 from wherry.images.attestations import attached, images_in
 from wherry.images.image_table import LayerBlob, ManifestBlob
 from wherry.images.references import Reference, parse
+from wherry.kit.values import dataclass, replace
 from wherry.model.ids import Digest
 from wherry.model.images import Image
 from wherry.oci.image_json import Json, canonical, encode_index

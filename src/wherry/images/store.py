@@ -5,7 +5,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 
 from wherry.content import ContentStore, StagedBlob
 from wherry.images import references
@@ -33,6 +32,7 @@ from wherry.images.siblings import host_platform, meant, platform_from
 from wherry.kit.aio import BlockingWriter
 from wherry.kit.clock import Clock, SystemClock
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import replace
 from wherry.linux.files import remove_tree
 from wherry.model.errors import (
     InvalidField,

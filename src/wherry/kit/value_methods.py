@@ -1,6 +1,6 @@
-"""The methods of a value, made as closures over its fields. See `wherry.kit.values`."""
+"""The methods of values, which find the fields by their class. See `wherry.kit.values`."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -30,15 +30,15 @@ class Field:
 Fields = tuple[Field, ...]
 
 
-def initializer(made: type[Any], fields: Fields) -> Method:
-    """`__init__` of a class that has its slots."""
-    name_of_class = made.__qualname__
-    setters = tuple((x.name, getattr(made, x.name).__set__) for x in fields)
+def initializer(name_of_class: str, fields: Fields) -> Method:
+    """`__init__` of a class; the one method that each class has its own of, for its speed."""
+    names = tuple(x.name for x in fields)
     in_order = tuple(x.name for x in fields if not x.is_keyword)
     defaults = {x.name: x.default for x in fields if x.default is not ABSENT}
     factories = tuple(
         (x.name, x.default_factory) for x in fields if x.default_factory is not ABSENT
     )
+    put = object.__setattr__
 
     def __init__(self: Any, *positional: Any, **named: Any) -> None:
         if positional:
@@ -48,12 +48,12 @@ def initializer(made: type[Any], fields: Fields) -> Method:
             if name not in named:
                 values[name] = factory()
         try:
-            for name, put in setters:
-                put(self, values[name])
+            for name in names:
+                put(self, name, values[name])
         except KeyError:
-            raise _missing(name_of_class, setters, values) from None
-        if len(values) != len(setters):
-            raise _surplus(name_of_class, setters, values)
+            raise _missing(name_of_class, names, values) from None
+        if len(values) != len(names):
+            raise _surplus(name_of_class, names, values)
 
     return __init__
 
@@ -72,76 +72,61 @@ def _by_name(
     return zip(in_order, positional, strict=False)
 
 
-Setters = tuple[tuple[str, Method], ...]
-
-
-def _missing(called: str, setters: Setters, given: Iterable[str]) -> TypeError:
-    missing = ", ".join(repr(name) for name, _ in setters if name not in set(given))
+def _missing(called: str, names: Sequence[str], given: Iterable[str]) -> TypeError:
+    missing = ", ".join(repr(name) for name in names if name not in set(given))
     return TypeError(f"{called}.__init__() missing required arguments: {missing}")
 
 
-def _surplus(called: str, setters: Setters, given: Iterable[str]) -> TypeError:
-    surplus = ", ".join(repr(name) for name in given if name not in {name for name, _ in setters})
+def _surplus(called: str, names: Sequence[str], given: Iterable[str]) -> TypeError:
+    surplus = ", ".join(repr(name) for name in given if name not in names)
     return TypeError(f"{called}.__init__() got an unexpected keyword argument {surplus}")
 
 
-def representation(fields: Fields) -> Method:
-    """`__repr__`: the call that makes an equal value."""
-    names = tuple(x.name for x in fields if x.repr)
-
-    def __repr__(self: Any) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-        return f"{self.__class__.__qualname__}({shown})"
-
-    return __repr__
-
-
-def equality(fields: Fields) -> Method:
-    """`__eq__`: of the same class, and each compared field the same."""
-    compared = _compared(fields)
-
-    def __eq__(self: Any, other: object) -> Any:
-        if other.__class__ is not self.__class__:
-            return NotImplemented
-        return compared(self) == compared(other)
-
-    return __eq__
-
-
-def hashing(fields: Fields) -> Method:
-    """`__hash__` that agrees with `equality`."""
-    compared = _compared(fields)
-
-    def __hash__(self: Any) -> int:
-        return hash(compared(self))
-
-    return __hash__
-
-
-def _compared(fields: Fields) -> Method:
+def compared(fields: Fields) -> Method:
+    """`__value_compared__`: what equality and hash look at, as one value."""
     names = tuple(x.name for x in fields if x.compare)
-    return attrgetter(*names) if names else lambda _value: ()
+    return attrgetter(*names) if names else attrgetter("__class__")
 
 
-def freezing(fields: Fields) -> dict[str, Method]:
-    """The methods that let nothing be changed, copies and pickles excepted."""
-    names = tuple(x.name for x in fields)
+def represent(self: Any) -> str:
+    """`__repr__`: the call that makes an equal value."""
+    names = (x.name for x in self.__value_fields__ if x.repr)
+    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+    return f"{self.__class__.__qualname__}({shown})"
 
-    def refuse(self: Any, name: str, _value: object = None) -> None:
-        from dataclasses import FrozenInstanceError
 
-        raise FrozenInstanceError(f"cannot change field {name!r}")
+def equal(self: Any, other: Any) -> Any:
+    """`__eq__`: of the same class, and each compared field the same."""
+    if other.__class__ is not self.__class__:
+        return NotImplemented
+    seen = self.__value_compared__
+    return seen(self) == seen(other)
 
-    def state(self: Any) -> list[Any]:
-        return [getattr(self, name) for name in names]
 
-    def restore(self: Any, state: list[Any]) -> None:
-        for name, value in zip(names, state, strict=True):
-            object.__setattr__(self, name, value)
+def hashed(self: Any) -> int:
+    """`__hash__` that agrees with `equal`."""
+    return hash(self.__value_compared__(self))
 
-    return {
-        "__setattr__": refuse,
-        "__delattr__": refuse,
-        "__getstate__": state,
-        "__setstate__": restore,
-    }
+
+def _refuse(_self: Any, name: str, _value: object = None) -> None:
+    from dataclasses import FrozenInstanceError
+
+    raise FrozenInstanceError(f"cannot change field {name!r}")
+
+
+def _state(self: Any) -> list[Any]:
+    return [getattr(self, x.name) for x in self.__value_fields__]
+
+
+def _restore(self: Any, state: list[Any]) -> None:
+    for field, value in zip(self.__value_fields__, state, strict=True):
+        object.__setattr__(self, field.name, value)
+
+
+FREEZING = {
+    "__setattr__": _refuse,
+    "__delattr__": _refuse,
+    "__getstate__": _state,
+    "__setstate__": _restore,
+}
+"""The methods that let nothing be changed, copies and pickles excepted."""

@@ -1,44 +1,45 @@
-"""Dataclasses with slots that cost the start of an interpreter little.
+"""Dataclasses that cost an interpreter little: time when it starts, memory for as long as it runs.
 
 Theory of operation. `dataclasses` writes the methods of each class as source text and compiles
 them: a quarter of a millisecond a class, more than all else that importing it costs, and it
 imports `inspect` to do so. A runtime that starts anew for each container pays for 150 classes
-before it has read its configuration. Here the methods are closures over what they have to know
-(the setters of the slots, the defaults, the names), so making them compiles nothing.
+before it has read its configuration; a daemon keeps the methods of 700 in memory, 10 KiB each.
+Here all classes share their methods, which find the fields by the class, and `__init__` alone is
+a closure of each over what it has to know. So making a class compiles nothing.
 
-The classes behave as those of `dataclasses` with `slots=True` do, and are dataclasses for
-everybody: its `fields`, `replace`, `asdict` and `is_dataclass` take them, since a real dataclass
-of the same fields is made when somebody asks for `__dataclass_fields__`. To a type checker they
-*are* real ones. Not here, as no value needs it: `order`, `init=False`, `metadata`, `InitVar`,
-`__post_init__`, and fields inherited from a dataclass of the other kind.
+The classes behave as those of `dataclasses` do, and are dataclasses for everybody: its `fields`,
+`replace`, `asdict` and `is_dataclass` take them, since a real dataclass of the same fields is
+made when somebody asks for `__dataclass_fields__`. To a type checker they *are* real ones. Not
+here, as no value needs it: `order`, `init=False`, `metadata`, `InitVar`, `__post_init__`, and
+fields inherited from a dataclass of the other kind.
 """
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from wherry.kit.value_methods import (
     ABSENT,
+    FREEZING,
     Field,
     Fields,
-    Method,
-    equality,
-    freezing,
-    hashing,
+    compared,
+    equal,
+    hashed,
     initializer,
-    representation,
+    represent,
 )
 
 __all__ = ["dataclass", "field", "fields", "replace"]
 
 _Class = type[Any]
+_Member: TypeAlias = Any
+"""Whatever stands in a class."""
+_Members = dict[str, _Member]
 
 
 def _dataclass(
-    *, slots: bool, frozen: bool = False, kw_only: bool = False, eq: bool = True
+    *, slots: bool = False, frozen: bool = False, kw_only: bool = False, eq: bool = True
 ) -> Callable[[_Class], _Class]:
-    if not slots:
-        raise TypeError("without slots use the standard library's dataclasses")
-
     def decorated(plain: _Class) -> _Class:
         inherited = {
             x.name: x
@@ -47,28 +48,50 @@ def _dataclass(
         }
         own = {x.name: x for x in _declared(plain, is_keyword=kw_only)}
         fields = tuple({**inherited, **own}.values())
-        written = {
-            name: member
-            for name, member in vars(plain).items()
-            if name not in own and name not in ("__dict__", "__weakref__")
-        }
-        members = {**_methods(fields, is_frozen=frozen, is_compared=eq), **written}
-        if eq and written.get("__hash__") is None:
-            members["__hash__"] = hashing(fields) if frozen else None
-        members |= {
-            "__qualname__": plain.__qualname__,
-            "__slots__": tuple(name for name in own if name not in inherited),
-            "__match_args__": tuple(x.name for x in fields if not x.is_keyword),
-            "__value_fields__": fields,
-            "__dataclass_fields__": _OfRealOne("__dataclass_fields__", is_frozen=frozen),
-            "__dataclass_params__": _OfRealOne("__dataclass_params__", is_frozen=frozen),
-        }
-        metaclass: Any = type(plain)
-        made: _Class = metaclass(plain.__name__, plain.__bases__, members)
-        made.__init__ = initializer(made, fields)
-        return made
+        written = {name: member for name, member in vars(plain).items() if name not in own}
+        members = _members(plain.__qualname__, fields, written, is_frozen=frozen, is_compared=eq)
+        if slots:
+            slotted = tuple(name for name in own if name not in inherited)
+            return _again(plain, {**written, **members, "__slots__": slotted})
+        for name in own.keys() & vars(plain).keys():
+            delattr(plain, name)
+        for name, member in members.items():
+            setattr(plain, name, member)
+        return plain
 
     return decorated
+
+
+def _again(plain: _Class, members: _Members) -> _Class:
+    """The class once more, as slots have to be there when a class is made."""
+    members = {x: member for x, member in members.items() if x not in ("__dict__", "__weakref__")}
+    metaclass: Any = type(plain)
+    made: _Class = metaclass(plain.__name__, plain.__bases__, members)
+    made.__qualname__ = plain.__qualname__
+    return made
+
+
+def _members(
+    called: str,
+    fields: Fields,
+    written: Mapping[str, _Member],
+    *,
+    is_frozen: bool,
+    is_compared: bool,
+) -> _Members:
+    """What a class gets, unless it has written its own."""
+    members: _Members = {"__repr__": represent, **(FREEZING if is_frozen else {})}
+    if is_compared:
+        members |= {"__eq__": equal, "__value_compared__": compared(fields)}
+    members = {name: member for name, member in members.items() if name not in written}
+    if is_compared and written.get("__hash__") is None:
+        members["__hash__"] = hashed if is_frozen else None
+    return members | {
+        "__init__": initializer(called, fields),
+        "__match_args__": tuple(x.name for x in fields if not x.is_keyword),
+        "__value_fields__": fields,
+        **_AS_REAL[is_frozen],
+    }
 
 
 def _declared(plain: _Class, *, is_keyword: bool) -> Iterator[Field]:
@@ -80,14 +103,6 @@ def _declared(plain: _Class, *, is_keyword: bool) -> Iterator[Field]:
         declared = default if isinstance(default, Field) else Field(default)
         declared.name, declared.is_keyword = name, is_keyword
         yield declared
-
-
-def _methods(fields: Fields, *, is_frozen: bool, is_compared: bool) -> dict[str, Method]:
-    """What a class gets unless it has its own."""
-    made = {"__repr__": representation(fields)}
-    if is_compared:
-        made["__eq__"] = equality(fields)
-    return made | freezing(fields) if is_frozen else made
 
 
 def _fields(value: Any) -> Fields:
@@ -121,6 +136,15 @@ class _OfRealOne:
         found = getattr(real, self._name)
         setattr(made, self._name, found)
         return found
+
+
+_AS_REAL = {
+    is_frozen: {
+        name: _OfRealOne(name, is_frozen=is_frozen)
+        for name in ("__dataclass_fields__", "__dataclass_params__")
+    }
+    for is_frozen in (False, True)
+}
 
 
 def _real_field(declared: Field) -> Any:

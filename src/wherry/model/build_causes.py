@@ -1,7 +1,8 @@
 """Why a step of a build ran: what of what it sees no earlier run had seen."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from wherry.kit.values import dataclass
 
 
 class CauseKind(Enum):

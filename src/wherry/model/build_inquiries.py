@@ -1,7 +1,8 @@
 """What can be asked of a Dockerfile instead of building it, and the answers."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from wherry.kit.values import dataclass
 
 
 class Inquiry(Enum):

@@ -1,9 +1,9 @@
 """Builds: what is asked for, whichever door it came by, and what is told while it is done."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
+from wherry.kit.values import dataclass, field
 from wherry.model.build_causes import StepWhy
 from wherry.model.build_inquiries import DescribedTarget, Inquiry, Outline
 from wherry.model.limits import Limits

@@ -1,7 +1,8 @@
 """Who asks for something: the process at the other end of a connection."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

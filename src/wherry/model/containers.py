@@ -1,11 +1,11 @@
 """What a user asked for (`ContainerSpec`) and what we know of a container (`Container`)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 import msgspec
 
+from wherry.kit.values import dataclass, field
 from wherry.model.devices import DeviceSpec
 from wherry.model.health import Health, HealthCheck
 from wherry.model.ids import ContainerId, ExecId, ImageId

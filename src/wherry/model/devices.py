@@ -1,7 +1,8 @@
 """Which devices of the host a container asks for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from wherry.kit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ A subclass carries fields, never ready-made prose; `__str__` is for logs. The on
 a kind raised with a `detail`, where a sentence is all that there is to know.
 """
 
-from dataclasses import dataclass
+from wherry.kit.values import dataclass
 
 
 @dataclass(eq=False)

@@ -1,7 +1,8 @@
 """What `docker events` tells: something happened to something."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from wherry.kit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Files in a container, as somebody outside asks for them."""
 
-from dataclasses import dataclass
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Health checks: what is asked, what came of it, and Docker's rules from the one to the other."""
 
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from wherry.kit.values import dataclass, replace
 
 SECOND_NS = 1_000_000_000
 DEFAULT_INTERVAL_NS = 30 * SECOND_NS

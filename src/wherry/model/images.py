@@ -1,8 +1,8 @@
 """Images: their configuration, layers, and the names that lead to them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from wherry.kit.values import dataclass, field
 from wherry.model.health import HealthCheck
 from wherry.model.ids import ChainId, ContainerId, DiffId, Digest, ImageId
 from wherry.model.networks import Port

@@ -1,6 +1,6 @@
 """What a container may use of the machine, in the user's words."""
 
-from dataclasses import dataclass
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

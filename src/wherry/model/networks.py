@@ -1,9 +1,9 @@
 """Networks, endpoints and published ports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
+from wherry.kit.values import dataclass, field
 from wherry.model.ids import EndpointId, NetworkId
 
 
@@ -15,12 +15,15 @@ class Protocol(Enum):
     SCTP = "sctp"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Port:
     """A port inside a container; written `80/tcp`."""
 
     number: int
     protocol: str = "tcp"
+
+    def __lt__(self, other: "Port") -> bool:
+        return (self.number, self.protocol) < (other.number, other.protocol)
 
     def __str__(self) -> str:
         return f"{self.number}/{self.protocol}"

@@ -1,9 +1,9 @@
 """How verbs ended, where more than one end is a good one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
+from wherry.kit.values import dataclass, field
 from wherry.model.ids import ContainerId
 
 

@@ -1,6 +1,6 @@
 """Managed plugins: programs of others that the engine keeps, starts and ends."""
 
-from dataclasses import dataclass, field
+from wherry.kit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

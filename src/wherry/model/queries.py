@@ -1,10 +1,10 @@
 """What is asked of the engine, and the shapes of its answers."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
+from wherry.kit.values import dataclass, field
 from wherry.model.containers import Container
 from wherry.model.ids import ContainerId, ExecId
 from wherry.model.images import Image

@@ -1,8 +1,8 @@
 """Whether a packet arrives, and why not: the question, what was seen, the answer."""
 
-from dataclasses import dataclass
 from enum import Enum
 
+from wherry.kit.values import dataclass
 from wherry.model.networks import EndpointStatus, PublishedPort
 
 

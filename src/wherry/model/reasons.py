@@ -1,7 +1,8 @@
 """Why a container is in the state that it is in: a claim, how sure it is, and its evidence."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from wherry.kit.values import dataclass
 
 
 class Certainty(Enum):

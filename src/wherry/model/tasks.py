@@ -1,6 +1,6 @@
 """What ended, how and when."""
 
-from dataclasses import dataclass
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """What an update changes of a container, and what contradicts the limits that it has."""
 
-from dataclasses import dataclass, field, replace
-
+from wherry.kit.values import dataclass, field, replace
 from wherry.model.containers import RestartPolicy
 from wherry.model.limits import BlockLimits, DeviceRate, DeviceWeight, Limits
 from wherry.model.networks import PortBinding, PortRemoval

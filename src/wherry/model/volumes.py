@@ -1,9 +1,9 @@
 """Named and anonymous volumes: directories that outlive containers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
+from wherry.kit.values import dataclass, field
 from wherry.model.ids import ContainerId
 
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"

@@ -16,9 +16,9 @@ and `republishing`.
 import asyncio
 import os
 from collections.abc import Sequence, Set
-from dataclasses import replace
 
 from wherry.kit.aio import OffloadPool, UndoStack
+from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import NotConnected
 from wherry.model.ids import ContainerId

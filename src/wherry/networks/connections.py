@@ -4,9 +4,9 @@ import errno
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import chain
 
+from wherry.kit.values import replace
 from wherry.linux import netlink
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import StepFailed

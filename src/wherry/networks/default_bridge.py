@@ -8,9 +8,9 @@ the operator's, else of the engine's own unique local addresses.
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 
+from wherry.kit.values import replace
 from wherry.linux import netlink
 from wherry.model.errors import InvalidField
 from wherry.model.networks import AddressRange

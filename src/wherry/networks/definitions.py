@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from wherry.kit.random_ids import new_id
+from wherry.kit.values import dataclass, replace
 from wherry.model.errors import InvalidValue, NetworkIsBuiltin, SubnetTaken
 from wherry.model.ids import NetworkId
 from wherry.model.networks import AddressRange, EndpointWish, Network, NetworkRequest

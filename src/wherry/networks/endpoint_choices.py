@@ -1,9 +1,9 @@
 """Which networks a container is to be on, what its endpoints are called, and which leads out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from wherry.kit.random_ids import new_id, short_id
+from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import AlreadyConnected, ConnectionRefused, InvalidValue, NetworkNotFound
 from wherry.model.ids import EndpointId

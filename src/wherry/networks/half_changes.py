@@ -9,9 +9,9 @@ may ask again. Entries of the packet filter are compared elsewhere (`filter_repa
 import logging
 import os
 from collections.abc import Collection
-from dataclasses import replace
 
 from wherry.kit.aio import OffloadPool
+from wherry.kit.values import replace
 from wherry.model.errors import StartFailed, StepFailed
 from wherry.model.networks import EndpointStatus
 from wherry.networks import connections

@@ -5,9 +5,9 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
 
 from wherry.kit.aio import OffloadPool
+from wherry.kit.values import dataclass, field, replace
 from wherry.linux.id_maps import IdMap
 from wherry.model.errors import StartFailed
 from wherry.model.ids import ContainerId, EndpointId

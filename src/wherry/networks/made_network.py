@@ -1,10 +1,10 @@
 """One network that is there, with its addresses: what an endpoint on it gets and gives back."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from wherry.kit.random_ids import new_id
+from wherry.kit.values import replace
 from wherry.model.errors import InvalidValue
 from wherry.model.ids import EndpointId
 from wherry.model.networks import AddressRange, EndpointStatus, EndpointWish, Network

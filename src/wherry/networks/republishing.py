@@ -6,9 +6,9 @@ flows           connections through ports that went are forgotten, so that they 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wherry.kit.aio import OffloadPool
+from wherry.kit.values import replace
 from wherry.model.errors import ConnectionRefused
 from wherry.model.networks import EndpointStatus, PortBinding, PublishedPort
 from wherry.networks import connections

@@ -5,8 +5,8 @@ is a record and nothing else. What neither says comes from the daemon's own word
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
+from wherry.kit.values import replace
 from wherry.model.errors import (
     ConfigurationNotFound,
     ConnectionRefused,

@@ -1,8 +1,8 @@
 """What the engine asks of networking for one container, and what it gets."""
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from wherry.kit.values import dataclass, field
 from wherry.linux.id_maps import IdMap
 from wherry.model.containers import NetworkSpec
 from wherry.model.ids import ContainerId

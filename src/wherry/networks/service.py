@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Sequence, Set
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
+from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import (
     NetworkIsBuiltin,

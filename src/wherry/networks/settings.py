@@ -1,8 +1,8 @@
 """What the operator decided about networks: the daemon's flags of the same names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from wherry.kit.values import dataclass, field
 from wherry.networks.addresses.pools import Subnet
 
 

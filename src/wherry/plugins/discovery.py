@@ -10,10 +10,11 @@ A socket is looked for first, so that a plugin that runs here wins over one that
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+
+from wherry.kit.values import dataclass
 
 SOCKET_DIRECTORIES = ("/run/docker/plugins",)
 SPEC_DIRECTORIES = ("/etc/docker/plugins", "/usr/lib/docker/plugins")

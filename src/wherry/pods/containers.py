@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from wherry.client.documents import Document, Json, as_json
+from wherry.kit.values import dataclass
 from wherry.pods.errors import ManifestError
 from wherry.pods.manifest import Container, ContainerSecurity, KeyReference, Pod, Variable
 from wherry.pods.probes import health_check, needs_tools

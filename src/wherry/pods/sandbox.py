@@ -6,9 +6,9 @@ pod joins them by `container:SANDBOX`, as anybody could by hand (`docker run --n
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from wherry.client.documents import Document, Json, as_json
+from wherry.kit.values import dataclass, field
 
 IMAGE = "wherry/pause:latest"
 POD, MEMBER, ROLE = "wherry.pod", "wherry.pod.container", "wherry.pod.role"

@@ -8,11 +8,11 @@ pod goes; what is in the latter two is written once, through the sandbox, before
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from msgspec import UNSET
 
 from wherry.client.documents import Document, as_json
+from wherry.kit.values import dataclass
 from wherry.pods.errors import ManifestError
 from wherry.pods.manifest import EmptyDirectory, HostPath, KeyToPath, Volume, VolumeMount
 from wherry.pods.quantities import amount

@@ -8,9 +8,9 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from wherry.engine.build_cache import matching
+from wherry.kit.values import dataclass, field
 from wherry.model.builds import CachePrune, CacheUpkeep
 from wherry.model.errors import InvalidValue
 from wherry.programs.daemon_values import read_bytes, read_switch, read_texts

@@ -1,7 +1,6 @@
 """What happens in a container's life, from create to remove, and who tells whom about it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from wherry.api.errors import message_of
 from wherry.engine.boot import Boot
@@ -30,6 +29,7 @@ from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.update import UpdateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
+from wherry.kit.values import dataclass
 from wherry.linux import cgroups
 from wherry.networks import Networks
 from wherry.programs.defaults import (

@@ -2,7 +2,6 @@
 
 import os
 import uuid
-from dataclasses import dataclass, field, replace
 
 from wherry.builder import MIGRATIONS as BUILD_MIGRATIONS
 from wherry.engine.paths import ContainerPaths
@@ -13,6 +12,7 @@ from wherry.kit.aio import OffloadPool
 from wherry.kit.atomic_files import write_durably
 from wherry.kit.clock import SystemClock
 from wherry.kit.directories import remove_directory
+from wherry.kit.values import dataclass, field, replace
 from wherry.networks import MIGRATIONS as NETWORK_MIGRATIONS
 from wherry.plugins import PluginHost
 from wherry.programs.remapping import remapped_ids

@@ -12,10 +12,10 @@ import os
 import socket
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wherry.kit.numbers import parse_unsigned
+from wherry.kit.values import dataclass
 from wherry.programs.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

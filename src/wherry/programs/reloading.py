@@ -8,8 +8,8 @@ features, which go back to their defaults, as in dockerd.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
+from wherry.kit.values import replace
 from wherry.programs.daemon_options import OPTIONS
 from wherry.programs.defaults import runtime_table
 from wherry.programs.settings import Settings

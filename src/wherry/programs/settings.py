@@ -7,9 +7,9 @@ against the flags of the start in the same way.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from wherry.cli.flags import STRING, SWITCH, Flag, FlagError, HelpWanted, flag_lines, parse
+from wherry.kit.values import dataclass, field, replace
 from wherry.logs.options import DRIVERS
 from wherry.programs.builder_values import BuilderValue
 from wherry.programs.daemon_options import BY_KEY, BY_NAME, OPTIONS, Option

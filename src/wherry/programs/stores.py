@@ -1,7 +1,5 @@
 """What lasts beyond a container's life: records, events, images, volumes, and who shares them."""
 
-from dataclasses import dataclass
-
 from wherry.builder import BuildCache, CacheMounts, KeptContexts
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.event_journal import EventJournal
@@ -9,6 +7,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.aio import KeyedLock
+from wherry.kit.values import dataclass
 from wherry.programs.ground import Ground
 from wherry.tasks import Tasks
 from wherry.volumes import Volumes

@@ -1,9 +1,8 @@
 """What reaches registries: one client, and the pulls and pushes that share its patience."""
 
-from dataclasses import dataclass
-
 from wherry.images import ImagePulls, ImagePushes, ImageStore
 from wherry.kit.aio import OffloadPool
+from wherry.kit.values import dataclass
 from wherry.programs.defaults import registry_settings
 from wherry.programs.ground import Ground
 from wherry.programs.settings import Settings

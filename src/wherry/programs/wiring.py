@@ -8,7 +8,6 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from wherry.api.services import Services
 from wherry.builder import KeptBuilds
@@ -32,6 +31,7 @@ from wherry.engine.sights import Sights
 from wherry.engine.system import SystemQueries
 from wherry.engine.volume_history import VolumeHistory
 from wherry.engine.volumes import VolumeVerbs
+from wherry.kit.values import dataclass
 from wherry.networks import NetdKeeper, Networks, NetworkTable
 from wherry.programs import netd as netd_program
 from wherry.programs.container_parts import container_parts

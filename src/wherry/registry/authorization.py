@@ -17,11 +17,11 @@ import base64
 import ipaddress
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
+from wherry.kit.values import dataclass
 from wherry.model.errors import RegistryUnauthorized
 from wherry.registry.challenges import Challenge, parse_challenges
 from wherry.registry.credentials import Credentials

@@ -7,7 +7,8 @@ and then by `name=` begins the next challenge.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from wherry.kit.values import dataclass
 
 _LONGEST_HEADER = 8192
 _SCHEME = re.compile(r"[ \t,]*([A-Za-z][A-Za-z0-9-]*)(?:[ \t]+|$|(?=,))")

@@ -4,10 +4,10 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from wherry.kit.clock import Clock, SystemClock
+from wherry.kit.values import dataclass
 from wherry.model.errors import (
     DigestMismatch,
     ManifestRefused,

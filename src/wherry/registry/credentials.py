@@ -1,6 +1,6 @@
 """Who we are to a registry."""
 
-from dataclasses import dataclass, field
+from wherry.kit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import email.utils
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
+from wherry.kit.values import dataclass
 from wherry.model.errors import RegistryFailed, RegistryUnauthorized, RegistryUnreachable
 from wherry.registry.authorization import Authorizer
 from wherry.registry.credentials import Credentials

@@ -16,10 +16,10 @@ import os
 import ssl
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import urlsplit
 
+from wherry.kit.values import dataclass, field
 from wherry.model.errors import InvalidField, StateUnreadable
 
 DOCKER_HUB = "docker.io"

@@ -7,8 +7,8 @@ own media type is not the one that the registry announced.
 
 import hashlib
 import json
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import DigestMismatch, ManifestRefused
 from wherry.model.ids import Digest
 from wherry.oci.image_json import decode_index, decode_manifest

@@ -8,8 +8,8 @@ import contextlib
 import io
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model import errors as kinds
 from wherry.model.ids import Digest
 from wherry.oci.image_json import decode_image

@@ -1,6 +1,6 @@
 """What a bearer token is asked for (distribution specification, "Token Scope")."""
 
-from dataclasses import dataclass
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import socket
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from wherry.kit.values import dataclass, field, replace
 from wherry.model.errors import RegistryUnreachable
 from wherry.registry.hosts import Trust
 

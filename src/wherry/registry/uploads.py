@@ -12,10 +12,10 @@ there, so that a bad line costs no more than what was lost on it (distribution s
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import (
     RegistryFailed,
     RegistryRefused,

@@ -12,9 +12,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from wherry.kit.values import dataclass
 from wherry.linux import xattrs
 from wherry.linux.files import file_creation_mask
 from wherry.linux.syscall import KernelError

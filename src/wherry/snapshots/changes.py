@@ -7,8 +7,8 @@ image. The names below are looked at through descriptors of the layers' director
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux import xattrs
 from wherry.linux.files import open_in_root
 from wherry.model.files import ADDED, CHANGED, DELETED, Change

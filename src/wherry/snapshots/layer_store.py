@@ -13,8 +13,8 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux.files import remove_tree, syncfs
 from wherry.model.errors import ArchiveRefused, DigestMismatch, StateUnreadable, StepFailed
 from wherry.model.ids import ChainId, DiffId, Digest

@@ -7,8 +7,8 @@ row is half a layer, and swept away at boot.
 import hashlib
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.ids import ChainId, DiffId
 from wherry.store import Database, Migration
 

@@ -13,8 +13,8 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux import xattrs
 from wherry.linux.files import open_in_root, remove_tree
 from wherry.linux.syscall import KernelError

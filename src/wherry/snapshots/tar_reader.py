@@ -8,9 +8,9 @@ in memory is one megabyte of metadata for each entry.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from wherry.kit.values import dataclass, field
 from wherry.model.errors import ArchiveRefused
 
 BLOCK = 512

@@ -21,10 +21,10 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 
 from wherry.kit.atomic_files import write_durably
 from wherry.kit.byte_sizes import human_size, parse_size
+from wherry.kit.values import dataclass
 from wherry.model.errors import StateUnreadable
 from wherry.operations.files.held_mounts import HoldDevice
 from wherry.operations.files.mounts import held_tree

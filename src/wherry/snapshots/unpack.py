@@ -12,9 +12,9 @@ import errno
 import os
 import stat
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Protocol
 
+from wherry.kit.values import dataclass
 from wherry.linux import xattrs
 from wherry.linux.files import making_files_as, open_in_root, remove_tree
 from wherry.linux.syscall import KernelError

@@ -5,8 +5,8 @@
 
 import os
 import platform
-from dataclasses import dataclass, field
 
+from wherry.kit.values import dataclass, field
 from wherry.linux import apparmor, cgroups
 from wherry.linux.capabilities import names_of
 from wherry.specgen.knobs import Knob, offered_knobs

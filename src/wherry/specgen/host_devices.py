@@ -7,8 +7,8 @@ a directory whose nodes are all given; `--privileged` gives every node of the ho
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from wherry.kit.values import dataclass, field
 from wherry.model.containers import ContainerSpec
 from wherry.model.devices import DeviceMapping, DeviceRequest
 from wherry.model.errors import InvalidValue

@@ -5,9 +5,9 @@ weight-keeping I/O scheduler), and version 2 dropped some of version 1's knobs.
 """
 
 import os
-from dataclasses import dataclass
 from enum import Enum
 
+from wherry.kit.values import dataclass
 from wherry.linux.cgroups import CgroupLayout
 
 

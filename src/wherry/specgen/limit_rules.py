@@ -5,8 +5,8 @@ a warning, as users of Docker know it: their containers start on every host.
 """
 
 import re
-from dataclasses import dataclass, replace
 
+from wherry.kit.values import dataclass, replace
 from wherry.model.errors import InvalidValue
 from wherry.model.limits import BlockLimits, Limits
 from wherry.specgen.host import HostFacts

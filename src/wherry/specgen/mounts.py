@@ -7,9 +7,9 @@ shallow ones before deep ones, so that none hides another.
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import assert_never
 
+from wherry.kit.values import replace
 from wherry.model.containers import (
     BindMount,
     ContainerSpec,

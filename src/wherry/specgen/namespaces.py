@@ -1,7 +1,6 @@
 """Which namespaces a container has of its own, shares with the host, or joins."""
 
-from dataclasses import dataclass
-
+from wherry.kit.values import dataclass
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import NetworkModeKind

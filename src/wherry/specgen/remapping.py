@@ -5,8 +5,7 @@ goes through idmapped mounts, so that one copy serves with and without a mapping
 from the host keeps the host's owners, as with Docker.
 """
 
-from dataclasses import dataclass
-
+from wherry.kit.values import dataclass
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import NetworkModeKind

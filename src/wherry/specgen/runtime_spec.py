@@ -7,8 +7,8 @@ which is what the golden files of the tests hold on to.
 """
 
 import posixpath
-from dataclasses import dataclass, replace
 
+from wherry.kit.values import dataclass, replace
 from wherry.model.containers import BindMount, Container, ContainerSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import NetworkModeKind

@@ -6,7 +6,8 @@ and whoever asks for `info` is told what it was and what to do.
 
 import logging
 import threading
-from dataclasses import dataclass
+
+from wherry.kit.values import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ only adds a table or a column leaves it alone, so an older wherryd can be put ba
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import StateUnreadable
 
 _VERSIONS = """

@@ -5,10 +5,10 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wherry.kit import messages
 from wherry.kit.messages import Message
+from wherry.kit.values import dataclass
 from wherry.shim.protocol import BORN, Refused, request
 
 

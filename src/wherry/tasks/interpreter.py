@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux.mounts import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOSUID,

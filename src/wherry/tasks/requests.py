@@ -1,7 +1,6 @@
 """What is asked of tasks."""
 
-from dataclasses import dataclass, field
-
+from wherry.kit.values import dataclass, field
 from wherry.logs.options import LogTarget
 from wherry.model.ids import ContainerId
 from wherry.oci.runtime_spec import Process, RootfsMount, RuntimeSpec

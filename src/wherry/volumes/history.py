@@ -19,11 +19,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from itertools import count
 
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
+from wherry.kit.values import replace
 from wherry.linux import btrfs
 from wherry.linux.files import syncfs
 from wherry.model.errors import (

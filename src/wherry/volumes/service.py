@@ -6,13 +6,13 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
 from wherry.kit.timestamps import parse_rfc3339
+from wherry.kit.values import replace
 from wherry.linux.files import open_in_root
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import (

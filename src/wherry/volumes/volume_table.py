@@ -10,10 +10,10 @@ finishes the other.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
+from wherry.kit.values import replace
 from wherry.model.errors import VolumeNotFound
 from wherry.model.volumes import Volume, VolumeSnapshot
 from wherry.store import Database, Migration, read_records

@@ -6,11 +6,11 @@ people, and for checks `result.statuscode`, which is what the client exits with.
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
 from wherry.api.buildkit.narration import Narrator, sentence, warned_range
+from wherry.kit.values import dataclass, field
 from wherry.model.build_inquiries import DescribedMount, DescribedTarget, Inquiry, Outline
 from wherry.model.builds import BuildEvent, BuildWarned, FileDescribed
 from wherry.wire.buildkit.inquiries import (

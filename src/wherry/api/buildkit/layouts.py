@@ -5,11 +5,11 @@ itself: it knows the names in it, and is told in the answer what to put there.
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 
 from wherry.api.buildkit.sessions import Session
 from wherry.builder import LayoutBlob
 from wherry.kit.aio import OffloadPool, in_thread
+from wherry.kit.values import dataclass
 from wherry.oci.image_spec import Descriptor
 from wherry.wire.buildkit import content as wire
 

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from wherry.api.buildkit.stories import Story
 from wherry.api.errors import message_of
 from wherry.images import parse
+from wherry.kit.values import dataclass, field
 from wherry.model.build_causes import StepWhy
 from wherry.model.builds import (
     BaseFound,

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from wherry.api.buildkit.file_send import send_directory, send_stream
@@ -12,6 +11,7 @@ from wherry.api.buildkit.sessions import Session
 from wherry.api.buildkit.stories import CANCELLED, Story
 from wherry.api.errors import message_of
 from wherry.kit.aio import OffloadPool
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
 from wherry.registry import ANONYMOUS, Credentials
 from wherry.wire.buildkit.files import BytesMessage

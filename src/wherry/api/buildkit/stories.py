@@ -7,9 +7,9 @@ its command writes goes out as it comes. A listener may come before the build or
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 
 from wherry.kit.clock import Clock
+from wherry.kit.values import dataclass, field
 from wherry.wire.buildkit.control import (
     FailedSource,
     KeptStory,

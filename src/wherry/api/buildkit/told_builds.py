@@ -5,7 +5,6 @@ Our own client asks so: it sends a context as others do, and hears vertices, out
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
 
 from wherry.api.buildkit.answers import Answer
 from wherry.api.buildkit.narration import Narrator, sentence
@@ -15,6 +14,7 @@ from wherry.api.translate.build_transcript import results
 from wherry.kit.aio import closed_after
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
+from wherry.kit.values import dataclass, replace
 from wherry.model.build_inquiries import Inquiry
 from wherry.model.builds import (
     BuildDone,

@@ -1,9 +1,9 @@
 """What a line of the table says."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import WherryError
 
 Sentence = Callable[[Any], str]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from wherry.api.translate.images import (
     to_manifest,
 )
 from wherry.api.translate.platforms import platform_text
+from wherry.kit.values import replace
 from wherry.model.errors import InvalidValue
 from wherry.wire.images import ManifestSummary
 

@@ -6,7 +6,6 @@ what a user typed: an id, an unambiguous prefix of one, or a name. Every method 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wherry.api.services.bodies import ByteSource
 from wherry.api.services.builds import BuildHistory, Builds, CredentialSource
@@ -24,6 +23,7 @@ from wherry.api.services.system import (
     System,
 )
 from wherry.api.services.volumes import VolumeHistory, Volumes
+from wherry.kit.values import dataclass
 
 __all__ = [
     "BuildHistory",

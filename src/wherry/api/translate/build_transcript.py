@@ -5,10 +5,10 @@ step that failed ends the tale, and what ran beside it is told as far as it came
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 from wherry.kit.aio import closed_after
 from wherry.kit.random_ids import short_id
+from wherry.kit.values import dataclass, field
 from wherry.model.builds import (
     BasePulled,
     BuildDone,

@@ -1,7 +1,6 @@
 """How far a new container is kept from the host: security options and shared namespaces."""
 
-from dataclasses import dataclass, field
-
+from wherry.kit.values import dataclass, field
 from wherry.model.containers import Namespaces, Security
 from wherry.model.errors import InvalidValue
 from wherry.wire.container_config import HostShape

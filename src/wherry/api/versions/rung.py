@@ -1,9 +1,9 @@
 """What a rung of the ladder is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from wherry.kit.values import dataclass, field
 from wherry.wire.versions import ApiVersion
 
 

@@ -1,8 +1,7 @@
 """1.27 and older: what a WebSocket showed of a container came as text."""
 
-from dataclasses import replace
-
 from wherry.api.versions.rung import Rung
+from wherry.kit.values import replace
 from wherry.wire.versions import ApiVersion
 
 RUNG = Rung(

@@ -1,8 +1,7 @@
 """1.41 and older: framed streams were called raw, stop took no signal, memory of the kernel."""
 
-from dataclasses import replace
-
 from wherry.api.versions.rung import Rung, Traits
+from wherry.kit.values import replace
 from wherry.wire.encoding import Document
 from wherry.wire.versions import ApiVersion
 

@@ -8,12 +8,12 @@ words is shown nowhere: what stands on such a step has its causes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.builder.cache.seen_steps import SeenStep, files_of
 from wherry.builder.cache.table import BuildCache
 from wherry.builder.planning import EPOCH, Base, PlannedStep, Step
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import dataclass
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 
 MOST_TOLD = 20

@@ -5,7 +5,6 @@ needed. `type=inline` asks for nothing: an image's history is in the image.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.builder.cache.format import (
     CACHE_CONFIG,
@@ -18,6 +17,7 @@ from wherry.builder.compressions import compression_named
 from wherry.builder.states import Built
 from wherry.images import BuildImages, Document, LayerBlob
 from wherry.kit.timestamps import parse_rfc3339
+from wherry.kit.values import dataclass
 from wherry.model.builds import CacheStore
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.ids import ChainId, Digest

@@ -10,9 +10,9 @@ without complaint, and none of its records is ever found; nor ours by BuildKit.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.kit.timestamps import parse_rfc3339, rfc3339_nano
+from wherry.kit.values import dataclass
 from wherry.oci import json_fields
 from wherry.oci.image_spec import Descriptor
 from wherry.oci.json_fields import Fields

@@ -7,10 +7,10 @@ next layer is that step's result.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.builder.cache.format import moment_ns
 from wherry.images import BuildState, LayerBlob
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ did (`cache_images`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from wherry.builder.cache.format import CACHE_CONFIG, CachedLayer, decode_cache
 from wherry.builder.cache.images import CacheImages, FoundStep
 from wherry.builder.cache.layers_elsewhere import OpenBlob, fetched_layer, read_small
 from wherry.images import BuildImages, BuildState
 from wherry.kit.aio import OffloadPool
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue, WherryError
 from wherry.model.ids import DiffId
 from wherry.oci.image_spec import Index, Manifest

@@ -8,10 +8,10 @@ result and goes with it; of a result that was removed, a note stays that says by
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from sqlite3 import Connection
 
 from wherry.builder.digests import digest_of
+from wherry.kit.values import dataclass, field
 from wherry.store import Migration
 
 SEEN_MIGRATION = Migration(

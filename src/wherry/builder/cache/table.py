@@ -5,8 +5,6 @@ same step's result. The time is kept too, so that an image that is built again f
 the same bytes and so the same id. Layers and blobs of rows are roots for the collector.
 """
 
-from dataclasses import dataclass
-
 from wherry.builder.cache.kept_builds import KEPT_MIGRATION
 from wherry.builder.cache.seen_steps import (
     SEEN_MIGRATION,
@@ -20,6 +18,7 @@ from wherry.builder.cache.seen_steps import (
     put_seen,
     with_text,
 )
+from wherry.kit.values import dataclass
 from wherry.model.builds import CacheRecord
 from wherry.model.ids import ChainId, DiffId, Digest
 from wherry.store import Database, Migration

@@ -6,7 +6,6 @@ followed, not values: which variables there are does not depend on what they hol
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from wherry.builder import dockerfile as language
 from wherry.builder.checks.rules import Finding, suggestion
@@ -16,6 +15,7 @@ from wherry.builder.solver import Vertex
 from wherry.builder.sources.remote import is_remote
 from wherry.images import parse
 from wherry.kit.path_patterns import Ignore
+from wherry.kit.values import dataclass, replace
 from wherry.model.errors import InvalidReference
 from wherry.oci.image_spec import Platform
 from wherry.oci.platforms import formatted

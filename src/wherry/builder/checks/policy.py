@@ -4,9 +4,9 @@ The argument, BUILDKIT_DOCKERFILE_CHECK, takes the directive's place.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from wherry.builder.checks.rules import Finding
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
 
 _TRUTHS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}

@@ -3,7 +3,8 @@
 import difflib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from wherry.kit.values import dataclass
 
 _MOST_COMPARED = 200
 _DOCS = "https://docs.docker.com/go/dockerfile/rule/"

@@ -6,7 +6,8 @@ hold each other twice would grow without end. Patterns are matched by RE2, in li
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from wherry.kit.values import dataclass, field
 
 LONGEST_VALUE = 1 << 20
 """Characters of an expanded word. Docker has no bound."""

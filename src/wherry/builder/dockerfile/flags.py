@@ -4,9 +4,9 @@ import csv
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wherry.builder.dockerfile.instructions import RunMount
+from wherry.kit.values import dataclass
 
 NO_FLAGS: Mapping[str, str] = {}
 MOUNT_KINDS = ("bind", "cache", "tmpfs", "secret", "ssh")

@@ -1,9 +1,9 @@
 """Instructions as values. Words still have their quotes and variables in them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from wherry.builder.dockerfile.lines import Line
+from wherry.kit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

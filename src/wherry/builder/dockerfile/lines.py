@@ -7,9 +7,9 @@ logical line and are no instructions (Dockerfile reference, "Format", "Here-docu
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from wherry.builder.dockerfile import words
+from wherry.kit.values import dataclass, field
 from wherry.model.errors import DockerfileRefused
 
 LONGEST_LINE = 65535

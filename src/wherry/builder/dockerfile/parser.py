@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from wherry.builder.dockerfile import words
 from wherry.builder.dockerfile.flags import NO_FLAGS, Flags, duration_ns, run_mount, take_flags
@@ -33,6 +32,7 @@ from wherry.builder.dockerfile.instructions import (
     WorkDir,
 )
 from wherry.builder.dockerfile.lines import Line, read_text
+from wherry.kit.values import dataclass
 from wherry.model.errors import DockerfileRefused
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")

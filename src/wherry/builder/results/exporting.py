@@ -10,7 +10,6 @@ import base64
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from wherry.builder.cache.elsewhere import layout_blobs
 from wherry.builder.planning import EPOCH
@@ -29,6 +28,7 @@ from wherry.images import (
     parse,
 )
 from wherry.kit.aio import OffloadPool, UndoStack, in_thread, written_in_thread
+from wherry.kit.values import dataclass, replace
 from wherry.model.builds import BuildDone, BuildRequest, OutputKind
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.oci.image_json import descriptor_json

@@ -10,12 +10,12 @@ https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-stora
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from wherry.builder.results.provenance import PREDICATE_TYPE
 from wherry.builder.results.wishes import OutputWish
 from wherry.images import BuildImages, BuildState, Document, LayerBlob, attestation_of, parse
+from wherry.kit.values import dataclass, replace
 from wherry.model.errors import InvalidValue
 from wherry.model.ids import Digest
 from wherry.oci.image_json import encode_image, encode_index, encode_manifest

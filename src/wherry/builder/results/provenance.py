@@ -8,7 +8,6 @@ https://slsa.dev/spec/v0.2/provenance
 import base64
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from wherry.builder.planning import PlannedStep, Step
@@ -16,6 +15,7 @@ from wherry.builder.solver import Vertex
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import dataclass
 from wherry.model.builds import BuildRequest
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.oci.image_spec import Platform

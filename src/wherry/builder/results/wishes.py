@@ -6,9 +6,9 @@ that nobody keeps.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from wherry.builder.compressions import compression_named
+from wherry.kit.values import dataclass
 from wherry.model.builds import BuildOutput, OutputKind
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.snapshots import Compression

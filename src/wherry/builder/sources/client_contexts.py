@@ -3,7 +3,6 @@
 import os
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.builder import dockerfile as language
 from wherry.builder.sources.client_trees import ClientTree
@@ -16,6 +15,7 @@ from wherry.builder.sources.trees import Tree
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack
 from wherry.kit.path_patterns import read_ignore
 from wherry.kit.random_ids import new_id
+from wherry.kit.values import dataclass
 from wherry.linux.files import remove_tree
 from wherry.model.errors import InvalidValue
 

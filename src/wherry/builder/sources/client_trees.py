@@ -18,10 +18,10 @@ import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
 from wherry.builder.sources.kept_contexts import COMING, FILES
 from wherry.kit.random_ids import new_id
+from wherry.kit.values import dataclass, field
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2, remove_tree
 from wherry.model.errors import InvalidValue
 from wherry.model.files import SentFile

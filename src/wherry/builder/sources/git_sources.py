@@ -9,9 +9,9 @@ repository is looked for as if the repository were all there is, so that a link 
 import asyncio
 import os
 import re
-from dataclasses import dataclass
 
 from wherry.kit.urls import without_credentials
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
 
 _BY_SCHEME = re.compile(r"(?:git|ssh)://|git@[A-Za-z0-9.-]+:")

@@ -6,10 +6,10 @@ of their files, and sends those that are wanted.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from wherry.builder.sources.ports import Agents, Layouts, Secrets, Sink
+from wherry.kit.values import dataclass, field
 from wherry.model.files import SentFile
 
 

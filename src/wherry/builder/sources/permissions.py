@@ -1,8 +1,8 @@
 """The permissions that `--chmod` asks for: a number, or changes in chmod(1)'s words."""
 
 import re
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
 
 _NUMBER = re.compile(r"[0-7]{1,4}")

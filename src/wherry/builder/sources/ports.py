@@ -7,9 +7,9 @@ To the builder both are the same.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from wherry.kit.values import dataclass, field
 from wherry.model.errors import InvalidValue
 
 if TYPE_CHECKING:

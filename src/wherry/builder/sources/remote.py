@@ -11,7 +11,6 @@ import os
 import posixpath
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from wherry.builder.sources.contexts import TreeContext
@@ -23,6 +22,7 @@ from wherry.builder.work_places import WorkPlaces
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack
 from wherry.kit.path_patterns import Ignore
 from wherry.kit.urls import without_credentials
+from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root
 from wherry.model.errors import InvalidValue
 from wherry.snapshots import Compression, compression_of, decompressed

@@ -9,10 +9,10 @@ import copy
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO
 
 from wherry.builder.sources.trees import Place
+from wherry.kit.values import dataclass
 from wherry.model.errors import ArchiveRefused
 from wherry.snapshots import (
     DIRECTORY,

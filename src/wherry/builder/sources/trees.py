@@ -9,12 +9,12 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.builder.digests import digest_of
 from wherry.builder.sources.permissions import Permissions
 from wherry.kit.path_patterns import BadPattern, Ignore, segment_pattern
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue, NotInContext
 from wherry.snapshots import DIRECTORY, HARD_LINK, SYMLINK, Archive, TarEntry
 

@@ -10,10 +10,10 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.clock import Clock
+from wherry.kit.values import dataclass
 from wherry.linux.files import remove_tree
 from wherry.model.builds import CacheKind, CacheRecord
 from wherry.snapshots import file_sizes

@@ -9,10 +9,10 @@ import io
 import os
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.builder.sources.permissions import Permissions
 from wherry.builder.sources.trees import Renamed, View
+from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root
 from wherry.model.errors import ArchiveRefused, InvalidValue
 from wherry.operations.files import targets

@@ -3,7 +3,6 @@
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from wherry.builder import dockerfile as language
@@ -21,6 +20,7 @@ from wherry.builder.steps.stage_files import StageFiles
 from wherry.images import BuildImages, BuildState, LayerBlob
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
 from wherry.operations.files import targets
 

@@ -14,7 +14,6 @@ import contextlib
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from wherry.builder.configuring import absolute
 from wherry.builder.planning import Origin, Step
@@ -27,6 +26,7 @@ from wherry.builder.steps.cache_mounts import CacheMounts, CacheWish
 from wherry.builder.steps.stage_files import StageFiles
 from wherry.builder.work_places import WorkPlaces
 from wherry.kit.aio import OffloadPool, UndoStack
+from wherry.kit.values import dataclass, field
 from wherry.model.containers import BindMount, MountSpec, TmpfsMount
 from wherry.model.errors import InvalidValue
 from wherry.snapshots import UnpackRules, unpack_tar

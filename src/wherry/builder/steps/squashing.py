@@ -6,7 +6,6 @@ written to the base then is the layer. History keeps every step, and says what w
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 from wherry.builder.sources.trees import PassedOn
 from wherry.builder.steps.stage_files import StageFiles
@@ -14,6 +13,7 @@ from wherry.images import BuildImages, BuildState, LayerBlob
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import rfc3339_nano
+from wherry.kit.values import replace
 from wherry.linux.files import open_in_root, remove_tree
 from wherry.oci.image_spec import History
 from wherry.snapshots import Archive, TarEntry, TarReader, UnpackRules, decompressed, unpack_tar

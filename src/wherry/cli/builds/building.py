@@ -4,7 +4,6 @@ import json
 import os
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from wherry.cli.builds.agents import Agents
@@ -41,6 +40,7 @@ from wherry.cli.options import limits, networking
 from wherry.cli.progress import show_progress
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, mapping, number, parse, text
+from wherry.kit.values import replace
 
 _DESCRIPTOR = "containerimage.descriptor"
 _PLAIN = (

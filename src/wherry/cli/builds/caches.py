@@ -4,12 +4,12 @@ import csv
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wherry.cli.builds.outputs import Output
 from wherry.cli.builds.parts import Part
 from wherry.cli.failures import CommandFailed
 from wherry.cli.images.oci_directories import digest_in_directory, pieces_of_directory
+from wherry.kit.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

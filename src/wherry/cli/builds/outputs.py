@@ -6,7 +6,6 @@ import sys
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Queue
 
@@ -15,6 +14,7 @@ from wherry.cli.images.oci_directories import add_to_directory
 from wherry.cli.local_trees import unpack
 from wherry.cli.whole_files import WholeFile
 from wherry.client.documents import Document, number, text
+from wherry.kit.values import dataclass, field
 
 _FILES = ("tar", "oci", "docker")
 

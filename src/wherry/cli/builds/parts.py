@@ -4,12 +4,12 @@ import csv
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.images.oci_directories import digest_in_directory, pieces_of_directory
 from wherry.cli.local_trees import pack
+from wherry.kit.values import dataclass
 
 _IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
 _LARGEST_SECRET = 500 * 1024

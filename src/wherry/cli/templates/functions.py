@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from wherry.cli.templates import formatting
@@ -24,6 +23,7 @@ from wherry.cli.templates.values import (
     unwrapped,
     zero,
 )
+from wherry.kit.values import dataclass
 
 
 class CallFailed(Exception):

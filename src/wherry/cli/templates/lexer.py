@@ -1,7 +1,8 @@
 """Cuts a template into tokens (the lexical rules of Go's text/template)."""
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from wherry.kit.values import dataclass
 
 LEFT, RIGHT = "{{", "}}"
 _SPACES = " \t\r\n"

@@ -1,8 +1,9 @@
 """What a template is made of, once parsed. `str()` of a node is how errors quote it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from wherry.kit.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ the element, or None, for a pointer; a `Value`, or None, for an interface.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
 from wherry.client.documents import Json
+from wherry.kit.values import dataclass, field
 
 
 class Kind(Enum):

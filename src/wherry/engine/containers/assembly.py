@@ -9,7 +9,6 @@ import os
 import shutil
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 
 from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.links import followers, linked
@@ -21,6 +20,7 @@ from wherry.engine.records import ContainerRecords
 from wherry.engine.runtimes import RuntimeTable
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.atomic_files import write_atomically
+from wherry.kit.values import dataclass, field, replace
 from wherry.linux.id_maps import IdMap
 from wherry.model.containers import BindMount, Container, NetworkSpec
 from wherry.model.errors import IpcNotShareable, JoinedContainerNotRunning, WherryError

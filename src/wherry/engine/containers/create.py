@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 
 from wherry.engine.containers.image_mounts import check_images, mount_images
 from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
@@ -22,6 +21,7 @@ from wherry.images import ImageStore, platform_from
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id, short_id
+from wherry.kit.values import dataclass, field, replace
 from wherry.logs.options import PLUGIN, kept_as, validate
 from wherry.model.containers import (
     BindMount,

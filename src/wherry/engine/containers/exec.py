@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 
 from wherry.engine.containers.assembly import SeccompPrograms
 from wherry.engine.containers.links import with_link_variables
@@ -12,6 +11,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.random_ids import new_id
+from wherry.kit.values import replace
 from wherry.model.containers import Container, ExecSpec, ExecStatus
 from wherry.model.errors import (
     CommandNotExecutable,

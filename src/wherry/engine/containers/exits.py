@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.live import LiveContainers, Waiters
@@ -13,6 +12,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.timestamps import NANOSECONDS
+from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import NetworkNotFound
 from wherry.model.health import unprobed

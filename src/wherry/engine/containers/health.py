@@ -12,7 +12,6 @@ Each result is shown at once, but only a change of the state is worth a commit.
 import asyncio
 import logging
 import signal
-from dataclasses import replace
 
 from wherry.engine.containers.assembly import SeccompPrograms
 from wherry.engine.containers.failures import failure_text
@@ -24,6 +23,7 @@ from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
 from wherry.kit.streams import Unframer
 from wherry.kit.timestamps import NANOSECONDS
+from wherry.kit.values import replace
 from wherry.model.containers import Container, ExecSpec
 from wherry.model.errors import WherryError
 from wherry.model.health import (

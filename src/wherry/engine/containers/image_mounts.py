@@ -6,11 +6,11 @@ writes to it. It is named after the container and goes with it.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import msgspec
 
 from wherry.images import ImageStore
+from wherry.kit.values import replace
 from wherry.model.containers import Container, ContainerSpec, ImageMount, MountSpec
 from wherry.model.errors import FeatureMissing, ImageNotFound, InvalidValue
 from wherry.model.ids import ChainId, ContainerId, SnapshotKey

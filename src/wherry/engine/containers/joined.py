@@ -1,8 +1,7 @@
 """`container:NAME` in the modes of a new container: remembered by id, since names may change."""
 
-from dataclasses import replace
-
 from wherry.engine.records import ContainerRecords
+from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotFound, InvalidValue
 from wherry.model.networks import NetworkMode, NetworkModeKind

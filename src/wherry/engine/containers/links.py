@@ -7,10 +7,10 @@ at each start, from what `db` is then; when `db` starts again, the line follows 
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from wherry.engine.records import ContainerRecords
 from wherry.kit.random_ids import short_id
+from wherry.kit.values import replace
 from wherry.model.containers import Container, ContainerSpec, Link
 from wherry.model.errors import ContainerNotFound, InvalidValue, LinkedContainerNotRunning
 from wherry.model.ids import ContainerId

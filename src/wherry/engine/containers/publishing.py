@@ -1,11 +1,11 @@
 """Which ports a container publishes after an update: at once, and at every start to come."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.paths import ContainerPaths
 from wherry.kit.aio import OffloadPool, UndoStack
+from wherry.kit.values import replace
 from wherry.model.containers import Container, NetworkSpec
 from wherry.model.errors import InvalidValue, UpdateRefused
 from wherry.model.networks import (

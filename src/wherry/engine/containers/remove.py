@@ -1,7 +1,6 @@
 """Forgetting a container: its row first, then its files; boot sweeps what a crash left."""
 
 import logging
-from dataclasses import replace
 
 from wherry.engine.containers.image_mounts import snapshots_of
 from wherry.engine.containers.io import Attachments
@@ -15,6 +14,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.directories import remove_directory
+from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import (
     ContainerRunning,

@@ -1,11 +1,10 @@
 """Giving a container another name."""
 
-from dataclasses import replace
-
 from wherry.engine.containers.create import checked_name
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock
+from wherry.kit.values import replace
 from wherry.model.errors import InvalidValue
 
 

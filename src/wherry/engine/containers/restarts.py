@@ -10,13 +10,13 @@ task looks at the row when it wakes.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from wherry.engine.containers.live import Waiters
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import own_task
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
+from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import WherryError
 from wherry.model.ids import ContainerId

@@ -1,7 +1,6 @@
 """From a record to a running process; every step is undone when a later one fails."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.exits import ExitWatcher
@@ -14,6 +13,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.clock import Clock
+from wherry.kit.values import replace
 from wherry.model.containers import Container, ContainerStatus
 from wherry.model.errors import ContainerPaused, RemovalInProgress, WherryError
 from wherry.model.health import first_health

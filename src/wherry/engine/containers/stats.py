@@ -8,13 +8,13 @@ is slow misses samples, and never holds up the others.
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 from wherry.engine.containers.cgroups import cgroup_directories
 from wherry.engine.containers.usage import UsagePlaces, read_machine_time, read_usage
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
+from wherry.kit.values import dataclass, field
 from wherry.linux.cgroups import CgroupLayout
 from wherry.model.containers import Container
 from wherry.model.ids import ContainerId

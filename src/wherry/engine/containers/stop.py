@@ -4,7 +4,6 @@ None of these holds the container's lock while it waits for the end: `exits` nee
 """
 
 import asyncio
-from dataclasses import replace
 
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.live import LiveContainers, Waiters
@@ -13,6 +12,7 @@ from wherry.engine.containers.start import StartContainer
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
+from wherry.kit.values import replace
 from wherry.model.containers import Container, RestartMode
 from wherry.model.errors import (
     ContainerNotPaused,

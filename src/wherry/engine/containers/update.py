@@ -7,7 +7,6 @@ leaves the container as it was. The journal is kept beside that of the start.
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 from wherry.engine.containers.cgroups import cgroup_directories
 from wherry.engine.containers.publishing import PublishedPorts
@@ -15,6 +14,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack
+from wherry.kit.values import replace
 from wherry.linux.cgroups import CgroupLayout
 from wherry.model.containers import Container, RestartMode, RestartPolicy
 from wherry.model.errors import StepFailed, UpdateRefused

@@ -7,8 +7,8 @@ controller that this kernel lacks, a container that has just ended) leaves its v
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.stats import BlockCount, CpuUsage, InterfaceUsage, MemoryUsage, Usage
 
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 
 from wherry.engine.containers.create import CreateContainer
 from wherry.engine.containers.io import AttachedStream, ContainerStreams, RecordedStream
@@ -15,6 +14,7 @@ from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer, StopContainer
 from wherry.engine.containers.update import UpdateContainer
+from wherry.kit.values import dataclass
 from wherry.model.containers import Container, ContainerSpec
 from wherry.model.ids import ContainerId
 from wherry.model.outcomes import CreateOutcome, StartOutcome, StopOutcome, WaitCondition

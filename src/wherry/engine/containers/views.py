@@ -16,13 +16,13 @@ import os
 import posixpath
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from wherry.engine.containers.volumes import mount_is_read_only, volume_names
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.random_ids import new_id
+from wherry.kit.values import dataclass
 from wherry.model.containers import BindMount, Container, ImageMount, TmpfsMount, VolumeMount
 from wherry.model.ids import SnapshotKey
 from wherry.snapshots import Snapshots

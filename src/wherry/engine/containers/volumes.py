@@ -11,13 +11,13 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import msgspec
 
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, UndoStack
+from wherry.kit.values import replace
 from wherry.model.containers import (
     BindMount,
     Container,

@@ -6,11 +6,11 @@ one; what it lets a user change are *settings*.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import msgspec
 from msgspec import Struct
 
+from wherry.kit.values import replace
 from wherry.model.errors import InvalidValue
 from wherry.model.plugins import PluginPrivilege, PluginSettings
 

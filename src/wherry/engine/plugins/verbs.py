@@ -9,7 +9,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -33,6 +32,7 @@ from wherry.engine.plugins.processes import PluginProcesses
 from wherry.images import Reference, parse
 from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack
 from wherry.kit.random_ids import new_id, short_id
+from wherry.kit.values import replace
 from wherry.model.errors import (
     InvalidReference,
     ManifestRefused,

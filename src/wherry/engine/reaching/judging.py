@@ -7,9 +7,9 @@ overrules whatever was read.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from wherry.kit.values import dataclass
 from wherry.model.networks import PublishedPort
 from wherry.model.reaching import (
     Hop,

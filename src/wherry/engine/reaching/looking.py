@@ -1,7 +1,6 @@
 """Gathering facts: from the records, from the kernel, and from a packet that is sent."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wherry.engine.containers.joined import joined_container
 from wherry.engine.containers.live import LiveContainers
@@ -9,6 +8,7 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.reaching.judging import judge
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
+from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotFound, InvalidValue
 from wherry.model.lifecycle import ContainerState

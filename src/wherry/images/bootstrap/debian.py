@@ -7,9 +7,9 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wherry.images.bootstrap.recipe import SEARCH_PATH, BaseImage
+from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root, remove_tree
 from wherry.model.errors import HostLacks, StepFailed
 from wherry.model.outcomes import Progress

@@ -1,8 +1,8 @@
 """What a recipe for a base image gives, and the small trees that two of them write."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.model.outcomes import Progress
 from wherry.oci.image_spec import ExecutionDefaults
 from wherry.snapshots import (

@@ -3,12 +3,12 @@
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from ipaddress import ip_interface, ip_network
 from typing import TypeVar
 
 from msgspec import Struct
 
+from wherry.kit.values import replace
 from wherry.model.errors import FeatureMissing, PluginFailed
 from wherry.model.networks import AddressRange, NetworkRequest
 from wherry.networks import plugin_messages as said

@@ -13,7 +13,6 @@ one of them takes nothing of what goes between a container and its host, and thr
 """
 
 import re
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -24,6 +23,7 @@ from ipaddress import (
     ip_network,
 )
 
+from wherry.kit.values import dataclass
 from wherry.model.networks import AddressRange, EndpointStatus
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.operations.network.links import (

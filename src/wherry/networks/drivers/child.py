@@ -14,9 +14,9 @@ In the modes l3 and l3s of ipvlan the parent routes: the default route is the li
 """
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import AddressRange, Network
 from wherry.networks.drivers.bridge import is_valid_name

@@ -1,8 +1,8 @@
 """What every driver does in a container's namespace, once the container has a link there."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
+from wherry.kit.values import dataclass
 from wherry.model.networks import EndpointStatus
 from wherry.operations.network.links import AddDefaultRoute, AssignAddress, BringUp
 from wherry.operations.network.moved_links import AddRoute

@@ -18,9 +18,9 @@ The datagrams of encrypted networks go to a port of their own (`networks.sealing
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import Network, Peer
 from wherry.networks.drivers.bridge import BridgeSettings

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
+from wherry.kit.values import dataclass, replace
 from wherry.model.containers import NetworkSpec
 from wherry.model.networks import EndpointStatus
 from wherry.networks.sandboxes import AttachRequest

@@ -3,8 +3,8 @@
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from wherry.kit.values import dataclass
 from wherry.linux import netlink, nft_listing
 from wherry.networks.connections import as_done
 from wherry.operations.network.foreign_filters import DOORS, OpenForeignDoor

@@ -2,8 +2,8 @@
 
 import ipaddress
 from collections.abc import Sequence, Set
-from dataclasses import replace
 
+from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import FeatureMissing, InvalidField
 from wherry.model.networks import EndpointStatus, Port, PortBinding, PublishedPort

@@ -15,12 +15,12 @@ The namespace may not be there yet when the plugin is told of it: the link is mo
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TypeVar
 
 from msgspec import Struct
 
+from wherry.kit.values import replace
 from wherry.model.errors import PluginFailed
 from wherry.model.networks import EndpointStatus, Network
 from wherry.networks import plugin_messages as said

@@ -20,9 +20,9 @@ they change without a loss in three steps, each done on every host before the ne
 import hashlib
 import hmac
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from wherry.kit.values import dataclass
 from wherry.linux.xfrm import KEY_BYTES
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import OverlayKey

@@ -9,11 +9,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TextIO
 
 from wherry.cli.builds.story.trace import Told, Trace, byte_words, count_words, seconds
 from wherry.cli.terminal import picture_size
+from wherry.kit.values import dataclass
 
 _EACH_S = 0.1
 _OUTPUT_LINES = 6

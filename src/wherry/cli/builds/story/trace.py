@@ -2,8 +2,8 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from wherry.kit.values import dataclass, field
 from wherry.wire.buildkit.control import (
     FailedSource,
     SkippedStage,
