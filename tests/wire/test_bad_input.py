@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from support.fake_services import FakeEngine, served
+from support.fake_engine import FakeEngine, served
 from support.http_over_unix import Answer, exchange, request
 from wherry.api.call import LARGEST_BODY
 from wherry.model.errors import StepFailed

@@ -12,7 +12,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from support.build_session import Raw, caller, session, upgraded
-from support.fake_services import FakeEngine, served
+from support.fake_engine import FakeEngine, served
 from wherry.wire.buildkit import control, gateway, sessions
 from wherry.wire.buildkit.errors import RpcStatus
 from wherry.wire.buildkit.files import DATA, ERR, FIN, REQ, STAT, Packet, Stat

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import docker
 import pytest
 
-from support.fake_services import FakeEngine, served
+from support.fake_engine import FakeEngine, served
 from wherry.kit.streams import STDERR, STDOUT
 from wherry.model.errors import CommandNotExecutable, CommandNotFound
 from wherry.model.queries import LogLine

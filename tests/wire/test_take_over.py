@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from support.fake_services import FakeEngine, FakeStream, served
+from support.fake_engine import FakeEngine, FakeStream, served
 from wherry.kit.streams import STDOUT, frame
 from wherry.model.errors import StepFailed
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fake_services import SECOND, FakeEngine, served
+from support.fake_engine import SECOND, FakeEngine, served
 from support.golden import assert_golden
 from support.http_over_unix import Answer, request
 from wherry.kit.streams import STDERR, STDOUT
