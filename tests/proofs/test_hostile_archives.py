@@ -223,7 +223,7 @@ def tidy(engine: Engine) -> None:
 
 def test_mutant(figure: list[str]) -> None:
     """Without the bound a document is kept, however long it is."""
-    mutant = Mutant("documents have no bound", "images/archive.py",
+    mutant = Mutant("documents have no bound", "images/archive_reader.py",
                     "entry.size > LARGEST_DOCUMENT:", "entry.size > 1 << 62:")  # fmt: skip
     with mutated_engine(mutant) as engine:
         _sent, kept = send(engine, itertools.islice(five_gigabytes("manifest.json"), 256))

@@ -37,7 +37,7 @@ from wherry.builder.service import BuildGround, BuildService
 from wherry.builder.steps.mounts import MountGround
 from wherry.engine.records import MIGRATIONS as RECORD_MIGRATIONS
 from wherry.engine.records import ContainerRecords
-from wherry.images import ImagePulls, ImageStore, PullRequest, parse
+from wherry.images import ImageArchives, ImageMaker, ImagePulls, ImageStore, PullRequest, parse
 from wherry.kit.aio import OffloadPool
 from wherry.model.builds import BuildRequest, PartKind, SentPart
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus
@@ -122,7 +122,7 @@ def opened(root: Path) -> Iterator[Rooms]:
 
 def load(rooms: Rooms) -> None:
     """Two layers from an archive."""
-    list(rooms.images.load(io.BytesIO(docker_archive(BASE, TOP, tags=("app:1",)))))
+    list(ImageArchives(rooms.images).load(io.BytesIO(docker_archive(BASE, TOP, tags=("app:1",)))))
 
 
 def pull(rooms: Rooms) -> None:
@@ -164,7 +164,7 @@ def commit(rooms: Rooms) -> None:
     """An image of what a container has written: the last thing that a build's step does, too."""
     base = rooms.images.resolve("base:1")
     plan = CommitPlan(config=base.config, reference="made:1")
-    rooms.images.commit(SnapshotKey(CONTAINER), base, plan)
+    ImageMaker(rooms.images, rooms.snapshots).commit(SnapshotKey(CONTAINER), base, plan)
 
 
 def create(rooms: Rooms) -> None:
@@ -296,7 +296,7 @@ def _is_old(place: str) -> bool:
 def prepare(root: Path) -> None:
     """An image, a container that has written, and a volume that was changed after a snapshot."""
     with opened(root) as rooms:
-        list(rooms.images.load(io.BytesIO(docker_archive(BASE, tags=("base:1",)))))
+        list(ImageArchives(rooms.images).load(io.BytesIO(docker_archive(BASE, tags=("base:1",)))))
         base = rooms.images.resolve("base:1")
         rooms.snapshots.prepare(SnapshotKey(CONTAINER), base.chain_id)
         asyncio.run(rooms.records.add(container(CONTAINER, base.id)))
@@ -327,7 +327,7 @@ def bad_files(root: Path, rooms: Rooms) -> list[str]:
         tree = root / "overlay2" / str(layer.number) / "diff"
         found += _differing(tree / directories.get(layer.diff_id, "written"), FILES)
     for image in rooms.images.list():
-        packed = b"".join(rooms.images.save([image.id]))
+        packed = b"".join(ImageArchives(rooms.images).save([image.id]))
         assert packed
     for volume in rooms.volumes.all():
         place = Path(volume.mount_point)

@@ -14,7 +14,7 @@ from wherry.api.services import Services
 from wherry.builder import MIGRATIONS as BUILD_MIGRATIONS
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import MIGRATIONS
-from wherry.images import ImageStore
+from wherry.images import ImageMaker, ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import SystemClock
 from wherry.programs.ground import Ground
@@ -80,7 +80,9 @@ async def engine_bench(
         ("keeper:latest", ("CMD sleep 1000", "VOLUME /var/lib/data")),
     ):
         tree = io.BytesIO(archive(directory("bin"), directory("etc")))
-        for _progress in images.import_archive(tree, reference=name, changes=changes):
+        for _progress in ImageMaker(images, snapshots).import_archive(
+            tree, reference=name, changes=changes
+        ):
             pass
     ground = Ground(
         settings=Settings(data_root=data_root, exec_root=exec_root),

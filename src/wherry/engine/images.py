@@ -8,7 +8,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.image_matching import matching_images
 from wherry.engine.records import ContainerRecords
 from wherry.engine.registries import told
-from wherry.images import ImageStore, Tell, platform_from
+from wherry.images import ImageArchives, ImageMaker, ImageStore, Tell, platform_from
 from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
 from wherry.kit.clock import Clock
 from wherry.model.ids import Digest
@@ -29,6 +29,8 @@ class ImageVerbs:
         self,
         *,
         store: ImageStore,
+        archives: ImageArchives,
+        maker: ImageMaker,
         snapshots: Snapshots,
         records: ContainerRecords,
         events: EventLog,
@@ -37,6 +39,8 @@ class ImageVerbs:
         downloads: Downloads,
     ) -> None:
         self._store = store
+        self._archives = archives
+        self._maker = maker
         self._downloads = downloads
         self._snapshots = snapshots
         self._records = records
@@ -64,7 +68,7 @@ class ImageVerbs:
 
     def _described(self, image: Image) -> DescribedImage:
         blobs = self._store.blobs_of(image)
-        content, manifest = self._store.manifest_for(image, blobs)
+        content, manifest = self._store.documents.manifest_for(image, blobs)
         config_bytes = self._store.content.size(Digest(image.id))
         return DescribedImage(
             image=image,
@@ -124,7 +128,7 @@ class ImageVerbs:
         wanted = self._platforms(platforms)
 
         def loading(reader: BlockingReader) -> Iterator[Progress]:
-            return self._store.load(reader, platforms=wanted)
+            return self._archives.load(reader, platforms=wanted)
 
         return self._receiving(archive, loading, "load")
 
@@ -137,7 +141,7 @@ class ImageVerbs:
             image = self._store.resolve(reference)
             self._events.image("save", image.id, reference, image)
         return in_thread(
-            self._offload, lambda: iter(self._store.save(references, platforms=wanted))
+            self._offload, lambda: iter(self._archives.save(references, platforms=wanted))
         )
 
     def import_archive(
@@ -153,7 +157,7 @@ class ImageVerbs:
 
         def importing(reader: BlockingReader) -> Iterator[Progress]:
             return iter(
-                self._store.import_archive(
+                self._maker.import_archive(
                     reader,
                     reference=reference,
                     message=message,
@@ -194,7 +198,7 @@ class ImageVerbs:
 
     def bootstrap(self, reference: str) -> AsyncIterator[Progress]:
         """Make a base image without a registry. Raises: InvalidValue for an unknown one."""
-        return in_thread(self._offload, lambda: iter(self._store.bootstrap(reference)))
+        return in_thread(self._offload, lambda: iter(self._maker.bootstrap(reference)))
 
     async def _receiving(
         self,

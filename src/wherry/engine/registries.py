@@ -162,7 +162,7 @@ class RegistryVerbs:
                     images=(image,) if wanted else self._store.all_of(each.familiar),
                     name=each,
                     credentials=credentials,
-                    index=None if wanted else self._store.index_of(each),
+                    index=None if wanted else self._store.documents.index_of(each),
                 )
                 with _no_login():
                     await self._pushes.push(request, tell)

@@ -9,14 +9,18 @@ image has its row only when all of it is on the disk.
 Called by: engine.
 """
 
+from wherry.images.archive_writer import layout_archive, name_annotations
+from wherry.images.archives import ImageArchives
 from wherry.images.attestations import attestation_of
 from wherry.images.building import BuildImages, BuildState, Recorded, as_image, plain_layer
 from wherry.images.documents import parse_exposed, read_document
-from wherry.images.image_table import MIGRATIONS, DamagedImage, LayerBlob
-from wherry.images.pulling import ImagePulls, PullRequest, Tell
+from wherry.images.image_rows import MIGRATIONS, LayerBlob
+from wherry.images.image_table import DamagedImage
+from wherry.images.layer_fetches import Tell
+from wherry.images.making import ImageMaker
+from wherry.images.pulling import ImagePulls, PullRequest
 from wherry.images.pushing import Document, ImagePushes, PushRequest, Upload
 from wherry.images.references import Reference, parse
-from wherry.images.save import layout_archive, name_annotations
 from wherry.images.siblings import host_platform, platform_from, platform_of
 from wherry.images.store import ImageStore
 from wherry.model.outcomes import Progress, Removal
@@ -27,6 +31,8 @@ __all__ = [
     "BuildState",
     "DamagedImage",
     "Document",
+    "ImageArchives",
+    "ImageMaker",
     "ImagePulls",
     "ImagePushes",
     "ImageStore",

@@ -16,7 +16,7 @@ import contextlib
 
 from wherry.content import BlobWriter, FollowingReader, StagedBlob
 from wherry.model.errors import WherryError
-from wherry.snapshots import LayerStore, LooseLayer
+from wherry.snapshots import LayerDirectories, LooseLayer
 
 _Unpacked = concurrent.futures.Future[LooseLayer]
 
@@ -24,8 +24,8 @@ _Unpacked = concurrent.futures.Future[LooseLayer]
 class UnpackingAhead:
     """The layers of one archive; leaving the block drops what nobody took."""
 
-    def __init__(self, layers: LayerStore) -> None:
-        self._layers = layers
+    def __init__(self, directories: LayerDirectories) -> None:
+        self._directories = directories
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="unpacking")
         self._by_blob: dict[str, _Unpacked] = {}
 
@@ -57,10 +57,10 @@ class UnpackingAhead:
 
     def _unpack(self, reader: FollowingReader) -> LooseLayer:
         with contextlib.closing(reader):
-            return self._layers.unpack(reader, packed_digest=reader.digest)
+            return self._directories.unpack(reader, packed_digest=reader.digest)
 
     def _drop(self, path: str) -> None:
         unpacked = self._by_blob.pop(path, None)
         if unpacked is not None:
             with contextlib.suppress(WherryError):
-                self._layers.drop(unpacked.result())
+                self._directories.drop(unpacked.result())

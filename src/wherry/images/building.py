@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from wherry.content import BlobWriter, StagedBlob
+from wherry.images.archive_writer import SavedImage, SavedImages, archive
 from wherry.images.clamped_layers import clamped
 from wherry.images.documents import LARGEST_DOCUMENT, image_config, read_document
-from wherry.images.image_table import LayerBlob, ManifestBlob, NewImage
+from wherry.images.image_rows import LayerBlob, ManifestBlob
+from wherry.images.image_table import NewImage
 from wherry.images.leases import Lease
 from wherry.images.packing import packed
 from wherry.images.pushing import Document
 from wherry.images.references import Reference, parse, with_digest
-from wherry.images.save import SavedImage, SavedImages, archive
 from wherry.images.store import ImageStore
 from wherry.kit.aio import BlockingWriter
 from wherry.kit.values import dataclass, replace
@@ -259,7 +260,7 @@ class BuildImages:
         siblings = []
         for state in states:
             image = as_image(state)
-            content, manifest = self._store.manifest_for(image, state.layers)
+            content, manifest = self._store.documents.manifest_for(image, state.layers)
             siblings.append(
                 SavedImage(image=image, blobs=state.layers, content=content, manifest=manifest)
             )

@@ -1,14 +1,18 @@
 """Between OCI's image documents and our own words for an image."""
 
 import re
+from collections.abc import Sequence
 
+from wherry.images.image_rows import LayerBlob
 from wherry.kit.timestamps import parse_rfc3339
-from wherry.model.errors import ArchiveRefused, SystemUnusable
+from wherry.model.errors import ArchiveRefused, StateUnreadable, SystemUnusable
 from wherry.model.health import HealthCheck
-from wherry.model.images import HistoryEntry, ImageConfig
+from wherry.model.ids import ChainId, ImageId
+from wherry.model.images import HistoryEntry, Image, ImageConfig, Layer
 from wherry.model.networks import Port
 from wherry.oci.image_json import decode_image
 from wherry.oci.image_spec import ExecutionDefaults, Healthcheck, History, ImageDocument
+from wherry.snapshots import LayerStore, chain_id
 
 LARGEST_DOCUMENT = 4 << 20
 """Bytes that a manifest or a configuration may have."""
@@ -29,6 +33,38 @@ def read_document(content: bytes) -> ImageDocument:
     if document.os not in ("", "linux"):
         raise SystemUnusable(document.os)
     return document
+
+
+def image_of(
+    image_id: ImageId, config: bytes, blobs: Sequence[LayerBlob], unpacked: LayerStore
+) -> Image:
+    """An image from its configuration and unpacked layers.
+
+    Raises: ArchiveRefused, SystemUnusable; StateUnreadable for a layer that is missing.
+    """
+    document = read_document(config)
+    layers: list[Layer] = []
+    chain: ChainId | None = None
+    for blob in blobs:
+        chain = chain_id(chain, blob.diff_id)
+        committed = unpacked.get(chain)
+        if committed is None:
+            raise StateUnreadable(f"layer {chain}", "missing")
+        layers.append(Layer(diff_id=blob.diff_id, chain_id=chain, size_bytes=committed.size_bytes))
+    return Image(
+        id=image_id,
+        references=(),
+        config=image_config(document.config),
+        layers=tuple(layers),
+        history=tuple(history_entry(each) for each in document.history),
+        architecture=document.architecture or "amd64",
+        variant=document.variant,
+        operating_system=document.os or "linux",
+        created_at_ns=moment(document.created),
+        author=document.author,
+        comment=document.comment,
+        size_bytes=sum(layer.size_bytes for layer in layers),
+    )
 
 
 def image_config(defaults: ExecutionDefaults) -> ImageConfig:

@@ -7,12 +7,22 @@ from wherry.images import references
 from wherry.images.image_table import ImageTable
 from wherry.images.references import Reference
 from wherry.images.siblings import meant
+from wherry.kit.values import dataclass
 from wherry.model.errors import AmbiguousReference, ImageNotFound
 from wherry.model.images import Image
 from wherry.oci.image_spec import Platform
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 _ID_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One name that a text stands for, and the images that it leads to."""
+
+    name: Reference | None
+    """None where the text is an id, or a digest: those are no name that an image can be given."""
+    images: Sequence[Image]
 
 
 class ImageFinder:
@@ -38,6 +48,20 @@ class ImageFinder:
         """Every image that a text leads to. Raises: as `resolve`."""
         name = self.name_in(reference)
         return (name and self._table.named(name)) or (self.resolve(reference),)
+
+    def meanings(self, reference: str) -> Sequence[Meaning]:
+        """All that a text stands for: a name without a tag for all of its tags. Raises: as above.
+
+        Where there is no tag, a name stands for itself.
+        """
+        name = self.name_in(reference)
+        if name is None:
+            return [Meaning(None, [self.resolve(reference)])]
+        stands_for_all = not references.parse(reference).tag and name.digest is None
+        tags = self._table.tags_of(name.repository) if stands_for_all else ()
+        if tags:
+            return [Meaning(each, self._table.named(each)) for each in tags]
+        return [Meaning(None if name.digest else name, self.all_of(reference))]
 
     def leading_names(self, image: Image) -> Sequence[str]:
         """Those of its names that mean this image where no platform is asked for."""

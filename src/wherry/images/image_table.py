@@ -1,123 +1,25 @@
-"""Which images there are and how they are called: rows, and an index of them in memory.
+"""Which images there are: an index in memory of what the rows and the blobs say.
 
-The configuration is not in a row: it is a blob whose digest is the image's id, and is read again
-at boot. Resolving a reference is part of each `create`, so it never touches the database.
+A configuration is read once, at boot or when its image comes. Resolving a reference is part of
+each `create`, so it never touches the database.
 """
 
 import bisect
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from wherry.content import ContentStore
-from wherry.images.documents import (
-    LARGEST_DOCUMENT,
-    history_entry,
-    image_config,
-    moment,
-    read_document,
-)
+from wherry.images import image_rows
+from wherry.images.documents import LARGEST_DOCUMENT, image_of
 from wherry.images.image_names import ImageNames
+from wherry.images.image_rows import LayerBlob, ManifestBlob
 from wherry.images.references import Reference
 from wherry.images.siblings import without_doubles
 from wherry.kit.values import dataclass, field, replace
-from wherry.model.errors import StateUnreadable, WherryError
-from wherry.model.ids import ChainId, DiffId, Digest, ImageId
-from wherry.model.images import Image, Layer
-from wherry.snapshots import Snapshots, chain_id
-from wherry.store import Database, Migration
-
-MIGRATIONS = (
-    Migration(
-        room="images",
-        number=1,
-        sql="""
-CREATE TABLE images (
-    id          TEXT PRIMARY KEY,
-    added_at_ns INTEGER NOT NULL
-) STRICT;
-CREATE TABLE image_layers (
-    image_id   TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
-    position   INTEGER NOT NULL,
-    diff_id    TEXT NOT NULL,
-    blob       TEXT NOT NULL,
-    blob_bytes INTEGER NOT NULL,
-    media_type TEXT NOT NULL,
-    PRIMARY KEY (image_id, position)
-) STRICT;
-CREATE TABLE image_tags (
-    repository   TEXT NOT NULL,
-    tag          TEXT NOT NULL,
-    image_id     TEXT NOT NULL REFERENCES images (id) ON DELETE RESTRICT,
-    tagged_at_ns INTEGER NOT NULL,
-    PRIMARY KEY (repository, tag)
-) STRICT;
-""",
-    ),
-    Migration(
-        room="images",
-        number=2,
-        sql="""
-CREATE TABLE image_digests (
-    repository TEXT NOT NULL,
-    digest     TEXT NOT NULL,
-    image_id   TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
-    PRIMARY KEY (repository, digest)
-) STRICT;
-CREATE TABLE image_manifests (
-    image_id   TEXT PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
-    digest     TEXT NOT NULL,
-    media_type TEXT NOT NULL
-) STRICT;
-""",
-    ),
-    Migration(
-        room="images",
-        number=3,
-        breaks_older=True,  # they would take the first image of a name for the only one
-        sql="""
-CREATE TABLE image_names (
-    repository   TEXT NOT NULL,
-    tag          TEXT NOT NULL,
-    image_id     TEXT NOT NULL REFERENCES images (id) ON DELETE RESTRICT,
-    tagged_at_ns INTEGER NOT NULL,
-    PRIMARY KEY (repository, tag, image_id)
-) STRICT;
-INSERT INTO image_names SELECT repository, tag, image_id, tagged_at_ns FROM image_tags;
-DROP TABLE image_tags;
-CREATE TABLE known_digests (
-    repository TEXT NOT NULL,
-    digest     TEXT NOT NULL,
-    image_id   TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
-    PRIMARY KEY (repository, digest, image_id)
-) STRICT;
-INSERT INTO known_digests SELECT repository, digest, image_id FROM image_digests;
-DROP TABLE image_digests;
-""",
-    ),
-    Migration(
-        room="images",
-        number=4,
-        sql="ALTER TABLE image_names ADD COLUMN index_digest TEXT;",
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerBlob:
-    """A layer's bytes as they came: what `save` and a push give out again."""
-
-    diff_id: DiffId
-    blob: Digest
-    blob_bytes: int
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestBlob:
-    """The manifest that an image came with, or was pushed with: registries know it by this."""
-
-    digest: Digest
-    media_type: str
+from wherry.model.errors import WherryError
+from wherry.model.ids import ChainId, Digest, ImageId
+from wherry.model.images import Image
+from wherry.snapshots import Snapshots
+from wherry.store import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +135,7 @@ class ImageTable:
         added = {image.id: image for image in images}
         made = {
             each: self._images.get(each)
-            or _image(each, image.config, image.layers, self._snapshots)
+            or image_of(each, image.config, image.layers, self._snapshots.layers)
             for each, image in added.items()
         }
         names = dict.fromkeys(name for image in added.values() for name in image.names)
@@ -245,9 +147,11 @@ class ImageTable:
         }
         with self._database.transaction() as rows:
             for image in added.values():
-                _write_image(rows, image, now_ns)
+                image_rows.write_image(rows, image.id, now_ns)
+                if image.manifest is not None:
+                    image_rows.write_manifest(rows, image.id, image.manifest)
                 if image.id in fresh:
-                    _write_layers(rows, image.id, image.layers)
+                    image_rows.write_layers(rows, image.id, image.layers)
                 self._names.write_digests(rows, image.digests, image.id)
             for name, ids in led_to.items():
                 self._names.write_tag(rows, name, ids, now_ns, indexes.get(name))
@@ -274,8 +178,8 @@ class ImageTable:
         """Record what a registry calls an image now, and the layers as they went there."""
         with self._database.transaction() as rows:
             self._names.write_digests(rows, (name,), image_id)
-            _write_manifest(rows, image_id, manifest)
-            _write_layers(rows, image_id, layers)
+            image_rows.write_manifest(rows, image_id, manifest)
+            image_rows.write_layers(rows, image_id, layers)
         self._blobs[image_id] = layers
         self._manifests[image_id] = manifest
         self._names.know(name, image_id)
@@ -301,8 +205,7 @@ class ImageTable:
     def remove(self, image_id: ImageId) -> None:
         """Forget an image and its names."""
         with self._database.transaction() as rows:
-            rows.execute("DELETE FROM image_names WHERE image_id = ?", (image_id,))
-            rows.execute("DELETE FROM images WHERE id = ?", (image_id,))
+            image_rows.delete_image(rows, image_id)
         self._names.forget(image_id)
         self._manifests.pop(image_id, None)
         self._ids = [each for each in self._ids if each != image_id]
@@ -312,31 +215,21 @@ class ImageTable:
 
     def _load(self) -> None:
         with self._database.reading() as rows:
-            blobs: dict[str, list[LayerBlob]] = {}
-            for image_id, diff, blob, size, media_type in rows.execute(
-                "SELECT image_id, diff_id, blob, blob_bytes, media_type FROM image_layers "
-                "ORDER BY image_id, position"
-            ):
-                layer = LayerBlob(
-                    diff_id=DiffId(diff), blob=Digest(blob), blob_bytes=size, media_type=media_type
-                )
-                blobs.setdefault(image_id, []).append(layer)
-            for (image_id,) in rows.execute("SELECT id FROM images"):
-                self._check_blobs(ImageId(image_id), blobs.get(image_id, ()))
-                self._load_image(ImageId(image_id), tuple(blobs.get(image_id, ())))
-            for image_id, digest, media_type in rows.execute(
-                "SELECT image_id, digest, media_type FROM image_manifests"
-            ):
+            layers = image_rows.read_layers(rows)
+            for image_id in image_rows.read_images(rows):
+                self._load_image(image_id, layers.get(image_id, ()))
+            for image_id, manifest in image_rows.read_manifests(rows).items():
                 if image_id in self._images:
-                    self._manifests[image_id] = ManifestBlob(digest=digest, media_type=media_type)
+                    self._manifests[image_id] = manifest
             tagged_at_ns = self._names.load(rows, self._images)
         for image_id in self._images:
             self._refresh_names(image_id, tagged_at_ns=tagged_at_ns.get(image_id))
 
     def _load_image(self, image_id: ImageId, blobs: tuple[LayerBlob, ...]) -> None:
+        self._check_blobs(image_id, blobs)
         try:
             config = self._content.read(Digest(image_id), limit_bytes=LARGEST_DOCUMENT)
-            self._remember(_image(image_id, config, blobs, self._snapshots))
+            self._remember(image_of(image_id, config, blobs, self._snapshots.layers))
             self._blobs[image_id] = blobs
         except (WherryError, OSError) as error:
             self.damaged.append(DamagedImage(id=image_id, problem=str(error)))
@@ -390,62 +283,3 @@ class ImageTable:
             manifest_digest=None if manifest is None else manifest.digest,
             tagged_at_ns=latest,
         )
-
-
-def _write_image(rows: sqlite3.Connection, image: NewImage, now_ns: int) -> None:
-    rows.execute(
-        "INSERT INTO images VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (image.id, now_ns)
-    )
-    if image.manifest is not None:
-        _write_manifest(rows, image.id, image.manifest)
-
-
-def _write_layers(
-    rows: sqlite3.Connection, image_id: ImageId, layers: Sequence[LayerBlob]
-) -> None:
-    rows.executemany(
-        "INSERT INTO image_layers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (image_id, position) "
-        "DO UPDATE SET blob = excluded.blob, blob_bytes = excluded.blob_bytes, "
-        "media_type = excluded.media_type",
-        [
-            (image_id, position, each.diff_id, each.blob, each.blob_bytes, each.media_type)
-            for position, each in enumerate(layers)
-        ],
-    )
-
-
-def _write_manifest(rows: sqlite3.Connection, image_id: ImageId, manifest: ManifestBlob) -> None:
-    rows.execute(
-        "INSERT INTO image_manifests VALUES (?, ?, ?) ON CONFLICT (image_id) "
-        "DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type",
-        (image_id, manifest.digest, manifest.media_type),
-    )
-
-
-def _image(
-    image_id: ImageId, config: bytes, blobs: tuple[LayerBlob, ...], snapshots: Snapshots
-) -> Image:
-    """An image from its configuration and unpacked layers. Raises: WherryError."""
-    document = read_document(config)
-    layers: list[Layer] = []
-    chain: ChainId | None = None
-    for blob in blobs:
-        chain = chain_id(chain, blob.diff_id)
-        committed = snapshots.layers.get(chain)
-        if committed is None:
-            raise StateUnreadable(f"layer {chain}", "missing")
-        layers.append(Layer(diff_id=blob.diff_id, chain_id=chain, size_bytes=committed.size_bytes))
-    return Image(
-        id=image_id,
-        references=(),
-        config=image_config(document.config),
-        layers=tuple(layers),
-        history=tuple(history_entry(each) for each in document.history),
-        architecture=document.architecture or "amd64",
-        variant=document.variant,
-        operating_system=document.os or "linux",
-        created_at_ns=moment(document.created),
-        author=document.author,
-        comment=document.comment,
-        size_bytes=sum(layer.size_bytes for layer in layers),
-    )

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from wherry.content import ContentStore, StagedBlob
 from wherry.images.ahead import UnpackingAhead
 from wherry.images.documents import LARGEST_DOCUMENT, read_document
-from wherry.images.image_table import ImageTable, LayerBlob, ManifestBlob, NewImage
+from wherry.images.image_rows import LayerBlob, ManifestBlob
+from wherry.images.image_table import ImageTable, NewImage
 from wherry.images.references import Reference
 from wherry.kit.clock import Clock
 from wherry.kit.values import dataclass, field, replace
 from wherry.model.errors import ArchiveRefused, OtherPlatform, SystemUnusable
 from wherry.model.ids import ChainId, DiffId, ImageId
+from wherry.model.images import Image
 from wherry.oci.image_spec import LAYER, ImageDocument, Platform
 from wherry.oci.platforms import formatted, rank
 from wherry.snapshots import Compression, Snapshots, StagedLayer, chain_id, compression_of
@@ -56,6 +58,16 @@ class ImagePlan:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What an intake has made."""
+
+    images: tuple[ImageId, ...]
+    """In the order of the plans."""
+    renamed: Sequence[tuple[Reference, Image]] = ()
+    """Names that led to other images before, each with one of those."""
+
+
 class Intake:
     """Where staged blobs become images. Callers hold the store's lock."""
 
@@ -73,13 +85,15 @@ class Intake:
         *,
         collect: Callable[[], object],
         ahead: UnpackingAhead | None = None,
-    ) -> tuple[ImageId, ...]:
+    ) -> TakenIn:
         """Make images, of layers that may be unpacked already.
 
         `collect` is called to clean up when one can't be made.
 
         Raises: ArchiveRefused, DigestMismatch, StepFailed.
         """
+        names = [name for plan in plans for name in plan.names]
+        before = [(name, each) for name in names for each in self._table.named(name)]
         staged: list[StagedLayer] = []
         plans = [self._with_news_only(plan) for plan in plans]
         try:
@@ -93,7 +107,8 @@ class Intake:
             self._snapshots.layers.discard(staged)
             collect()
             raise
-        return tuple(image.id for image in added)
+        made = tuple(image.id for image in added)
+        return TakenIn(made, [(name, old) for name, old in before if old.id not in made])
 
     def _with_news_only(self, plan: ImagePlan) -> ImagePlan:
         """An image that is here keeps the manifest and the bytes that it has."""

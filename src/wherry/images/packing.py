@@ -5,7 +5,7 @@ again.
 """
 
 from wherry.content import ContentStore
-from wherry.images.image_table import LayerBlob
+from wherry.images.image_rows import LayerBlob
 from wherry.images.intake import media_type
 from wherry.kit.values import replace
 from wherry.snapshots import Compression, PackedWriter, decompressed

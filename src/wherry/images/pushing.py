@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from wherry.images.attestations import attached
-from wherry.images.image_table import LayerBlob, ManifestBlob
+from wherry.images.image_rows import LayerBlob, ManifestBlob
 from wherry.images.intake import media_type
 from wherry.images.leases import Lease
 from wherry.images.packing import packed
@@ -241,7 +241,7 @@ class _Push:
             self._tell(Progress(status="Preparing", id=short_id(layer.diff_id)))
         sent = await self.side_by_side(layers, self.layer)
         await self.blob(Digest(image.id), store.content.size(Digest(image.id)))
-        content, known = await self._pushes.offload(store.manifest_for, image, sent)
+        content, known = await self._pushes.offload(store.documents.manifest_for, image, sent)
         manifest = Document(media_type=known.media_type, content=content)
         return _Sent(image=image, layers=sent, manifest=manifest)
 

@@ -31,6 +31,7 @@ from wherry.engine.sights import Sights
 from wherry.engine.system import SystemQueries
 from wherry.engine.volume_history import VolumeHistory
 from wherry.engine.volumes import VolumeVerbs
+from wherry.images import ImageArchives, ImageMaker
 from wherry.kit.values import dataclass
 from wherry.networks import NetdKeeper, Networks, NetworkTable
 from wherry.programs import netd as netd_program
@@ -121,8 +122,11 @@ async def engine_on(
         offload=ground.offload,
     )
     transfers = open_transfers(ground, stores.images)
+    image_maker = ImageMaker(stores.images, ground.snapshots)
     image_verbs = ImageVerbs(
         store=stores.images,
+        archives=ImageArchives(stores.images),
+        maker=image_maker,
         downloads=transfers.downloads,
         snapshots=ground.snapshots,
         records=stores.records,
@@ -228,6 +232,7 @@ async def engine_on(
             commits=CommitContainer(
                 records=stores.records,
                 images=stores.images,
+                maker=image_maker,
                 snapshots=ground.snapshots,
                 pausing=containers.verbs.pausing,
                 events=stores.events,

@@ -20,7 +20,8 @@ from wherry.snapshots.compression import (
 from wherry.snapshots.diff import Writable, diff_tar, directory_tar, entry_tar, tree_tar
 from wherry.snapshots.driver import open_snapshots, refuse_driver
 from wherry.snapshots.host_trees import file_sizes
-from wherry.snapshots.layer_store import LayerStore, LooseLayer, StagedLayer
+from wherry.snapshots.layer_directories import LayerDirectories, LooseLayer
+from wherry.snapshots.layer_store import LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
 from wherry.snapshots.overlay import Snapshots
 from wherry.snapshots.performing import perform
@@ -54,6 +55,7 @@ __all__ = [
     "Compression",
     "HashingWriter",
     "LayerCounts",
+    "LayerDirectories",
     "LayerStore",
     "LooseLayer",
     "PackedWriter",

@@ -9,6 +9,7 @@ The tree shares its blocks with the layers below and with every snapshot on it; 
 its names, not its bytes. As with copies, what a snapshot has changed is found by comparing.
 """
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator, Mapping
@@ -28,22 +29,9 @@ from wherry.store import Database
 class BtrfsLayers(LayerStore):
     """Layers with their merged trees beside them."""
 
-    def remove_entry(self, name: str) -> int:
-        """Remove a directory of ours, its subvolumes as one each."""
-        removed = 0
-        try:
-            with open_directory(f"{self.directory}/{name}") as directory:
-                for subvolume in ("diff", "tree", "tree.partial"):
-                    try:
-                        removed += btrfs.destroy_subvolume(directory, subvolume)
-                    except OSError as error:
-                        if error.errno != errno.ENOTEMPTY:
-                            raise
-        except FileNotFoundError:
-            return 0
-        except NotADirectoryError:
-            pass
-        return removed + super().remove_entry(name)
+    def __init__(self, directory: str, database: Database) -> None:
+        """Take over the layers."""
+        super().__init__(directory, database, release=_destroy_subvolumes)
 
     def tree(self, chain: ChainId) -> str:
         """The merged tree of a stack, made if it is missing. Raises: OSError."""
@@ -58,6 +46,19 @@ class BtrfsLayers(LayerStore):
                     add_layer(f"{place}/diff", f"{place}/tree.partial")
                     os.rename("tree.partial", "tree", src_dir_fd=directory, dst_dir_fd=directory)
         return f"{place}/tree"
+
+
+def _destroy_subvolumes(path: str) -> int:
+    """Those of a directory of ours, each as one."""
+    destroyed = 0
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), open_directory(path) as entry:
+        for name in ("diff", "tree", "tree.partial"):
+            try:
+                destroyed += btrfs.destroy_subvolume(entry, name)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+    return destroyed
 
 
 class BtrfsSnapshots(VfsSnapshots):

@@ -31,16 +31,11 @@ class ThinLayers(LayerStore):
 
     def __init__(self, directory: str, database: Database, pool: ThinPool) -> None:
         """Take over the layers, and know which devices of the pool are taken."""
-        super().__init__(directory, database)
+        super().__init__(directory, database, release=self._drop_devices)
         self._pool = pool
         for name in os.listdir(directory):
             for place in _places(f"{directory}/{name}"):
                 pool.record(place)
-
-    def remove_entry(self, name: str) -> int:
-        """Remove a directory of ours, and the devices that it stands for."""
-        dropped = sum(self._pool.drop(place) for place in _places(f"{self.directory}/{name}"))
-        return dropped + super().remove_entry(name)
 
     def tree(self, chain: ChainId | None) -> ThinDevice:
         """The device of a stack, made if it is missing. Raises: OSError; StepFailed."""
@@ -59,6 +54,9 @@ class ThinLayers(LayerStore):
                     add_layer(f"{place}/diff", root)
                 os.rename(f"{place}/tree.partial", f"{place}/tree")
         return made
+
+    def _drop_devices(self, path: str) -> int:
+        return sum(map(self._pool.drop, _places(path)))
 
 
 class DeviceMapperSnapshots(VfsSnapshots):

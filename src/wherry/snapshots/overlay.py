@@ -24,7 +24,8 @@ from wherry.operations.plan import Evidence, Journal
 from wherry.snapshots.adoption import leave_what_was_packed
 from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar
 from wherry.snapshots.host_trees import file_sizes, filesystem_type, open_directory
-from wherry.snapshots.layer_store import LayerStore, is_layer_name
+from wherry.snapshots.layer_directories import is_layer_name
+from wherry.snapshots.layer_store import LayerStore
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer
 from wherry.snapshots.performing import perform
 from wherry.snapshots.streams import HashingWriter
@@ -106,7 +107,7 @@ class Snapshots:
         directory = self._directory_of(key)
 
         def remove() -> Evidence:
-            return {"removed": self.layers.remove_entry(key)}
+            return {"removed": self.layers.directories.remove_entry(key)}
 
         perform(RemoveSnapshot(why="its container is removed", directory=directory, work=remove))
         self._active.pop(key, None)
@@ -271,7 +272,7 @@ class Snapshots:
             if name not in living and not is_layer_name(name)
         ]
         for name in strangers:
-            self.layers.remove_entry(name)
+            self.layers.directories.remove_entry(name)
             self._active.pop(SnapshotKey(name), None)
         return (*strangers, *self.layers.remove_uncommitted())
 

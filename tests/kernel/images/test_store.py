@@ -1,272 +1,30 @@
-"""The image store: archives in and out, names, removal, and what a crash leaves."""
+"""The image store: names, removal, and what a crash leaves."""
 
-import gzip
-import io
-import json
-import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from support.image_archives import (
-    config,
-    digest,
-    docker_archive,
-    layer,
-    oci_layout,
-    with_manifest,
-)
-from support.tar_archives import archive, directory, hard_link, member, symlink
+from support.image_archives import config, docker_archive
+from support.loaded_images import BASE, TOP, load, on_disk
 from wherry.images import ImageStore, Removal
 from wherry.model.errors import (
     AmbiguousReference,
-    ArchiveRefused,
-    DigestMismatch,
     ImageHasTags,
     ImageInUse,
     ImageNotFound,
     InvalidReference,
-    InvalidValue,
-    WherryError,
 )
 from wherry.model.ids import ImageId, SnapshotKey
-from wherry.snapshots import Snapshots, TarReader
+from wherry.snapshots import Snapshots
 from wherry.store import Database
 
 pytestmark = pytest.mark.kernel
-
-BASE, TOP = layer("base", b"1"), layer("top", b"2")
-
-
-def load(images: ImageStore, content: bytes) -> list[str]:
-    """Load an archive; the lines that a user sees."""
-    return [each.stream for each in images.load(io.BytesIO(content)) if each.stream]
-
-
-def on_disk(data_root: Path) -> list[str]:
-    """Blobs, layers and what is under way."""
-    places = ("content/blobs/sha256", "content/ingest", "overlay2", "tmp")
-    return sorted(f"{place}/{name}" for place in places for name in os.listdir(data_root / place))
 
 
 def nobody(_image: ImageId) -> Sequence[tuple[str, bool]]:
     """No container uses any image."""
     return ()
-
-
-# -- load ------------------------------------------------------------------------------------
-
-
-def test_load_of_a_classic_archive(images: ImageStore, snapshots: Snapshots) -> None:
-    """The id is the digest of the configuration as it came; layers are unpacked."""
-    document = config(BASE, TOP)
-    assert load(images, docker_archive(BASE, TOP)) == ["Loaded image: app:1\n"]
-    image = images.resolve("app:1")
-    assert image.id == digest(document)
-    assert image.references == ("app:1",)
-    assert image.config.command == ("/bin/true",)
-    assert [each.diff_id for each in image.layers] == [digest(BASE), digest(TOP)]
-    assert image.size_bytes == 2
-    assert image.chain_id is not None
-    snapshots.prepare(SnapshotKey("container"), image.chain_id)
-    assert snapshots.rootfs(SnapshotKey("container")).lower == ("2/diff", "1/diff")
-
-
-def test_load_of_an_oci_archive_that_podman_named(images: ImageStore) -> None:
-    """podman writes the full name into `ref.name`; a tag alone names nothing."""
-    named = {"org.opencontainers.image.ref.name": "docker.io/library/app:3"}
-    assert load(images, oci_layout({BASE: BASE}, "", annotations=named)) == [
-        "Loaded image: app:3\n"
-    ]
-    tagged = {"org.opencontainers.image.ref.name": "3"}
-    (said,) = load(images, oci_layout({BASE: BASE}, "", annotations=tagged))
-    assert said.startswith("Loaded image ID: sha256:")
-
-
-def test_load_of_an_oci_layout_with_compressed_layers(images: ImageStore) -> None:
-    """Without manifest.json the index tells, and compressed layers stay as they are."""
-    packed = gzip.compress(BASE)
-    assert load(images, oci_layout({BASE: packed}, "docker.io/library/app:2")) == [
-        "Loaded image: app:2\n"
-    ]
-    saved = b"".join(images.save(["app:2"]))
-    assert packed in saved
-
-
-def test_load_of_a_compressed_archive_without_names(images: ImageStore) -> None:
-    """Then the id is what a user is told."""
-    lines = load(images, gzip.compress(docker_archive(BASE, tags=())))
-    assert lines == [f"Loaded image ID: {digest(config(BASE))}\n"]
-
-
-def test_layers_that_are_links_in_the_archive(images: ImageStore) -> None:
-    """Engines before 25 wrote a link where two images share a layer."""
-    manifest = [{"Config": "c", "RepoTags": ["app:1"], "Layers": ["a/layer.tar", "b/layer.tar"]}]
-    files = {"c": config(BASE, BASE), "a/layer.tar": BASE}
-    load(images, with_manifest(manifest, files, symlink("b/layer.tar", "../a/layer.tar")))
-    load(images, with_manifest(manifest, files, hard_link("b/layer.tar", "a/layer.tar")))
-    assert len(images.resolve("app:1").layers) == 2
-
-
-def test_a_name_is_taken_from_an_older_image(images: ImageStore) -> None:
-    """Docker's sentence says so; the older image stays, without a name."""
-    load(images, docker_archive(BASE))
-    old = images.resolve("app:1")
-    lines = load(images, docker_archive(TOP))
-    assert lines == [
-        f"The image app:1 already exists, renaming the old one with ID {old.id} to empty string\n",
-        "Loaded image: app:1\n",
-    ]
-    assert images.resolve(old.id).references == ()
-    assert images.resolve("app:1").id != old.id
-
-
-def _manifest(**changes: object) -> list[dict[str, object]]:
-    return [{"Config": "c", "RepoTags": ["app:1"], "Layers": ["l"], **changes}]
-
-
-FILES = {"c": config(BASE), "l": BASE}
-
-HOSTILE_ARCHIVES = {
-    "nothing": b"",
-    "noise": b"noise" * 1000,
-    "no manifest": archive(member("c", FILES["c"])),
-    "manifest that is no list": with_manifest({"images": 1}, FILES),
-    "manifest with a second document": archive(member("manifest.json", b'[]},{"a":[')),
-    "manifest nested too deeply": archive(member("manifest.json", b"[" * 100_000)),
-    "manifest with NaN": archive(member("manifest.json", b'[{"Config": NaN}]')),
-    "manifest of 5 GB": archive(
-        member("manifest.json", size_field=b"\x80" + (5 << 30).to_bytes(11, "big"))
-    ),
-    "config above the root": with_manifest(_manifest(Config="../../../etc/passwd"), FILES),
-    "config by an absolute name": with_manifest(_manifest(Config="/etc/passwd"), FILES),
-    "config that is missing": with_manifest(_manifest(Config="x"), FILES),
-    "config that is a directory": with_manifest(_manifest(Config="d"), FILES, directory("d")),
-    "config that is no JSON": with_manifest(_manifest(), {"c": b"x", "l": BASE}),
-    "config of 5 MiB": with_manifest(_manifest(), {"c": b" " * (5 << 20), "l": BASE}),
-    "config for windows": with_manifest(_manifest(), {"c": config(BASE, os="windows"), "l": BASE}),
-    "layer above the root": with_manifest(_manifest(Layers=["../../l"]), FILES),
-    "layer that is a link to the host": with_manifest(
-        _manifest(Layers=["s"]), FILES, symlink("s", "/etc/passwd")
-    ),
-    "layer that is a link above the root": with_manifest(
-        _manifest(Layers=["s"]), FILES, symlink("s", "../../../../etc/passwd")
-    ),
-    "layers that are links in a circle": with_manifest(
-        _manifest(Layers=["a"]), FILES, symlink("a", "b"), symlink("b", "a")
-    ),
-    "layer that is a device": with_manifest(
-        _manifest(Layers=["s"]), FILES, member("s", kind=b"3", major=1, minor=5)
-    ),
-    "more layers than the config has": with_manifest(_manifest(Layers=["l", "l"]), FILES),
-    "layer of other content": with_manifest(_manifest(), {"c": FILES["c"], "l": TOP}),
-    "layer that is hostile": with_manifest(
-        _manifest(),
-        {"c": config(archive(member("../x"))), "l": archive(member("../x"))},
-    ),
-    "name that is none": with_manifest(_manifest(RepoTags=["App:1"]), FILES),
-    "name without a tag": with_manifest(_manifest(RepoTags=["app"]), FILES),
-    "second image that is bad": with_manifest(
-        [*_manifest(), *_manifest(Config="gone", RepoTags=["other:1"])], FILES
-    ),
-    "blob that is not its digest": oci_layout({BASE: BASE}, "app:1").replace(b"true", b"evil"),
-    "index for another system": oci_layout(
-        {BASE: BASE}, "app:1", mediaType="application/vnd.oci.image.index.v1+json"
-    ),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE_ARCHIVES)
-def test_hostile_archives(name: str, images: ImageStore, data_root: Path) -> None:
-    """Refused with a sentence; no name, image, layer or blob is left, and others are as before."""
-    load(images, docker_archive(TOP, tags=("kept:1",)))
-    before = on_disk(data_root)
-    with pytest.raises((ArchiveRefused, DigestMismatch)):
-        load(images, HOSTILE_ARCHIVES[name])
-    assert [each.references for each in images.list()] == [("kept:1",)]
-    assert on_disk(data_root) == before
-
-
-def test_too_many_members(images: ImageStore, data_root: Path) -> None:
-    """An archive of countless small files is given up at a bound."""
-    with pytest.raises(ArchiveRefused, match="more than 16384 members"):
-        load(images, archive(*(member(f"{number}") for number in range(16_385))))
-    assert on_disk(data_root) == []
-
-
-# -- save ------------------------------------------------------------------------------------
-
-
-def test_save_and_load_are_a_round_trip(images: ImageStore, data_root: Path) -> None:
-    """The archive brings back every image and name, and is the same when saved again."""
-    load(images, docker_archive(BASE, TOP, tags=("app:1", "reg.example/app:2")))
-    load(images, docker_archive(TOP, tags=("other:1",)))
-    before = {(each.id, each.references) for each in images.list()}
-    saved = b"".join(images.save(["app", "reg.example/app:2", "other:1"]))
-    for each in ("app:1", "reg.example/app:2", "other:1"):
-        images.remove(each, users=nobody)
-    assert on_disk(data_root) == []
-    load(images, saved)
-    assert {(each.id, each.references) for each in images.list()} == before
-    assert b"".join(images.save(["app", "reg.example/app:2", "other:1"])) == saved
-
-
-def test_save_by_id_has_no_name(images: ImageStore) -> None:
-    """An id was asked for, so an id is what one gets."""
-    load(images, docker_archive(BASE))
-    saved = b"".join(images.save([images.resolve("app:1").id]))
-    images.remove("app:1", users=nobody)
-    assert load(images, saved) == [f"Loaded image ID: {digest(config(BASE))}\n"]
-
-
-def test_save_of_what_is_not_there(images: ImageStore) -> None:
-    """The refusal comes before the first byte."""
-    with pytest.raises(ImageNotFound):
-        images.save(["nothing"])
-
-
-def test_every_document_of_a_saved_archive_fits(images: ImageStore) -> None:
-    """Each blob is what its name says, and both indexes lead to the same configuration."""
-    load(images, docker_archive(BASE, TOP))
-    files = {}
-    reader = TarReader(io.BytesIO(b"".join(images.save(["app:1"]))))
-    for entry in reader:
-        files[entry.path.decode()] = b"".join(iter(lambda: bytes(reader.read_content()), b""))
-    blobs = {
-        name: each for name, each in files.items() if name.startswith("blobs/sha256/") and each
-    }
-    assert len(blobs) == 4
-    for name, content in blobs.items():
-        assert digest(content) == "sha256:" + name.removeprefix("blobs/sha256/")
-    (entry_of_image,) = json.loads(files["manifest.json"])
-    assert entry_of_image["RepoTags"] == ["app:1"]
-    assert [blobs[name] for name in entry_of_image["Layers"]] == [BASE, TOP]
-    (descriptor,) = json.loads(files["index.json"])["manifests"]
-    assert descriptor["annotations"]["io.containerd.image.name"] == "docker.io/library/app:1"
-    manifest = json.loads(blobs["blobs/" + descriptor["digest"].replace(":", "/")])
-    assert "blobs/" + manifest["config"]["digest"].replace(":", "/") == entry_of_image["Config"]
-    assert blobs[entry_of_image["Config"]] == config(BASE, TOP)
-
-
-@pytest.mark.skipif(shutil.which("skopeo") is None, reason="this host has no skopeo")
-def test_other_tools_read_what_we_save(images: ImageStore, tmp_path: Path) -> None:
-    """skopeo reads both halves of the archive, and copies the image out of it."""
-    load(images, docker_archive(BASE, TOP))
-    saved = tmp_path / "saved.tar"
-    saved.write_bytes(b"".join(images.save(["app:1"])))
-    shown = subprocess.run(
-        ["skopeo", "inspect", "--config", f"docker-archive:{saved}:app:1"],
-        capture_output=True, check=True, timeout=60,
-    )  # fmt: skip
-    assert json.loads(shown.stdout)["rootfs"]["diff_ids"] == [digest(BASE), digest(TOP)]
-    shown = subprocess.run(
-        ["skopeo", "inspect", "--raw", f"oci-archive:{saved}"],
-        capture_output=True, check=True, timeout=60,
-    )  # fmt: skip
-    assert json.loads(shown.stdout)["config"]["digest"] == digest(config(BASE, TOP))
 
 
 # -- resolve and tag -------------------------------------------------------------------------
@@ -410,73 +168,6 @@ def test_layers_of_a_container_outlive_its_image(
     assert on_disk(data_root) == []
 
 
-# -- import and bootstrap --------------------------------------------------------------------
-
-
-def test_import(images: ImageStore) -> None:
-    """One layer from a compressed tree; instructions and a message go into the image."""
-    lines = list(
-        images.import_archive(
-            io.BytesIO(gzip.compress(BASE)),
-            reference="made:1",
-            message="by hand",
-            changes=["CMD true", "EXPOSE 80"],
-            platform="linux/arm64",
-        )
-    )
-    image = images.resolve("made:1")
-    assert [each.status for each in lines] == [image.id]
-    assert (image.comment, image.architecture) == ("by hand", "arm64")
-    assert image.config.command == ("/bin/sh", "-c", "true")
-    assert [str(port) for port in image.config.exposed_ports] == ["80/tcp"]
-    assert [each.diff_id for each in image.layers] == [digest(BASE)]
-
-
-def test_import_refuses_before_it_reads(images: ImageStore) -> None:
-    """A wrong name, instruction or platform needs no byte of the tree."""
-    unread = io.BytesIO(BASE)
-    with pytest.raises(InvalidReference):
-        images.import_archive(unread, reference="Upper")
-    with pytest.raises(InvalidValue):
-        images.import_archive(unread, changes=["RUN true"])
-    with pytest.raises(WherryError):
-        images.import_archive(unread, platform="windows/amd64")
-    assert unread.tell() == 0
-
-
-def test_import_of_rubbish_leaves_nothing(images: ImageStore, data_root: Path) -> None:
-    """A tree that isn't one is refused whole."""
-    for rubbish in (b"rubbish" * 100, gzip.compress(BASE)[:-10], archive(member("../x"))):
-        with pytest.raises(ArchiveRefused):
-            list(images.import_archive(io.BytesIO(rubbish), reference="made:1"))
-    assert on_disk(data_root) == []
-
-
-def test_bootstrap_of_busybox_is_deterministic(images: ImageStore, snapshots: Snapshots) -> None:
-    """The same program gives the same id; its applets are hard links of one file."""
-    list(images.bootstrap("busybox"))
-    first = images.resolve("busybox:latest")
-    root = Path(snapshots.directory, "1", "diff")
-    assert (root / "bin" / "sh").samefile(root / "bin" / "busybox")
-    assert first.config.command == ("sh",)
-    images.remove("busybox")
-    list(images.bootstrap("busybox"))
-    assert images.resolve("busybox").id == first.id
-
-
-def test_bootstrap_of_hello(images: ImageStore, snapshots: Snapshots, data_root: Path) -> None:
-    """Its command, run in its own root, prints what just happened."""
-    list(images.bootstrap("hello"))
-    image = images.resolve("hello")
-    root = Path(snapshots.directory, "1", "diff")
-    printed = subprocess.run(
-        ["chroot", root, *(image.config.command or ())],
-        capture_output=True, text=True, check=True, timeout=10,
-    )  # fmt: skip
-    assert "from inside a container" in printed.stdout
-    assert os.listdir(data_root / "tmp") == []
-
-
 # -- restarts --------------------------------------------------------------------------------
 
 
@@ -524,7 +215,7 @@ def test_a_load_that_does_not_end(
         patched.setattr(step, _raise)
         if is_killed:
             # A killed program cleans nothing up.
-            patched.setattr(ImageStore, "collect", lambda _self: None)
+            patched.setattr("wherry.images.collecting.Collector.collect", lambda _self: None)
             patched.setattr("wherry.snapshots.layer_store.LayerStore.discard", lambda *_: None)
             patched.setattr("wherry.content.store.ContentStore.discard", lambda *_: None)
         with pytest.raises(Interrupted):

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from wherry.engine.containers.stop import PauseContainer
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.images import ImageStore
+from wherry.images import ImageMaker, ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container, ContainerSpec
 from wherry.model.errors import ContainerNotPaused, ContainerNotRunning, ContainerPaused
@@ -25,6 +25,7 @@ class CommitContainer:
         *,
         records: ContainerRecords,
         images: ImageStore,
+        maker: ImageMaker,
         snapshots: Snapshots,
         pausing: PauseContainer,
         events: EventLog,
@@ -32,6 +33,7 @@ class CommitContainer:
     ) -> None:
         self._records = records
         self._images = images
+        self._maker = maker
         self._snapshots = snapshots
         self._pausing = pausing
         self._events = events
@@ -65,7 +67,7 @@ class CommitContainer:
         )
         async with self._held_still(container, pauses=request.pauses):
             image_id = await self._offload(
-                self._images.commit, SnapshotKey(container.id), base, plan
+                self._maker.commit, SnapshotKey(container.id), base, plan
             )
             self._events.container(
                 "commit",

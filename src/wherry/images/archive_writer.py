@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from wherry.content import ContentStore
 from wherry.images.attestations import attached, images_in
-from wherry.images.image_table import LayerBlob, ManifestBlob
+from wherry.images.image_rows import LayerBlob, ManifestBlob
 from wherry.images.references import Reference, parse
 from wherry.kit.values import dataclass, replace
 from wherry.model.ids import Digest
@@ -42,6 +42,10 @@ class SavedImages:
     names: tuple[Reference, ...]
     index: FetchedManifest | None = None
     """The one that the names came with."""
+
+    def named_also(self, names: Sequence[Reference]) -> "SavedImages":
+        """The same under more names."""
+        return replace(self, names=tuple(dict.fromkeys((*self.names, *names))))
 
 
 def archive(content: ContentStore, saved: Sequence[SavedImages]) -> Iterator[bytes]:
