@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,19 @@ def outside(engine: Engine, says: Callable[[bytes], list[bytes]]) -> Iterator[Ou
         thread.join()
         server.server.close()
         engine.machine.run("ip", "address", "del", f"{OUTSIDE}/32", "dev", "lo")
+
+
+@contextlib.contextmanager
+def host_asks(engine: Engine, server: str) -> Iterator[None]:
+    """The engine's machine has this name server; it is asked from there, not from containers."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(f"nameserver {server}\n")
+        file.flush()
+        engine.machine.run("mount", "--bind", file.name, "/etc/resolv.conf")
+        try:
+            yield
+        finally:
+            engine.machine.run("umount", "/etc/resolv.conf")
 
 
 def asker(engine: Engine, container: str, *, tcp: bool = False) -> socket.socket:
@@ -189,17 +203,24 @@ def test_lies_are_not_believed(pair: Engine, size: Size, figure: list[str]) -> N
 def test_an_internal_network_asks_nobody(engine: Engine, figure: list[str]) -> None:
     """N05, CVE-2024-29018: not one packet goes out."""
     engine.docker_ok("network", "create", "--internal", "inner")
-    engine.docker_ok("run", "-d", "--name", "shut", "--network", "inner", "--dns", OUTSIDE,
-                     "busybox", "sleep", "1000")  # fmt: skip
+    engine.docker_ok("network", "create", "outer")
+    with host_asks(engine, OUTSIDE):
+        for name, network in (("shut", "inner"), ("open", "outer")):
+            engine.docker_ok("run", "-d", "--name", name, "--network", network, "busybox",
+                             "sleep", "1000")  # fmt: skip
     truthful = lambda packet: [answer_to(packet, "192.0.2.7")]  # noqa: E731
     with outside(engine, truthful) as server, contextlib.closing(asker(engine, "shut")) as client:
         for number in range(50):
             told, _seconds = timed(client, question(f"n{number}.example"))
             assert told[3] & 0x0F == SERVER_FAILURE
+        asked = len(server.asked)
+        with contextlib.closing(asker(engine, "open")) as other:
+            timed(other, question("open.example"))
+        assert len(server.asked) == asked + 1, "who may ask is answered"
     engine.remove_all_containers()
-    engine.docker_ok("network", "rm", "inner")
-    figure.append(f"50 questions, {len(server.asked)} packets outside")
-    assert not server.asked
+    engine.docker_ok("network", "rm", "inner", "outer")
+    figure.append(f"50 questions, {asked} packets outside")
+    assert not asked
 
 
 HOSTILE = (

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import shutil
 
+from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.exits import ExitWatcher, with_exit
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.image_mounts import snapshots_of
@@ -51,6 +52,7 @@ class Boot:
         live: LiveContainers,
         tasks: Tasks,
         networks: Networks,
+        assembly: ContainerAssembly,
         snapshots: Snapshots,
         images: ImageStore,
         volumes: ContainerVolumes,
@@ -68,6 +70,7 @@ class Boot:
         self._live = live
         self._tasks = tasks
         self._networks = networks
+        self._assembly = assembly
         self._snapshots = snapshots
         self._images = images
         self._volumes = volumes
@@ -129,12 +132,8 @@ class Boot:
             await found.discard()
 
     async def _adopt(self, container: Container, task: Task) -> None:
-        sandbox = await self._networks.restore(
-            container.id,
-            container.endpoints,
-            self._paths.record_directory(container.id),
-            container.spec.network,
-        )
+        request = self._assembly.restore_request(container)
+        sandbox = await self._networks.restore(request, container.endpoints)
         self._live.enter(container.id, task, sandbox)
         if container.status.pid != task.pid:
             await self._records.note(

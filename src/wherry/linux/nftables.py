@@ -72,6 +72,12 @@ _TRANSACTION_BYTES = 4 << 20
 _MOST_MESSAGES = 1 << 16
 _MOST_IN_MESSAGE = 512
 
+_Change = tuple[str, int, int]
+_ADD: _Change = ("NFT_MSG_NEWSETELEM", NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL)
+_HAVE: _Change = ("NFT_MSG_NEWSETELEM", NFT_MSG_NEWSETELEM, NLM_F_CREATE)
+_DELETE: _Change = ("NFT_MSG_DELSETELEM", NFT_MSG_DELSETELEM, 0)
+"""What is done with entries: the request's name and number, and its flags."""
+
 exchange = _thread.allocate_lock()
 """Held for a request and its answers on a netfilter socket that threads share."""
 _sequences = itertools.count(0, _MOST_MESSAGES)
@@ -185,17 +191,27 @@ def add_elements(descriptor: int, table: str, elements: Sequence[Element]) -> No
 
     Raises: KernelError (EEXIST or EBUSY for a key that is there; ENOENT: no such table or map).
     """
-    _batch(descriptor, table, elements, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL)
+    _batch(descriptor, table, ((_ADD, elements),))
 
 
 def have_elements(descriptor: int, table: str, elements: Sequence[Element]) -> None:
     """Add those entries that are not there yet, all or none. Raises: as `add_elements`."""
-    _batch(descriptor, table, elements, NFT_MSG_NEWSETELEM, NLM_F_CREATE)
+    _batch(descriptor, table, ((_HAVE, elements),))
 
 
 def delete_elements(descriptor: int, table: str, elements: Sequence[Element]) -> None:
     """Delete entries by key, all or none. Raises: KernelError (ENOENT)."""
-    _batch(descriptor, table, elements, NFT_MSG_DELSETELEM, 0)
+    _batch(descriptor, table, ((_DELETE, elements),))
+
+
+def exchange_elements(
+    descriptor: int, table: str, gone: Sequence[Element], new: Sequence[Element]
+) -> None:
+    """Delete entries and add others in one transaction, which may have the same keys.
+
+    Raises: as `delete_elements` and `add_elements`; then nothing has changed.
+    """
+    _batch(descriptor, table, ((_DELETE, gone), (_ADD, new)))
 
 
 def list_elements(descriptor: int, table: str, map_name: str) -> list[Element]:
@@ -256,31 +272,32 @@ def _elements(map_name: str, body: bytes) -> list[Element]:
 
 
 def _batch(
-    descriptor: int, table: str, elements: Sequence[Element], kind: int, flags: int
+    descriptor: int, table: str, changes: Iterable[tuple[_Change, Sequence[Element]]]
 ) -> None:
     """Send one transaction and wait for its fate.
 
     Each message is acknowledged whether or not a later one fails, so all answers are read
     before the verdict. An error of the commit itself answers BATCH_BEGIN.
     """
-    if not elements:
+    parts = [
+        (change, name, part) for change, elements in changes for name, part in _by_map(elements)
+    ]
+    if not parts:
         return
-    parts = list(_by_map(elements))
     with exchange:
         first = next_sequence()
         packet = message(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, first, _BATCH)
-        message_type = NFNL_SUBSYS_NFTABLES << 8 | kind
-        for number, (name, part) in enumerate(parts, first + 1):
+        for number, ((_name, kind, flags), name, part) in enumerate(parts, first + 1):
             payload = _GENERAL + _elements_payload(table, name, part)
-            packet += message(message_type, NLM_F_REQUEST | NLM_F_ACK | flags, number, payload)
+            flags |= NLM_F_REQUEST | NLM_F_ACK
+            packet += message(NFNL_SUBSYS_NFTABLES << 8 | kind, flags, number, payload)
         packet += message(NFNL_MSG_BATCH_END, NLM_F_REQUEST, first + len(parts) + 1, _BATCH)
         os.write(descriptor, packet)
         failed = _read_failures(descriptor, first, len(parts))
     if failed:
         number, code = min(failed.items())
-        name = "NFT_MSG_NEWSETELEM" if kind == NFT_MSG_NEWSETELEM else "NFT_MSG_DELSETELEM"
-        shown = parts[number - 1][0] if number else ""
-        raise KernelError(code, name, table, shown)
+        (request, _kind, _flags), shown, _part = parts[max(number, 1) - 1]
+        raise KernelError(code, request, table, shown)
 
 
 def _by_map(elements: Sequence[Element]) -> Iterator[tuple[str, Sequence[Element]]]:

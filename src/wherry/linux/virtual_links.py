@@ -13,6 +13,16 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from wherry.kit.values import dataclass
 from wherry.linux.netlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    NetlinkSocket,
+    attribute,
+    attributes,
+    number_attribute,
+    text_attribute,
+)
+from wherry.linux.network_links import (
     IFINFOMSG,
     IFLA_ADDRESS,
     IFLA_IFNAME,
@@ -22,16 +32,8 @@ from wherry.linux.netlink import (
     IFLA_LINKINFO,
     IFLA_MTU,
     IFLA_NET_NS_FD,
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    NLM_F_REPLACE,
     RTM_NEWLINK,
-    NetlinkSocket,
-    attribute,
-    attributes,
-    number_attribute,
     set_alias,
-    text_attribute,
 )
 from wherry.linux.syscall import KernelError
 

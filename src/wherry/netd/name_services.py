@@ -37,6 +37,7 @@ class NameServices:
         view = View(
             networks=service.networks,
             servers=service.servers,
+            asks_from_inside=service.asks_from_inside,
             links={
                 each.alias.lower(): (each.network_id, each.name.lower()) for each in service.links
             },

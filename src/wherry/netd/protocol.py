@@ -61,6 +61,8 @@ class Held:
     address: str
     host_port: int
     port: int
+    target: str = ""
+    """Where what is relayed leads, the same for all of an owner; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ class NameService:
     """Ids of the networks whose names it sees, in its order."""
     servers: tuple[str, ...]
     """Addresses of the name servers for everything else; none: nothing else."""
+    asks_from_inside: bool = False
+    """Whether these are asked from the container's namespace, or from the host's."""
     holdings: tuple[Holding, ...]
     links: tuple[Alias, ...] = ()
 
@@ -167,6 +171,7 @@ def resolve_message(owner: str, service: NameService) -> Message:
         "owner": owner,
         "networks": list(service.networks),
         "servers": list(service.servers),
+        "from_inside": service.asks_from_inside,
         "links": [[each.network_id, each.alias, each.name] for each in service.links],
         "holdings": [
             [each.network_id, each.network, each.endpoint, list(each.names), list(each.addresses)]
@@ -180,6 +185,7 @@ def name_service_of(message: Message) -> NameService:
     return NameService(
         networks=tuple(str(each) for each in message["networks"]),
         servers=tuple(str(each) for each in message["servers"]),
+        asks_from_inside=bool(message.get("from_inside")),
         holdings=tuple(
             Holding(
                 network_id=str(network_id),
@@ -205,6 +211,7 @@ def owners_message(owners: Mapping[str, Sequence[Held]], resolvers: Sequence[str
             owner: [[h.protocol, h.address, h.host_port, h.port] for h in held]
             for owner, held in owners.items()
         },
+        "targets": {owner: held[0].target for owner, held in owners.items() if held},
     }
 
 
@@ -215,9 +222,16 @@ def resolvers_of(answer: Message) -> frozenset[str]:
 
 def owners_of(answer: Message) -> dict[str, tuple[Held, ...]]:
     """What each owner holds."""
+    targets = answer.get("targets", {})  # a netd of an earlier version tells none
     return {
         str(owner): tuple(
-            Held(protocol=str(protocol), address=str(address), host_port=host, port=port)
+            Held(
+                protocol=str(protocol),
+                address=str(address),
+                host_port=host,
+                port=port,
+                target=str(targets.get(owner, "")),
+            )
             for protocol, address, host, port in held
         )
         for owner, held in answer["owners"].items()

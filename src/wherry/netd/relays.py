@@ -172,6 +172,10 @@ class TcpListener:
         except OSError:
             client.close()
 
+    def lead_to(self, address: str) -> None:
+        """New connections go to another address; those that stand stay."""
+        self._target = (address, self._target[1])
+
     def close(self) -> None:
         """End every connection."""
         self._loop.forget(self._listener)
@@ -223,10 +227,18 @@ class UdpListener:
         self._loop.forget(flow)
         flow.close()
 
+    def lead_to(self, address: str) -> None:
+        """What clients say from now on goes to another address."""
+        self._target = (address, self._target[1])
+        self._forget_clients()
+
     def close(self) -> None:
         """Forget every client."""
         self._loop.forget(self._listener)
         self._listener.close()
+        self._forget_clients()
+
+    def _forget_clients(self) -> None:
         for client in tuple(self._flows):
             self._end(client)
 

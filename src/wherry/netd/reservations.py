@@ -18,7 +18,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from wherry.kit.values import dataclass, field
+from wherry.kit.values import dataclass, field, replace
 from wherry.netd.event_loop import EventLoop
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.netd.relays import Listener, listen
@@ -58,6 +58,14 @@ class _Place:
     listeners: list[Listener]
     held: list[Held]
 
+    def lead_to(self, target: str) -> None:
+        """Another address of the container, of the same family."""
+        if target != self.target:
+            self.target = target
+            self.held = [replace(each, target=target) for each in self.held]
+            for listener in self.listeners:
+                listener.lead_to(target)
+
     def close(self) -> None:
         for listener in self.listeners:
             listener.close()
@@ -96,7 +104,8 @@ class Reservations:
         everything.
 
         What the owner held before is let go first, so that asking twice is no error; but what
-        is wished again just as it was stays untouched, with its relayed connections.
+        is wished again just as it was is never let go, and its relayed connections stay. With
+        another target of the same family, new ones go there.
 
         Raises: PortTaken; OSError for an address that is not ours, or a port that may not be.
         """
@@ -130,10 +139,12 @@ class Reservations:
         kept = {
             wish: place
             for wish, place in before.items()
-            if wish in wishes and place.target == target
+            if wish in wishes and (":" in place.target) is (":" in target)
         }
         for wish, place in before.items():
-            if wish not in kept:
+            if wish in kept:
+                place.lead_to(target)
+            else:
                 place.close()
         if kept:
             self._reservations[owner] = kept
@@ -144,7 +155,8 @@ class Reservations:
             listen(self._loop, protocol, each, (target, port))
             for protocol, port, each in bound.relayed
         ]
-        return _Place(target=target, silent=bound.silent, listeners=listeners, held=bound.held)
+        held = [replace(each, target=target) for each in bound.held]
+        return _Place(target=target, silent=bound.silent, listeners=listeners, held=held)
 
     def _bind_wish(self, wish: Wish, *, relays_v4: bool) -> tuple[int, _Bound]:
         """Hold a port; with `relays_v4` what arrives by IPv4 is relayed, as by IPv6."""

@@ -6,10 +6,13 @@ server of its own on port 53. They are served from here, outside, and go on when
 
     container ── question ──▶ known name?  yes ─▶ answer (or: no such addresses)
                                            no ──▶ may it ask outside?  no ─▶ SERVFAIL
-                                                  yes ─▶ the host's name servers in turn,
+                                                  yes ─▶ its name servers in turn,
                                                          from a socket of its own for each
                                                          question, 4 s each, at most three;
                                                          who fails or refuses is passed over
+
+The host's name servers are asked from the host, so those on its loopback too; those that a user
+named (`--dns`) as the container would: from its own namespace, by its own routes.
 
 By TCP it is passed on by TCP, as it came (with what it says of extensions, RFC 6891); what comes
 back and is larger than the container takes by UDP tells it to ask by TCP.
@@ -27,6 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from wherry.kit.values import dataclass, field
 from wherry.netd import dns_messages as dns
+from wherry.netd.elsewhere import opened_beside
 from wherry.netd.event_loop import READ, WRITE, EventLoop, Timer
 from wherry.netd.kept_answers import KeptAnswers
 from wherry.netd.names import Names
@@ -50,6 +54,8 @@ class View:
     """Ids, in the order in which it is connected to them."""
     servers: tuple[str, ...]
     """Addresses that are asked for everything else; none for a container that may not ask."""
+    asks_from_inside: bool = False
+    """Whether they are asked from the container's namespace."""
     links: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Names that it alone may use, in lower case: the network, and the name there."""
 
@@ -158,12 +164,18 @@ class Resolver:
                 question,
                 packet,
                 servers=self._view.servers[:MOST_SERVERS],
+                open_socket=self._open_socket,
                 reply=reply,
                 by_tcp=by_tcp,
                 on_end=self._questions.discard,
             )
             self._questions.add(forwarded)
             forwarded.begin()
+
+    def _open_socket(self, family: int, kind: int) -> socket.socket:
+        if self._view.asks_from_inside:
+            return opened_beside(self._udp, family, kind)
+        return socket.socket(family, kind)
 
     def _own_answer(self, question: dns.Question, limit_bytes: int) -> bytes | None:
         if question.kind == dns.PTR:
@@ -193,13 +205,14 @@ class _Forwarded:
         packet: bytes,
         *,
         servers: Sequence[str],
+        open_socket: Callable[[int, int], socket.socket],
         reply: Reply,
         by_tcp: bool,
         on_end: Callable[["_Forwarded"], None],
     ) -> None:
         self._loop, self._forwarding = loop, forwarding
         self._question, self._packet = question, packet
-        self._servers = list(servers)
+        self._servers, self._open_socket = list(servers), open_socket
         self._reply, self._by_tcp, self._on_end = reply, by_tcp, on_end
         self._identifier = 0
         self._socket: socket.socket | None = None
@@ -238,7 +251,7 @@ class _Forwarded:
     def _ask(self, server: str) -> None:
         family = socket.AF_INET6 if ":" in server else socket.AF_INET
         kind = socket.SOCK_STREAM if self._by_tcp else socket.SOCK_DGRAM
-        self._socket = socket.socket(family, kind | socket.SOCK_NONBLOCK)
+        self._socket = self._open_socket(family, kind | socket.SOCK_NONBLOCK)
         self._identifier = self._forwarding.dice.getrandbits(16)
         packet = dns.with_identifier(self._packet, self._identifier)
         if self._by_tcp:

@@ -19,7 +19,6 @@ from collections.abc import Sequence, Set
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.values import replace
-from wherry.model.containers import NetworkSpec
 from wherry.model.errors import NotConnected
 from wherry.model.ids import ContainerId
 from wherry.model.networks import (
@@ -47,6 +46,7 @@ from wherry.networks.names.name_files import (
     HOSTNAME,
     HOSTS,
     RESOLV_CONF,
+    refresh_private_files,
     write_host_files,
     write_private_files,
 )
@@ -55,8 +55,8 @@ from wherry.networks.ports import published_ports
 from wherry.networks.ports.host_ports import HostPorts
 from wherry.networks.republishing import Republishing
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
-from wherry.networks.segments import host_bridge
 from wherry.networks.uninterrupted import to_its_end
+from wherry.networks.ways_out import WaysOut
 from wherry.operations.plan import Journal
 
 
@@ -87,19 +87,19 @@ class Attachments:
         self._repair = FilterRepair(networks, self._attached.values, offload, changing)
         self._leases = Leases(networks, offload)
         self._joins = Joins(
-            networks=networks,
-            ports=ports,
-            jobs=jobs,
-            offload=offload,
-            repair=self._repair.bring_back,
+            networks=networks, jobs=jobs, offload=offload, repair=self._repair.bring_back
+        )
+        self._ways_out = WaysOut(
+            networks=networks, ports=ports, offload=offload, publishing=self._repair.publishing
         )
         self._live = LiveConnections(
             networks=networks,
             leases=self._leases,
             joins=self._joins,
+            ways_out=self._ways_out,
             names=names,
             jobs=jobs,
-            write_files=self._write_files,
+            refresh_files=self._refresh_files,
         )
         self._half_changes = HalfChanges(
             networks=networks, joins=self._joins, jobs=jobs, offload=offload
@@ -224,17 +224,14 @@ class Attachments:
         return tuple(attached.endpoints), journal
 
     async def restore(
-        self,
-        container_id: ContainerId,
-        endpoints: tuple[EndpointStatus, ...],
-        files_directory: str,
-        spec: NetworkSpec,
+        self, request: AttachRequest, endpoints: tuple[EndpointStatus, ...]
     ) -> Sandbox:
         """At boot: take over the addresses and ports of a container that lives.
 
         A container in another's namespace has no endpoints and nothing to restore; its sandbox
         is the other's. Raises: StepFailed.
         """
+        container_id = request.container_id
         path = self._namespace_path(container_id)
         if not await self._offload(os.path.exists, path):
             path = ""
@@ -249,9 +246,10 @@ class Attachments:
                     wishes=published_ports.wishes_again(endpoint.published),
                 )
         if path:
-            await self._names.serve(container_id, path, endpoints, spec)
+            await self._names.serve(container_id, path, endpoints, request.network)
+            await self._refresh_files(request, endpoints)
         self._attached[container_id] = Attached(path, list(endpoints))
-        return _sandbox(path, endpoints, files_directory, [])
+        return _sandbox(path, endpoints, request.files_directory, [])
 
     async def give_back(self, endpoints: Sequence[EndpointStatus]) -> None:
         """At boot: let go of what a container had that ended while no daemon ran."""
@@ -301,7 +299,7 @@ class Attachments:
             endpoints = with_way_out(leased, {each.network: each for each in wishes})
             attached = Attached(path, endpoints)
             undo.push(self._ports.release, request.container_id)
-            await self._reserve_ports(request, attached)
+            await self._publish(request, attached)
             await self._write_files(request, attached.endpoints)
             undo.push(self._leave, request.container_id, attached)
             sysctls = [
@@ -320,34 +318,15 @@ class Attachments:
             undo.keep()
         return attached, journal
 
-    async def _reserve_ports(self, request: AttachRequest, attached: Attached) -> None:
+    async def _publish(self, request: AttachRequest, attached: Attached) -> None:
         """Reserve what the container publishes, on the way out."""
         way_out = attached.way_out
-        if way_out is None:
-            return
-        settings = self._networks.under(way_out).segment.publishing
-        if settings is None:
-            return
-        wishes = published_ports.wishes_of(
-            request.network,
-            has_ipv6=host_bridge.has_ipv6(),
-            defaults=settings.host_addresses,
-            unled=settings.unled,
-        )
-        ports = await self._ports.reserve(
-            request.container_id,
-            request.container_name,
-            target=way_out.address or way_out.ipv6_address,
-            wishes=wishes,
-        )
-        published = (
-            *published_ports.published_of(wishes, ports),
-            *published_ports.direct_of(request.network, settings.direct),
-        )
-        attached.endpoints = [
-            replace(each, published=published) if each is way_out else each
-            for each in attached.endpoints
-        ]
+        if way_out is not None:
+            published = await self._ways_out.publish(way_out, request)
+            attached.endpoints = [
+                replace(each, published=published) if each is way_out else each
+                for each in attached.endpoints
+            ]
 
     # -- detaching ---------------------------------------------------------------------------
 
@@ -382,6 +361,13 @@ class Attachments:
     ) -> None:
         await self._offload(
             write_private_files, request, endpoints=endpoints, gateway=self._host_gateway
+        )
+
+    async def _refresh_files(
+        self, request: AttachRequest, endpoints: Sequence[EndpointStatus]
+    ) -> None:
+        await self._offload(
+            refresh_private_files, request, endpoints=endpoints, gateway=self._host_gateway
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 from wherry.kit.values import replace
-from wherry.linux import netlink
+from wherry.linux import netlink, network_links
 from wherry.linux.syscall import KernelError
 from wherry.model.errors import StepFailed
 from wherry.model.networks import EndpointStatus
@@ -20,11 +20,12 @@ from wherry.operations.network.links import (
     CreateVethPair,
     PinNetworkNamespace,
 )
-from wherry.operations.network.packet_filter import (
-    PACKET_FILTER,
+from wherry.operations.network.packet_filter import PACKET_FILTER
+from wherry.operations.network.port_entries import (
     OpenPorts,
     PublishPorts,
     RemoveStrayPorts,
+    exchange,
     those_missing,
 )
 from wherry.operations.plan import (
@@ -36,6 +37,7 @@ from wherry.operations.plan import (
     Outcome,
     Plan,
     execute,
+    explain_error,
     undo,
 )
 
@@ -108,7 +110,8 @@ def delete_lingering(interface: str) -> bool:
     """Delete a veth pair whose namespace somebody else keeps alive; whether there was one."""
     hands = Hands({HOST_NETLINK: netlink.open_socket()})
     try:
-        if netlink.find_link(netlink.NetlinkSocket(hands.get(HOST_NETLINK)), interface) is None:
+        route = netlink.NetlinkSocket(hands.get(HOST_NETLINK))
+        if network_links.find_link(route, interface) is None:
             return False
         pair = CreateVethPair(
             why=_LEFT, name=interface, bridge="", peer_name="", peer_mac_address="", namespace=""
@@ -139,21 +142,28 @@ def publication(settings: BridgeSettings, endpoint: EndpointStatus) -> Publicati
     return tuple(plan)
 
 
-def republish(goes: Iterable[Operation], comes: Plan, *, packet_filter: int) -> None:
-    """Take entries away and add others; as before if an addition fails.
+def republish(
+    goes: Publication, comes: Publication, ends: Plan = (), *, packet_filter: int
+) -> None:
+    """Take entries away and add others, in one transaction; then end what began by the old ones.
 
-    Raises: OperationFailed.
+    Where somebody has removed our table, whoever brings it back knows who has what.
+    Raises: StepFailed; then all is as before.
     """
     hands = Hands({PACKET_FILTER: os.dup(packet_filter)})
-    gone = list(goes)
     try:
-        undo(as_done(gone), hands)
+        exchange(packet_filter, goes, comes)
         try:
-            execute(comes, hands, [])
+            execute(ends, hands, [])
         except OperationFailed:
-            for each in gone:
-                _do_if_missing(each, hands)
+            exchange(packet_filter, comes, goes)
             raise
+    except OperationFailed as failed:
+        raise as_step_failed(failed) from failed
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            step = "; ".join(each.describe() for each in (comes or goes))
+            raise StepFailed(step=step, cause=explain_error(error)) from error
     finally:
         hands.close()
 
@@ -163,18 +173,18 @@ def ports_of_bridges(bridges: Iterable[str]) -> set[str]:
     wanted = set(bridges)
     descriptor = netlink.open_socket()
     try:
-        links = netlink.links(netlink.NetlinkSocket(descriptor))
+        links = network_links.links(netlink.NetlinkSocket(descriptor))
     finally:
         os.close(descriptor)
     masters = {each.index for each in links if each.name in wanted}
     return {each.name for each in links if each.kind == "veth" and each.master in masters}
 
 
-def mend_ways_out(goes: Plan, wanted: Plan, *, container_netlink: int) -> None:
+def have_routes(wanted: Plan, *, instead_of: Plan = (), container_netlink: int) -> None:
     """Have these default routes and none of those. Raises: StepFailed."""
     hands = Hands({CONTAINER_NETLINK: os.dup(container_netlink)})
     try:
-        undo(as_done(goes), hands)
+        undo(as_done(instead_of), hands)
         for operation in wanted:
             _do_if_missing(operation, hands)
     except OperationFailed as failed:

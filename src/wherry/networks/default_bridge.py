@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 
 from wherry.kit.values import replace
-from wherry.linux import netlink
+from wherry.linux import addressing, netlink, network_links
 from wherry.model.errors import InvalidField
 from wherry.model.networks import AddressRange
 from wherry.networks.addresses.pools import Subnet, choose_subnet
@@ -61,10 +61,10 @@ def find(
 
 def _choose(
     route: netlink.NetlinkSocket, name: str, alias: str
-) -> tuple[str, netlink.Link | None]:
+) -> tuple[str, network_links.Link | None]:
     if name:
-        return name, netlink.find_link(route, name)
-    links = {link.name: link for link in netlink.links(route)}
+        return name, network_links.find_link(route, name)
+    links = {link.name: link for link in network_links.links(route)}
     for candidate in _CANDIDATES:
         if candidate in links and links[candidate].alias == alias:
             return candidate, links[candidate]
@@ -76,12 +76,12 @@ def _choose(
 
 def _ipv4_range(
     route: netlink.NetlinkSocket,
-    link: netlink.Link | None,
+    link: network_links.Link | None,
     wanted: NetworkSettings,
     pools: Sequence[tuple[Subnet, int]],
 ) -> AddressRange:
     part = _part("fixed-cidr", wanted.fixed_cidr, version=4)
-    present = netlink.addresses(route, link.index) if link else []
+    present = addressing.addresses(route, link.index) if link else []
     if wanted.bip:
         return _range(parse_bip("bip", wanted.bip, version=4), part, "fixed-cidr")
     if present and (part is None or part.subnet_of(present[0].network)):  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def _ipv6_range(wanted: NetworkSettings, pools: Sequence[tuple[Subnet, int]]) ->
     return _range(ip_interface(f"{subnet[1]}/{subnet.prefixlen}"), part, "fixed-cidr-v6")
 
 
-def _range(address: netlink.Interface, part: Subnet | None, field: str) -> AddressRange:
+def _range(address: addressing.Interface, part: Subnet | None, field: str) -> AddressRange:
     subnet = address.network
     if part is not None and not part.subnet_of(subnet):  # type: ignore[arg-type]
         raise InvalidField(field, str(part), f"must be part of the bridge's subnet {subnet}")
@@ -122,17 +122,19 @@ def _with_outward(given: AddressRange, gateways: dict[int, str]) -> AddressRange
     return replace(given, reserved={_GATEWAY[version]: gateway})
 
 
-def _routed(route: netlink.NetlinkSocket, *, besides: netlink.Link | None) -> Sequence[Subnet]:
+def _routed(
+    route: netlink.NetlinkSocket, *, besides: network_links.Link | None
+) -> Sequence[Subnet]:
     """The subnets that the host has a route into, but for those of one link."""
     own = besides.index if besides else 0
     return [
         each.destination
-        for each in netlink.routes(route)
+        for each in addressing.routes(route)
         if each.destination.prefixlen and (not own or each.link_index != own)
     ]
 
 
-def parse_bip(field: str, text: str, *, version: int) -> netlink.Interface:
+def parse_bip(field: str, text: str, *, version: int) -> addressing.Interface:
     """`--bip` or `--bip6`: an address with its prefix length. Raises: InvalidField."""
     try:
         address = ip_interface(text)

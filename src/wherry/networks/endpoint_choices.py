@@ -70,6 +70,11 @@ def with_way_out(
     ]
 
 
+def way_out_of(endpoints: Sequence[EndpointStatus]) -> EndpointStatus | None:
+    """The endpoint of the default route, whose addresses published ports lead to."""
+    return next((each for each in endpoints if each.is_way_out), None)
+
+
 def check_may_connect(
     endpoints: Sequence[EndpointStatus] | None, network: Network, request: AttachRequest
 ) -> None:

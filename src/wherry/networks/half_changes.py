@@ -85,9 +85,11 @@ class HalfChanges:
                 await self._joins.join(path, container_netlink, lost)
             leading = [replace(each, is_way_out=True) for each in bridged if not each.is_way_out]
             await self._offload(
-                connections.mend_ways_out,
-                tuple(step for each in leading for step in inside.way_out_plan(each, path)),
+                connections.have_routes,
                 tuple(step for each in bridged for step in inside.way_out_plan(each, path)),
+                instead_of=tuple(
+                    step for each in leading for step in inside.way_out_plan(each, path)
+                ),
                 container_netlink=container_netlink,
             )
         except (OSError, StepFailed) as problem:

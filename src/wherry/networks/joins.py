@@ -7,16 +7,15 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 
 from wherry.kit.aio import OffloadPool
-from wherry.kit.values import dataclass, field, replace
+from wherry.kit.values import dataclass, field
 from wherry.linux.id_maps import IdMap
 from wherry.model.errors import StartFailed
-from wherry.model.ids import ContainerId, EndpointId
+from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus, Network
 from wherry.networks import connections
 from wherry.networks.drivers import inside
+from wherry.networks.endpoint_choices import way_out_of
 from wherry.networks.made_networks import MadeNetworks
-from wherry.networks.ports import published_ports
-from wherry.networks.ports.host_ports import HostPorts
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, Operation, OperationFailed, Plan
@@ -38,7 +37,7 @@ class Attached:
     @property
     def way_out(self) -> EndpointStatus | None:
         """The endpoint of the default route, whose addresses published ports lead to."""
-        return next((each for each in self.endpoints if each.is_way_out), None)
+        return way_out_of(self.endpoints)
 
 
 class Joins:
@@ -48,13 +47,12 @@ class Joins:
         self,
         *,
         networks: MadeNetworks,
-        ports: HostPorts,
         jobs: NamespaceJobs,
         offload: OffloadPool,
         repair: Callable[[], Awaitable[None]],
     ) -> None:
         """`repair` brings the packet filter's table back when somebody removed it."""
-        self._networks, self._ports = networks, ports
+        self._networks = networks
         self._jobs, self._offload, self._repair = jobs, offload, repair
         self._lingering: set[asyncio.Task[None]] = set()
 
@@ -148,37 +146,6 @@ class Joins:
             journal += journals.from_json(lines)
         return journal + await self._perform(path, container_netlink, tuple(addresses))
 
-    async def move_way_out(
-        self,
-        container_id: ContainerId,
-        attached: Attached,
-        after: list[EndpointStatus],
-        container_netlink: int,
-    ) -> None:
-        """Let the default routes and the published ports follow from one endpoint to another."""
-        if _ways_out(attached.endpoints) == _ways_out(after):
-            return
-        path, before = attached.namespace_path, attached.way_out
-        published = before.published if before is not None else ()
-        after[:] = [
-            replace(each, published=published if each.is_way_out else ()) for each in after
-        ]
-        problems = await self._offload(
-            connections.undo_inside,
-            self._ways_out_plan(path, attached.endpoints),
-            container_netlink=container_netlink,
-        )
-        for problem in problems:
-            _log.warning("networks.way_out_left container=%s %s", container_id, problem)
-        now = next((each for each in after if each.is_way_out), None)
-        if now is not None and published:
-            await self._ports.hold_at(
-                container_id,
-                target=now.address or now.ipv6_address,
-                wishes=published_ports.wishes_again(published),
-            )
-        await self._perform(path, container_netlink, self._ways_out_plan(path, after))
-
     # -- leaving -----------------------------------------------------------------------------
 
     async def end(self, container_id: ContainerId, attached: Attached) -> None:
@@ -270,12 +237,6 @@ class Joins:
                 _log.warning("networks.table_missing")
                 await self._repair()
         raise AssertionError("the second attempt returns or raises")
-
-
-def _ways_out(endpoints: Sequence[EndpointStatus]) -> tuple[set[EndpointId], set[EndpointId]]:
-    """The endpoints that the default routes lead through."""
-    four = {each.endpoint_id for each in endpoints if each.is_way_out}
-    return four, {each.endpoint_id for each in endpoints if each.is_ipv6_way_out}
 
 
 def _why(network: Network) -> str:

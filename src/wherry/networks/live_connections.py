@@ -1,11 +1,13 @@
 """Containers that run: one network more, or one less.
 
-The way out may be another endpoint afterwards: default route and published ports follow to it.
-Then what the container may ask of its name server changes, and last its files.
+The way out may be another endpoint afterwards: default route and published ports are moved to it
+(`ways_out`), after a link has come and before one goes. Then what the container may ask of its
+name server changes, and last its files.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from wherry.kit.aio import UndoStack
 from wherry.model.errors import ConnectionRefused
@@ -18,12 +20,13 @@ from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.names.container_names import ContainerNames
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs
 from wherry.networks.uninterrupted import to_its_end
+from wherry.networks.ways_out import WaysOut
 
-WriteFiles = Callable[[AttachRequest, Sequence[EndpointStatus]], Awaitable[None]]
+RefreshFiles = Callable[[AttachRequest, Sequence[EndpointStatus]], Awaitable[None]]
 
 
 class LiveConnections:
-    """Connects and disconnects; an `Attached` is changed once all is done."""
+    """Connects and disconnects."""
 
     def __init__(
         self,
@@ -31,12 +34,14 @@ class LiveConnections:
         networks: MadeNetworks,
         leases: Leases,
         joins: Joins,
+        ways_out: WaysOut,
         names: ContainerNames,
         jobs: NamespaceJobs,
-        write_files: WriteFiles,
+        refresh_files: RefreshFiles,
     ) -> None:
         self._networks, self._leases, self._joins = networks, leases, joins
-        self._names, self._jobs, self._write_files = names, jobs, write_files
+        self._ways_out = ways_out
+        self._names, self._jobs, self._refresh_files = names, jobs, refresh_files
 
     async def connect(
         self, attached: Attached, network: Network, request: AttachRequest, wish: EndpointWish
@@ -46,32 +51,27 @@ class LiveConnections:
         Raises: ConnectionRefused, AddressTaken, StepFailed.
         """
         made, path = self._networks.of(network), attached.namespace_path
-        async with UndoStack() as undo:
+        async with self._inside(path) as container_netlink, UndoStack() as undo:
             endpoint = await self._leases.lease(
                 undo, made, request, wish, namespace_path=path, others=attached.endpoints
             )
             wishes = {each.network: each for each in request.network.endpoints}
             after = with_way_out([*attached.endpoints, endpoint], wishes | {network.name: wish})
-            container_netlink = await self._jobs.open_netlink(path)
-            try:
-                undo.push(self._joins.delete_link, path, after[-1])
-                await to_its_end(
-                    self._joins.join(
-                        path,
-                        container_netlink,
-                        [after[-1]],
-                        sysctls=sysctls_of(wish, endpoint.interface),
-                    )
+            undo.push(self._joins.delete_link, path, after[-1])
+            await to_its_end(
+                self._joins.join(
+                    path,
+                    container_netlink,
+                    [after[-1]],
+                    sysctls=sysctls_of(wish, endpoint.interface),
                 )
-                await self._joins.move_way_out(
-                    request.container_id, attached, after, container_netlink
-                )
-            finally:
-                os.close(container_netlink)
-            await self._names.serve(request.container_id, path, after, request.network)
+            )
+            await self._ways_out.move(undo, attached, after, request, container_netlink)
+            await self._names.serve(
+                request.container_id, path, attached.endpoints, request.network
+            )
             undo.keep()
-        attached.endpoints = after
-        await self._write_files(request, after)
+        await self._refresh_files(request, attached.endpoints)
 
     async def disconnect(
         self, attached: Attached, leaving: EndpointStatus, network: Network, request: AttachRequest
@@ -81,17 +81,22 @@ class LiveConnections:
             raise ConnectionRefused("container cannot be disconnected from host network")
         path = attached.namespace_path
         rest = [each for each in attached.endpoints if each is not leaving]
-        wishes = {each.network: each for each in request.network.endpoints}
-        after = with_way_out(rest, wishes)
-        container_netlink = await self._jobs.open_netlink(path)
-        try:
-            await self._joins.move_way_out(
-                request.container_id, attached, after, container_netlink
+        after = with_way_out(rest, {each.network: each for each in request.network.endpoints})
+        async with self._inside(path) as container_netlink, UndoStack() as undo:
+            await self._ways_out.move(undo, attached, after, request, container_netlink)
+            await self._names.serve(
+                request.container_id, path, attached.endpoints, request.network
             )
-        finally:
-            os.close(container_netlink)
-        await self._names.serve(request.container_id, path, after, request.network)
+            undo.keep()
         await self._joins.delete_link(path, leaving)
         await self._leases.give_back(leaving)
-        attached.endpoints = after
-        await self._write_files(request, after)
+        await self._refresh_files(request, attached.endpoints)
+
+    @asynccontextmanager
+    async def _inside(self, path: str) -> AsyncIterator[int]:
+        """A netlink socket inside a namespace."""
+        descriptor = await self._jobs.open_netlink(path)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from wherry.kit.aio import OffloadPool
 from wherry.kit.values import replace
-from wherry.model.errors import ConnectionRefused
+from wherry.model.errors import ConnectionRefused, StepFailed
 from wherry.model.networks import EndpointStatus, PortBinding, PublishedPort
 from wherry.networks import connections
 from wherry.networks.joins import Attached
@@ -24,8 +24,8 @@ from wherry.networks.ports.published_ports import (
 from wherry.networks.sandboxes import AttachRequest
 from wherry.networks.segments import host_bridge
 from wherry.networks.uninterrupted import to_its_end
-from wherry.operations.network.packet_filter import ForgetFlows, PublishPorts
-from wherry.operations.plan import Journal, Operation, OperationFailed
+from wherry.operations.network.port_entries import ForgetFlows, PublishPorts
+from wherry.operations.plan import Journal
 
 
 class Republishing:
@@ -94,16 +94,16 @@ class Republishing:
         direct += [each for each in direct_of(asked, settings.direct) if each not in direct]
         after = replace(way_out, published=(*published_of(wishes, ports), *direct))
         publication = made.publication(after)
-        comes, goes = _difference(publication, made.publication(way_out))
-        ends = () if keeps_flows else _ends_of_flows(goes)
+        before = made.publication(way_out)
         try:
             await self._offload(
                 connections.republish,
-                goes,
-                (*comes, *ends),
+                before,
+                publication,
+                () if keeps_flows else _ends_of_flows(before, publication),
                 packet_filter=self._networks.packet_filter,
             )
-        except OperationFailed as failed:
+        except StepFailed:
             await self._ports.exchange(
                 request.container_id,
                 request.container_name,
@@ -111,21 +111,16 @@ class Republishing:
                 before=wishes,
                 after=wishes_again(way_out.published),
             )
-            raise connections.as_step_failed(failed) from failed
+            raise
         attached.endpoints = [after if x is way_out else x for x in attached.endpoints]
         return connections.as_told(publication)
 
 
-def _difference(
-    after: connections.Publication, before: connections.Publication
-) -> tuple[list[Operation], list[Operation]]:
-    """What comes and what goes, one port at a time."""
-    new = [single for each in after for single in each.singly()]
-    old = [single for each in before for single in each.singly()]
-    return [x for x in new if x not in old], [x for x in old if x not in new]
-
-
-def _ends_of_flows(gone: Sequence[Operation]) -> tuple[ForgetFlows, ...]:
+def _ends_of_flows(
+    before: connections.Publication, after: connections.Publication
+) -> tuple[ForgetFlows, ...]:
+    stays = {single for each in after for single in each.singly()}
+    gone = [single for each in before for single in each.singly() if single not in stays]
     return tuple(
         ForgetFlows(
             why="--publish-rm without --keep-flows",

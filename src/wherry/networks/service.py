@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.values import replace
-from wherry.model.containers import NetworkSpec
 from wherry.model.errors import (
     NetworkIsBuiltin,
     PluginNotFound,
@@ -296,17 +295,13 @@ class Networks:
         return await self._attachments.disconnect(request, network)
 
     async def restore(
-        self,
-        container_id: ContainerId,
-        endpoints: tuple[EndpointStatus, ...],
-        files_directory: str,
-        spec: NetworkSpec,
+        self, request: AttachRequest, endpoints: tuple[EndpointStatus, ...]
     ) -> Sandbox:
         """At boot: take over the addresses and ports of a container that lives.
 
         Raises: StepFailed.
         """
-        return await self._attachments.restore(container_id, endpoints, files_directory, spec)
+        return await self._attachments.restore(request, endpoints)
 
     async def give_back(self, endpoints: Sequence[EndpointStatus]) -> None:
         """At boot: let go of what a container had that ended meanwhile; plugins are told."""

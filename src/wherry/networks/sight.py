@@ -9,7 +9,7 @@ import socket
 from ipaddress import ip_address
 
 from wherry.kit.aio import OffloadPool
-from wherry.linux import netlink
+from wherry.linux import addressing, netlink, network_links
 from wherry.linux.socket_tables import listening_sockets
 from wherry.linux.syscall import KernelError
 from wherry.model.ids import NetworkId
@@ -141,10 +141,10 @@ class Sight:
 def _way(descriptor: int, address: str) -> WaySeen:
     route = netlink.NetlinkSocket(descriptor)
     try:
-        way = netlink.way_to(route, ip_address(address))
+        way = addressing.way_to(route, ip_address(address))
     except KernelError as error:
         return WaySeen(problem=(error.strerror or str(error)).lower())
-    named = {each.index: each.name for each in netlink.links(route)}
+    named = {each.index: each.name for each in network_links.links(route)}
     gateway = str(way.gateway) if way.gateway is not None else ""
     return WaySeen(interface=named.get(way.link_index, ""), gateway=gateway)
 
@@ -154,8 +154,8 @@ def _has_address(descriptor: int, address: str) -> bool:
     wanted = ip_address(address)
     return any(
         each.ip == wanted
-        for link in netlink.links(route)
-        for each in netlink.addresses(route, link.index, version=wanted.version)
+        for link in network_links.links(route)
+        for each in addressing.addresses(route, link.index, version=wanted.version)
     )
 
 
@@ -164,7 +164,7 @@ def _link(endpoint: EndpointStatus, bridge: str) -> LinkSeen:
     descriptor = netlink.open_socket()
     try:
         route = netlink.NetlinkSocket(descriptor)
-        link, over = netlink.find_link(route, name), netlink.find_link(route, bridge)
+        link, over = network_links.find_link(route, name), network_links.find_link(route, bridge)
     finally:
         os.close(descriptor)
     problem = ""

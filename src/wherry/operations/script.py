@@ -25,7 +25,7 @@ from wherry.operations.files.nodes import MakeDevice, MakeDirectory, MakeLink
 from wherry.operations.files.roots import MountOverlay, PivotRoot
 from wherry.operations.last_steps import last_steps, secret_names
 from wherry.operations.network.links import PinNetworkNamespace
-from wherry.operations.network.packet_filter import PublishPorts
+from wherry.operations.network.port_entries import PublishPorts
 from wherry.operations.plan import Entry, Journal, Operation, Outcome
 from wherry.operations.processes.cgroups import MakeCgroup
 from wherry.operations.processes.namespaces import (

@@ -249,6 +249,7 @@ def container_parts(
         live=live,
         tasks=tasks,
         networks=networks,
+        assembly=assembly,
         snapshots=ground.snapshots,
         images=stores.images,
         volumes=stores.users,

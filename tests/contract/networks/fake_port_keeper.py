@@ -20,7 +20,6 @@ class FakePortKeeper:
 
     def reserve(self, owner: str, target: str, wishes: Sequence[Wish]) -> list[int]:
         """All of them or none."""
-        del target
         self._held.pop(owner, None)
         held: list[Held] = []
         ports = []
@@ -28,7 +27,13 @@ class FakePortKeeper:
             port = self._choose(wish, held)
             ports.append(port)
             held += [
-                Held(protocol=wish.protocol, address=each, host_port=port, port=wish.port)
+                Held(
+                    protocol=wish.protocol,
+                    address=each,
+                    host_port=port,
+                    port=wish.port,
+                    target=target,
+                )
                 for each in wish.addresses
             ]
         self._held[owner] = tuple(held)

@@ -65,8 +65,8 @@ def test_protocols_are_apart(keeper: PortKeeper) -> None:
     assert keeper.reserve("a", TARGET, [wish(port), wish(port, protocol="udp")]) == [port, port]
     assert keeper.owners() == {
         "a": (
-            Held(protocol="tcp", address=TARGET, host_port=port, port=80),
-            Held(protocol="udp", address=TARGET, host_port=port, port=80),
+            Held(protocol="tcp", address=TARGET, host_port=port, port=80, target=TARGET),
+            Held(protocol="udp", address=TARGET, host_port=port, port=80, target=TARGET),
         )
     }
 

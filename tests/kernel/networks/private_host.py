@@ -205,6 +205,12 @@ class PrivateHost:
         assert said == b"ready", said.decode()
         return pid
 
+    def end(self, pid: int) -> None:
+        """End a child."""
+        self._children.remove(pid)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
     def networks(
         self, *, bridge: str = "", bip: str = "", engine_id: str = "E1", **settings: Any
     ) -> Networks:

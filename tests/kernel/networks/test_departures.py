@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from kernel.networks.private_host import PrivateHost, run, shell
-from wherry.linux import netlink
+from wherry.linux import netlink, network_links
 from wherry.model.errors import StepFailed
 from wherry.model.networks import AddressRange, NetworkRequest
 from wherry.networks.segments.departures import Departures
@@ -27,7 +27,7 @@ def kill_once_it_is_not_found(link: str) -> None:
     """Have a process delete a link, and kill it where `Departures` answers."""
     pid = os.fork()
     if pid == 0:
-        netlink.delete_link(netlink.NetlinkSocket(netlink.open_socket()), link)
+        network_links.delete_link(netlink.NetlinkSocket(netlink.open_socket()), link)
         os._exit(0)
     while link in links():
         pass
@@ -66,7 +66,7 @@ def test_the_answer_comes_when_the_name_leads_nowhere() -> None:
         departures = Departures(host.offload)
 
         def delete() -> None:
-            netlink.delete_link(netlink.NetlinkSocket(netlink.open_socket()), "gone")
+            network_links.delete_link(netlink.NetlinkSocket(netlink.open_socket()), "gone")
 
         for _time in range(5):
             shell("ip link add gone type bridge")
@@ -84,9 +84,9 @@ def test_what_was_begun_is_done_whoever_is_killed() -> None:
         del host
         route = netlink.NetlinkSocket(netlink.open_socket())
         for _time in range(5):
-            netlink.create_bridge(route, "gone", mac_address="02:42:00:00:00:01", alias="x")
+            network_links.create_bridge(route, "gone", mac_address="02:42:00:00:00:01", alias="x")
             kill_once_it_is_not_found("gone")
-            assert netlink.find_link(route, "gone") is None
+            assert network_links.find_link(route, "gone") is None
 
     run(scenario)
 

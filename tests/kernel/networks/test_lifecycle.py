@@ -13,7 +13,7 @@ import pytest
 
 from kernel.networks.private_host import LAN, PrivateHost, netd_pid, run, shell
 from support.waiting import wait_until
-from wherry.linux import netlink
+from wherry.linux import netlink, network_links
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import InvalidField, PortInUse
 from wherry.model.ids import ContainerId
@@ -276,8 +276,7 @@ def test_another_daemon_takes_over() -> None:
 
         again = host.networks()
         await again.open()
-        directory = os.path.dirname(web.hosts_path)
-        restored = await again.restore(ContainerId("web"), web.endpoints, directory, NetworkSpec())
+        restored = await again.restore(host.request("web", WEB), web.endpoints)
         assert restored.namespace_path == web.namespace_path
         assert restored.hosts_path == web.hosts_path
         await again.sweep(frozenset({ContainerId("web")}))
@@ -310,8 +309,7 @@ def test_lost_state_is_repaired_at_the_next_start() -> None:
 
         again = host.networks()
         await again.open()
-        directory = os.path.dirname(web.hosts_path)
-        await again.restore(ContainerId("web"), web.endpoints, directory, NetworkSpec())
+        await again.restore(host.request("web", WEB), web.endpoints)
         await again.sweep(frozenset({ContainerId("web")}))
         assert host.ask("127.0.0.1", 8080) == ("web", "172.17.0.1")
         assert host.ask("::1", 8080) == ("web", "172.17.0.1")
@@ -491,7 +489,7 @@ def test_every_step_can_be_checked() -> None:
         shell("nft flush map inet wherry-docker0 tcp-anywhere")
         assert verdicts()["publish-ports"] is Verdict.GONE
         descriptor = netlink.open_socket()
-        netlink.delete_link(netlink.NetlinkSocket(descriptor), _veth())
+        network_links.delete_link(netlink.NetlinkSocket(descriptor), _veth())
         os.close(descriptor)
         assert verdicts()["create-veth-pair"] is Verdict.GONE
         await networks.remove_everything()

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from kernel.networks.private_host import PrivateHost, enter, in_child, run, shell
-from wherry.linux import netlink, nft_texts, nftables
+from wherry.linux import addressing, netlink, network_links, nft_texts, nftables
 from wherry.linux.syscall import KernelError
 from wherry.operations.network.packet_filter import AdmitNetwork
 from wherry.operations.plan import Hands
@@ -61,10 +61,12 @@ def test_links_addresses_and_routes() -> None:
         inside = host.namespace()
         namespace = os.open(inside, os.O_RDONLY)
         with route_socket() as route:
-            netlink.create_bridge(route, "br0", mac_address="02:42:0a:00:00:01", alias="ours")
-            bridge = netlink.link_index(route, "br0")
-            netlink.add_address(route, bridge, IPv4Interface("10.0.0.1/24"))
-            netlink.create_veth(
+            network_links.create_bridge(
+                route, "br0", mac_address="02:42:0a:00:00:01", alias="ours"
+            )
+            bridge = network_links.link_index(route, "br0")
+            addressing.add_address(route, bridge, IPv4Interface("10.0.0.1/24"))
+            network_links.create_veth(
                 route,
                 "port0",
                 peer_name="eth0",
@@ -72,33 +74,33 @@ def test_links_addresses_and_routes() -> None:
                 peer_namespace=namespace,
                 master=bridge,
             )
-            netlink.set_hairpin(route, "port0")
+            network_links.set_hairpin(route, "port0")
             for name in ("port0", "br0"):
-                netlink.set_up(route, name)
+                network_links.set_up(route, name)
             seen = in_child(as_pyroute2_sees)
             assert seen["br0"]["mac"] == "02:42:0a:00:00:01"
             assert seen["br0"]["addresses"] == ["10.0.0.1/24"]
             assert seen["br0"]["alias"] == "ours"
             assert seen["port0"]["master"] == bridge
             assert "hairpin on" in shell("bridge -d link show dev port0")
-            for link in netlink.links(route):
+            for link in network_links.links(route):
                 oracle = seen[link.name]
                 for field in ("index", "kind", "is_up", "master", "alias"):
                     assert getattr(link, field) == oracle[field], (link.name, field)
                 assert link.mac_address == oracle["mac"]
-                assert netlink.find_link(route, link.name) == link
-            found = {str(each.destination): each.link_index for each in netlink.routes(route)}
+                assert network_links.find_link(route, link.name) == link
+            found = {str(each.destination): each.link_index for each in addressing.routes(route)}
             assert found["10.0.0.0/24"] == bridge
-            assert netlink.find_link(route, "eth0") is None, "the peer was born inside"
+            assert network_links.find_link(route, "eth0") is None, "the peer was born inside"
 
         def configure() -> dict[str, dict[str, object]]:
             enter(inside)
             with route_socket() as route:
-                index = netlink.link_index(route, "eth0")
-                netlink.add_address(route, index, IPv4Interface("10.0.0.2/24"))
-                netlink.set_up(route, "eth0")
-                netlink.add_default_route(route, IPv4Address("10.0.0.1"))
-                assert netlink.addresses(route, index) == [IPv4Interface("10.0.0.2/24")]
+                index = network_links.link_index(route, "eth0")
+                addressing.add_address(route, index, IPv4Interface("10.0.0.2/24"))
+                network_links.set_up(route, "eth0")
+                addressing.add_default_route(route, IPv4Address("10.0.0.1"))
+                assert addressing.addresses(route, index) == [IPv4Interface("10.0.0.2/24")]
             return as_pyroute2_sees()
 
         peer = in_child(configure)["eth0"]
@@ -118,13 +120,13 @@ def test_refusals_name_the_request() -> None:
         del host
         with route_socket() as route:
             for attempt in (
-                lambda: netlink.set_up(route, "missing"),
-                lambda: netlink.delete_link(route, "missing"),
-                lambda: netlink.link_index(route, "missing"),
+                lambda: network_links.set_up(route, "missing"),
+                lambda: network_links.delete_link(route, "missing"),
+                lambda: network_links.link_index(route, "missing"),
             ):
                 with pytest.raises(KernelError, match=r"RTM_.*missing.*No such device"):
                     attempt()
-            assert netlink.find_link(route, "lo") is not None
+            assert network_links.find_link(route, "lo") is not None
 
     run(scenario)
 

@@ -231,9 +231,8 @@ def test_apart_at_every_moment() -> None:
             second = host.networks()
             await second.open()
             for each in nodes[:-1]:
-                await second.restore(
-                    ContainerId(each.name), each.endpoints, host.directory, spec_of(each.network)
-                )
+                request = host.request(each.name, spec_of(each.network))
+                await second.restore(request, each.endpoints)
             await second.sweep({ContainerId(each.name) for each in nodes[:-1]})
             first = second
         count += await verdicts(matrix, AFTER, nodes)

@@ -95,8 +95,16 @@ class Scene:
 
 
 @contextlib.contextmanager
-def scene(*says: Says, by_tcp: Says | None = None) -> Iterator[Scene]:
-    """A resolver and a server for each `says`; all end with it."""
+def scene(
+    *says: Says,
+    by_tcp: Says | None = None,
+    is_outside: bool = False,
+    asks_from_inside: bool = False,
+) -> Iterator[Scene]:
+    """A resolver and a server for each `says`; all end with it.
+
+    With `is_outside` who serves the resolver's sockets is in a network namespace of its own.
+    """
     is_over = threading.Event()
     loop, names = EventLoop(), Names()
     servers = [Server(each, by_tcp or each) for each in says]
@@ -114,12 +122,14 @@ def scene(*says: Says, by_tcp: Says | None = None) -> Iterator[Scene]:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.bind((HERE, 53))
         addresses = tuple(f"127.0.1.{number}" for number in range(1, len(servers) + 1))
-        view = View(networks=(NETWORK,), servers=addresses)
+        view = View(networks=(NETWORK,), servers=addresses, asks_from_inside=asks_from_inside)
         made = Resolver(
             loop, names, Forwarding(), udp=udp, tcp=socket.create_server((HERE, 53)), view=view
         )
 
         def turn() -> None:
+            if is_outside:
+                unshare(CLONE_NEWNET)
             while not is_over.is_set():
                 loop.wait(0.05)
             made.close()
@@ -289,5 +299,20 @@ def test_a_question_that_nobody_can_be_asked_is_forgotten() -> None:
                 answer = made.ask(query("a.example", identifier=identifier))
                 assert answer[3] & CODE == dns.SERVER_FAILURE
             wait_until("all are forgotten", lambda: not made.resolver._questions)
+
+    private(test)
+
+
+def test_servers_are_asked_from_where_they_were_named() -> None:
+    """The user's from the container's namespace, by UDP and TCP; the host's from the host's."""
+
+    def test() -> None:
+        with scene(saying(1), is_outside=True, asks_from_inside=True) as made:
+            question = query("elsewhere.example")
+            assert made.ask(question)[-1] == 1
+            assert made.ask_by_tcp(question)[-1] == 1
+        with scene(saying(1), is_outside=True) as made:
+            assert made.ask(query("elsewhere.example"))[3] & CODE == dns.SERVER_FAILURE
+            assert made.servers[0].asked == []
 
     private(test)

@@ -122,8 +122,8 @@ def test_both_families_and_the_relay(reservations: Reservations) -> None:
         pass
     assert reservations.owners() == {
         "a": (
-            Held(protocol="tcp", address="0.0.0.0", host_port=port, port=80),
-            Held(protocol="tcp", address="::", host_port=port, port=80),
+            Held(protocol="tcp", address="0.0.0.0", host_port=port, port=80, target=ONE),
+            Held(protocol="tcp", address="::", host_port=port, port=80, target=ONE),
         )
     }
 

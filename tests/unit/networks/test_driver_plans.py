@@ -13,7 +13,8 @@ from wherry.networks.drivers import child, inside, overlay
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.networks.option_values import LOCAL, VNI
 from wherry.operations.catalogue import CATALOGUE
-from wherry.operations.network.moved_links import AddRoute, MoveLink
+from wherry.operations.network.moved_links import MoveLink
+from wherry.operations.network.routes import AddRoute
 from wherry.operations.plan import Plan
 
 RANGE = AddressRange(subnet="192.0.2.0/24", gateway="192.0.2.1")

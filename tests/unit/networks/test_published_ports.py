@@ -119,9 +119,10 @@ def test_held_ports_are_compared_exactly() -> None:
     """One address too few or too many is a difference."""
     wishes = (Wish(protocol="tcp", addresses=("0.0.0.0", "::"), first=80, last=80, port=80),)
     held = tuple(
-        Held(protocol="tcp", address=address, host_port=80, port=80)
+        Held(protocol="tcp", address=address, host_port=80, port=80, target="10.0.0.2")
         for address in ("0.0.0.0", "::", "127.0.0.1")
     )
-    assert are_held(wishes, held[:2])
-    assert not are_held(wishes, held[:1])
-    assert not are_held(wishes, held)
+    assert are_held(wishes, held[:2], "10.0.0.2")
+    assert not are_held(wishes, held[:2], "10.0.0.3"), "a relay that leads elsewhere"
+    assert not are_held(wishes, held[:1], "10.0.0.2")
+    assert not are_held(wishes, held, "10.0.0.2")

@@ -181,22 +181,25 @@ class ContainerAssembly:
 
     def attach_request(self, container: Container) -> AttachRequest:
         """The container as networks know it. Raises: JoinedContainerNotRunning."""
-        network = container.spec.network
+        mode = container.spec.network.mode
         joined: Sandbox | None = None
-        if network.mode.kind is NetworkModeKind.CONTAINER:
-            other = self._records.find(network.mode.reference)
+        if mode.kind is NetworkModeKind.CONTAINER:
+            other = self._records.find(mode.reference)
             joined = self._live.sandbox(other.id)
             if joined is None:
                 raise JoinedContainerNotRunning(other.id)
+        return replace(self.restore_request(container), joined=joined)
+
+    def restore_request(self, container: Container) -> AttachRequest:
+        """The same for one that runs already, in whichever namespace."""
         return AttachRequest(
             container_id=container.id,
             container_name=container.name,
             hostname=container.spec.hostname,
             domainname=container.spec.domainname,
-            network=self._defaults.completed(network),
+            network=self._defaults.completed(container.spec.network),
             files_directory=self._paths.record_directory(container.id),
             id_maps=self._id_maps(container),
-            joined=joined,
         )
 
     def _id_maps(self, container: Container) -> tuple[IdMap, IdMap]:

@@ -17,7 +17,7 @@ from wherry.model.networks import (
 from wherry.model.updates import ContainerChanges
 from wherry.networks import Networks
 from wherry.operations.journal_files import read_journal, write_journal
-from wherry.operations.network.packet_filter import OpenPorts, PublishPorts
+from wherry.operations.network.port_entries import OpenPorts, PublishPorts
 from wherry.operations.plan import Journal
 
 _WITHOUT_PORTS = (NetworkModeKind.HOST, NetworkModeKind.NONE, NetworkModeKind.CONTAINER)

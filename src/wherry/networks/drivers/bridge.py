@@ -35,7 +35,7 @@ from wherry.operations.network.links import (
     IsolatePort,
 )
 from wherry.operations.network.neighbours import PinGateway, PinNeighbour
-from wherry.operations.network.packet_filter import PublishPorts
+from wherry.operations.network.port_entries import PublishPorts
 from wherry.operations.plan import Operation, Plan
 from wherry.operations.processes.sysctls import SetSysctl
 

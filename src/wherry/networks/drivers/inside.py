@@ -4,8 +4,8 @@ from ipaddress import IPv4Interface, IPv6Interface
 
 from wherry.kit.values import dataclass
 from wherry.model.networks import EndpointStatus
-from wherry.operations.network.links import AddDefaultRoute, AssignAddress, BringUp
-from wherry.operations.network.moved_links import AddRoute
+from wherry.operations.network.links import AssignAddress, BringUp
+from wherry.operations.network.routes import AddDefaultRoute, AddRoute, TurnDefaultRoute
 from wherry.operations.plan import Operation, Plan
 
 INTERFACE = "eth0"
@@ -55,28 +55,61 @@ def address_plan(endpoint: EndpointPlan) -> Plan:
     return (*given, on)
 
 
+_EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
+
+
 def way_out_plan(endpoint: EndpointStatus, namespace_path: str) -> Plan:
     """The default routes that lead through an endpoint: by a gateway, or out of its link."""
-    leading = (
-        (endpoint.is_way_out and endpoint.can_lead_out(4), "0.0.0.0/0", endpoint.gateway),
-        (endpoint.is_ipv6_way_out, "::/0", endpoint.ipv6_gateway),
-    )
     return tuple(
-        AddDefaultRoute(
-            why="the world beyond the subnet is reached through its gateway",
-            gateway=gateway,
-            namespace=namespace_path,
-        )
-        if gateway
-        else AddRoute(
+        default_route(endpoint, version, namespace_path)
+        for version in (4, 6)
+        if leads_out(endpoint, version)
+    )
+
+
+def leads_out(endpoint: EndpointStatus, version: int) -> bool:
+    """Whether the container's default route of a version of IP leads through it."""
+    if version == 6:
+        return endpoint.is_ipv6_way_out
+    return endpoint.is_way_out and endpoint.can_lead_out(4)
+
+
+def default_route(endpoint: EndpointStatus, version: int, namespace_path: str) -> Operation:
+    """A default route through an endpoint."""
+    gateway = _gateway(endpoint, version)
+    if not gateway:
+        return AddRoute(
             why="what the link stands on does the routing",
-            destination=everything,
+            destination=_EVERYTHING[version],
             interface=endpoint.interface,
             namespace=namespace_path,
         )
-        for leads, everything, gateway in leading
-        if leads
+    return AddDefaultRoute(
+        why="the world beyond the subnet is reached through its gateway",
+        gateway=gateway,
+        namespace=namespace_path,
     )
+
+
+def turned_route(
+    before: EndpointStatus, after: EndpointStatus, version: int, namespace_path: str
+) -> Operation:
+    """The default route through one endpoint, turned to lead through another."""
+    old, new = _gateway(before, version), _gateway(after, version)
+    return TurnDefaultRoute(
+        why="another network is the container's way out now",
+        version=version,
+        old_gateway=old,
+        old_interface="" if old else before.interface,
+        gateway=new,
+        interface="" if new else after.interface,
+        namespace=namespace_path,
+    )
+
+
+def _gateway(endpoint: EndpointStatus, version: int) -> str:
+    """Empty: a default route needs none."""
+    return endpoint.gateway if version == 4 else endpoint.ipv6_gateway
 
 
 def loopback_up(namespace_path: str) -> BringUp:

@@ -18,6 +18,7 @@ from wherry.networks.ports.keeper import NameKeeper
 from wherry.networks.sandboxes import NamespaceJobs
 from wherry.networks.uninterrupted import to_its_end
 from wherry.operations import journal as journals
+from wherry.operations.network.name_server import NAME_SERVER
 from wherry.operations.plan import Journal
 
 
@@ -93,11 +94,14 @@ class ContainerNames:
 def _service(endpoints: Sequence[EndpointStatus], spec: NetworkSpec) -> NameService:
     """What a container may know: the names of its networks, and the rest if it may go out."""
     may_ask_outside = any(each.is_way_out for each in endpoints)
-    servers = (spec.dns or host_name_servers()) if may_ask_outside else ()
+    # Its own name server would come back to itself.
+    wished = tuple(each for each in spec.dns if each != NAME_SERVER)
+    servers = (wished or host_name_servers()) if may_ask_outside else ()
     named = [each for each in endpoints if each.names]
     return NameService(
         networks=tuple(each.network_id for each in named),
-        servers=tuple(servers),
+        servers=servers,
+        asks_from_inside=bool(wished),
         links=tuple(
             Alias(network_id=each.network_id, alias=alias, name=name)
             for each in named

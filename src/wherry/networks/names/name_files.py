@@ -1,7 +1,13 @@
-"""The content of /etc/hosts, /etc/resolv.conf and /etc/hostname."""
+"""The content of /etc/hosts, /etc/resolv.conf and /etc/hostname.
 
+All of it is written at a start. When a running container's networks change, what differs is
+changed in place, since the files are mounts of the container's: lines with addresses of its own,
+and a resolv.conf that is still as it was written. What its user wrote stays.
+"""
+
+import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
 
 from wherry.kit.values import dataclass, replace
@@ -11,6 +17,8 @@ from wherry.networks.sandboxes import AttachRequest
 from wherry.operations.network.name_server import NAME_SERVER
 
 HOSTS, RESOLV_CONF, HOSTNAME = "hosts", "resolv.conf", "hostname"
+_RESOLV_CONF_HASH = "resolv.conf.hash"
+"""Of what was written there last, as Docker keeps it."""
 
 FALLBACK_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
 """What Docker writes when the host has no name server that a container could reach."""
@@ -53,9 +61,13 @@ def hosts_file(
     """
     lines = list(_LOCAL_NAMES)
     lines += _extra_lines(extra_hosts, gateway)
-    names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    names = _own_names(hostname, domainname)
     lines += ((each, names) for each in addresses)
     return "".join(f"{where}\t{names}\n" for where, names in lines)
+
+
+def _own_names(hostname: str, domainname: str) -> str:
+    return f"{hostname}.{domainname} {hostname}" if domainname else hostname
 
 
 def host_mode_hosts_file(host_file: str, extra_hosts: Sequence[str], gateway: str) -> str:
@@ -78,13 +90,18 @@ def rename_host(path: str, names: str, address: str) -> None:
 
     The file is a mount of the container's: it is changed in place. Raises: OSError.
     """
-    with open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
-        lines = [line for line in file if line.rstrip("\n").partition("\t")[2] != names]
-        if address:
-            lines.append(f"{address}\t{names}\n")
-        file.seek(0)
-        file.write("".join(lines))
-        file.truncate()
+    _change(path, lambda text: _with_addresses(text, names, (address,) if address else ()))
+
+
+def _with_addresses(text: str, names: str, addresses: Sequence[str]) -> str:
+    """A hosts file in which names have these addresses."""
+    wanted = {f"{each}\t{names}\n": None for each in addresses}
+    lines = [
+        line
+        for line in text.splitlines(keepends=True)
+        if line in wanted or line.rstrip("\n").partition("\t")[2] != names
+    ]
+    return "".join(lines + [each for each in wanted if each not in lines])
 
 
 def resolver_file(host_file: str, wishes: ResolverWishes) -> str:
@@ -159,19 +176,61 @@ def write_private_files(
     `gateway` is the host's address on the default bridge. Raises: OSError.
     """
     spec = request.network
-    own = [each for one in endpoints for each in (one.address, one.ipv6_address) if each]
-    way_out = next((each.gateway for each in endpoints if each.is_way_out), "")
     hosts = hosts_file(
-        addresses=own,
+        addresses=_own_addresses(endpoints),
         hostname=request.hostname,
         domainname=request.domainname,
         extra_hosts=spec.extra_hosts,
-        gateway=way_out or gateway,
+        gateway=_gateway(endpoints) or gateway,
     )
-    has_names = any(each.names for each in endpoints)
-    resolver_text = embedded_resolver_file if has_names else resolver_file
-    resolv_conf = resolver_text(read_host_resolver_file(), _wishes_of(spec))
+    resolv_conf = _private_resolver_file(request, endpoints)
     _write(request, hosts=hosts, resolv_conf=resolv_conf)
+    _note_written(request, resolv_conf)
+
+
+def refresh_private_files(
+    request: AttachRequest, *, endpoints: Sequence[EndpointStatus], gateway: str
+) -> None:
+    """Change what differs since the container's networks are these. Raises: OSError."""
+    own = _own_names(request.hostname, request.domainname)
+    gates = [
+        name
+        for each in request.network.extra_hosts
+        for name, where in _extra_lines((each,), HOST_GATEWAY)
+        if where == HOST_GATEWAY
+    ]
+
+    def refreshed(text: str) -> str:
+        text = _with_addresses(text, own, _own_addresses(endpoints))
+        for name in gates:
+            text = _with_addresses(text, name, (_gateway(endpoints) or gateway,))
+        return text
+
+    _change(os.path.join(request.files_directory, HOSTS), refreshed)
+    path = os.path.join(request.files_directory, RESOLV_CONF)
+    now = read_host_file(path)
+    asks_netd = _values(now, "nameserver") == [NAME_SERVER]
+    if asks_netd is not _has_names(endpoints) and _is_as_written(request, now):
+        resolv_conf = _private_resolver_file(request, endpoints)
+        _change(path, lambda _text: resolv_conf)
+        _note_written(request, resolv_conf)
+
+
+def _own_addresses(endpoints: Sequence[EndpointStatus]) -> list[str]:
+    return [each for one in endpoints for each in (one.address, one.ipv6_address) if each]
+
+
+def _gateway(endpoints: Sequence[EndpointStatus]) -> str:
+    return next((each.gateway for each in endpoints if each.is_way_out), "")
+
+
+def _has_names(endpoints: Sequence[EndpointStatus]) -> bool:
+    return any(each.names for each in endpoints)
+
+
+def _private_resolver_file(request: AttachRequest, endpoints: Sequence[EndpointStatus]) -> str:
+    made = embedded_resolver_file if _has_names(endpoints) else resolver_file
+    return made(read_host_resolver_file(), _wishes_of(request.network))
 
 
 def write_host_files(request: AttachRequest, *, gateway: str) -> None:
@@ -196,6 +255,32 @@ def _write(request: AttachRequest, *, hosts: str, resolv_conf: str) -> None:
             os.write(descriptor, text.encode("utf-8", errors="surrogateescape"))
         finally:
             os.close(descriptor)
+
+
+def _change(path: str, change: Callable[[str], str]) -> None:
+    """Change a file in place, if that makes a difference; it is never empty in between."""
+    with open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
+        before = file.read()
+        after = change(before)
+        if after != before:
+            file.seek(0)
+            file.write(after)
+            file.truncate()
+
+
+def _note_written(request: AttachRequest, resolv_conf: str) -> None:
+    path = os.path.join(request.files_directory, _RESOLV_CONF_HASH)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(_hash(resolv_conf))
+
+
+def _is_as_written(request: AttachRequest, resolv_conf: str) -> bool:
+    noted = read_host_file(os.path.join(request.files_directory, _RESOLV_CONF_HASH))
+    return noted in ("", _hash(resolv_conf))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()
 
 
 def _values(text: str, keyword: str) -> list[str]:

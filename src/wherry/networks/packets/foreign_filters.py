@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 
 from wherry.kit.values import dataclass
-from wherry.linux import netlink, nft_listing
+from wherry.linux import addressing, netlink, network_links, nft_listing
 from wherry.networks.connections import as_done
 from wherry.operations.network.foreign_filters import DOORS, OpenForeignDoor
 from wherry.operations.plan import Hands, OperationFailed, execute, undo
@@ -82,12 +82,12 @@ def _foreign_bridges(own: set[str]) -> frozenset[str]:
         ways_out = {
             each.link_index
             for version in (4, 6)
-            for each in netlink.routes(route, version=version)
+            for each in addressing.routes(route, version=version)
             if not each.destination.prefixlen
         }
         return frozenset(
             each.name
-            for each in netlink.links(route)
+            for each in network_links.links(route)
             if each.kind == "bridge" and each.name not in own and each.index not in ways_out
         )
     finally:

@@ -68,7 +68,7 @@ class HostPorts:
     ) -> None:
         """At boot: ports that a living container has are held. Raises: StepFailed."""
         try:
-            if not are_held(wishes, (await self.owners()).get(container_id, ())):
+            if not are_held(wishes, (await self.owners()).get(container_id, ()), target):
                 await self._offload(self._keeper.reserve, container_id, target, wishes)
         except PortTaken as taken:  # netd had ended too, and somebody else was quicker
             _log.warning("networks.port_lost port=%d protocol=%s", taken.port, taken.protocol)
@@ -96,14 +96,6 @@ class HostPorts:
         except (PortInUse, StepFailed):
             await self.hold_again(container_id, target=target, wishes=before)
             raise
-
-    async def hold_at(
-        self, container_id: ContainerId, *, target: str, wishes: tuple[Wish, ...]
-    ) -> None:
-        """Let what a container holds lead elsewhere. Raises: PortInUse, StepFailed."""
-        await self.reserve(
-            container_id, self._names.get(container_id, ""), target=target, wishes=wishes
-        )
 
     async def release(self, container_id: ContainerId) -> None:
         """Let go of all that a container has. Doing so twice is no error."""

@@ -86,12 +86,13 @@ def wishes_again(published: Sequence[PublishedPort]) -> tuple[Wish, ...]:
     )
 
 
-def are_held(wishes: Sequence[Wish], held: Sequence[Held]) -> bool:
-    """Whether exactly the wished ports are held."""
+def are_held(wishes: Sequence[Wish], held: Sequence[Held], target: str) -> bool:
+    """Whether exactly the wished ports are held, and lead to a target."""
     wanted = {
         (wish.protocol, address, wish.first) for wish in wishes for address in wish.addresses
     }
-    return {(each.protocol, each.address, each.host_port) for each in held} == wanted
+    found = {(each.protocol, each.address, each.host_port) for each in held}
+    return found == wanted and all(each.target == target for each in held)
 
 
 def filter_entries(endpoint: EndpointStatus) -> tuple[tuple[str, str, int, int], ...]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv6Interface
 
-from wherry.linux import netlink
+from wherry.linux import addressing, netlink, network_links
 from wherry.model.errors import InvalidField, StepFailed
 from wherry.networks.connections import as_done, as_step_failed
 from wherry.networks.definitions import Occupied
@@ -30,7 +30,7 @@ def bring_up(settings: BridgeSettings, *, replaces_addresses: bool = False) -> N
     hands = Hands({HOST_NETLINK: descriptor})
     try:
         route = netlink.NetlinkSocket(descriptor)
-        link = netlink.find_link(route, settings.name)
+        link = network_links.find_link(route, settings.name)
         if link is not None and link.kind != "bridge":
             raise InvalidField("bridge", settings.name, "is not a bridge")
         present = [] if link is None else _addresses(route, link.index)
@@ -133,13 +133,13 @@ def occupied(besides: Iterable[str]) -> list[Occupied]:
     try:
         route = netlink.NetlinkSocket(descriptor)
         named = set(besides)
-        ours = {each.index for each in netlink.links(route) if each.name in named}
+        ours = {each.index for each in network_links.links(route) if each.name in named}
         return [
             Occupied(
                 subnet=each.destination, holder=f"{_HOST} ({each.destination})", is_route=True
             )
             for version in (4, 6)
-            for each in netlink.routes(route, version=version)
+            for each in addressing.routes(route, version=version)
             if each.destination.prefixlen
             and each.link_index not in ours
             and not each.destination.is_link_local
@@ -178,7 +178,7 @@ def _undo(done: Operation, step: str, hands: Hands) -> None:
 
 def _addresses(route: netlink.NetlinkSocket, index: int) -> list[IPv4Interface | IPv6Interface]:
     return [
-        each for version in (4, 6) for each in netlink.addresses(route, index, version=version)
+        each for version in (4, 6) for each in addressing.addresses(route, index, version=version)
     ]
 
 

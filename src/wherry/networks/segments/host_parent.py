@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wherry.linux import netlink, virtual_links
+from wherry.linux import netlink, network_links, virtual_links
 from wherry.model.errors import HostLacks, InvalidValue, StepFailed
 from wherry.networks.connections import as_done, as_step_failed
 from wherry.networks.drivers import child
@@ -25,14 +25,14 @@ def check(settings: ChildSettings) -> None:
                 f"network driver {settings.driver}",
                 f"a kernel with {settings.driver} links",
             )
-        if netlink.find_link(route, settings.parent) is not None:
+        if network_links.find_link(route, settings.parent) is not None:
             return
         made = settings.made_parent
         if made is None:
             raise InvalidValue(
                 f"invalid subinterface vlan name {settings.parent}, example formatting is eth0.10"
             )
-        if settings.carrier and netlink.find_link(route, settings.carrier) is None:
+        if settings.carrier and network_links.find_link(route, settings.carrier) is None:
             raise InvalidValue(
                 f"-o parent interface was not found on the host: {settings.carrier}"
             )
@@ -50,7 +50,7 @@ def make(settings: ChildSettings) -> None:
     hands = Hands({HOST_NETLINK: netlink.open_socket()})
     try:
         route = netlink.NetlinkSocket(hands.get(HOST_NETLINK))
-        if netlink.find_link(route, settings.parent) is None:
+        if network_links.find_link(route, settings.parent) is None:
             execute(child.parent_plan(settings), hands, [])
     except OperationFailed as failed:
         raise as_step_failed(failed) from failed

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 
-from wherry.linux import netlink, virtual_links, xfrm
+from wherry.linux import netlink, network_links, virtual_links, xfrm
 from wherry.model.errors import ConnectionRefused, HostLacks, StepFailed
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Peer
@@ -89,7 +89,7 @@ class OverlaySegment(BridgeSegment):
         descriptor = netlink.open_socket()
         try:
             route = netlink.NetlinkSocket(descriptor)
-            link = netlink.find_link(route, self.overlay.tunnel.name)
+            link = network_links.find_link(route, self.overlay.tunnel.name)
             known = virtual_links.forwardings(route, link.index) if link is not None else []
         finally:
             os.close(descriptor)
@@ -109,7 +109,7 @@ class OverlaySegment(BridgeSegment):
         descriptor = netlink.open_socket()
         try:
             route = netlink.NetlinkSocket(descriptor)
-            is_there = netlink.find_link(route, self.overlay.tunnel.name) is not None
+            is_there = network_links.find_link(route, self.overlay.tunnel.name) is not None
         finally:
             os.close(descriptor)
         if not is_there:

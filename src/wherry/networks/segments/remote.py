@@ -27,7 +27,8 @@ from wherry.networks import plugin_messages as said
 from wherry.networks.drivers.bridge import is_valid_name
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.networks.segments.segment import LocalSegment, Segment
-from wherry.operations.network.moved_links import AddRoute, MoveLink
+from wherry.operations.network.moved_links import MoveLink
+from wherry.operations.network.routes import AddRoute
 from wherry.operations.plan import Plan
 from wherry.plugins import Answer, Nothing, Plugin
 

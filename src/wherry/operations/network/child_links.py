@@ -8,7 +8,7 @@ import errno
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
-from wherry.linux import netlink, virtual_links
+from wherry.linux import network_links, virtual_links
 from wherry.operations.network import inside
 from wherry.operations.network.links import (
     CONTAINER_NETLINK,
@@ -44,7 +44,7 @@ class CreateChildLink(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            parent = netlink.find_link(route, self.parent)
+            parent = network_links.find_link(route, self.parent)
             if parent is None:
                 raise OSError(
                     f"the requested parent interface {self.parent} was not found on the host"
@@ -73,7 +73,7 @@ class CreateChildLink(Operation):
         if not hands.holds(CONTAINER_NETLINK):
             return  # it goes with the namespace
         with route_of(hands, self.namespace) as route, tolerating(errno.ENODEV):
-            netlink.delete_link(route, self.name)
+            network_links.delete_link(route, self.name)
 
     def check(self, evidence: Evidence) -> Finding:
         return inside.link_finding(evidence, self.namespace, self.name)
@@ -106,13 +106,13 @@ class CreateParentLink(OwnLink):
                 virtual_links.create_vlan(
                     route,
                     self.name,
-                    parent=netlink.link_index(route, self.carrier),
+                    parent=network_links.link_index(route, self.carrier),
                     vlan_id=self.vlan_id,
                     alias=self.alias,
                 )
             else:
                 virtual_links.create_dummy(route, self.name, alias=self.alias)
-            return {"ifindex": netlink.link_index(route, self.name)}
+            return {"ifindex": network_links.link_index(route, self.name)}
 
     def describe(self) -> str:
         if self.carrier:

@@ -12,11 +12,11 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
-from wherry.linux import mounts, netlink
+from wherry.linux import addressing, mounts, netlink, network_links
 from wherry.operations.network import inside
 from wherry.operations.plan import (
     Aspect,
@@ -89,9 +89,9 @@ class OwnLink(Operation):
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         with route_of(hands) as route:
-            found = netlink.find_link(route, self.name)
+            found = network_links.find_link(route, self.name)
             if found is not None and found.alias == self.alias:
-                netlink.delete_link(route, self.name)
+                network_links.delete_link(route, self.name)
 
     def check(self, evidence: Evidence) -> Finding:
         return link_finding(self.name, evidence)
@@ -109,10 +109,10 @@ class CreateBridge(OwnLink):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            netlink.create_bridge(
+            network_links.create_bridge(
                 route, self.name, mac_address=self.mac_address, alias=self.alias, mtu=self.mtu
             )
-            return {"ifindex": netlink.link_index(route, self.name)}
+            return {"ifindex": network_links.link_index(route, self.name)}
 
     def describe(self) -> str:
         return f"create the bridge {self.name}"
@@ -143,8 +143,8 @@ class CreateVethPair(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            bridge = netlink.link_index(route, self.bridge)
-            netlink.create_veth(
+            bridge = network_links.link_index(route, self.bridge)
+            network_links.create_veth(
                 route,
                 self.name,
                 peer_name=self.peer_name,
@@ -153,11 +153,11 @@ class CreateVethPair(Operation):
                 master=bridge,
                 mtu=self.mtu,
             )
-            return {"ifindex": netlink.link_index(route, self.name), "master": bridge}
+            return {"ifindex": network_links.link_index(route, self.name), "master": bridge}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         with route_of(hands) as route, tolerating(errno.ENODEV):
-            netlink.delete_link(route, self.name)
+            network_links.delete_link(route, self.name)
 
     def check(self, evidence: Evidence) -> Finding:
         return link_finding(self.name, evidence)
@@ -184,7 +184,7 @@ class AllowHairpin(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            netlink.set_hairpin(route, self.interface)
+            network_links.set_hairpin(route, self.interface)
         return {}
 
     def describe(self) -> str:
@@ -205,7 +205,7 @@ class IsolatePort(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            netlink.set_isolated(route, self.interface)
+            network_links.set_isolated(route, self.interface)
         return {}
 
     def describe(self) -> str:
@@ -228,14 +228,14 @@ class BringUp(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands, self.namespace) as route:
-            netlink.set_up(route, self.interface)
+            network_links.set_up(route, self.interface)
         return {}
 
     def check(self, evidence: Evidence) -> Finding:
         if self.namespace:
             return inside.link_finding(evidence, self.namespace, self.interface)
         with route_of(Hands()) as route:
-            found = netlink.find_link(route, self.interface)
+            found = network_links.find_link(route, self.interface)
         if found is None:
             return Finding(Verdict.GONE, f"no link {self.interface}")
         if found.is_up:
@@ -263,27 +263,29 @@ class AssignAddress(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands, self.namespace) as route:
-            index = netlink.link_index(route, self.interface)
-            netlink.add_address(route, index, ip_interface(self.address))
+            index = network_links.link_index(route, self.interface)
+            addressing.add_address(route, index, ip_interface(self.address))
         return {"ifindex": index}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
         if self.namespace:
             return  # it goes with the namespace
         with route_of(hands) as route, tolerating(errno.ENODEV, errno.EADDRNOTAVAIL):
-            index = netlink.link_index(route, self.interface)
-            netlink.delete_address(route, index, ip_interface(self.address))
+            index = network_links.link_index(route, self.interface)
+            addressing.delete_address(route, index, ip_interface(self.address))
 
     def check(self, evidence: Evidence) -> Finding:
         if self.namespace:
             address = ip_interface(self.address).ip
             return inside.address_finding(evidence, self.namespace, address)
         with route_of(Hands()) as route:
-            found = netlink.find_link(route, self.interface)
+            found = network_links.find_link(route, self.interface)
             if found is None:
                 return Finding(Verdict.GONE, f"no link {self.interface}")
             version = ip_interface(self.address).version
-            seen = [str(each) for each in netlink.addresses(route, found.index, version=version)]
+            seen = [
+                str(each) for each in addressing.addresses(route, found.index, version=version)
+            ]
         same = self.address in seen
         return Finding(Verdict.STILL_TRUE if same else Verdict.CHANGED, " ".join(seen))
 
@@ -292,38 +294,6 @@ class AssignAddress(Operation):
 
     def shell(self) -> str:
         return f"{entering(self.namespace)}ip address add {self.address} dev {self.interface}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddDefaultRoute(Operation):
-    """Send everything that has no better route to a gateway."""
-
-    kind: ClassVar[str] = "add-default-route"
-    aspect: ClassVar[Aspect] = Aspect.NETWORK
-
-    gateway: str
-    namespace: str
-
-    def do(self, hands: Hands) -> Evidence:
-        with route_of(hands, self.namespace) as route:
-            netlink.add_default_route(route, ip_address(self.gateway))
-        return {}
-
-    def undo(self, hands: Hands, evidence: Evidence) -> None:
-        if not hands.holds(CONTAINER_NETLINK):
-            return  # it goes with the namespace
-        with route_of(hands, self.namespace) as route, tolerating(errno.ESRCH, errno.ENODEV):
-            netlink.delete_default_route(route, ip_address(self.gateway))
-
-    def check(self, evidence: Evidence) -> Finding:
-        return inside.gateway_finding(evidence, self.namespace, ip_address(self.gateway))
-
-    def describe(self) -> str:
-        return f"route everything else via {self.gateway}{_where(self.namespace)}"
-
-    def shell(self) -> str:
-        family = "-6 " if ":" in self.gateway else ""
-        return f"{entering(self.namespace)}ip {family}route add default via {self.gateway}"
 
 
 # -- shared ----------------------------------------------------------------------------------
@@ -355,7 +325,7 @@ def tolerating(*numbers: int) -> Iterator[None]:
 
 def link_finding(name: str, evidence: Evidence) -> Finding:
     with route_of(Hands()) as route:
-        found = netlink.find_link(route, name)
+        found = network_links.find_link(route, name)
     if found is None:
         return Finding(Verdict.GONE, f"no link {name}")
     same = evidence.get("ifindex") in (None, found.index)

@@ -2,16 +2,14 @@
 
 import errno
 import os
-from ipaddress import ip_address, ip_network
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
-from wherry.linux import netlink
+from wherry.linux import network_links
 from wherry.operations.network import inside
 from wherry.operations.network.links import (
     CONTAINER_NETLINK,
     NAMESPACE,
-    entering,
     route_of,
     tolerating,
 )
@@ -35,8 +33,8 @@ class MoveLink(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            index = netlink.link_index(route, self.link)
-            netlink.move_link(
+            index = network_links.link_index(route, self.link)
+            network_links.move_link(
                 route,
                 index,
                 name=self.name,
@@ -52,8 +50,8 @@ class MoveLink(Operation):
         host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             with route_of(hands, self.namespace) as route, tolerating(errno.ENODEV):
-                index = netlink.link_index(route, self.name)
-                netlink.move_link(route, index, name=self.link, namespace=host)
+                index = network_links.link_index(route, self.name)
+                network_links.move_link(route, index, name=self.link, namespace=host)
         finally:
             os.close(host)
 
@@ -66,46 +64,3 @@ class MoveLink(Operation):
     def shell(self) -> str:
         mac = f" address {self.mac_address}" if self.mac_address else ""
         return f"ip link set {self.link} netns {self.namespace} name {self.name}{mac}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddRoute(Operation):
-    """Send what goes to a subnet to a gateway, or out of a link with no gateway."""
-
-    kind: ClassVar[str] = "add-route"
-    aspect: ClassVar[Aspect] = Aspect.NETWORK
-
-    destination: str
-    """`0.0.0.0/0` or `::/0`: everything that has no better route."""
-    gateway: str = ""
-    interface: str
-    namespace: str
-
-    def do(self, hands: Hands) -> Evidence:
-        with route_of(hands, self.namespace) as route:
-            netlink.add_route(
-                route,
-                ip_network(self.destination),
-                gateway=ip_address(self.gateway) if self.gateway else None,
-                index=netlink.link_index(route, self.interface),
-            )
-        return {}
-
-    def undo(self, hands: Hands, evidence: Evidence) -> None:
-        if not hands.holds(CONTAINER_NETLINK):
-            return  # it goes with the namespace
-        with route_of(hands, self.namespace) as route, tolerating(errno.ESRCH, errno.ENODEV):
-            index = netlink.link_index(route, self.interface)
-            netlink.delete_route(route, ip_network(self.destination), index=index)
-
-    def describe(self) -> str:
-        by = f"via {self.gateway}" if self.gateway else f"out of {self.interface}"
-        return f"route {self.destination} {by} inside"
-
-    def shell(self) -> str:
-        family = "-6 " if ":" in self.destination else ""
-        via = f" via {self.gateway}" if self.gateway else ""
-        return (
-            f"{entering(self.namespace)}ip {family}route add {self.destination}{via} "
-            f"dev {self.interface}"
-        )

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
-from wherry.linux import netlink, virtual_links
+from wherry.linux import network_links, virtual_links
 from wherry.linux.virtual_links import Neighbour
 from wherry.operations.network.links import entering, route_of, tolerating
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict
@@ -30,10 +30,10 @@ class PinNeighbour(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            port = netlink.link_index(route, self.port)
+            port = network_links.link_index(route, self.port)
             virtual_links.pin_mac_address(route, port, self.mac_address)
             if self.addresses:
-                bridge = netlink.link_index(route, self.bridge)
+                bridge = network_links.link_index(route, self.bridge)
                 for each in self._neighbours():
                     virtual_links.set_neighbour(route, bridge, each)
         return {}
@@ -42,14 +42,14 @@ class PinNeighbour(Operation):
         if not self.addresses:
             return
         with route_of(hands) as route, tolerating(errno.ENODEV):
-            bridge = netlink.link_index(route, self.bridge)
+            bridge = network_links.link_index(route, self.bridge)
             for each in self._neighbours():
                 with tolerating(errno.ENOENT, errno.EINVAL):
                     virtual_links.delete_neighbour(route, bridge, each)
 
     def check(self, evidence: Evidence) -> Finding:
         with route_of(Hands()) as route:
-            found = netlink.find_link(route, self.bridge)
+            found = network_links.find_link(route, self.bridge)
             if found is None:
                 return Finding(Verdict.GONE, f"no link {self.bridge}")
             seen = {
@@ -95,11 +95,11 @@ class PinGateway(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         with route_of(hands) as route:
-            bridge = netlink.find_link(route, self.bridge)
+            bridge = network_links.find_link(route, self.bridge)
         if bridge is None or bridge.alias != self.alias:
             return {"mac_address": ""}
         with route_of(hands, self.namespace) as route:
-            index = netlink.link_index(route, self.interface)
+            index = network_links.link_index(route, self.interface)
             for each in self.gateways:
                 known = Neighbour(address=each, mac_address=bridge.mac_address)
                 virtual_links.set_neighbour(route, index, known)

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
-from wherry.linux import netlink, virtual_links
+from wherry.linux import netlink, network_links, virtual_links
 from wherry.linux.virtual_links import Forwarding, Neighbour
 from wherry.operations.network.links import OwnLink, route_of, tolerating
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation, Verdict
@@ -38,9 +38,9 @@ class CreateTunnel(OwnLink):
                 mtu=self.mtu,
                 alias=self.alias,
             )
-            bridge = netlink.link_index(route, self.bridge)
-            netlink.set_master(route, self.name, bridge)
-            return {"ifindex": netlink.link_index(route, self.name), "master": bridge}
+            bridge = network_links.link_index(route, self.bridge)
+            network_links.set_master(route, self.name, bridge)
+            return {"ifindex": network_links.link_index(route, self.name), "master": bridge}
 
     def describe(self) -> str:
         return f"create the tunnel {self.name}, network {self.vni} at {self.local}"
@@ -66,7 +66,7 @@ class FillPeerTable(Operation):
     def do(self, hands: Hands) -> Evidence:
         changes = 0
         with route_of(hands) as route:
-            index = netlink.link_index(route, self.tunnel)
+            index = network_links.link_index(route, self.tunnel)
             present = set(virtual_links.forwardings(route, index))
             for gone in present - self._forwardings():
                 with tolerating(errno.ENOENT):
@@ -87,7 +87,7 @@ class FillPeerTable(Operation):
 
     def check(self, evidence: Evidence) -> Finding:
         with route_of(Hands()) as route:
-            found = netlink.find_link(route, self.tunnel)
+            found = network_links.find_link(route, self.tunnel)
             if found is None:
                 return Finding(Verdict.GONE, f"no link {self.tunnel}")
             same = set(virtual_links.forwardings(route, found.index)) == self._forwardings()
