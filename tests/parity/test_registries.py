@@ -71,8 +71,7 @@ def test_run_pulls_what_is_missing(engine: Engine, pushed: str) -> None:
         (("pull", "{registry}/team/nope"),
          "manifest for {registry}/team/nope:latest not found: manifest unknown: manifest unknown"),
         (("pull", "127.0.0.1:1/x"),
-         'Get "https://127.0.0.1:1/v2/x/manifests/latest": dial tcp 127.0.0.1:1: connect: '
-         "connection refused"),
+         'Get "https://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'),
         (("push", "{registry}/team/absent:v1"),
          "An image does not exist locally with the tag: {registry}/team/absent"),
         (("push", "{registry}/team/box:v2"), "tag does not exist: {registry}/team/box:v2"),

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
-from wherry.kit.values import dataclass
+from wherry.kit.values import dataclass, replace
 from wherry.model.errors import RegistryFailed, RegistryUnauthorized, RegistryUnreachable
 from wherry.registry.authorization import Authorizer
 from wherry.registry.credentials import Credentials
@@ -88,6 +88,8 @@ class Exchange:
         self._sleep = sleep
         self._authorizer = Authorizer(transport, clock)
         self._plain: set[str] = set()
+        self._met: set[str] = set()
+        """Who has ever answered."""
         self.most_attempts = MOST_ATTEMPTS
 
     @property
@@ -141,6 +143,7 @@ class Exchange:
             question = await self._question(asker, method, path, headers, body)
             try:
                 async with self._transport.asking(question) as incoming:
+                    self._met.add(asker.host.url)
                     if incoming.status in _PASSING:
                         raise await _failed(method, question.url, incoming)
                     if incoming.status != 401:
@@ -151,7 +154,7 @@ class Exchange:
                 # Others may have found out meanwhile; what counts is how this one was asked.
                 was_tls = question.url.startswith("https://")
                 if not (failure.is_not_tls and asker.host.is_insecure and was_tls):
-                    raise
+                    raise self._first_met(failure, asker.host) from failure
                 self._plain.add(asker.host.url)
                 continue
             demanded = answer.all_headers("WWW-Authenticate")
@@ -160,6 +163,12 @@ class Exchange:
             if self._authorizer.lacks_a_user(asker.host, asker.credentials):
                 raise RegistryUnauthorized(question.url, "no basic auth credentials")
             has_learned = True
+
+    def _first_met(self, failure: RegistryUnreachable, host: RegistryHost) -> RegistryUnreachable:
+        """The failure as Docker has it, which knocks at a registry before it asks for anything."""
+        if failure.may_pass or host.url in self._met:
+            return failure
+        return replace(failure, method="GET", url=f"{host.url}/")
 
     async def _question(
         self,

@@ -308,10 +308,8 @@ def _cause(url: str, error: Exception) -> str:
         return "http: server gave HTTP response to HTTPS client"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"tls: failed to verify certificate: x509: {_certificate_problem(error)}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(
-        getattr(error, "os_error", None), socket.gaierror
-    ):
-        return f"dial tcp: lookup {where.hostname}: no such host"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"dial tcp: lookup {where.hostname}: {_lookup_problem(error.os_error)}"
     if isinstance(error, aiohttp.ClientConnectorError):
         problem = (error.os_error.strerror or str(error.os_error)).lower()
         if isinstance(error.os_error, ConnectionRefusedError):
@@ -322,6 +320,13 @@ def _cause(url: str, error: Exception) -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return "unexpected EOF"
     return str(error) or type(error).__name__
+
+
+def _lookup_problem(error: OSError) -> str:
+    """Nobody is called so, or nobody could be asked."""
+    if error.errno == socket.EAI_AGAIN:
+        return "Temporary failure in name resolution"
+    return "no such host"
 
 
 def _certificate_problem(error: Exception) -> str:
