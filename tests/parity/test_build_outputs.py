@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.builds import remove_what_was_built
+from support.builds import classic_build, output_of, remove_what_was_built
 from support.buildx import BuildClient, project
 from support.daemon import Engine
 
@@ -214,6 +214,25 @@ def test_the_same_epoch_makes_the_same_digests(engine: Engine, client: BuildClie
         digests.add(json.loads(told.read_text())["containerimage.digest"])
         remove_what_was_built(engine)
     assert len(digests) == 1
+
+
+def test_the_same_bytes_at_another_time(engine: Engine, client: BuildClient) -> None:
+    """With SOURCE_DATE_EPOCH a build that runs everything again makes the same image."""
+    client.write(
+        Dockerfile="FROM busybox\nRUN mkdir -p /d/e; date > /dev/null; echo x > /d/f\nCOPY . /c/"
+    )
+    wanted = ("-q", "--no-cache", "--build-arg", "SOURCE_DATE_EPOCH=1700000000")
+    first, second = (
+        classic_build(engine, client.directory, *wanted).stdout.strip() for _time in range(2)
+    )
+    assert first == second
+    moments = output_of(engine, first, "stat", "-c", "%Y", "/d/f", "/d/e").split()
+    assert moments == ["1700000000", "1700000000"]
+    created = engine.docker_ok("image", "inspect", "-f", "{{.Created}}", first)
+    assert created.startswith("2023-11-14T22:13:20")
+    soon = ("--build-arg", "SOURCE_DATE_EPOCH=soon")
+    refused = classic_build(engine, client.directory, *soon, check=False)
+    assert "invalid SOURCE_DATE_EPOCH: soon" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The Dockerfile language."""
 
+import random
 import re
 import time
 from contextlib import suppress
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.mutations import mutated
 from wherry.builder import dockerfile as language
 from wherry.builder.dockerfile import Scope, parse
 from wherry.model.errors import DockerfileRefused
@@ -317,3 +319,37 @@ def test_values_that_double_are_bounded() -> None:
     with pytest.raises(ValueError, match="the result is longer than"):
         for _round in range(30):
             values["a"] = Scope(values).word("$a$a")
+
+
+# -- mistakes by chance ----------------------------------------------------------------------
+
+EVERYTHING = b"""# escape=\\
+ARG A=1
+FROM busybox:$A AS one
+ARG B="x y"
+ENV C=${B:-z} D="$A"
+RUN --mount=type=cache,target=/c --network=none echo $C \\
+  && true
+COPY --chown=1:2 --from=one a* /b/
+ADD --checksum=sha256:0 http://x/y /z
+HEALTHCHECK --interval=5s CMD ["true"]
+RUN <<EOF
+echo hi
+EOF
+FROM one
+ONBUILD RUN true
+CMD ["a", "b"]
+"""
+MARKS = (b"\0", b"\r", b"\xc2\xa0", b"<<X", b"${", b"\\\n")
+
+
+def test_two_thousand_mutated_dockerfiles() -> None:
+    """Each is understood, or refused with a reason (X10)."""
+    dice = random.Random(7)
+    refused = 0
+    for _number in range(2000):
+        try:
+            parse(mutated(dice, EVERYTHING, MARKS))
+        except DockerfileRefused:
+            refused += 1
+    assert 200 < refused < 2000
