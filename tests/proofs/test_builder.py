@@ -26,7 +26,7 @@ from support.build_session import Raw, caller
 from support.builds import classic_build, remove_what_was_built, write_dockerfile
 from support.buildx import BuildClient
 from support.daemon import Engine
-from support.mutants import Mutant, mutated_engine
+from support.mutants import RESOLVED_BY_THE_HOST, Mutant, mutated_engine
 from support.mutations import mutated
 from support.proof_size import Size
 from support.web_sites import git_repository, web_site
@@ -50,6 +50,53 @@ SAID_AS_IT_IS = Mutant(
     "api/buildkit/failures.py",
     'return text.encode(errors="surrogateescape").decode(errors="replace")',
     "return text",
+)
+ANY_PROTOCOL = (
+    Mutant(
+        "a repository may be anything that ends so",
+        "builder/sources/git_sources.py",
+        '_BY_ENDING = re.compile(r"https?://',
+        '_BY_ENDING = re.compile(r"',
+    ),
+    Mutant(
+        "a place may be any text",
+        "builder/sources/git_sources.py",
+        "    if not _PLACE.fullmatch(url):\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "git speaks every protocol",
+        "builder/sources/git_sources.py",
+        '"protocol.allow=never"',
+        '"protocol.allow=always"',
+    ),
+)
+REFERENCE_IS_OPTION = (
+    *ANY_PROTOCOL,
+    Mutant(
+        "a reference may be any word",
+        "builder/sources/git_sources.py",
+        "    if reference and not _REFERENCE.fullmatch(reference):\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "options end nowhere",
+        "builder/sources/git_sources.py",
+        '"fetch", "--quiet", "--depth=1", "--", place.url, wanted',
+        '"fetch", "--quiet", "--depth=1", place.url, wanted',
+    ),
+)
+DIRECTORY_OF_THE_HOST = Mutant(
+    "a directory of a repository is looked for as the host has it",
+    "builder/sources/remote.py",
+    "open_in_root(root, place.directory, os.O_RDONLY | os.O_DIRECTORY)",
+    "os.open(place.directory, os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)",
+)
+CONTEXT_ITSELF = Mutant(
+    "a bind shows the context itself, and no copy",
+    "builder/steps/mounts.py",
+    "            name = await self._offload(_copied, view, _clean(source), place)\n",
+    "            place, name = view.tree._path, _clean(source)\n",
 )
 SECRET_IN_RECORD = Mutant(
     "a secret is a variable of the container's record",
@@ -91,6 +138,10 @@ def context(place: Path, dockerfile: str) -> Path:
 # -- B01: a cache that two commands share ----------------------------------------------------
 
 
+_PATIENCE_S = 60
+"""How long one build of a race may take."""
+
+
 def raced_cache(engine: Engine, tmp_path: Path, canary: Path, builds: int) -> tuple[int, int]:
     """Mounts below a directory of a cache that another command swaps for a link to the host.
 
@@ -99,9 +150,9 @@ def raced_cache(engine: Engine, tmp_path: Path, canary: Path, builds: int) -> tu
     before = listed(canary)
     swapping = context(
         tmp_path / "swapping",
-        "FROM busybox\nRUN --mount=type=cache,id=raced,target=/c rm -rf /c/*; mkdir /c/dir; "
-        f"ln -s {canary} /c/link; while [ ! -e /c/stop ]; do "
-        "mv -T /c/dir /c/d; mv -T /c/d /c/dir; mv -T /c/link /c/d; mv -T /c/d /c/link; done\n",
+        "FROM busybox\nRUN --mount=type=cache,id=raced,target=/c rm -rf /c/*; "
+        "while [ ! -e /c/stop ]; do "
+        f"rm -rf /c/d; mkdir /c/d; rm -rf /c/d; ln -s {canary} /c/d; done\n",
     )
     mounting = context(
         tmp_path / "mounting",
@@ -112,7 +163,11 @@ def raced_cache(engine: Engine, tmp_path: Path, canary: Path, builds: int) -> tu
         tmp_path / "stopping",
         "FROM busybox\nRUN --mount=type=cache,id=raced,target=/c touch /c/stop\n",
     )
-    other = threading.Thread(target=engine.wherry, args=("build", "--no-cache", str(swapping)))
+    other = threading.Thread(
+        target=engine.wherry,
+        args=("build", "--no-cache", str(swapping)),
+        kwargs={"timeout_s": builds * _PATIENCE_S},
+    )
     other.start()
     try:
         came = 0
@@ -121,6 +176,7 @@ def raced_cache(engine: Engine, tmp_path: Path, canary: Path, builds: int) -> tu
             came += engine.wherry("build", *flags, str(mounting)).returncode == 0
             if listed(canary) != before:
                 break
+        assert other.is_alive(), "nobody swapped any more"
     finally:
         engine.wherry("build", "--no-cache", str(stopping))
         other.join()
@@ -131,11 +187,20 @@ def test_a_raced_cache(
     builder: Engine, tmp_path: Path, canary: Path, size: Size, figure: list[str]
 ) -> None:
     """A mount point below a cache is never made outside, whatever the moment (B01)."""
-    builds = size.of(500, 20)
+    builds = size.of(500, 10)
     came, changed = raced_cache(builder, tmp_path, canary, builds)
     figure.append(f"{builds} races, {came} mounts came about, {changed} things of the host's")
     assert changed == 0
+    assert came, "no mount came about"
     assert (canary / "secret").read_text() == "the host's"
+
+
+def test_raced_cache_mutant(tmp_path: Path, canary: Path, figure: list[str]) -> None:
+    """Where a mount point is made by a name of the host's, it is made in the host."""
+    with mutated_engine(RESOLVED_BY_THE_HOST) as engine:
+        _came, changed = raced_cache(engine, tmp_path, canary, 500)
+    assert changed
+    figure.append(f"killed: {RESOLVED_BY_THE_HOST.name}")
 
 
 # -- B02: what is cleared away after a step --------------------------------------------------
@@ -341,7 +406,7 @@ def test_requests_mutant(builder: Engine, figure: list[str]) -> None:
 # -- B05: repositories -----------------------------------------------------------------------
 
 
-def urls(site: str, owned: Path) -> tuple[str, ...]:
+def urls(site: str, place: Path, owned: Path) -> tuple[str, ...]:
     """URLs that would like to be commands; the command would make a file."""
     git, touch = f"{site}/r.git/.git", quote(f"touch {owned}")
     return (
@@ -356,8 +421,10 @@ def urls(site: str, owned: Path) -> tuple[str, ...]:
         f"{git}#main;touch {owned}",
         f"{git}#`touch {owned}`",
         f"{git}#none",
-        f"ext::sh -c {touch} .git",
-        f"file://{owned.parent}/r.git",
+        f"ext::sh -c touch% {owned}% .git",
+        f"file://{place}/r.git/.git",
+        f"file://{place}/r.git/.git#--upload-pack={touch}",
+        f"file://{place}/r.git/.git#--upload-pack=touch {owned}",
         f"git://-oProxyCommand=touch {owned}/x.git",
         f"ssh://-oProxyCommand=touch {owned}/x.git",
         f"git@-oProxyCommand={touch}:x.git",
@@ -372,7 +439,7 @@ def obeyed(engine: Engine, tmp_path: Path) -> tuple[int, list[str]]:
     git_repository(place)
     found = []
     with web_site(engine, place) as site:
-        wanted = urls(site, owned)
+        wanted = urls(site, place, owned)
         for each in wanted:
             answer = engine.api("POST", f"/build?remote={quote(each, safe='')}", timeout_s=60)
             added = post_build(engine, f"FROM busybox\nADD {json.dumps([each, '/x'])}\n", {})
@@ -392,27 +459,61 @@ def test_repositories_that_are_commands(
     assert found == []
 
 
+@pytest.mark.parametrize(
+    ("mutants", "taken"),
+    [
+        (ANY_PROTOCOL, "ext::"),
+        (REFERENCE_IS_OPTION, "--upload-pack"),
+        ((DIRECTORY_OF_THE_HOST,), "main:"),
+    ],
+    ids=["protocols", "references", "directories"],
+)
+def test_repositories_mutants(
+    tmp_path: Path, mutants: tuple[Mutant, ...], taken: str, figure: list[str]
+) -> None:
+    """Without one of the looks at a URL it is obeyed."""
+    with mutated_engine(*mutants) as engine:
+        _count, found = obeyed(engine, tmp_path)
+    assert [each for each in found if taken in each], found
+    figure.append(f"killed: {', '.join(each.name for each in mutants)} ({len(found)} taken)")
+
+
 # -- B07: what is written to a context -------------------------------------------------------
 
 
-@pytest.mark.parametrize("door", ["docker", "own"])
-def test_what_is_written_to_a_context(builder: Engine, tmp_path: Path, door: str) -> None:
-    """It is gone with the step: for the next one, the next build, and the client (B07)."""
-    client = BuildClient(builder, context(tmp_path / "project", ""))
+def seen_of_writing(engine: Engine, tmp_path: Path, door: str) -> list[str]:
+    """What is left of what a command writes to its context: who sees it, and how often."""
+    client = BuildClient(engine, context(tmp_path / f"project-{door}", ""))
     client.write(
         a_txt="a\n",
         Dockerfile="FROM busybox\n"
         "RUN --mount=target=/c,rw echo new > /c/a.txt; rm /c/Dockerfile; echo x > /c/x\n"
         "RUN --mount=target=/c cat /c/a.txt > /seen; ls /c >> /seen\nCOPY . /copied/\n",
     )
+    found = []
     for flags in ((), ("--no-cache",)):
         getattr(client, door)("build", *flags, "-t", "written", ".")
-        shown = builder.docker_ok(
+        shown = engine.docker_ok(
             "run", "--rm", "written", "sh", "-c", "cat /seen /copied/a.txt; ls /copied"
         )
-        assert shown.split() == ["a", "Dockerfile", "a.txt", "a", "Dockerfile", "a.txt"]
-    assert (client.directory / "a.txt").read_text() == "a\n"
-    assert not (client.directory / "x").exists()
+        if shown.split() != ["a", "Dockerfile", "a.txt", "a", "Dockerfile", "a.txt"]:
+            found.append(f"a step of a build {' '.join(flags)}: {shown.split()}")
+    if (client.directory / "a.txt").read_text() != "a\n" or (client.directory / "x").exists():
+        found.append("the client")
+    return found
+
+
+@pytest.mark.parametrize("door", ["docker", "own"])
+def test_what_is_written_to_a_context(builder: Engine, tmp_path: Path, door: str) -> None:
+    """It is gone with the step: for the next one, the next build, and the client (B07)."""
+    assert seen_of_writing(builder, tmp_path, door) == []
+
+
+def test_written_context_mutant(tmp_path: Path, figure: list[str]) -> None:
+    """Without a copy of its own the next step finds what the one before it wrote."""
+    with mutated_engine(CONTEXT_ITSELF) as engine:
+        assert seen_of_writing(engine, tmp_path, "docker")
+    figure.append(f"killed: {CONTEXT_ITSELF.name}")
 
 
 # -- B08: what nobody else may know ----------------------------------------------------------

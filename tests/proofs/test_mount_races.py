@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.mutants import Mutant, mutated_source
+from support.mutants import RESOLVED_BY_THE_HOST, mutated_source
 from support.proof_size import Size
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -43,18 +43,9 @@ def test_races(scenario: str, probe: Path, size: Size, figure: list[str]) -> Non
     assert outcome["refused"] < starts, "no start at all came through"
 
 
-MUTANT = Mutant(
-    "names are resolved as the host sees them",
-    "linux/files.py",
-    "    return openat2(root, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)",
-    "    top = os.readlink(f'/proc/self/fd/{root}').rstrip('/')\n"
-    "    return openat2(root, f'{top}/{os.fsdecode(path)}', flags, mode)",
-)
-
-
 def test_race_mutant(probe: Path, figure: list[str]) -> None:
     """Without the root's own resolution a link leads to the host."""
-    with mutated_source((MUTANT,)) as source:
+    with mutated_source((RESOLVED_BY_THE_HOST,)) as source:
         outcome = raced(source, "volume", 200, probe)
-    figure.append(f"killed: {MUTANT.name} ({outcome['escapes'][:1]})")
+    figure.append(f"killed: {RESOLVED_BY_THE_HOST.name} ({outcome['escapes'][:1]})")
     assert outcome["escapes"]

@@ -28,6 +28,15 @@ class Mutant:
     without: str
 
 
+RESOLVED_BY_THE_HOST = Mutant(
+    "names are resolved as the host sees them",
+    "linux/files.py",
+    "    return openat2(root, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)",
+    "    top = os.readlink(f'/proc/self/fd/{root}').rstrip('/')\n"
+    "    return openat2(root, f'{top}/{os.fsdecode(path)}', flags, mode)",
+)
+
+
 @contextlib.contextmanager
 def mutated_source(mutants: Sequence[Mutant]) -> Iterator[Path]:
     """A copy of the source tree with the mutations. Raises: AssertionError for a stale one."""
