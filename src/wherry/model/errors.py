@@ -1,15 +1,21 @@
 """Kinds of failure. The edge maps each kind to a status and to Docker's text.
 
-A subclass carries fields, never ready-made prose; `__str__` is for logs. The one exception is
-a kind raised with a `detail`, where a sentence is all that there is to know.
+A failure carries fields, never ready-made prose: that is made where it is told. `__str__` is for
+logs. The one exception are sentences that others have written: a registry's, a plugin's, Docker's.
 """
 
-from wherry.kit.values import dataclass
+from dataclasses import dataclass
+from typing import dataclass_transform
 
 
+@dataclass_transform(eq_default=False)
 @dataclass(eq=False)
 class WherryError(Exception):
-    """Any failure that we understand."""
+    """Any failure that we understand; the annotations of a subclass are its fields."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(eq=False)(cls)
 
     def __str__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
@@ -62,7 +68,6 @@ class Broken(WherryError):
 # -- general ---------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class InvalidField(InvalidRequest):
     """A value that a field can't have; `problem` is a clause such as `must be positive`."""
 
@@ -71,21 +76,18 @@ class InvalidField(InvalidRequest):
     problem: str
 
 
-@dataclass(eq=False)
 class InvalidValue(InvalidRequest):
     """A request that is wrong in a way that Docker has a sentence of its own for."""
 
     sentence: str
 
 
-@dataclass(eq=False)
 class FeatureMissing(NotSupported):
     """Something of Docker's that Wherry does not have yet."""
 
     feature: str
 
 
-@dataclass(eq=False)
 class HostLacks(NotSupported):
     """Something that this kernel or host does not offer."""
 
@@ -93,7 +95,6 @@ class HostLacks(NotSupported):
     missing: str
 
 
-@dataclass(eq=False)
 class StepFailed(Broken):
     """A step that should have worked did not; `cause` is what the machine said."""
 
@@ -101,7 +102,6 @@ class StepFailed(Broken):
     cause: str
 
 
-@dataclass(eq=False)
 class StateUnreadable(Broken):
     """A file or row of our own that can't be understood."""
 
@@ -109,17 +109,25 @@ class StateUnreadable(Broken):
     problem: str
 
 
+class PruneRunning(Conflict):
+    """Somebody else is pruning things of this kind."""
+
+    kind: str
+
+
+class NoCluster(Unavailable):
+    """Something that a cluster's manager can do, asked of an engine that is in none."""
+
+
 # -- containers ------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class ContainerNotFound(NotFound):
     """No container has this id, prefix or name."""
 
     reference: str
 
 
-@dataclass(eq=False)
 class AmbiguousReference(InvalidRequest):
     """An id prefix that fits several things."""
 
@@ -127,7 +135,6 @@ class AmbiguousReference(InvalidRequest):
     reference: str
 
 
-@dataclass(eq=False)
 class ContainerNameTaken(Conflict):
     """Another container has the name."""
 
@@ -135,21 +142,18 @@ class ContainerNameTaken(Conflict):
     holder: str
 
 
-@dataclass(eq=False)
 class InvalidContainerName(InvalidRequest):
     """A name that no container can have."""
 
     name: str
 
 
-@dataclass(eq=False)
 class ContainerNotRunning(Conflict):
     """The verb needs a running container."""
 
     container: str
 
 
-@dataclass(eq=False)
 class NothingToKill(Conflict):
     """`kill` of a container that is not running."""
 
@@ -157,14 +161,12 @@ class NothingToKill(Conflict):
     container: str
 
 
-@dataclass(eq=False)
 class JoinedContainerNotRunning(Conflict):
     """The container whose network should be shared does not run."""
 
     container: str
 
 
-@dataclass(eq=False)
 class LinkedContainerNotRunning(Conflict):
     """A container that another one is linked to does not run."""
 
@@ -173,7 +175,6 @@ class LinkedContainerNotRunning(Conflict):
     alias: str
 
 
-@dataclass(eq=False)
 class ContainerRunning(Conflict):
     """The verb needs a container that is not running."""
 
@@ -181,14 +182,12 @@ class ContainerRunning(Conflict):
     state: str
 
 
-@dataclass(eq=False)
 class IpcNotShareable(InvalidRequest):
     """The container to join keeps its ipc namespace to itself."""
 
     container: str
 
 
-@dataclass(eq=False)
 class UpdateRefused(Conflict):
     """The wished change contradicts what the container has; `problem` is a sentence."""
 
@@ -196,35 +195,30 @@ class UpdateRefused(Conflict):
     problem: str
 
 
-@dataclass(eq=False)
 class ContainerPaused(Conflict):
     """The verb can't work on a paused container."""
 
     container: str
 
 
-@dataclass(eq=False)
 class ContainerRestarting(Conflict):
     """The verb needs a running container, and this one waits for its next start."""
 
     container: str
 
 
-@dataclass(eq=False)
 class ContainerNotPaused(Conflict):
     """Nothing to unpause."""
 
     container: str
 
 
-@dataclass(eq=False)
 class RemovalInProgress(Conflict):
     """Somebody else is removing the container."""
 
     container: str
 
 
-@dataclass(eq=False)
 class CommandNotFound(InvalidRequest):
     """The image has no such program (exit code 127)."""
 
@@ -233,7 +227,6 @@ class CommandNotFound(InvalidRequest):
     """Whether `$PATH` was searched: a bare name, not a path."""
 
 
-@dataclass(eq=False)
 class CommandNotExecutable(InvalidRequest):
     """The program is there and can't be executed (exit code 126)."""
 
@@ -241,7 +234,6 @@ class CommandNotExecutable(InvalidRequest):
     reason: str
 
 
-@dataclass(eq=False)
 class StartFailed(Broken):
     """The container could not be started; `cause` says which step and why."""
 
@@ -250,21 +242,18 @@ class StartFailed(Broken):
     """The other runtime whose words the cause is; empty: ours."""
 
 
-@dataclass(eq=False)
 class UnknownRuntime(InvalidRequest):
     """An OCI runtime that is neither ours nor configured."""
 
     name: str
 
 
-@dataclass(eq=False)
 class ReceiverUnreachable(Broken):
     """The container's log driver can't work; `cause` is its own sentence."""
 
     cause: str
 
 
-@dataclass(eq=False)
 class UserNotFound(InvalidRequest):
     """A user or group that the image does not have."""
 
@@ -272,45 +261,46 @@ class UserNotFound(InvalidRequest):
     is_group: bool
 
 
-@dataclass(eq=False)
 class ExecNotFound(NotFound):
     """No exec session has this id."""
 
     exec_id: str
 
 
-@dataclass(eq=False)
 class ExecAlreadyStarted(Conflict):
     """An exec session runs once."""
 
     exec_id: str
 
 
-@dataclass(eq=False)
 class LogsNotReadable(NotSupported):
     """The container's log driver keeps nothing to read."""
 
     driver: str
 
 
-# -- mounts ----------------------------------------------------------------------------------
+class PathNotFound(NotFound):
+    """Nothing is under this path in the container."""
+
+    container: str
+    path: str
 
 
-@dataclass(eq=False)
+# -- volumes ---------------------------------------------------------------------------------
+
+
 class BindSourceMissing(InvalidRequest):
     """`--mount` of a host path that is not there."""
 
     path: str
 
 
-@dataclass(eq=False)
 class VolumeNotFound(NotFound):
     """No volume has this name."""
 
     name: str
 
 
-@dataclass(eq=False)
 class VolumeInUse(Conflict):
     """Containers have the volume, whether they run or not."""
 
@@ -318,7 +308,6 @@ class VolumeInUse(Conflict):
     containers: tuple[str, ...]
 
 
-@dataclass(eq=False)
 class VolumeNameTaken(Conflict):
     """Another driver has a volume of this name."""
 
@@ -326,14 +315,12 @@ class VolumeNameTaken(Conflict):
     driver: str
 
 
-@dataclass(eq=False)
 class VolumeExists(AlreadyExists):
     """A volume was to get a name that another one has."""
 
     name: str
 
 
-@dataclass(eq=False)
 class VolumeMounted(Conflict):
     """Containers that run have the volume mounted, so nothing may take its place."""
 
@@ -341,7 +328,6 @@ class VolumeMounted(Conflict):
     holders: tuple[str, ...]
 
 
-@dataclass(eq=False)
 class VolumeHasNoHistory(NotSupported):
     """A volume whose files are not in a directory of ours."""
 
@@ -349,7 +335,6 @@ class VolumeHasNoHistory(NotSupported):
     reason: str
 
 
-@dataclass(eq=False)
 class VolumeSnapshotNotFound(NotFound):
     """A volume has no snapshot of this name."""
 
@@ -357,7 +342,6 @@ class VolumeSnapshotNotFound(NotFound):
     snapshot: str
 
 
-@dataclass(eq=False)
 class VolumeSnapshotExists(AlreadyExists):
     """A volume has a snapshot of this name."""
 
@@ -365,33 +349,28 @@ class VolumeSnapshotExists(AlreadyExists):
     snapshot: str
 
 
-@dataclass(eq=False)
-class ConfigurationNotFound(NotFound):
-    """No configuration-only network of this name."""
+class VolumeDriverNotFound(NotFound):
+    """No driver or plugin of this name is here."""
 
     name: str
+    driver: str
 
 
-@dataclass(eq=False)
-class NoCluster(Unavailable):
-    """Something that a cluster's manager can do, asked of an engine that is in none."""
+# -- plugins ---------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class PluginNotFound(NotFound):
     """No plugin of this name, or none that does what is wanted."""
 
     name: str
 
 
-@dataclass(eq=False)
 class PluginExists(AlreadyExists):
     """A plugin was to get a name that another one has."""
 
     name: str
 
 
-@dataclass(eq=False)
 class PluginEnabled(Conflict):
     """A plugin runs, and the verb is for those that don't."""
 
@@ -400,26 +379,22 @@ class PluginEnabled(Conflict):
     """What the verb has to say of it."""
 
 
-@dataclass(eq=False)
 class PluginDisabled(Conflict):
     """A plugin does not run."""
 
     name: str
 
 
-@dataclass(eq=False)
 class PluginInUse(Conflict):
     """Something that exists is a plugin's."""
 
     name: str
 
 
-@dataclass(eq=False)
 class PluginPrivilegesWrong(Forbidden):
     """What was allowed is not exactly what a plugin wants."""
 
 
-@dataclass(eq=False)
 class PluginFailed(Broken):
     """A plugin can't be reached, answers nonsense, or complains."""
 
@@ -428,33 +403,15 @@ class PluginFailed(Broken):
     complaint: str
 
 
-@dataclass(eq=False)
-class VolumeDriverNotFound(NotFound):
-    """No driver or plugin of this name is here."""
-
-    name: str
-    driver: str
-
-
-@dataclass(eq=False)
-class PathNotFound(NotFound):
-    """Nothing is under this path in the container."""
-
-    container: str
-    path: str
-
-
 # -- images ----------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class ImageNotFound(NotFound):
     """No image answers to the reference."""
 
     reference: str
 
 
-@dataclass(eq=False)
 class ImageInUse(Conflict):
     """A container or another tag needs the image."""
 
@@ -465,14 +422,12 @@ class ImageInUse(Conflict):
     """Its id: the same as the reference where it was named by id."""
 
 
-@dataclass(eq=False)
 class ImageHasTags(Conflict):
     """Removal by id of an image with tags in several repositories."""
 
     image: str
 
 
-@dataclass(eq=False)
 class InvalidReference(InvalidRequest):
     """Text that is not an image reference."""
 
@@ -480,14 +435,12 @@ class InvalidReference(InvalidRequest):
     problem: str
 
 
-@dataclass(eq=False)
 class ArchiveRefused(InvalidRequest):
     """An image archive or layer that is malformed or unsafe."""
 
     problem: str
 
 
-@dataclass(eq=False)
 class DigestMismatch(InvalidRequest):
     """Content that is not what its digest says."""
 
@@ -495,17 +448,9 @@ class DigestMismatch(InvalidRequest):
     actual: str
 
 
-@dataclass(eq=False)
-class PruneRunning(Conflict):
-    """Somebody else is pruning things of this kind."""
-
-    kind: str
-
-
 # -- registries ------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class RegistryUnreachable(Unavailable):
     """A request that got no answer; `cause` is told in the words of Go's client."""
 
@@ -518,7 +463,6 @@ class RegistryUnreachable(Unavailable):
     """Whether another attempt makes sense."""
 
 
-@dataclass(eq=False)
 class RegistryFailed(Unavailable):
     """The registry has a problem of its own (429, 5xx) that did not pass."""
 
@@ -529,7 +473,6 @@ class RegistryFailed(Unavailable):
     retry_after: str = ""
 
 
-@dataclass(eq=False)
 class RegistryUnauthorized(Unauthorized):
     """A registry or its token server does not take our credentials, or our lack of them."""
 
@@ -537,7 +480,6 @@ class RegistryUnauthorized(Unauthorized):
     complaint: str
 
 
-@dataclass(eq=False)
 class LoginNeeded(Unavailable):
     """As `RegistryUnauthorized`, of a transfer: clients that are told 401 ask for a password."""
 
@@ -545,7 +487,6 @@ class LoginNeeded(Unavailable):
     complaint: str
 
 
-@dataclass(eq=False)
 class RegistryRefused(Conflict):
     """A registry understood a request and did not do it."""
 
@@ -554,7 +495,6 @@ class RegistryRefused(Conflict):
     status: int
 
 
-@dataclass(eq=False)
 class RepositoryDenied(NotFound):
     """No such repository, or not for us: registries don't tell which."""
 
@@ -562,7 +502,6 @@ class RepositoryDenied(NotFound):
     complaint: str
 
 
-@dataclass(eq=False)
 class ManifestUnknown(NotFound):
     """A repository that has no such tag or digest."""
 
@@ -570,7 +509,6 @@ class ManifestUnknown(NotFound):
     reference: str
 
 
-@dataclass(eq=False)
 class PlatformMissing(NotFound):
     """An index without an image for the platform."""
 
@@ -578,14 +516,12 @@ class PlatformMissing(NotFound):
     reference: str
 
 
-@dataclass(eq=False)
 class SystemUnusable(InvalidRequest):
     """An image of an operating system that is not this machine's."""
 
     system: str
 
 
-@dataclass(eq=False)
 class OtherPlatform(NotFound):
     """An image that is here, but not for this platform."""
 
@@ -593,7 +529,6 @@ class OtherPlatform(NotFound):
     platform: str
 
 
-@dataclass(eq=False)
 class DownloadRefused(NotFound):
     """A file on the web that its server doesn't give; `status` is HTTP's."""
 
@@ -602,7 +537,6 @@ class DownloadRefused(NotFound):
     complaint: str
 
 
-@dataclass(eq=False)
 class ManifestRefused(InvalidRequest):
     """A manifest that is malformed, ambiguous or too large."""
 
@@ -612,14 +546,12 @@ class ManifestRefused(InvalidRequest):
 # -- networks --------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class NetworkNotFound(NotFound):
     """No network has this id or name."""
 
     reference: str
 
 
-@dataclass(eq=False)
 class AmbiguousNetwork(InvalidRequest):
     """An id prefix or name that fits several networks."""
 
@@ -627,14 +559,12 @@ class AmbiguousNetwork(InvalidRequest):
     count: int
 
 
-@dataclass(eq=False)
 class NetworkNameTaken(Conflict):
     """Another network has the name."""
 
     name: str
 
 
-@dataclass(eq=False)
 class NetworkIsBuiltin(Forbidden):
     """bridge, host and none can't be removed, nor made again."""
 
@@ -643,7 +573,6 @@ class NetworkIsBuiltin(Forbidden):
     """`remove` or `create`."""
 
 
-@dataclass(eq=False)
 class NetworkInUse(Forbidden):
     """Containers are on the network."""
 
@@ -653,7 +582,6 @@ class NetworkInUse(Forbidden):
     """Names and endpoint ids, as Docker lists them."""
 
 
-@dataclass(eq=False)
 class SubnetTaken(Forbidden):
     """Another network, or the host, has addresses of the subnet."""
 
@@ -661,14 +589,12 @@ class SubnetTaken(Forbidden):
     holder: str
 
 
-@dataclass(eq=False)
 class AddressTaken(Forbidden):
     """Another endpoint has the address."""
 
     address: str
 
 
-@dataclass(eq=False)
 class AlreadyConnected(Forbidden):
     """The container is on the network."""
 
@@ -676,7 +602,6 @@ class AlreadyConnected(Forbidden):
     network: str
 
 
-@dataclass(eq=False)
 class NotConnected(Forbidden):
     """The container is not on the network."""
 
@@ -684,14 +609,12 @@ class NotConnected(Forbidden):
     network: str
 
 
-@dataclass(eq=False)
 class ConnectionRefused(Forbidden):
     """This container and this network don't go together; `sentence` is Docker's."""
 
     sentence: str
 
 
-@dataclass(eq=False)
 class PortInUse(Conflict):
     """The host port is taken; `owner` says by whom, as far as we can see."""
 
@@ -701,17 +624,21 @@ class PortInUse(Conflict):
     owner: str
 
 
-@dataclass(eq=False)
 class AddressPoolExhausted(Unavailable):
     """The subnet has no free address."""
 
     subnet: str
 
 
+class ConfigurationNotFound(NotFound):
+    """No configuration-only network of this name."""
+
+    name: str
+
+
 # -- building --------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class DockerfileRefused(InvalidRequest):
     """A Dockerfile that is wrong; line 0 where no line is to blame."""
 
@@ -719,7 +646,6 @@ class DockerfileRefused(InvalidRequest):
     problem: str
 
 
-@dataclass(eq=False)
 class NotInContext(InvalidRequest):
     """A file that COPY or ADD names is not there, or left out by the patterns."""
 
@@ -730,7 +656,6 @@ class ClientGone(Cancelled):
     """The client of a build left, and with it what the build needs."""
 
 
-@dataclass(eq=False)
 class StepEndedBadly(InvalidRequest):
     """The command of a RUN instruction ended with another code than zero."""
 
