@@ -15,8 +15,9 @@ from wherry.images.references import Reference, parse
 from wherry.kit.values import dataclass, replace
 from wherry.model.ids import Digest
 from wherry.model.images import Image
-from wherry.oci.image_json import Json, canonical, encode_index
+from wherry.oci.image_json import canonical, encode_index
 from wherry.oci.image_spec import INDEX, Descriptor, Index, Platform
+from wherry.oci.json_fields import Json
 from wherry.registry import FetchedManifest, digest_of
 from wherry.snapshots import DIRECTORY, REGULAR, TAR_END, TarEntry, tar_header, tar_padding
 

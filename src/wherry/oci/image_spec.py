@@ -24,8 +24,8 @@ INDEXES = frozenset((INDEX, DOCKER_MANIFEST_LIST))
 class Platform:
     """What an image runs on."""
 
-    architecture: str
-    os: str
+    architecture: str = ""
+    os: str = ""
     variant: str = ""
 
 
@@ -33,7 +33,7 @@ class Platform:
 class Descriptor:
     """A typed reference to a blob (descriptor.md)."""
 
-    media_type: str
+    media_type: str = CONFIG
     digest: str
     size: int
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Manifest:
     """An image's parts (manifest.md)."""
 
     config: Descriptor
-    layers: tuple[Descriptor, ...]
+    layers: tuple[Descriptor, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,7 +53,7 @@ class Manifest:
 class Index:
     """Manifests for several platforms or names (image-index.md)."""
 
-    manifests: tuple[Descriptor, ...]
+    manifests: tuple[Descriptor, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 

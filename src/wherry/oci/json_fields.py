@@ -17,6 +17,7 @@ JsonObject = dict[str, Json]
 
 UINT16 = (0, (1 << 16) - 1)
 UINT32 = (0, (1 << 32) - 1)
+INT32 = (-(1 << 31), (1 << 31) - 1)
 INT64 = (-(1 << 63), (1 << 63) - 1)
 UINT64 = (0, (1 << 64) - 1)
 
@@ -46,6 +47,10 @@ class Fields:
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""
         return self._members.get(name) is not None
+
+    def drop(self, name: str) -> None:
+        """Take a member for absent."""
+        self._members.pop(name, None)
 
     def require(self, *names: str) -> None:
         """Insist on members. Raises: ValueError."""

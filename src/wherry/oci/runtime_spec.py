@@ -71,6 +71,14 @@ class ExecCpuAffinity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSize:
+    """The size of a terminal in characters; 0: not known."""
+
+    height: int = 0
+    width: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """The process that the container runs."""
 
@@ -78,8 +86,7 @@ class Process:
     cwd: str = "/"
     env: tuple[str, ...] = ()
     terminal: bool = False
-    console_height: int = 0
-    console_width: int = 0
+    console_size: ConsoleSize = field(default_factory=ConsoleSize)
     user: User = field(default_factory=User)
     capabilities: Capabilities | None = None
     rlimits: tuple[Rlimit, ...] = ()
@@ -139,8 +146,8 @@ class Device:
 
     path: str
     type: str
-    major: int
-    minor: int
+    major: int = 0
+    minor: int = 0
     file_mode: int = 0o666
     uid: int = 0
     gid: int = 0

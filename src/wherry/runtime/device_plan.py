@@ -85,7 +85,8 @@ def _has_host_dev(spec: RuntimeSpec) -> bool:
 
 def terminal_of(process: Process) -> Operation:
     """The terminal that a process asks for."""
-    return OpenTerminal(rows=process.console_height, columns=process.console_width, why="--tty")
+    size = process.console_size
+    return OpenTerminal(rows=size.height, columns=size.width, why="--tty")
 
 
 def sysctls_of(spec: RuntimeSpec, *, has_set_joined: bool = False) -> Iterator[Operation]:

@@ -383,7 +383,7 @@ class SupervisedContainer:
 
     def _read_spec(self) -> RuntimeSpec:
         with open(f"{self._order.bundle}/{protocol.CONFIG_NAME}", "rb") as file:
-            return runtime_json.decode(file.read(), with_seccomp=False)
+            return runtime_json.decode_without_filter(file.read())
 
     def _cgroups_of(self, order: ExecOrder) -> tuple[str, ...]:
         """Where an exec session's process goes. Raises: OSError."""

@@ -179,7 +179,7 @@ class ForeignRuntime:
         try:
             process = _with_identity(init, request.process, request.user, request.group_add)
             with open(file, "wb") as opened:
-                opened.write(json.dumps(runtime_json.process_to_json(process)).encode())
+                opened.write(json.dumps(runtime_json.PROCESS.to_json(process)).encode())
             options = ["--process", file, "--pid-file", pid_file, "--detach"]
             with _ConsoleSocket(bundle if process.terminal else "") as socket_:
                 if process.terminal:

@@ -22,12 +22,7 @@ from collections.abc import Mapping
 from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
 from wherry.logs.options import LogTarget
-from wherry.oci.runtime_json import (
-    process_from_json,
-    process_to_json,
-    rootfs_from_json,
-    rootfs_to_json,
-)
+from wherry.oci.runtime_json import PROCESS, ROOTFS
 from wherry.oci.runtime_spec import Process, RootfsMount
 
 RECORD_VERSION = 1
@@ -101,7 +96,7 @@ class SpawnOrder:
             "container_id": self.container_id,
             "bundle": self.bundle,
             "record_directory": self.record_directory,
-            "rootfs": None if self.rootfs is None else rootfs_to_json(self.rootfs),
+            "rootfs": None if self.rootfs is None else ROOTFS.to_json(self.rootfs),
             "user": self.user,
             "group_add": list(self.group_add),
             "seccomp_program": self.seccomp_program,
@@ -126,7 +121,7 @@ class SpawnOrder:
             container_id=message["container_id"],
             bundle=message["bundle"],
             record_directory=message["record_directory"],
-            rootfs=None if rootfs is None else rootfs_from_json(rootfs),
+            rootfs=None if rootfs is None else ROOTFS.from_json(rootfs, "rootfs"),
             user=message["user"],
             group_add=tuple(message["group_add"]),
             seccomp_program=message["seccomp_program"],
@@ -201,7 +196,7 @@ class ExecOrder:
         """As it crosses the channel."""
         return {
             "session": self.session,
-            "process": process_to_json(self.process),
+            "process": PROCESS.to_json(self.process),
             "user": self.user,
             "group_add": list(self.group_add),
             "seccomp_program": self.seccomp_program,
@@ -214,7 +209,7 @@ class ExecOrder:
         """Raises: KeyError, ValueError."""
         return ExecOrder(
             session=message["session"],
-            process=process_from_json(message["process"]),
+            process=PROCESS.from_json(message["process"], "process"),
             user=message["user"],
             group_add=tuple(message["group_add"]),
             seccomp_program=message["seccomp_program"],

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
-from wherry.oci.runtime_json import rootfs_from_json
+from wherry.oci.runtime_json import ROOTFS
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.files.foreign_trees import CloneForeignTree
 from wherry.operations.files.mounts import BindMount
@@ -58,7 +58,7 @@ def open_view(message: Message) -> tuple[Message, tuple[int, ...]]:
             if message["rootfs"] is None:
                 plan = running_view(message["pid"], mounts, target)
             else:
-                rootfs = rootfs_from_json(message["rootfs"])
+                rootfs = ROOTFS.from_json(message["rootfs"], "rootfs")
                 plan = stopped_view(rootfs, mounts, target, writes=message["writes"])
             execute(plan, hands, journal)
         finally:

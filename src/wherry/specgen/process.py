@@ -6,7 +6,7 @@ from wherry.kit.numbers import parse_unsigned
 from wherry.model.containers import Container, ContainerSpec, ExecSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import NetworkModeKind
-from wherry.oci.runtime_spec import Capabilities, Process, User
+from wherry.oci.runtime_spec import Capabilities, ConsoleSize, Process, User
 from wherry.specgen import defaults
 from wherry.specgen.apparmor_profile import container_apparmor
 from wherry.specgen.capabilities import container_capabilities
@@ -30,8 +30,7 @@ def container_process(container: Container, host: HostFacts) -> Process:
         cwd=spec.working_directory or "/",
         env=environment(container, host, is_tty=spec.terminal.is_tty, extra=spec.environment),
         terminal=spec.terminal.is_tty,
-        console_height=spec.terminal.rows,
-        console_width=spec.terminal.columns,
+        console_size=ConsoleSize(height=spec.terminal.rows, width=spec.terminal.columns),
         user=literal_user(spec.user),
         capabilities=_sets(container_capabilities(spec.security, host)),
         rlimits=rlimits(spec.limits.ulimits),
@@ -65,8 +64,7 @@ def exec_process(container: Container, wanted: ExecSpec, *, host: HostFacts) -> 
             extra=(*spec.environment, *wanted.environment),
         ),
         terminal=wanted.is_tty,
-        console_height=wanted.rows,
-        console_width=wanted.columns,
+        console_size=ConsoleSize(height=wanted.rows, width=wanted.columns),
         user=literal_user(wanted.user or spec.user),
         capabilities=_sets(capabilities),
         rlimits=rlimits(spec.limits.ulimits),

@@ -90,6 +90,6 @@ def _journal(bundle: str, record_directory: str, container_id: str) -> Journal |
 def _planned_cgroups(bundle: str, container_id: str) -> tuple[str, ...]:
     """Those that a specification asks for and that exist. Raises: OSError; ValueError."""
     with open(f"{bundle}/{CONFIG_NAME}", "rb") as file:
-        spec = runtime_json.decode(file.read(), with_seccomp=False)
+        spec = runtime_json.decode_without_filter(file.read())
     found = cgroup_directories_of(spec, container_id, this_machine().layout)
     return tuple(directory for _hierarchy, directory in found if os.path.isdir(directory))

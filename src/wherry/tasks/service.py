@@ -248,7 +248,7 @@ class Tasks:
                 "view",
                 target=self._empty_directory,
                 pid=root if isinstance(root, int) else 0,
-                rootfs=None if isinstance(root, int) else runtime_json.rootfs_to_json(root),
+                rootfs=None if isinstance(root, int) else runtime_json.ROOTFS.to_json(root),
                 mounts=[dataclasses.asdict(each) for each in mounts],
                 writes=writes,
             )

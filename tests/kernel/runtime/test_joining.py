@@ -11,7 +11,7 @@ import pytest
 from support.containers import CAPABILITIES, Box
 from support.waiting import wait_until
 from wherry.linux import cgroups, seccomp
-from wherry.oci.runtime_spec import Capabilities, Process, Seccomp, SeccompRule
+from wherry.oci.runtime_spec import Capabilities, ConsoleSize, Process, Seccomp, SeccompRule
 from wherry.operations.journal import from_json, to_json
 from wherry.runtime import signals
 from wherry.runtime.container import CreateFailed, InitProcess, cgroup_directories, destroy
@@ -157,8 +157,7 @@ def test_a_terminal_of_the_containers(box: Box) -> None:
                     env=("PATH=/bin",),
                     capabilities=SETS,
                     terminal=True,
-                    console_height=11,
-                    console_width=12,
+                    console_size=ConsoleSize(height=11, width=12),
                 )
             ),
         )

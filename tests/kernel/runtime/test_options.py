@@ -11,6 +11,7 @@ from support.containers import NAMESPACES, Box
 from wherry.linux import cgroups, seccomp, terminals
 from wherry.linux.cgroups import CgroupLayout
 from wherry.oci.runtime_spec import (
+    ConsoleSize,
     Cpu,
     Memory,
     Mount,
@@ -231,7 +232,7 @@ def test_terminal(box: Box) -> None:
     """--tty: a terminal of the container's own devpts, its size, and /dev/console (R06)."""
     outcome = box.runs(
         "sh", "-c", "tty; stty size; stat -c '%t:%T %F' /dev/console; readlink /proc/self/fd/0",
-        process={"terminal": True, "console_height": 31, "console_width": 101},
+        process={"terminal": True, "console_size": ConsoleSize(height=31, width=101)},
     )  # fmt: skip
     name, size, console, link = outcome.notes.replace("\r", "").splitlines()
     assert (name, size, link) == ("/dev/pts/0", "31 101", "/dev/pts/0")

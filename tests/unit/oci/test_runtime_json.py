@@ -16,6 +16,7 @@ from wherry.oci.runtime_spec import (
     BlockThrottle,
     BlockWeight,
     Capabilities,
+    ConsoleSize,
     Cpu,
     Device,
     DeviceRule,
@@ -84,8 +85,7 @@ processes = st.builds(
     cwd=name,
     env=texts,
     terminal=st.booleans(),
-    console_height=uint64,
-    console_width=uint64,
+    console_size=st.builds(ConsoleSize, height=uint64, width=uint64),
     user=st.builds(
         User, uid=uint32, gid=uint32, umask=st.none() | uint32, additional_gids=tuples(uint32)
     ),
@@ -324,10 +324,10 @@ def test_the_schema_checker_complains() -> None:
 @given(processes, rootfs_mounts)
 def test_parts_survive_the_journey_alone(process: Process, rootfs: RootfsMount) -> None:
     """A process and a root's mount travel inside other messages."""
-    sent = json.loads(json.dumps(runtime_json.process_to_json(process)))
-    assert runtime_json.process_from_json(sent) == process
-    sent = json.loads(json.dumps(runtime_json.rootfs_to_json(rootfs)))
-    assert runtime_json.rootfs_from_json(sent) == rootfs
+    sent = json.loads(json.dumps(runtime_json.PROCESS.to_json(process)))
+    assert runtime_json.PROCESS.from_json(sent, "process") == process
+    sent = json.loads(json.dumps(runtime_json.ROOTFS.to_json(rootfs)))
+    assert runtime_json.ROOTFS.from_json(sent, "rootfs") == rootfs
 
 
 def test_the_filter_may_stay_unread() -> None:
@@ -335,7 +335,7 @@ def test_the_filter_may_stay_unread() -> None:
     wanted = Seccomp(default_action="SCMP_ACT_ALLOW")
     spec = RuntimeSpec(process=Process(args=("x",)), linux=Linux(seccomp=wanted))
     without = RuntimeSpec(process=Process(args=("x",)))
-    assert runtime_json.decode(runtime_json.encode(spec), with_seccomp=False) == without
+    assert runtime_json.decode_without_filter(runtime_json.encode(spec)) == without
 
 
 def test_bytes_that_are_no_text_survive() -> None:

@@ -9,6 +9,7 @@ from support.golden import assert_golden_json
 from wherry.linux.cgroups import CgroupLayout, Hierarchy
 from wherry.oci.runtime_spec import (
     Capabilities,
+    ConsoleSize,
     Cpu,
     ExecCpuAffinity,
     Hook,
@@ -119,8 +120,7 @@ def test_container_with_many_options() -> None:
         process=replace(
             SPEC.process,
             terminal=True,
-            console_height=24,
-            console_width=80,
+            console_size=ConsoleSize(height=24, width=80),
             oom_score_adj=500,
             cwd="/srv",
         ),

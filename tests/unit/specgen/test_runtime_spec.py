@@ -640,7 +640,7 @@ def test_exec_inherits() -> None:
     )
     process = exec_process(container(EVERYTHING), wanted, host=HOST)
     assert_golden_json(
-        "specgen/exec", json.loads(json.dumps(runtime_json.process_to_json(process)))
+        "specgen/exec", json.loads(json.dumps(runtime_json.PROCESS.to_json(process)))
     )
 
 

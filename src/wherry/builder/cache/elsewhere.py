@@ -16,7 +16,7 @@ from wherry.kit.aio import OffloadPool
 from wherry.model.builds import BuildRequest, CacheStore
 from wherry.model.errors import FeatureMissing, InvalidValue, WherryError
 from wherry.model.ids import Digest
-from wherry.oci.image_json import descriptor_json
+from wherry.oci.image_json import DESCRIPTOR
 from wherry.oci.image_spec import Descriptor
 from wherry.registry import read_manifest
 
@@ -134,7 +134,7 @@ class Caching:
         await self._layouts.fill(
             number, f"local:{export.place}", await self._offload(self._blobs, cache), top
         )
-        return {_CACHE_MANIFEST: json.dumps(descriptor_json(top))}
+        return {_CACHE_MANIFEST: json.dumps(DESCRIPTOR.to_json(top))}
 
     def _blobs(self, cache: PackedCache) -> Sequence[LayoutBlob]:
         digests = [

@@ -31,7 +31,7 @@ from wherry.kit.aio import OffloadPool, UndoStack, in_thread, written_in_thread
 from wherry.kit.values import dataclass, replace
 from wherry.model.builds import BuildDone, BuildRequest, OutputKind
 from wherry.model.errors import FeatureMissing, InvalidValue
-from wherry.oci.image_json import descriptor_json
+from wherry.oci.image_json import DESCRIPTOR
 from wherry.oci.json_fields import JsonObject
 from wherry.snapshots import Compression, TreeReader, UnpackRules, tree_tar, unpack_tar
 
@@ -157,7 +157,7 @@ class Exporting:
         )
 
     def _done(self, product: Product, names: Sequence[str]) -> BuildDone:
-        descriptor = json.dumps(descriptor_json(product.descriptor)).encode()
+        descriptor = json.dumps(DESCRIPTOR.to_json(product.descriptor)).encode()
         return BuildDone(
             image_id=product.states[0].image_id,
             names=tuple(names),

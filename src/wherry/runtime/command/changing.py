@@ -8,7 +8,7 @@ from wherry.kit.values import replace
 from wherry.linux import cgroups
 from wherry.linux.cgroups import Hierarchy
 from wherry.oci import json_fields
-from wherry.oci.resources_json import resources_from_json
+from wherry.oci.resources_json import RESOURCES
 from wherry.oci.runtime_spec import BlockIo, Cpu, DeviceRule, Memory, Resources
 from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, execute
 from wherry.operations.processes.cgroup_changes import ChangeCgroupFile
@@ -67,7 +67,7 @@ def wanted_resources(arguments: Arguments) -> Resources:
         else:
             with open(path, "rb") as file:
                 content = file.read()
-        return resources_from_json(json_fields.parse(content))
+        return RESOURCES.read(json_fields.parse(content))
     weight = _number(arguments, "blkio-weight")
     return Resources(
         memory=Memory(

@@ -73,7 +73,7 @@ def wanted_process(base: Process, arguments: Arguments, words: list[str]) -> Pro
     path = arguments.text("process")
     if path:
         with open(path, "rb") as file:
-            return runtime_json.process_from_json(json.load(file))
+            return runtime_json.PROCESS.from_json(json.load(file), "process")
     if not words:
         raise UsageError("process args cannot be empty")
     return replace(
