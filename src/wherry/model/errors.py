@@ -4,33 +4,22 @@ A failure carries fields, never ready-made prose: that is made where it is told.
 logs. The one exception are sentences that others have written: a registry's, a plugin's, Docker's.
 """
 
-from typing import ClassVar, dataclass_transform
+from typing import dataclass_transform
+
+from wherry.kit.values import dataclass
 
 
 @dataclass_transform(eq_default=False)
+@dataclass(eq=False)
 class WherryError(Exception):
-    """Any failure that we understand; the annotations of a subclass are its fields.
-
-    To a type checker each is a dataclass. A hundred real ones would make every start of the
-    daemon 20 ms longer, so here one constructor serves all of them.
-    """
-
-    _fields: ClassVar[tuple[str, ...]] = ()
+    """Any failure that we understand; the annotations of a subclass are its fields."""
 
     def __init_subclass__(cls) -> None:
-        own = vars(cls).get("__annotations__", ())
-        cls._fields = (*cls._fields, *(name for name in own if name not in cls._fields))
-
-    def __init__(self, *values: object, **named: object) -> None:
-        given = dict(zip(self._fields, values, strict=False)) | named
-        missing = [name for name in self._fields if name not in given and not hasattr(self, name)]
-        surplus = len(values) + len(named) > len(given) or given.keys() - self._fields
-        if missing or surplus:
-            raise TypeError(f"{type(self).__name__} takes {self._fields}, not {values} {named}")
-        vars(self).update(given)
+        super().__init_subclass__()
+        dataclass(eq=False)(cls)
 
     def __str__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({fields})"
 
 

@@ -1,11 +1,13 @@
 """Every failure has a status and a sentence."""
 
+import dataclasses
 import inspect
-from typing import get_type_hints
 
 import pytest
 
-from wherry.api.errors import RULES, Refusal, exec_refused, message_of, running, status_of, worded
+from wherry.api.errors import RULES, Refusal, message_of, status_of, worded
+from wherry.api.errors.containers import running
+from wherry.api.errors.execs import exec_refused
 from wherry.model import errors as kinds
 from wherry.model.errors import WherryError
 
@@ -27,9 +29,8 @@ def test_every_kind_has_a_rule_of_its_own(kind: type[WherryError]) -> None:
 @pytest.mark.parametrize("kind", all_kinds(), ids=lambda kind: kind.__name__)
 def test_every_rule_makes_a_sentence_of_the_fields(kind: type[WherryError]) -> None:
     """The text function fits the kind's fields."""
-    like = {bool: True, int: 80}
-    fields = {name: hint for name, hint in get_type_hints(kind).items() if name != "_fields"}
-    values = {name: like.get(hint, "thing") for name, hint in fields.items()}
+    samples: dict[object, object] = {bool: True, "bool": True, int: 80, "int": 80}
+    values = {each.name: samples.get(each.type, "thing") for each in dataclasses.fields(kind)}
     error = kind(**values)
     assert message_of(error)
     assert 400 <= status_of(error) < 600
