@@ -357,7 +357,7 @@ def test_our_own_command_line(engine: Engine, context: Path, tmp_path: Path) -> 
     assert built.returncode == 0, built.stderr
     assert built.stdout == ""
     assert built.stderr.startswith("#1 [internal] load build definition from Dockerfile\n#1 ")
-    assert re.search("\n#6 \\[3/3\\] RUN echo .*\n#6 [0-9.]+ Dockerfile\n", built.stderr), (
+    assert re.search("\n#7 \\[3/3\\] RUN echo .*\n#7 [0-9.]+ Dockerfile\n", built.stderr), (
         built.stderr
     )
     assert id_file.read_text() == engine.docker_ok("image", "inspect", "-f", "{{.Id}}", "own:1")

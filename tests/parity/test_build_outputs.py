@@ -244,7 +244,7 @@ def test_the_same_bytes_at_another_time(engine: Engine, client: BuildClient) -> 
         (("-o", "type=oci,dest=x,rewrite-timestamp=true"), "rewrite-timestamp needs"),
         (("--sbom=true",), "SBOM"),
         (("--provenance=mode=most",), "invalid mode"),
-        (("--provenance=true", "-o", "type=local,dest=x"), "attestations of type=local"),
+        (("--provenance=true", "-o", "type=local,dest=x"), "attestations of files"),
         (("--annotation", "index:a=b"), "index annotations not supported"),
         (("--attest", "type=magic"), "unknown attestation type"),
         (("-o", "type=image,name=a:b,push=true,push-by-digest=true"), "by digest"),

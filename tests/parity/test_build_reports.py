@@ -165,7 +165,8 @@ def test_a_plan_does_nothing(engine: Engine, context: Path) -> None:
     assert {"left", "right"} in [{*each.split(", ")} for each in together], shown
     assert shown.endswith("4 to run, 0 cached, 2 undecided\n"), shown
     assert engine.docker("image", "inspect", "planned").returncode == 1
-    assert engine.wherry("builder", "prune", "-af").stdout == "Total reclaimed space: 0B\n"
+    pruned = engine.wherry("builder", "prune", "-af", "--filter", "type=regular")
+    assert pruned.stdout == "Total reclaimed space: 0B\n"
     own(engine, context)
     (context / "a.txt").write_text("other\n")
     shown = own(engine, context, "--plan").stdout
@@ -221,8 +222,7 @@ def test_progress_as_lines_of_text(engine: Engine, context: Path) -> None:
     wanted = (
         r"#1 \[internal\] load build definition from Dockerfile\n"
         r"#1 transferring dockerfile: 54B done\n#1 DONE 0\.\ds\n\n"
-        r"#2 \[internal\] load build context\n#2 transferring context: \S+kB .*done\n"
-        r"#2 DONE 0\.\ds\n\n"
+        r"#2 \[internal\] load \.dockerignore\n#2 transferring context: done\n#2 DONE 0\.\ds\n\n"
         r"#3 \[internal\] load metadata for docker\.io/library/busybox:latest\n#3 DONE 0\.\ds\n\n"
         r"#4 \[1/3\] FROM docker\.io/library/busybox:latest\n#4 DONE 0\.\ds\n\n"
         r"#5 \[2/3\] RUN echo said; printf unended\n#5 \d\.\d\d\d said\n"

@@ -90,7 +90,7 @@ def test_failing_build(made: ComposeProject) -> None:
     (made.directory / "Dockerfile").write_text("FROM busybox AS last\nRUN exit 9\n")
     told = made.run(OURS, "up", "-d")
     assert told.returncode == 1
-    assert "returned a non-zero code: 9" in told.stderr
+    assert "did not complete successfully: exit code: 9" in told.stderr
     assert made.container_ids() == {}
 
 

@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.const import Cardinality, Handler
 from grpclib.protocol import H2Protocol
-from grpclib.server import Server, Stream
+from grpclib.server import Stream
 
-from wherry.api.buildkit.calls import unknown
-from wherry.api.buildkit.links import DetailsCodec, MessageCodec, Methods
+from wherry.wire.buildkit.calling import DetailsCodec, MessageCodec, serving
 from wherry.wire.buildkit.files import Packet
 from wherry.wire.protobuf import Message
 
@@ -97,11 +96,11 @@ async def session(path: str, session_id: str, sender: Sender) -> AsyncIterator[a
         "X-Docker-Expose-Session-Grpc-Method": FILE_SYNC,
     }
     client = await upgraded(path, "/session", headers)
-    server = Server([], codec=MessageCodec(), status_details_codec=DetailsCodec())
     handler = Handler(serve, Cardinality.STREAM_STREAM, Packet, Packet)
-    server._mapping = Methods({FILE_SYNC: handler}, unknown)
     loop = asyncio.get_running_loop()
-    transport, _protocol = await loop.create_unix_connection(server._protocol_factory, sock=client)
+    transport, _protocol = await loop.create_unix_connection(
+        lambda: serving({FILE_SYNC: handler}), sock=client
+    )
     try:
         yield transport
     finally:

@@ -66,8 +66,13 @@ class BuildDoor(Protocol):
         """Returns when a session is there. Raises: InvalidValue when it does not come."""
         ...
 
-    def build(self, ref: str, session_id: str, request: BuildRequest) -> AsyncIterator[Progress]:
-        """A build that was asked for elsewhere, of a client that has a session here."""
+    def build(
+        self, ref: str, session_id: str, request: BuildRequest, *, tells_result: bool
+    ) -> AsyncIterator[Progress]:
+        """A build that was asked for elsewhere, of a client that has a session here.
+
+        `tells_result`: in the words of our own client, behind the story.
+        """
         ...
 
     async def join(self, client: RawConnection, offer: SessionOffer) -> None:

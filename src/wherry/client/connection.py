@@ -1,7 +1,7 @@
 """The blocking driver: one socket, one request at a time, reused while the engine allows it."""
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from wherry.client import http1
@@ -13,6 +13,7 @@ _READ_BYTES = 64 * 1024
 _USER_AGENT = "wherry-client/0.1"
 
 Query = Iterable[tuple[str, str]]
+Headers = Mapping[str, str | Sequence[str]]
 
 
 class Response:
@@ -131,7 +132,7 @@ class Connection:
         body: Json = None,
         upload: Iterable[bytes] | None = None,
         content_type: str = "application/json",
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
     ) -> Response:
         """Send a request and read the head of its response.
 
@@ -166,12 +167,19 @@ class Connection:
             raise _api_error(response)
         return response
 
-    def hijack(self, target: str, *, body: Json = None) -> Hijacked:
+    def hijack(
+        self,
+        target: str,
+        *,
+        body: Json = None,
+        protocol: str = "tcp",
+        headers: Headers | None = None,
+    ) -> Hijacked:
         """POST and take the connection over; 101 and 200 both mean yes.
 
         Raises: Unreachable, ApiError, ProtocolError, OSError.
         """
-        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
+        upgrade = {"Connection": "Upgrade", "Upgrade": protocol, **(headers or {})}
         response = self.request("POST", target, body=body, headers=upgrade)
         taken, self._socket = self._socket, None
         if taken is None:

@@ -7,7 +7,7 @@ connection is to be taken over (attach, exec), the caller takes `rest()` after t
 bytes that came in the same segment belong to the raw stream (RFC 9112 section 6 and 9.9).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -55,13 +55,19 @@ def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
     return f"?{shown}" if shown else ""
 
 
-def request_bytes(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+def request_bytes(method: str, target: str, headers: Mapping[str, str | Sequence[str]]) -> bytes:
     """The head of a request, up to and including the empty line.
+
+    A name with several values is written once for each of them.
 
     Raises: ValueError for a line break or control character in it.
     """
     lines = [f"{method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [
+        f"{name}: {value}"
+        for name, given in headers.items()
+        for value in ([given] if isinstance(given, str) else given)
+    ]
     for line in lines:
         if not line.isprintable():
             raise ValueError(f"not printable in a request head: {line!r}")

@@ -118,12 +118,15 @@ class Images:
     def build(
         self,
         query: Sequence[tuple[str, str]],
-        context: Iterable[bytes],
+        context: Iterable[bytes] | None = None,
         logins: Iterable[Login] = (),
         *,
         content_type: str = "application/x-tar",
     ) -> Iterator[Document]:
-        """Build of a context, or of parts of which it is one; a stream of messages."""
+        """Build of a context, or of parts of which it is one; of a session's files for none.
+
+        A stream of messages.
+        """
         known: Document = {login.server: login.as_document() for login in logins}
         response = self._client.request(
             "POST",

@@ -1,8 +1,9 @@
 """Requests to one engine over the blocking driver: version negotiation, paths, connections."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
-from wherry.client.connection import Connection, Hijacked, Query, Response
+from wherry.client.connection import Connection, Headers, Hijacked, Query, Response
 from wherry.client.documents import Document, Json, document, encode
 from wherry.client.endpoint import Endpoint
 from wherry.client.http1 import encode_query, percent_encode
@@ -59,16 +60,30 @@ class Transport:
         """One request, and its decoded answer. Raises: as `request`."""
         return self.request(method, path, query=query, body=body).json()
 
-    def hijack(self, path: str, *, query: Query = (), body: Json = None) -> Hijacked:
+    def hijack(
+        self,
+        path: str,
+        *,
+        query: Query = (),
+        body: Json = None,
+        protocol: str = "tcp",
+        headers: Headers | None = None,
+    ) -> Hijacked:
         """POST, and the connection becomes a stream. Raises: as `request`."""
         target = f"/v{self.version}{path}{encode_query(query)}"
-        return Connection(self.endpoint).hijack(target, body=body)
+        connection = Connection(self.endpoint)
+        return connection.hijack(target, body=body, protocol=protocol, headers=headers)
 
     def ping(self) -> Response:
         """`GET /_ping`; the answer's headers tell version and features. Raises: as `request`."""
         response = self._free_connection().request("GET", "/_ping")
         response.read()
         return response
+
+    @cached_property
+    def builds_by_session(self) -> bool:
+        """Whether the engine's builder asks its clients for files. Raises: as `request`."""
+        return self.ping().headers.get("builder-version", "") == "2"
 
     def speaks(self, version: str) -> bool:
         """Whether the agreed version is this one or newer."""

@@ -52,6 +52,14 @@ class Ignore:
                 is_ignored = not pattern.is_exception
         return is_ignored
 
+    def prunes(self, directory: str) -> bool:
+        """Whether a directory is left out, and no exception can be about anything below it."""
+        segments = directory.split("/")
+        return self.excludes(directory) and not any(
+            each.is_exception and _may_match_below(each.segments, segments)
+            for each in self._patterns
+        )
+
 
 def read_ignore(content: bytes) -> tuple[str, ...]:
     """The patterns of a `.dockerignore`."""
@@ -157,3 +165,15 @@ def _closed(places: set[int], pattern: Sequence["re.Pattern[str] | str | None"])
             place += 1
             places.add(place)
     return places
+
+
+def _may_match_below(
+    pattern: Sequence["re.Pattern[str] | str | None"], segments: Sequence[str]
+) -> bool:
+    """Whether a pattern may fit something below a directory."""
+    for part, segment in zip(pattern, segments, strict=False):
+        if part is None:
+            return True
+        if not (part == segment if isinstance(part, str) else part.fullmatch(segment)):
+            return False
+    return True

@@ -39,6 +39,8 @@ class SentFile:
     modified_ns: int = 0
     link: str = ""
     """Where a symbolic link leads; of a regular file, the other name that was sent before."""
+    capabilities: bytes = b""
+    """Those of a program, as the kernel keeps them (`security.capability`); empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from grpclib.const import Cardinality, Handler, Status
-from grpclib.exceptions import GRPCError
+from grpclib.const import Cardinality, Handler
 from grpclib.server import Stream
 
 from wherry.api.buildkit.failures import failure
@@ -34,15 +33,6 @@ def answered(
         await stream.send_message(said)
 
     return Handler(serve, Cardinality.UNARY_UNARY, request, reply)
-
-
-def unknown(path: str) -> Handler:
-    """A method that is not there. It says so when it is called."""
-
-    async def refuse(_stream: Stream[Message, Message]) -> None:
-        raise GRPCError(Status.UNIMPLEMENTED, f"unknown method {path}")
-
-    return Handler(refuse, Cardinality.STREAM_STREAM, Message, Message)
 
 
 def streamed(

@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator
 
-from wherry.api.buildkit.calls import Metadata, answered, unknown
+from wherry.api.buildkit.calls import Metadata, answered
 from wherry.api.buildkit.control import Control
 from wherry.api.buildkit.gateway import Gateway
 from wherry.api.buildkit.history import History
 from wherry.api.buildkit.jobs import Jobs
-from wherry.api.buildkit.links import Methods, serve_methods
-from wherry.api.buildkit.old_builds import messages
+from wherry.api.buildkit.links import serve_methods
+from wherry.api.buildkit.session_builds import messages
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.call import SessionOffer
 from wherry.api.hijack import RawConnection
 from wherry.api.services import Services
+from wherry.kit.aio import closed_after
 from wherry.kit.clock import Clock
 from wherry.model.builds import BuildRequest
 from wherry.model.outcomes import Progress
@@ -43,13 +44,12 @@ class Door:
             networks=services.networks,
         )
         gateway = Gateway(jobs=jobs, control=control, builds=services.builds)
-        methods = {
+        self._methods = {
             **control.methods(),
             **gateway.methods(),
             _HEALTH: answered(_health, HealthCheckRequest, HealthCheckResponse),
             _TRACES: answered(_drop, TracesRequest, TracesResponse),
         }
-        self._methods = Methods(methods, unknown)
 
     async def serve(self, client: RawConnection) -> None:
         """A connection on which the client calls us."""
@@ -59,9 +59,15 @@ class Door:
         """Returns when a session is there. Raises: InvalidValue when it does not come."""
         await self._sessions.get(session_id)
 
-    def build(self, ref: str, session_id: str, request: BuildRequest) -> AsyncIterator[Progress]:
+    async def build(
+        self, ref: str, session_id: str, request: BuildRequest, *, tells_result: bool
+    ) -> AsyncIterator[Progress]:
         """A build that was asked for elsewhere, of a client that has a session here."""
-        return messages(self._jobs, self._sessions, ref, session_id, request)
+        session = await self._sessions.get(session_id)
+        told = messages(self._jobs, session, ref, request, tells_result=tells_result)
+        async with closed_after(told):
+            async for message in told:
+                yield message
 
     async def join(self, client: RawConnection, offer: SessionOffer) -> None:
         """A connection on which we call the client."""

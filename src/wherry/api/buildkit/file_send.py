@@ -11,13 +11,13 @@ from functools import partial
 
 from grpclib.client import Stream
 
-from wherry.api.buildkit.file_sync import Told, to_stat
+from wherry.api.buildkit.file_sync import Told
 from wherry.api.buildkit.sessions import Session
 from wherry.kit.aio import OffloadPool, in_thread
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from wherry.model.errors import InvalidValue
 from wherry.wire.buildkit import files as wire
-from wherry.wire.buildkit.files import BytesMessage, Packet, Stat
+from wherry.wire.buildkit.files import BytesMessage, Packet, Stat, stat_of
 
 DIFF_COPY = "/moby.filesync.v1.FileSend/DiffCopy"
 _EXPORTER = "buildkit-attachable-exporter-id"
@@ -98,7 +98,7 @@ def walk(root: int) -> Iterator[Stat]:
             if stat.S_ISREG(state.st_mode) and state.st_nlink > 1:
                 link = seen.get((state.st_dev, state.st_ino), "")
                 seen.setdefault((state.st_dev, state.st_ino), path)
-            yield to_stat(path, state, link)
+            yield stat_of(path, state, link)
             if not stat.S_ISDIR(state.st_mode):
                 continue
         directory = openat2(root, path or ".", os.O_RDONLY | os.O_DIRECTORY, 0, _INSIDE)

@@ -10,8 +10,6 @@ client                                   engine
 """
 
 import asyncio
-import os
-import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -22,25 +20,15 @@ from wherry.kit.aio import own_task
 from wherry.model.errors import InvalidValue
 from wherry.model.files import SentFile
 from wherry.wire.buildkit import files as wire
+from wherry.wire.buildkit.calling import send_all
 from wherry.wire.buildkit.files import Packet, Stat
+from wherry.wire.go_modes import stat_mode
 
 DIFF_COPY = "/moby.filesync.v1.FileSync/DiffCopy"
 _BATCH = 512
 _PIECES_WAITING = 128
-
-_KINDS = (
-    (wire.MODE_DIRECTORY, stat.S_IFDIR),
-    (wire.MODE_SYMLINK, stat.S_IFLNK),
-    (wire.MODE_FIFO, stat.S_IFIFO),
-    (wire.MODE_SOCKET, stat.S_IFSOCK),
-    (wire.MODE_CHARACTER_DEVICE, stat.S_IFCHR),
-    (wire.MODE_DEVICE, stat.S_IFBLK),
-)
-_SPECIAL = (
-    (wire.MODE_SETUID, stat.S_ISUID),
-    (wire.MODE_SETGID, stat.S_ISGID),
-    (wire.MODE_STICKY, stat.S_ISVTX),
-)
+_CAPABILITIES = "security.capability"
+"""What a program may do beyond its user (capabilities(7))."""
 
 Told = Callable[[int], None]
 """Takes how many bytes came."""
@@ -66,8 +54,7 @@ class Receiving:
 
     async def ask(self, numbers: Sequence[int]) -> None:
         """Want the contents of files."""
-        for number in numbers:
-            await self._stream.send_message(Packet(type=wire.REQ, ID=number))
+        await send_all(self._stream, (Packet(type=wire.REQ, ID=each) for each in numbers))
 
     async def contents(self) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
         """What comes, as it comes: all that waits is taken at once."""
@@ -129,41 +116,13 @@ async def receiving(
         await transfer.end()
 
 
-# -- files -----------------------------------------------------------------------------------
-
-
 def to_sent_file(sent: Stat) -> SentFile:
     """A file as stat(2) would tell of it."""
-    kind = next((kind for bit, kind in _KINDS if sent.mode & bit), stat.S_IFREG)
-    mode = kind | sent.mode & wire.MODE_PERMISSIONS
-    for bit, special in _SPECIAL:
-        mode |= special if sent.mode & bit else 0
     return SentFile(
         path=sent.path,
-        mode=mode,
+        mode=stat_mode(sent.mode),
         size=sent.size,
         modified_ns=sent.modTime,
         link=sent.linkname,
-    )
-
-
-def to_stat(path: str, state: os.stat_result, link: str) -> Stat:
-    """A file as the client's side tells of it."""
-    kind = stat.S_IFMT(state.st_mode)
-    mode = state.st_mode & wire.MODE_PERMISSIONS
-    mode |= sum(bit for bit, own in _KINDS if own == kind)
-    if kind == stat.S_IFCHR:
-        mode |= wire.MODE_DEVICE
-    for bit, special in _SPECIAL:
-        mode |= bit if state.st_mode & special else 0
-    return Stat(
-        path=path,
-        mode=mode,
-        uid=state.st_uid,
-        gid=state.st_gid,
-        size=state.st_size if kind == stat.S_IFREG else 0,
-        modTime=state.st_mtime_ns,
-        linkname=link,
-        devmajor=os.major(state.st_rdev) if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0,
-        devminor=os.minor(state.st_rdev) if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0,
+        capabilities=sent.xattrs.get(_CAPABILITIES, b""),
     )

@@ -132,6 +132,7 @@ class Job:
 
     def _offers(self, session: Session, options: Options) -> ClientOffers:
         file = options.get("filename") or "Dockerfile"
+        sink = SessionSink(session, self.story, self.offload)
         contexts: dict[str, ClientDirectory | str] = {}
         for name, kind, value in _named_contexts(options):
             if kind == "local":
@@ -160,8 +161,8 @@ class Job:
             contexts=contexts,
             secrets=SessionSecrets(session),
             agents=SessionAgents(session),
-            layouts=SessionLayouts(session, self.offload),
-            sink=SessionSink(session, self.story, self.offload),
+            layouts=SessionLayouts(session, sink, self.offload),
+            sink=sink,
         )
 
 

@@ -7,7 +7,8 @@ itself: it knows the names in it, and is told in the answer what to put there.
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from wherry.api.buildkit.sessions import Session
-from wherry.builder import LayoutBlob
+from wherry.builder import LayoutBlob, Sink
+from wherry.images import layout_archive
 from wherry.kit.aio import OffloadPool, in_thread
 from wherry.kit.values import dataclass
 from wherry.oci.image_spec import Descriptor
@@ -25,6 +26,7 @@ class SessionLayouts:
     """The layouts of one session."""
 
     session: Session
+    sink: Sink
     offload: OffloadPool
 
     async def blob(self, name: str, digest: str) -> AsyncIterator[bytes]:
@@ -39,7 +41,15 @@ class SessionLayouts:
     async def fill(
         self, number: int, name: str, blobs: Sequence[LayoutBlob], top: Descriptor
     ) -> None:
-        """Write what a layout has not. Raises: InvalidValue, ClientGone."""
+        """Write what a layout has not; to a client that has no store, an archive of it.
+
+        Raises: InvalidValue, ClientGone.
+        """
+        if not self.session.offers(_WRITE):
+            pieces = [(each.digest, each.size_bytes, each.open) for each in blobs]
+            archive = in_thread(self.offload, lambda: layout_archive(pieces, [top]))
+            await self.sink.stream(number, archive)
+            return
         for blob in blobs:
             if not await self._has(name, blob.digest):
                 await self._write(name, blob)

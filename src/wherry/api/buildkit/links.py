@@ -5,52 +5,17 @@ pause when the client doesn't keep up, and a task beside the reading one lets it
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
 from grpclib.client import Channel
-from grpclib.const import Handler, Status
-from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
+from grpclib.const import Handler
 from grpclib.protocol import H2Protocol, Stream
-from grpclib.server import Server
 
 from wherry.api.hijack import RawConnection
-from wherry.wire.buildkit.errors import Any, RpcStatus
-from wherry.wire.protobuf import M, MalformedMessage, Message, decode, encode
-
-LARGEST_MESSAGE = 16 << 20
-"""Bytes; BuildKit has the same."""
-
-# Each header of each call is a line of theirs at the level DEBUG, which a daemon may have set.
-logging.getLogger("hpack").setLevel(logging.INFO)
-
-
-class MessageCodec(CodecBase):
-    """Our messages, for grpclib."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: Message, message_type: type[Message]) -> bytes:
-        """A message's bytes."""
-        return encode(message)
-
-    def decode(self, data: bytes, message_type: type[M]) -> M:
-        """Raises: MalformedMessage."""
-        return decode(message_type, data)
-
-
-class DetailsCodec(StatusDetailsCodecBase):
-    """What is said of a failure beside its text."""
-
-    def encode(self, status: Status, message: str | None, details: Sequence[Any]) -> bytes:
-        """As google.rpc.Status."""
-        return encode(RpcStatus(code=status.value, message=message or "", details=[*details]))
-
-    def decode(self, status: Status, message: str | None, data: bytes) -> list[Any]:
-        """The details alone."""
-        return decode(RpcStatus, data).details
+from wherry.wire.buildkit.calling import LARGEST_MESSAGE, DetailsCodec, MessageCodec, serving
+from wherry.wire.protobuf import MalformedMessage
 
 
 class _BoundedStream(Stream):
@@ -84,24 +49,9 @@ class _Link(asyncio.Transport):
         self._client.close()
 
 
-class Methods(dict[str, Handler]):
-    """Methods by path; what is not among them is answered, and named, by `unknown`."""
-
-    def __init__(self, methods: Mapping[str, Handler], unknown: Callable[[str], Handler]) -> None:
-        super().__init__(methods)
-        self._unknown = unknown
-
-    def get(self, path: str, default: object = None) -> Handler:
-        return self[path] if path in self else self._unknown(path)
-
-
-async def serve_methods(client: RawConnection, methods: Methods) -> None:
+async def serve_methods(client: RawConnection, methods: Mapping[str, Handler]) -> None:
     """Answer calls until the client leaves; what is under way then is cancelled."""
-    server = Server([], codec=MessageCodec(), status_details_codec=DetailsCodec())
-    # A server of grpclib's listens by itself, and answers unknown calls in a way that Go's
-    # clients take for a broken connection. We have the connection already, and the answer.
-    server._mapping = methods
-    await _carry(client, server._protocol_factory())
+    await _carry(client, serving(methods))
 
 
 class SessionChannel(Channel):

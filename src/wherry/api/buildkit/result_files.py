@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
-from wherry.api.buildkit.file_sync import to_stat
 from wherry.linux.files import open_in_root
 from wherry.model.errors import InvalidValue
-from wherry.wire.buildkit.files import Stat
+from wherry.wire.buildkit.files import Stat, stat_of
 
 LARGEST_READ = 8 << 20
 """Bytes of one answer; a client reads more in several."""
@@ -36,7 +35,7 @@ def stat_file(root: int, path: str) -> Stat:
     with _opened(root, "stat", path, os.O_PATH | os.O_NOFOLLOW) as file:
         state = os.fstat(file)
         link = os.readlink("", dir_fd=file) if stat.S_ISLNK(state.st_mode) else ""
-    return to_stat(os.path.basename(path.rstrip("/")), state, link)
+    return stat_of(os.path.basename(path.rstrip("/")), state, link)
 
 
 def read_directory(root: int, path: str, pattern: str) -> list[Stat]:

@@ -1,7 +1,7 @@
 """`POST /build?story=1`: a build of what comes with the request, told as BuildKit tells its own.
 
-Our own client asks so: it sends a context as others do, and hears vertices, output and reports as
-`StatusResponse`s, in the same messages as those that `version=2` has (`old_builds`).
+Our own client asks so where it has no session (a context that is a tar already): it hears
+vertices, output and reports as `StatusResponse`s, as from `session_builds`.
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -38,7 +38,9 @@ async def _build_by_session(call: Call) -> web.StreamResponse:
     await call.build_door().joined(call.text("session"))
     request = to_build_request(call)
     ref = call.text("buildid") or new_id()
-    told = call.build_door().build(ref, call.text("session"), request)
+    told = call.build_door().build(
+        ref, call.text("session"), request, tells_result=call.flag("story")
+    )
     with call.ended_by_farewell():
         return await stream_progress(call, told)
 

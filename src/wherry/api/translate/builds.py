@@ -34,6 +34,8 @@ _REFERENCES = Decoder(list[str])
 _OUTPUTS = Decoder(list[Output])
 _IMAGE_CONTEXT = "docker-image://"
 _LAYOUT_CONTEXT = "oci-layout://"
+LOCAL_CONTEXT = "local:"
+"""What the name of a directory on a client's session begins with."""
 _AUTHS = Decoder(dict[str, AuthConfig])
 
 
@@ -60,7 +62,7 @@ def to_build_request(call: Call) -> BuildRequest:
         attests=_json(call, "attests", "error reading attestations", _LABELS) or {},
         cache_imports=_cache_imports(call),
         cache_exports=_cache_stores(call, "cacheto"),
-        contexts=_image_contexts(call),
+        contexts=_contexts(call),
         agents=_json(call, "ssh", "error reading agents", _LABELS) or {},
         keeps_containers=not call.flag("rm", default=True) and not call.flag("forcerm"),
         network=to_network_mode(call.text("networkmode")),
@@ -174,12 +176,13 @@ def _cache_stores(call: Call, name: str) -> tuple[CacheStore, ...]:
     return tuple(CacheStore(kind=each.Type, attributes=each.Attrs) for each in given)
 
 
-def _image_contexts(call: Call) -> Mapping[str, str]:
-    """Named contexts that are images. Raises: InvalidValue."""
+def _contexts(call: Call) -> Mapping[str, str]:
+    """Named contexts: images, and what a client offers on its session. Raises: InvalidValue."""
     found = {}
     given = _json(call, "contexts", "error reading contexts", _LABELS) or {}
     for name, place in given.items():
-        if not place.startswith((_IMAGE_CONTEXT, _LAYOUT_CONTEXT)):
+        is_offered = place.startswith(LOCAL_CONTEXT) and has_session(call)
+        if not is_offered and not place.startswith((_IMAGE_CONTEXT, _LAYOUT_CONTEXT)):
             raise InvalidValue(f"context {name}: {place!r} does not begin with {_IMAGE_CONTEXT}")
         found[name.lower()] = place.removeprefix(_IMAGE_CONTEXT)
     return found

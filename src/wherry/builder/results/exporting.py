@@ -258,8 +258,10 @@ class Exporting:
 def _refuse_attested_files(request: BuildRequest) -> None:
     """Files have no index beside which something could be said of them. Raises: FeatureMissing."""
     for each in request.outputs:
-        if each.kind in (OutputKind.LOCAL, OutputKind.TAR, OutputKind.DOCKER):
-            raise FeatureMissing(f"attestations of type={each.kind.value}")
+        if each.kind in (OutputKind.LOCAL, OutputKind.TAR):
+            raise FeatureMissing("attestations of files (type=local, type=tar)")
+        if each.kind is OutputKind.DOCKER:
+            raise FeatureMissing("attestations of type=docker")
 
 
 def _recorded(product: Product) -> Recorded:

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from wherry.builder.sources.kept_contexts import COMING, FILES
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import dataclass, field
+from wherry.linux import xattrs
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2, remove_tree
 from wherry.model.errors import InvalidValue
 from wherry.model.files import SentFile
@@ -170,7 +171,7 @@ class ClientTree:
                 file.mode,
                 file.size,
                 file.modified_ns,
-            ):
+            ) or (xattrs.get_at(above, name, xattrs.CAPABILITY) or b"") != (file.capabilities):
                 return False
             os.link(name, name, src_dir_fd=above, dst_dir_fd=directory, follow_symlinks=False)
         except OSError:
@@ -212,6 +213,8 @@ class ClientTree:
         """The content is whole: into the tree with it, and into the kept copy."""
         file, came = coming.file, f"{COMING}/{coming.name}"
         os.fchmod(coming.descriptor, stat.S_IMODE(file.mode))
+        if file.capabilities:
+            os.setxattr(coming.descriptor, xattrs.CAPABILITY, file.capabilities)
         os.utime(coming.descriptor, ns=(file.modified_ns, file.modified_ns))
         directory = self._parent(file.path)
         os.link(came, posixpath.basename(file.path), src_dir_fd=self.kept, dst_dir_fd=directory)

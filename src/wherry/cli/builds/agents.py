@@ -1,6 +1,6 @@
 """SSH agents for RUN: one that listens already, or one of our own for keys that are files.
 
-The engine joins a step's connections to the agent's socket. A key stays where it is: OpenSSH's own
+A step's connections are joined to the agent's socket. A key stays where it is: OpenSSH's own
 agent has it in memory, for as long as the build runs.
 """
 
@@ -22,10 +22,9 @@ _PATIENCE_S = 10.0
 class Agents:
     """The agents of one build, by their ids, while the block runs."""
 
-    def __init__(self, given: Sequence[str], *, is_local: bool) -> None:
+    def __init__(self, given: Sequence[str]) -> None:
         """`given`: `default`, `ID`, `ID=SOCKET` or `ID=KEY[,KEY...]`."""
         self._given = given
-        self._is_local = is_local
         self._ending = ExitStack()
         self.sockets: dict[str, str] = {}
 
@@ -52,10 +51,6 @@ class Agents:
         if not all(paths):
             raise CommandFailed(
                 f"invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set ({given})"
-            )
-        if not self._is_local:
-            raise CommandFailed(
-                "--ssh needs an engine on this machine: it listens on a socket here"
             )
         kinds = [_is_socket(path) for path in paths]
         if kinds == [True]:

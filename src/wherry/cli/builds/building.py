@@ -1,27 +1,32 @@
-"""`build`: an image made by a Dockerfile, of a directory that is sent to the engine as a tar."""
+"""`build`: an image made by a Dockerfile, and what of its making the user wants to see."""
 
 import json
 import os
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 
 from wherry.cli.builds.agents import Agents
 from wherry.cli.builds.attests import read_attests
-from wherry.cli.builds.caches import Caches, read_caches
-from wherry.cli.builds.contexts import compressed, context, is_remote
-from wherry.cli.builds.outputs import Output, Results, annotation, read_output, without_pieces
-from wherry.cli.builds.parts import (
-    NamedContext,
-    Part,
-    PartedBody,
-    named_context,
-    secret_part,
+from wherry.cli.builds.caches import read_caches
+from wherry.cli.builds.contexts import (
+    STDIN,
+    Elsewhere,
+    LocalContext,
+    Sent,
+    context_at,
+    is_remote,
+    sent_by_stdin,
 )
+from wherry.cli.builds.outputs import Output, Results, annotation, outputs_query, read_output
+from wherry.cli.builds.parts import named_context, read_secret
+from wherry.cli.builds.sending import Materials, Query, by_request, by_session
 from wherry.cli.builds.story.answers import asked, show_answer
+from wherry.cli.builds.story.modes import MODES, is_classic
 from wherry.cli.builds.story.plans import plan_lines
 from wherry.cli.builds.story.reports import profile_lines, why_lines
-from wherry.cli.builds.story.watching import MODES, Watching
+from wherry.cli.builds.story.watching import Watching
 from wherry.cli.command import ONE, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import (
@@ -35,11 +40,11 @@ from wherry.cli.flags import (
     Parsed,
     repeated,
 )
-from wherry.cli.images.registry_access import known_logins
 from wherry.cli.options import limits, networking
 from wherry.cli.progress import show_progress
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, mapping, number, parse, text
+from wherry.kit.byte_sizes import human_size
 from wherry.kit.values import replace
 
 _DESCRIPTOR = "containerimage.descriptor"
@@ -68,22 +73,33 @@ _SWITCHES = (
 
 
 def build(session: Session, parsed: Parsed) -> int:
-    """Send a context; show what the engine does with it."""
-    with Agents(parsed.texts("ssh"), is_local=session.endpoint.is_unix) as agents:
-        return _built(session, parsed, agents.sockets)
-
-
-def _built(session: Session, parsed: Parsed, agents: Mapping[str, str]) -> int:
-    outputs, wanted = _outputs(parsed), asked(parsed)
+    """Have an image built; show what the engine does for it."""
+    outputs = _outputs(parsed)
     caches = read_caches(parsed.texts("cache-from"), parsed.texts("cache-to"))
+    with (
+        Agents(parsed.texts("ssh")) as agents,
+        Results(outputs, caches.exports) as results,
+    ):
+        materials = Materials(
+            context=_context(parsed),
+            contexts=[named_context(each) for each in parsed.texts("build-context")],
+            secrets=dict(map(read_secret, parsed.texts("secret"))),
+            agents=agents.sockets,
+            caches=caches,
+            results=results,
+        )
+        return _built(session, parsed, materials, outputs)
+
+
+def _built(
+    session: Session, parsed: Parsed, materials: Materials, outputs: Sequence[Output]
+) -> int:
+    wanted = asked(parsed)
     watching = None if _is_classic(parsed) else _watching(session, parsed)
-    request = _request(session, parsed, outputs, caches, watching)
-    if agents:
-        request.query.append(("ssh", json.dumps(agents)))
-    messages = _messages(session, request)
+    query = _all_query(parsed, materials, outputs, tells_story=watching is not None)
     built = _Built()
-    with Results(outputs, caches.exports) as results:
-        told = without_pieces(built.watched(messages), results)
+    with _sending(session, parsed, materials, query, watching) as messages:
+        told = built.watched(messages)
         if watching is None:
             show_progress(told, session.out)
         else:
@@ -99,54 +115,62 @@ def _built(session: Session, parsed: Parsed, agents: Mapping[str, str]) -> int:
     return 0
 
 
-class _Request(NamedTuple):
-    """What the engine is sent."""
-
-    query: list[tuple[str, str]]
-    body: Iterable[bytes]
-    content_type: str
-
-
-def _messages(session: Session, request: _Request) -> Iterator[Document]:
-    """The engine's messages; the request is sent when the first one is wanted."""
-    yield from session.client.images.build(
-        request.query, request.body, known_logins(session), content_type=request.content_type
-    )
+def _context(parsed: Parsed) -> LocalContext | Elsewhere | Sent:
+    """Raises: CommandFailed, for what is not there."""
+    place, dockerfile = parsed.arguments[0], parsed.text("file")
+    if is_remote(place):
+        return Elsewhere(dockerfile or "Dockerfile")
+    return sent_by_stdin(dockerfile) if place == STDIN else context_at(place, dockerfile)
 
 
-def _request(
+def _sending(
     session: Session,
     parsed: Parsed,
-    outputs: Sequence[Output],
-    caches: Caches,
+    materials: Materials,
+    query: Query,
     watching: Watching | None,
-) -> _Request:
-    """Raises: CommandFailed, for what is not there."""
-    dockerfile, sent = context(
-        session, parsed, is_quiet=parsed.is_on("quiet") or watching is not None
-    )
+) -> AbstractContextManager[Iterator[Document]]:
+    """The messages of a build, in whichever way it is asked for."""
+    client, is_compressed = session.client, parsed.is_on("compress")
+    is_sent = isinstance(materials.context, Sent) or is_compressed or watching is None
+    if not is_sent and client.builds_by_session:
+        return by_session(session, client, materials, query)
+    counted: Callable[[Iterator[bytes]], Iterator[bytes]] = iter
     if watching is not None:
-        sent = watching.counted(sent)
-    if parsed.is_on("compress"):
-        sent = compressed(sent)
-    contexts = [named_context(each) for each in parsed.texts("build-context")]
-    query = [("dockerfile", dockerfile), *_query(parsed), *_own_query(parsed, contexts)]
-    query += caches.query()
+        counted = watching.counted
+    elif not parsed.is_on("quiet"):
+        counted = partial(_told, session)
+    return by_request(session, client, materials, query, counted=counted, compresses=is_compressed)
+
+
+def _told(session: Session, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    sent = 0
+    for piece in pieces:
+        sent += len(piece)
+        yield piece
+    session.say(f"Sending build context to Docker daemon  {human_size(sent)}")
+
+
+def _all_query(
+    parsed: Parsed, materials: Materials, outputs: Sequence[Output], *, tells_story: bool
+) -> Query:
+    """What is asked for, however it travels."""
+    query = [*_query(parsed), *_own_query(parsed), *materials.caches.query()]
     if attests := read_attests(parsed):
         query.append(("attests", json.dumps(attests)))
     if outputs:
-        query.append(("outputs", json.dumps([each.as_document() for each in outputs])))
-    if watching is not None:
+        query.append(("outputs", outputs_query(outputs)))
+    if tells_story:
         query.append(("story", "1"))
     if inquiry := asked(parsed).inquiry:
         query.append(("inquiry", inquiry))
-    return _Request(query, *_body(parsed, sent, contexts, caches))
+    return query
 
 
 def _is_classic(parsed: Parsed) -> bool:
     """Whether steps are told as the classic builder tells them: as with Docker's own client."""
     wants = any(map(parsed.was_given, ("progress", "why", "plan", "profile", "check", "call")))
-    return os.environ.get("DOCKER_BUILDKIT", "") in ("0", "false") and not wants
+    return is_classic() and not wants
 
 
 def _watching(session: Session, parsed: Parsed) -> Watching:
@@ -195,28 +219,13 @@ def _outputs(parsed: Parsed) -> list[Output]:
     ]
 
 
-def _own_query(parsed: Parsed, contexts: Sequence[NamedContext]) -> list[tuple[str, str]]:
+def _own_query(parsed: Parsed) -> list[tuple[str, str]]:
     """What our own engine understands beside Docker's parameters."""
-    images = {each.name: each.image for each in contexts if each.image}
     query = [("remote", parsed.arguments[0])] if is_remote(parsed.arguments[0]) else []
     query += [("plan", "1")] if parsed.is_on("plan") else []
     query += [("allow", each) for each in parsed.texts("allow")]
     query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
-    query += [("contexts", json.dumps(images))] if images else []
     return query
-
-
-def _body(
-    parsed: Parsed, context: Iterator[bytes], contexts: Sequence[NamedContext], caches: Caches
-) -> tuple[Iterable[bytes], str]:
-    """The context alone, or behind what else there is to send; and how that is written."""
-    parts = [secret_part(each) for each in parsed.texts("secret")]
-    parts += [each.part for each in contexts if each.part is not None]
-    parts += caches.parts()
-    if not parts:
-        return context, "application/x-tar"
-    body = PartedBody([*parts, Part("context", "", context)])
-    return body, body.content_type
 
 
 class _Built:

@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 
 from wherry.cli.builds.outputs import Output
-from wherry.cli.builds.parts import Part
 from wherry.cli.failures import CommandFailed
-from wherry.cli.images.oci_directories import digest_in_directory, pieces_of_directory
+from wherry.cli.images.oci_directories import digest_in_directory
 from wherry.kit.values import dataclass
 
 
@@ -33,10 +32,10 @@ class Caches:
         ]
         return query
 
-    def parts(self) -> list[Part]:
-        """The directories that the engine is to look in."""
-        places = dict.fromkeys(each.place for each in self.imports if each.place)
-        return [Part("layout", f"local:{each}", pieces_of_directory(each)) for each in places]
+    @property
+    def layouts(self) -> dict[str, str]:
+        """The directories that the engine is to look in, by the names that it knows them under."""
+        return {f"local:{each.place}": each.place for each in self.imports if each.place}
 
 
 def read_caches(found_in: Sequence[str], left_in: Sequence[str]) -> Caches:

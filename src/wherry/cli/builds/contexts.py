@@ -1,38 +1,134 @@
-"""What a build is made of, as it is sent: a directory, standard input, or something elsewhere."""
+"""What a build is made of: a directory, standard input, or something elsewhere."""
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import Parsed
 from wherry.cli.local_trees import pack
-from wherry.cli.session import Session
-from wherry.kit.byte_sizes import human_size
 from wherry.kit.path_patterns import BadPattern, Ignore, read_ignore
 
-_STDIN = "-"
+if TYPE_CHECKING:
+    from wherry.client.build_session.directories import Directory
+
+STDIN = "-"
 _PIECE_BYTES = 256 * 1024
 _TAR_MAGIC = b"ustar"
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+_DOCKERFILE = "Dockerfile"
 _SENT_DOCKERFILE = ".dockerfile.wherry"
 """The name in the tar of a Dockerfile that is not part of the context."""
 
 
-def context(session: Session, parsed: Parsed, *, is_quiet: bool) -> tuple[str, Iterator[bytes]]:
-    """The Dockerfile's name in the context, and the context as a tar."""
-    place, dockerfile = parsed.arguments[0], parsed.text("file")
-    if is_remote(place):
-        return dockerfile or "Dockerfile", iter(())
-    if place == _STDIN:
-        if dockerfile == _STDIN:
-            raise CommandFailed(
-                "invalid argument: can't use stdin for both build context and dockerfile"
-            )
-        return _from_stdin(dockerfile)
-    if not os.path.isdir(place):
-        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
-    return _from_directory(session, place, dockerfile, is_quiet=is_quiet)
+class Sent(NamedTuple):
+    """A context on its way as a tar."""
+
+    dockerfile: str
+    """What the Dockerfile is called in it."""
+    pieces: Iterator[bytes]
+
+
+class Elsewhere(NamedTuple):
+    """A context that the engine fetches."""
+
+    dockerfile: str
+
+    def sent(self) -> Sent:
+        """Nothing of it."""
+        return Sent(self.dockerfile, iter(()))
+
+    def directories(self) -> Mapping[str, "Directory"]:
+        """None."""
+        return {}
+
+
+class LocalContext(NamedTuple):
+    """A directory of this machine, and the Dockerfile that it is built by."""
+
+    top: str
+    dockerfile: str
+    """Its path below the directory that it is in."""
+    text: bytes | None = None
+    """What is in a Dockerfile that is not part of the context."""
+    beside: str = ""
+    """The directory that such a file is in; empty for a text that is no file."""
+
+    def sent(self) -> Sent:
+        """All that is not ignored, as a tar. Raises: CommandFailed."""
+        name = self.dockerfile if self.text is None else _SENT_DOCKERFILE
+        ignore = _ignored(self.top, name)
+        wanted = {name, f"{name}.dockerignore", ".dockerignore"}
+
+        def is_left_out(called: str) -> bool:
+            inside = called.removeprefix("./")
+            return inside != "." and inside not in wanted and ignore.excludes(inside)
+
+        pieces = pack(self.top, ".", is_left_out)
+        if self.text is not None:
+            pieces = _followed(_alone(name, self.text), pieces)
+        return Sent(name, pieces)
+
+    def directories(self) -> Mapping[str, "Directory"]:
+        """What an engine may ask for, by BuildKit's names."""
+        from wherry.client.build_session.directories import Folder, Texts
+
+        context = Folder(self.top)
+        if self.text is None:
+            return {"context": context, "dockerfile": context}
+        if self.beside:
+            return {"context": context, "dockerfile": Folder(self.beside)}
+        return {"context": context, "dockerfile": Texts({self.dockerfile: self.text})}
+
+
+def context_at(place: str, dockerfile: str) -> LocalContext:
+    """A directory, by the Dockerfile that is named, or that is in it. Raises: CommandFailed."""
+    top = _directory(place)
+    if dockerfile == STDIN:
+        return LocalContext(top, _DOCKERFILE, sys.stdin.buffer.read())
+    path = dockerfile or os.path.join(top, _DOCKERFILE)
+    if dockerfile and not os.path.exists(path):
+        path = os.path.join(top, dockerfile)
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as problem:
+        raise CommandFailed(
+            "unable to prepare context: unable to evaluate symlinks in Dockerfile path: "
+            f"lstat {path}: {(problem.strerror or '').lower()}"
+        ) from None
+    path = os.path.realpath(path)
+    name = os.path.relpath(path, top)
+    if name.startswith("../"):
+        return LocalContext(top, os.path.basename(path), content, os.path.dirname(path))
+    return LocalContext(top, name)
+
+
+def context_with(place: str, content: str) -> LocalContext:
+    """A directory, by a Dockerfile that is no file. Raises: CommandFailed."""
+    return LocalContext(_directory(place), _DOCKERFILE, content.encode())
+
+
+def sent_by_stdin(dockerfile: str) -> Sent:
+    """Standard input: a context as a tar, or a Dockerfile without a context.
+
+    Raises: CommandFailed.
+    """
+    if dockerfile == STDIN:
+        raise CommandFailed(
+            "invalid argument: can't use stdin for both build context and dockerfile"
+        )
+    stdin = sys.stdin.buffer
+    head = stdin.read(512)
+    if head[257:262] != _TAR_MAGIC and not head.startswith(_COMPRESSED):
+        return Sent(_DOCKERFILE, _alone(_DOCKERFILE, head + stdin.read()))
+
+    def pieces() -> Iterator[bytes]:
+        yield head
+        while piece := stdin.read(_PIECE_BYTES):
+            yield piece
+
+    return Sent(dockerfile or _DOCKERFILE, pieces())
 
 
 def compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -50,74 +146,10 @@ def is_remote(place: str) -> bool:
     return place.startswith(("http://", "https://", "git://", "git@", "ssh://", "github.com/"))
 
 
-def _from_stdin(dockerfile: str) -> tuple[str, Iterator[bytes]]:
-    """Standard input: a context as a tar, or a Dockerfile without a context."""
-    stdin = sys.stdin.buffer
-    head = stdin.read(512)
-    if head[257:262] != _TAR_MAGIC and not head.startswith(_COMPRESSED):
-        return "Dockerfile", _alone("Dockerfile", head + stdin.read())
-
-    def pieces() -> Iterator[bytes]:
-        yield head
-        while piece := stdin.read(_PIECE_BYTES):
-            yield piece
-
-    return dockerfile or "Dockerfile", pieces()
-
-
-def _from_directory(
-    session: Session, place: str, dockerfile: str, *, is_quiet: bool
-) -> tuple[str, Iterator[bytes]]:
-    top = os.path.realpath(place)
-    extra = b""
-    if dockerfile == _STDIN:
-        name, extra = _SENT_DOCKERFILE, sys.stdin.buffer.read()
-    else:
-        path = dockerfile or os.path.join(top, "Dockerfile")
-        if dockerfile and not os.path.exists(path):
-            path = os.path.join(top, dockerfile)
-        try:
-            with open(path, "rb") as file:
-                content = file.read()
-        except OSError as problem:
-            raise CommandFailed(
-                "unable to prepare context: unable to evaluate symlinks in Dockerfile path: "
-                f"lstat {path}: {(problem.strerror or '').lower()}"
-            ) from None
-        name = os.path.relpath(os.path.realpath(path), top)
-        if name.startswith("../"):
-            name, extra = _SENT_DOCKERFILE, content
-    ignore = _ignored(top, name)
-    wanted = {name, f"{name}.dockerignore", ".dockerignore"}
-
-    def is_left_out(called: str) -> bool:
-        inside = called.removeprefix("./")
-        return inside != "." and inside not in wanted and ignore.excludes(inside)
-
-    pieces = pack(top, ".", is_left_out)
-    if extra:
-        pieces = _followed(_alone(_SENT_DOCKERFILE, extra), pieces)
-    return name, pieces if is_quiet else _told(session, pieces)
-
-
-def context_of_directory(
-    session: Session, place: str, dockerfile: str
-) -> tuple[str, Iterator[bytes]]:
-    """The Dockerfile's name in the context, and a directory as a context."""
+def _directory(place: str) -> str:
     if not os.path.isdir(place):
         raise CommandFailed(f'unable to prepare context: path "{place}" not found')
-    return _from_directory(session, place, os.path.join(place, dockerfile), is_quiet=True)
-
-
-def context_of_text(session: Session, place: str, content: str) -> tuple[str, Iterator[bytes]]:
-    """As `context_of_directory`, with a Dockerfile that is no file."""
-    if not os.path.isdir(place):
-        raise CommandFailed(f'unable to prepare context: path "{place}" not found')
-    top = os.path.realpath(place)
-    ignore = _ignored(top, "Dockerfile")
-    alone = _alone(_SENT_DOCKERFILE, content.encode())
-    pieces = pack(top, ".", lambda called: ignore.excludes(called.removeprefix("./")))
-    return _SENT_DOCKERFILE, _followed(alone, pieces)
+    return os.path.realpath(place)
 
 
 def _ignored(top: str, dockerfile: str) -> Ignore:
@@ -148,11 +180,3 @@ def _followed(first: Iterator[bytes], second: Iterator[bytes]) -> Iterator[bytes
     head = b"".join(first)
     yield head[:-1024]
     yield from second
-
-
-def _told(session: Session, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    sent = 0
-    for piece in pieces:
-        sent += len(piece)
-        yield piece
-    session.say(f"Sending build context to Docker daemon  {human_size(sent)}")

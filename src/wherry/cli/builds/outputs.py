@@ -1,6 +1,7 @@
 """What a build makes beside an image that the engine keeps: files and archives of this machine."""
 
 import csv
+import json
 import os
 import sys
 import threading
@@ -70,6 +71,15 @@ def read_output(given: str) -> Output:
     return Output(kind, attributes, place)
 
 
+def outputs_query(outputs: Sequence[Output]) -> str:
+    """What the engine is asked for: a directory in one piece, which is unpacked here."""
+    kinds = ["tar" if each.kind == "local" else each.kind for each in outputs]
+    asked = [
+        {**each.as_document(), "Type": kind} for each, kind in zip(outputs, kinds, strict=True)
+    ]
+    return json.dumps(asked)
+
+
 def annotation(given: str) -> tuple[str, str]:
     """`[PLACE[PLATFORM]:]key=value`, as an attribute of an output. Raises: CommandFailed."""
     place, colon, rest = given.partition(":")
@@ -102,10 +112,13 @@ class Results:
 
     def take(self, piece: Document) -> None:
         """One piece. Raises: CommandFailed, OSError."""
-        which = number(piece, "Output")
+        self.put(number(piece, "Output"), b64decode(text(piece, "Data")))
+
+    def put(self, which: int, content: bytes) -> None:
+        """A piece of the output with a number. Raises: CommandFailed, OSError."""
         if which not in self._taking:
             self._taking[which] = self._begun(which)
-        self._taking[which].put(b64decode(text(piece, "Data")))
+        self._taking[which].put(content)
 
     def _begun(self, which: int) -> "_Taking":
         if which >= max(1, len(self._outputs)):

@@ -1,15 +1,19 @@
-"""What goes to the engine beside a context: secrets, named contexts, the sockets of agents."""
+"""What goes to the engine beside a context: secrets, named contexts, layouts."""
 
 import csv
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.images.oci_directories import digest_in_directory, pieces_of_directory
 from wherry.cli.local_trees import pack
 from wherry.kit.values import dataclass
+
+if TYPE_CHECKING:
+    from wherry.client.build_session.directories import Directory
 
 _IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
 _LARGEST_SECRET = 500 * 1024
@@ -48,8 +52,8 @@ class PartedBody:
         yield f"--{self._boundary}--\r\n".encode()
 
 
-def secret_part(given: str) -> Part:
-    """`id=NAME[,src=PATH][,env=VARIABLE]`. Raises: CommandFailed."""
+def read_secret(given: str) -> tuple[str, bytes]:
+    """`id=NAME[,src=PATH][,env=VARIABLE]`: its id, and what it is. Raises: CommandFailed."""
     values: dict[str, str] = {}
     for field in next(csv.reader([given]), []):
         key, equals, value = field.partition("=")
@@ -68,7 +72,7 @@ def secret_part(given: str) -> Part:
     if variable:
         if variable not in os.environ:
             raise CommandFailed(f"secret {name}: the environment has no {variable}")
-        return Part("secret", name, [os.environ[variable].encode(errors="surrogateescape")])
+        return name, os.environ[variable].encode(errors="surrogateescape")
     try:
         with open(values.get("src", name), "rb") as file:
             content = file.read(_LARGEST_SECRET + 1)
@@ -76,18 +80,48 @@ def secret_part(given: str) -> Part:
         raise CommandFailed(f"secret {name}: {problem}") from None
     if len(content) > _LARGEST_SECRET:
         raise CommandFailed(f"secret {name} is larger than {_LARGEST_SECRET} bytes")
-    return Part("secret", name, [content])
+    return name, content
 
 
 @dataclass(frozen=True, slots=True)
 class NamedContext:
-    """One `--build-context`."""
+    """One `--build-context`: an image by its reference, or a place of this machine."""
 
     name: str
     image: str = ""
     """The image that it stands for: `docker-image://...` or `oci-layout://...`."""
-    part: Part | None = None
-    """What has to be sent for it."""
+    directory: str = ""
+    layout: str = ""
+    """The layout that the image is in."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """What has to be sent for it. Raises: CommandFailed."""
+        if self.directory:
+            return [Part("context", self.name, pack(self.directory, "."))]
+        return [layout_part(each, path) for each, path in self.layouts.items()]
+
+    @property
+    def offered(self) -> str:
+        """What an engine is told of it that may ask for its files."""
+        return self.image or f"local:context:{self.name}"
+
+    @property
+    def folder(self) -> "Directory | None":
+        """What such an engine may ask for."""
+        from wherry.client.build_session.directories import Folder
+
+        return Folder(self.directory) if self.directory else None
+
+    @property
+    def layouts(self) -> Mapping[str, str]:
+        """The directories of layouts, by the names that engines know them under."""
+        return {f"oci:{self.name}": self.layout} if self.layout else {}
+
+
+def layout_part(name: str, path: str) -> Part:
+    """A layout as it is sent. Raises: CommandFailed."""
+    return Part("layout", name, pieces_of_directory(path))
 
 
 def named_context(given: str) -> NamedContext:
@@ -104,8 +138,7 @@ def named_context(given: str) -> NamedContext:
         return _layout(name, place.removeprefix(_LAYOUT))
     if "://" in place or not os.path.isdir(place):
         raise CommandFailed(f"failed to find named context {name}: {place} is no directory")
-    part = Part("context", name, pack(os.path.realpath(place), "."))
-    return NamedContext(name, part=part)
+    return NamedContext(name, directory=os.path.realpath(place))
 
 
 def _layout(name: str, place: str) -> NamedContext:
@@ -115,5 +148,4 @@ def _layout(name: str, place: str) -> NamedContext:
     if not os.path.isdir(path):
         path, _colon, tag = path.rpartition(":")
     digest = digest or digest_in_directory(path, tag)
-    part = Part("layout", f"oci:{name}", pieces_of_directory(path))
-    return NamedContext(name, f"{_LAYOUT}{name}@{digest}", part)
+    return NamedContext(name, f"{_LAYOUT}{name}@{digest}", layout=path)

@@ -1,18 +1,27 @@
 """One service's image, built by the engine of the context that its `build` names."""
 
 import json
+import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from wherry.cli.builds.agents import Agents
 from wherry.cli.builds.attests import attest
 from wherry.cli.builds.caches import read_caches
-from wherry.cli.builds.contexts import context_of_directory, context_of_text, is_remote
-from wherry.cli.builds.outputs import Results, without_pieces
-from wherry.cli.builds.parts import Part, PartedBody, named_context, secret_part
+from wherry.cli.builds.contexts import (
+    Elsewhere,
+    LocalContext,
+    context_at,
+    context_with,
+    is_remote,
+)
+from wherry.cli.builds.outputs import Results
+from wherry.cli.builds.parts import named_context, read_secret
+from wherry.cli.builds.sending import Materials, by_request, by_session
+from wherry.cli.builds.story.watching import Watching
+from wherry.cli.compose.telling import is_quiet_build
 from wherry.cli.flags import Parsed
-from wherry.cli.images.registry_access import known_logins
 from wherry.cli.session import Session
 from wherry.client.documents import Document, Json, child, children, flag, number, text, texts
 from wherry.client.engine_client import Client
@@ -25,43 +34,54 @@ _output = threading.Lock()
 
 
 def build_service(
-    session: Session, parsed: Parsed, client: Client, made: Application, action: BuildImage
+    session: Session,
+    parsed: Parsed,
+    client: Client,
+    made: Application,
+    action: BuildImage,
+    watching: Watching | None,
 ) -> None:
-    """Send the context; show what the engine does with it. Raises: ComposeError, ClientError."""
+    """Have it built; what is told goes to whoever watches, else it is written line by line.
+
+    Raises: ComposeError, CommandFailed, ClientError.
+    """
     wanted = child(made.services[action.service], "build")
-    dockerfile, context = _context(session, wanted)
-    contexts = [named_context(each) for each in _named_contexts(made, wanted)]
     caches = read_caches(texts(wanted, "cache_from"), texts(wanted, "cache_to"))
-    parts = [
-        *_secrets(made, action.service, wanted),
-        *(each.part for each in contexts if each.part is not None),
-        *caches.parts(),
-    ]
-    body: Iterable[bytes] = context
-    content_type = "application/x-tar"
-    if parts:
-        parted = PartedBody([*parts, Part("context", "", context)])
-        body, content_type = parted, parted.content_type
-    images = {each.name: each.image for each in contexts if each.image}
-    is_quiet = parsed.is_on("quiet") or parsed.is_on("quiet-build") or parsed.is_on("build-quiet")
     given = [each.replace(": ", "=", 1) for each in texts(wanted, "ssh")]
-    is_local = session.endpoint.is_unix
-    with Agents(given, is_local=is_local) as agents, Results((), caches.exports) as results:
-        query = [
-            ("dockerfile", dockerfile),
-            *_query(made, parsed, action, wanted),
-            *_own_query(wanted, images, agents.sockets),
-            *caches.query(),
-        ]
-        messages = client.images.build(
-            query, body, known_logins(session), content_type=content_type
+    with Agents(given) as agents, Results((), caches.exports) as results:
+        materials = Materials(
+            context=_context(wanted),
+            contexts=[named_context(each) for each in _named_contexts(made, wanted)],
+            secrets=_secrets(made, action.service, wanted),
+            agents=agents.sockets,
+            caches=caches,
+            results=results,
         )
-        for message in without_pieces(messages, results):
-            failure = child(message, "errorDetail")
-            if failure or text(message, "error"):
-                raise ComposeError(text(failure, "message") or text(message, "error"))
-            if not is_quiet:
-                _show(action.service, text(message, "stream"))
+        query = [
+            *_query(made, parsed, action, wanted),
+            *_own_query(wanted),
+            *caches.query(),
+            *([("story", "1")] if watching else []),
+        ]
+        if watching is None or not client.builds_by_session:
+            with by_request(session, client, materials, query) as messages:
+                told = watching.others(messages, action.service) if watching else messages
+                _show_rest(action.service, told, is_quiet=is_quiet_build(parsed))
+            return
+        with by_session(session, client, materials, query) as messages:
+            for each in watching.others(messages, action.service):
+                if problem := text(child(each, "errorDetail"), "message"):
+                    raise ComposeError(f"failed to solve: {problem}")
+
+
+def _show_rest(service: str, messages: Iterable[Document], *, is_quiet: bool) -> None:
+    """What an engine tells line by line. Raises: ComposeError, with what it failed by."""
+    for message in messages:
+        failure = child(message, "errorDetail")
+        if failure or text(message, "error"):
+            raise ComposeError(text(failure, "message") or text(message, "error"))
+        if not is_quiet:
+            _show(service, text(message, "stream"))
 
 
 def _show(service: str, told: str) -> None:
@@ -72,13 +92,13 @@ def _show(service: str, told: str) -> None:
         sys.stdout.flush()
 
 
-def _context(session: Session, wanted: Document) -> tuple[str, Iterator[bytes]]:
-    place = text(wanted, "context")
+def _context(wanted: Document) -> LocalContext | Elsewhere:
+    place, dockerfile = text(wanted, "context"), text(wanted, "dockerfile")
     if is_remote(place):
-        return text(wanted, "dockerfile"), iter(())
+        return Elsewhere(dockerfile or "Dockerfile")
     if "dockerfile_inline" in wanted:
-        return context_of_text(session, place, text(wanted, "dockerfile_inline"))
-    return context_of_directory(session, place, text(wanted, "dockerfile"))
+        return context_with(place, text(wanted, "dockerfile_inline"))
+    return context_at(place, os.path.join(place, dockerfile))
 
 
 def _query(
@@ -106,9 +126,7 @@ def _query(
     return query + [(key, value) for key, value in fields.items() if value]
 
 
-def _own_query(
-    wanted: Document, images: Mapping[str, str], agents: Mapping[str, str]
-) -> list[tuple[str, str]]:
+def _own_query(wanted: Document) -> list[tuple[str, str]]:
     """What our own engine understands beside Docker's parameters."""
     place = text(wanted, "context")
     allowed = [*texts(wanted, "entitlements")]
@@ -117,8 +135,6 @@ def _own_query(
     query += [("remote", place)] if is_remote(place) else []
     attests = {kind: _attributes(wanted[kind]) for kind in _ATTESTS if wanted.get(kind)}
     query += [("attests", json.dumps(attests))] if attests else []
-    query += [("ssh", json.dumps(agents))] if agents else []
-    query += [("contexts", json.dumps(images))] if images else []
     return query
 
 
@@ -140,21 +156,23 @@ def _named_contexts(made: Application, wanted: Document) -> list[str]:
     return found
 
 
-def _secrets(made: Application, service: str, wanted: Document) -> Iterator[Part]:
+def _secrets(made: Application, service: str, wanted: Document) -> Mapping[str, bytes]:
     """The secrets of RUN: files, or variables of the project. Raises: ComposeError."""
+    found: dict[str, bytes] = {}
     for each in children(wanted, "secrets"):
         source = text(each, "source")
         defined = child(made.secrets, source)
         name = text(each, "target") or source
         if path := text(defined, "file"):
-            yield secret_part(f"id={name},src={path}")
+            found |= [read_secret(f"id={name},src={path}")]
         elif (variable := text(defined, "environment")) in made.environment:
-            yield Part("secret", name, [made.environment[variable].encode()])
+            found[name] = made.environment[variable].encode()
         else:
             raise ComposeError(
                 f"services.{service}.build.secrets: {source} has neither a file nor a variable "
                 "that is set"
             )
+    return found
 
 
 def _own_labels(made: Application, service: str) -> Document:

@@ -1,9 +1,20 @@
 """The images of a project's services: there, pulled, or built, as their policies say."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
+from wherry.cli.builds.story.modes import is_classic
 from wherry.cli.compose.selection import warner
-from wherry.cli.compose.telling import is_drawn, problem_text, telling
+from wherry.cli.compose.telling import (
+    is_drawn,
+    is_quiet_build,
+    problem_text,
+    progress_form,
+    telling,
+)
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
 from wherry.cli.images.references import DEFAULT_TAG, parse_reference
@@ -31,6 +42,9 @@ from wherry.compose import (
 )
 from wherry.kit.byte_sizes import human_size_short
 
+if TYPE_CHECKING:
+    from wherry.cli.builds.story.watching import Watching
+
 
 def make_images_present(session: Session, parsed: Parsed, made: Application) -> None:
     """Pull and build what `up` needs. Raises: ComposeError, CommandFailed, ClientError."""
@@ -51,20 +65,53 @@ def carry_out_images(session: Session, parsed: Parsed, plan: Plan, made: Applica
     """Perform a plan of pulls and builds. Raises: ComposeError, ClientError."""
     if not plan.steps:
         return
-    with telling(session, parsed, "Building" if plan.keys("build ") else "Pulling") as report:
-        is_shown = is_drawn(session, parsed) and not parsed.is_on("quiet-pull")
-        performer = ImagePerformer(session, parsed, made, report if is_shown else None)
+    is_shown = is_drawn(session, parsed) and not parsed.is_on("quiet-pull")
+    with _telling(session, parsed, plan) as (report, watching):
+        performer = ImagePerformer(session, parsed, made, report if is_shown else None, watching)
         execute(plan, performer.perform, report, is_dry=parsed.is_on("dry-run"))
+
+
+@contextmanager
+def _telling(
+    session: Session, parsed: Parsed, plan: Plan
+) -> Iterator[tuple[Report, "Watching | None"]]:
+    """Tells of pulls, and of builds as BuildKit's clients do, in one picture where it is drawn."""
+    if not plan.keys("build ") or is_classic() or parsed.is_on("dry-run"):
+        with telling(session, parsed, "Pulling") as report:
+            yield report, None
+        return
+    from wherry.cli.builds.story.watching import Watching
+
+    form = progress_form(session, parsed)
+    mode = "quiet" if is_quiet_build(parsed) else "rawjson" if form == "json" else form
+    watching = Watching(mode, session.err, is_debugging=session.is_debugging)
+    with watching.shown():
+        if mode == "tty":
+            yield partial(_noted, watching), watching
+            return
+        with telling(session, parsed) as report:
+            yield report, watching
+
+
+def _noted(watching: "Watching", told: Told) -> None:
+    problem = problem_text(told.problem) if told.problem else ""
+    watching.note(told.subject, told.word, is_over=told.is_over, problem=problem)
 
 
 class ImagePerformer:
     """Pulls and builds, many at a time."""
 
     def __init__(
-        self, session: Session, parsed: Parsed, made: Application, report: Report | None
+        self,
+        session: Session,
+        parsed: Parsed,
+        made: Application,
+        report: Report | None,
+        watching: "Watching | None",
     ) -> None:
         """`report` is told how far each transfer has got; None: nobody wants to know."""
         self._report = report
+        self._watching = watching
         self._session = session
         self._parsed = parsed
         self._made = made
@@ -110,7 +157,7 @@ class ImagePerformer:
             raise Skipped("Pulled")
         from wherry.cli.compose.building import build_service
 
-        build_service(self._session, self._parsed, client, self._made, action)
+        build_service(self._session, self._parsed, client, self._made, action, self._watching)
 
 
 class _Counted:

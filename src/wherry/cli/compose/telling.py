@@ -28,7 +28,7 @@ _FORMS = ("", "auto", "tty", "plain", "json", "quiet")
 @contextmanager
 def telling(session: Session, parsed: Parsed, title: str = "Running") -> Iterator[Report]:
     """Tells progress on standard error for as long as the block runs. Raises: CommandFailed."""
-    form = _form(session, parsed)
+    form = progress_form(session, parsed)
     if form == "quiet":
         yield lambda _told: None
     elif form == "json":
@@ -42,10 +42,10 @@ def telling(session: Session, parsed: Parsed, title: str = "Running") -> Iterato
 
 def is_drawn(session: Session, parsed: Parsed) -> bool:
     """Whether progress is drawn over, so that it may be told as often as it changes."""
-    return _form(session, parsed) == "tty"
+    return progress_form(session, parsed) == "tty"
 
 
-def _form(session: Session, parsed: Parsed) -> str:
+def progress_form(session: Session, parsed: Parsed) -> str:
     """tty, plain, json or quiet. Raises: CommandFailed."""
     form = parsed.text("progress") or os.environ.get("COMPOSE_PROGRESS", "")
     if form not in _FORMS:
@@ -59,6 +59,11 @@ def _form(session: Session, parsed: Parsed) -> str:
         return form
     is_live = session.err.isatty() and ansi != "never" and not parsed.is_on("dry-run")
     return "tty" if is_live else "plain"
+
+
+def is_quiet_build(parsed: Parsed) -> bool:
+    """Whether nothing is to be said of builds."""
+    return any(map(parsed.is_on, ("quiet", "quiet-build", "build-quiet")))
 
 
 def problem_text(problem: BaseException) -> str:

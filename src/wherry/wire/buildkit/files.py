@@ -5,23 +5,14 @@ end); the other asks for the contents that it wants by number (REQ), and gets th
 empty one last (DATA). FIN goes both ways at the end, ERR when there is none.
 """
 
+import os
+import stat
 from typing import Annotated
 
+from wherry.wire.go_modes import go_mode
 from wherry.wire.protobuf import Message
 
 STAT, REQ, DATA, FIN, ERR = range(5)
-
-MODE_DIRECTORY = 1 << 31
-MODE_SYMLINK = 1 << 27
-MODE_DEVICE = 1 << 26
-MODE_FIFO = 1 << 25
-MODE_SOCKET = 1 << 24
-MODE_SETUID = 1 << 23
-MODE_SETGID = 1 << 22
-MODE_CHARACTER_DEVICE = 1 << 21
-MODE_STICKY = 1 << 20
-MODE_PERMISSIONS = 0o777
-"""Go's os.FileMode."""
 
 
 class Stat(Message):
@@ -38,6 +29,25 @@ class Stat(Message):
     devmajor: Annotated[int, 8] = 0
     devminor: Annotated[int, 9] = 0
     xattrs: Annotated[dict[str, bytes], 10] = {}
+
+
+def stat_of(path: str, state: os.stat_result, link: str) -> Stat:
+    """A file as whoever has it tells of it.
+
+    `link`: where a symbolic link leads, or the other name that was told of the same file.
+    """
+    is_device = stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode)
+    return Stat(
+        path=path,
+        mode=go_mode(state.st_mode),
+        uid=state.st_uid,
+        gid=state.st_gid,
+        size=state.st_size if stat.S_ISREG(state.st_mode) else 0,
+        modTime=state.st_mtime_ns,
+        linkname=link,
+        devmajor=os.major(state.st_rdev) if is_device else 0,
+        devminor=os.minor(state.st_rdev) if is_device else 0,
+    )
 
 
 class Packet(Message):

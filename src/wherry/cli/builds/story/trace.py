@@ -84,6 +84,11 @@ class Trace:
         """All that are known."""
         return [*self._vertices.values()]
 
+    def vertex(self, digest: str) -> Vertex | None:
+        """One that is known."""
+        told = self._vertices.get(digest)
+        return told.vertex if told is not None else None
+
     def below(self, told: Told) -> list[Told]:
         """What a vertex needs."""
         return [self._vertices[each] for each in told.vertex.inputs if each in self._vertices]

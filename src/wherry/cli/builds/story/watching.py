@@ -1,11 +1,17 @@
-"""Watching one build: shown in the way that was asked for, and what is left to say at its end."""
+"""Watching builds: shown in the way that was asked for, and what is left to say at their end.
+
+Several are shown as one, as they are of a Compose file: names of steps begin with the service.
+They are told by a thread each.
+"""
 
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from wherry.cli.builds.story.modes import MODES
 from wherry.cli.builds.story.plain import Plain, failed_steps
 from wherry.cli.builds.story.rawjson import write_raw
 from wherry.cli.builds.story.screen import Screen
@@ -13,15 +19,14 @@ from wherry.cli.builds.story.sources import excerpt, warning_lines
 from wherry.cli.builds.story.trace import Trace
 from wherry.cli.failures import CommandFailed
 from wherry.client.documents import Document, text
-from wherry.wire.buildkit.control import StatusResponse
-from wherry.wire.protobuf import decode
+from wherry.wire.buildkit.control import StatusResponse, Vertex
+from wherry.wire.protobuf import decode, timestamp
 
-MODES = ("auto", "plain", "tty", "rawjson", "quiet")
 _STORY = "moby.buildkit.trace"
 
 
 class Watching:
-    """A build, as it is told."""
+    """What is told of a build, or of several."""
 
     def __init__(self, mode: str, to: TextIO, *, is_debugging: bool = False) -> None:
         """Raises: CommandFailed, for a mode that is none, or that needs a terminal."""
@@ -61,22 +66,33 @@ class Watching:
             yield piece
             self.trace.sent_bytes += len(piece)
 
-    def others(self, messages: Iterable[Document]) -> Iterator[Document]:
-        """Take what is told of the build; the messages that are something else."""
+    def others(self, messages: Iterable[Document], service: str = "") -> Iterator[Document]:
+        """Take what is told of a build; the messages that are something else."""
         for message in messages:
             if text(message, "id") == _STORY:
-                self._take(b64decode(text(message, "aux")))
+                told = decode(StatusResponse, b64decode(text(message, "aux")))
+                for vertex in told.vertexes if service else ():
+                    vertex.name = _name_in(service, vertex.name)
+                self._take(told)
             else:
                 yield message
 
-    def _take(self, content: bytes) -> None:
-        response = decode(StatusResponse, content)
+    def note(self, subject: str, word: str, *, is_over: bool, problem: str) -> None:
+        """Something beside the builds begins, or is over."""
+        now = timestamp(time.time_ns())
+        known = self.trace.vertex(subject)
+        began = (known.started if known else None) or now
+        vertex = Vertex(digest=subject, name=f"{subject} {word}", started=began, error=problem)
+        vertex.completed = now if is_over else None
+        self._take(StatusResponse(vertexes=[vertex]))
+
+    def _take(self, response: StatusResponse) -> None:
         with self._lock:
             news = self.trace.take(response)
-        if self._plain is not None:
-            self._plain.show(news)
-        elif self._mode == "rawjson":
-            write_raw(response, self._to)
+            if self._plain is not None:
+                self._plain.show(news)
+            elif self._mode == "rawjson":
+                write_raw(response, self._to)
 
     def _tell_end(self) -> None:
         if self._mode in ("quiet", "rawjson"):
@@ -89,3 +105,8 @@ class Watching:
         ]
         self._to.writelines(f"{line}\n" for line in lines)
         self._to.flush()
+
+
+def _name_in(service: str, name: str) -> str:
+    """`[2/3] RUN x` of a service is `[web 2/3] RUN x`."""
+    return f"[{service} {name[1:]}" if name.startswith("[") else f"[{service}] {name}"
