@@ -148,13 +148,13 @@ def present(**members: Json) -> JsonObject:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def parse(document: bytes | str) -> Fields:
-    """The members of a document that is one JSON object.
+def parse(document: bytes | str, place: str = "") -> Fields:
+    """The members of a document that is one JSON object; `place` is for messages.
 
     Raises: ValueError for what is not JSON, is nested too deeply, or is no object.
     """
     try:
-        return of(json.loads(document, parse_constant=_refuse_constant), "")
+        return of(json.loads(document, parse_constant=_refuse_constant), place)
     except RecursionError:
         raise ValueError("document: nested too deeply") from None
 

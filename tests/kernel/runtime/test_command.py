@@ -274,3 +274,38 @@ def test_the_root_is_moved_where_it_can_not_be_pivoted(bundle: Bundle) -> None:
     assert "busybox" not in done.stdout
     assert done.stdout.count("proc") == 2
     assert "home" not in done.stdout
+
+
+@pytest.mark.parametrize("verb", [["create"], ["run", "--detach"]], ids=["create", "run"])
+def test_a_pid_file_that_can_not_be_written(bundle: Bundle, verb: list[str]) -> None:
+    """The container is not made, and nothing of it is left."""
+    bundle.wants("sleep", "1000")
+    pid_file = str(bundle.directory / "nowhere/pid")
+    done = bundle.does(*verb, "--pid-file", pid_file, bundle.name, fails=True)
+    assert "no such file or directory" in done.stderr
+    assert bundle.left() == []
+    assert "does not exist" in bundle.does("state", bundle.name, fails=True).stderr
+
+
+def test_an_exec_whose_pid_can_not_be_told(bundle: Bundle) -> None:
+    """Nobody would know of the process, so it is ended."""
+    bundle.wants("sleep", "1000")
+    bundle.makes("run", "--detach", bundle.name)
+    pid_file = str(bundle.directory / "nowhere/pid")
+    words = ("exec", "--detach", "--pid-file", pid_file, bundle.name, "sleep", "999")
+    assert "no such file or directory" in bundle.does(*words, fails=True).stderr
+
+    def processes() -> list[int]:
+        listed: list[int] = json.loads(bundle.does("ps", "-f", "json", bundle.name).stdout)
+        return listed
+
+    wait_until("the other process has gone", lambda: len(processes()) == 1)
+
+
+def test_sockets_of_systemd_are_counted(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no number is refused by its name."""
+    bundle.wants("true")
+    monkeypatch.setenv("LISTEN_FDS", "two")
+    done = bundle.does("run", bundle.name, fails=True)
+    assert "LISTEN_FDS: not an unsigned number: 'two'" in done.stderr
+    assert bundle.left() == []

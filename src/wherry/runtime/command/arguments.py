@@ -5,6 +5,7 @@ argparse alone would take longer to import than everything else of a start.
 
 from collections.abc import Mapping
 
+from wherry.kit.numbers import parse_int
 from wherry.kit.values import dataclass, field
 
 
@@ -48,9 +49,15 @@ class Arguments:
         if not text:
             return default
         try:
-            return int(text)
+            return parse_int(text)
         except ValueError:
             raise UsageError(f'invalid value "{text}" for flag -{name}') from None
+
+    def container_id(self) -> str:
+        """The only operand. Raises: UsageError."""
+        if len(self.operands) != 1:
+            raise UsageError("needs exactly one container id")
+        return self.operands[0]
 
 
 def read_arguments(words: list[str], flags: tuple[Flag, ...]) -> Arguments:

@@ -14,7 +14,7 @@ from wherry.operations.plan import Hands, Operation, OperationFailed, Plan, exec
 from wherry.operations.processes.cgroup_changes import ChangeCgroupFile
 from wherry.runtime import signals
 from wherry.runtime.cgroup_settings import Setting
-from wherry.runtime.command.arguments import Arguments, UsageError
+from wherry.runtime.command.arguments import Arguments
 from wherry.runtime.command.records import CommandFailed, Record, StateDirectory, status_of
 from wherry.runtime.limits import device_operation, limit_settings
 from wherry.runtime.machine import this_machine
@@ -25,7 +25,7 @@ _MEMORY_AND_SWAP = ("memory.memsw.limit_in_bytes", "memory.swap.max")
 
 def pause_container(state: StateDirectory, arguments: Arguments) -> int:
     """Freeze every process of a container. Raises: CommandFailed; OSError."""
-    record = _one(state, arguments)
+    record = state.read(arguments.container_id())
     if status_of(state, record) not in ("running", "created"):
         raise CommandFailed("container not running or created: " + status_of(state, record))
     signals.freeze(record.cgroup_paths)
@@ -34,7 +34,7 @@ def pause_container(state: StateDirectory, arguments: Arguments) -> int:
 
 def resume_container(state: StateDirectory, arguments: Arguments) -> int:
     """Let a frozen container go on. Raises: CommandFailed; OSError."""
-    record = _one(state, arguments)
+    record = state.read(arguments.container_id())
     if status_of(state, record) != "paused":
         raise CommandFailed("container not paused")
     signals.thaw(record.cgroup_paths)
@@ -43,7 +43,7 @@ def resume_container(state: StateDirectory, arguments: Arguments) -> int:
 
 def update_container(state: StateDirectory, arguments: Arguments) -> int:
     """Change limits, all or none. Raises: CommandFailed; OSError; ValueError."""
-    record = _one(state, arguments)
+    record = state.read(arguments.container_id())
     if status_of(state, record) == "stopped":
         raise CommandFailed("container not running")
     resources = wanted_resources(arguments)
@@ -184,9 +184,3 @@ def _raises_swap(record: Record, resources: Resources) -> bool:
                 now = cgroups.read_number(path, name)
                 return swap < 0 or (now is not None and swap > now)
     return False
-
-
-def _one(state: StateDirectory, arguments: Arguments) -> Record:
-    if len(arguments.operands) != 1:
-        raise UsageError("needs exactly one container id")
-    return state.read(arguments.operands[0])

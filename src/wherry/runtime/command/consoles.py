@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 
 from wherry.linux import terminals
+from wherry.linux.mounts import closing
 from wherry.oci.runtime_spec import Process
 from wherry.runtime.command.records import CommandFailed
 
@@ -44,9 +45,12 @@ def standard_streams() -> tuple[int, int, int]:
     return 0, 1, 2
 
 
-def send_console(path: str, master: int) -> None:
-    """Give a terminal's master to who listens at a socket. Raises: OSError."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+def hand_over(path: str, master: int) -> None:
+    """Give a terminal's master to who listens at a socket, and close it. Raises: OSError."""
+    with (
+        closing(master),
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
+    ):
         connection.connect(path)
         socket.send_fds(connection, [_NAME], [master])
 

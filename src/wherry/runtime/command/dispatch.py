@@ -50,10 +50,10 @@ class Verb:
 
 
 VERBS: Mapping[str, Verb] = {
-    "create": Verb(does="life:create_container", help="make a container", flags=_MAKING),
-    "start": Verb(does="life:start_container", help="start a created container"),
+    "create": Verb(does="making:create_container", help="make a container", flags=_MAKING),
+    "start": Verb(does="making:start_container", help="start a created container"),
     "run": Verb(
-        does="life:run_container",
+        does="making:run_container",
         help="create and start",
         flags=(
             *_MAKING,
@@ -64,12 +64,12 @@ VERBS: Mapping[str, Verb] = {
     ),
     "state": Verb(does="looking:show_state", help="print a container's state"),
     "kill": Verb(
-        does="life:kill_container",
+        does="ending:kill_container",
         help="send a signal",
         flags=(Flag(name="all", short="a", takes_value=False, help="to all of its processes"),),
     ),
     "delete": Verb(
-        does="life:delete_container",
+        does="ending:delete_container",
         help="remove a stopped container",
         flags=(Flag(name="force", short="f", takes_value=False, help="kill it first"),),
     ),

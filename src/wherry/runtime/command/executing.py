@@ -1,27 +1,34 @@
 """exec: one more process in a container that runs."""
 
-import json
-import os
+import signal
 from contextlib import suppress
 
 from wherry.kit.values import replace
-from wherry.linux.mounts import closing
 from wherry.linux.process import CLONE_NEWPID, CLONE_NEWTIME, set_child_subreaper, setns
 from wherry.linux.seccomp import compile_filter
-from wherry.oci import runtime_json
+from wherry.oci import json_fields
+from wherry.oci.runtime_json import PROCESS
 from wherry.oci.runtime_spec import Capabilities, Hooks, Process, RuntimeSpec, User
 from wherry.operations.looking import namespace_inode
-from wherry.runtime.attending import Attendant, ContainerFacts
+from wherry.runtime import signals
+from wherry.runtime.attending import Attendant
 from wherry.runtime.codecs import warm_codecs
 from wherry.runtime.command.arguments import Arguments, UsageError
-from wherry.runtime.command.consoles import check_console_use, send_console, standard_streams
-from wherry.runtime.command.life import (
-    hold_signals,
+from wherry.runtime.command.callers import (
     preserved_descriptors,
-    wait_in_foreground,
+    told_of_sockets,
     write_pid_file,
 )
-from wherry.runtime.command.records import CommandFailed, Record, StateDirectory, status_of
+from wherry.runtime.command.consoles import check_console_use, hand_over, standard_streams
+from wherry.runtime.command.foreground import hold_signals, wait_in_foreground
+from wherry.runtime.command.records import (
+    CommandFailed,
+    NotRunning,
+    Record,
+    StateDirectory,
+    living,
+    status_of,
+)
 from wherry.runtime.container import CreateFailed
 from wherry.runtime.joining import JoinedProcess, JoinRequest, join
 
@@ -40,7 +47,7 @@ def exec_process(state: StateDirectory, arguments: Arguments) -> int:
     record = state.read(container_id)
     status = status_of(state, record)
     if status == "stopped":
-        raise CommandFailed("cannot exec in a stopped container", exit_code=EXEC_FAILED)
+        raise _stopped()
     if status == "paused" and not arguments.has("ignore-paused"):
         raise CommandFailed(
             "cannot exec in a paused container (use --ignore-paused to override)",
@@ -57,12 +64,20 @@ def exec_process(state: StateDirectory, arguments: Arguments) -> int:
         set_child_subreaper()
     joined = _joined(record, spec, process, arguments)
     console = joined.console
-    if console is not None and arguments.text("console-socket"):
-        send_console(arguments.text("console-socket"), console)
-        os.close(console)
-        console = None
-    write_pid_file(arguments, joined.pid)
+    try:
+        if console is not None and is_detached:
+            given, console = console, None
+            hand_over(arguments.text("console-socket"), given)
+        write_pid_file(arguments, joined.pid)
+    except BaseException:
+        # Nobody would know of it.
+        signals.kill(joined.pidfd, signal.SIGKILL)
+        raise
     return 0 if is_detached else wait_in_foreground(joined.pid, joined.pidfd, console)
+
+
+def _stopped() -> CommandFailed:
+    return CommandFailed("cannot exec in a stopped container", exit_code=EXEC_FAILED)
 
 
 def wanted_process(base: Process, arguments: Arguments, words: list[str]) -> Process:
@@ -73,7 +88,7 @@ def wanted_process(base: Process, arguments: Arguments, words: list[str]) -> Pro
     path = arguments.text("process")
     if path:
         with open(path, "rb") as file:
-            return runtime_json.PROCESS.from_json(json.load(file), "process")
+            return PROCESS.read(json_fields.parse(file.read(), "process"))
     if not words:
         raise UsageError("process args cannot be empty")
     return replace(
@@ -125,27 +140,24 @@ def _united(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
 def _joined(
     record: Record, spec: RuntimeSpec, process: Process, arguments: Arguments
 ) -> JoinedProcess:
-    preserved, told = preserved_descriptors(arguments, replace(spec, process=process))
-    facts = ContainerFacts(
-        container_id=record.container_id, bundle=record.bundle, annotations=record.annotations
-    )
     seccomp = spec.linux.seccomp
     request = JoinRequest(
-        process=told.process,
+        process=told_of_sockets(process),
         seccomp_program=b"" if seccomp is None else compile_filter(seccomp),
         stdio=None if process.terminal else standard_streams(),
         personality=spec.linux.personality,
-        preserved=preserved,
-        attendant=Attendant(facts, Hooks(), seccomp, status="running"),
+        preserved=preserved_descriptors(arguments),
+        attendant=Attendant(record.facts, Hooks(), seccomp, status="running"),
     )
     warm_codecs()
-    pidfd = os.pidfd_open(record.pid)
-    with closing(pidfd):
-        _have_children_born_there(record.pid, pidfd)
-        try:
+    try:
+        with living(record) as pidfd:
+            _have_children_born_there(record.pid, pidfd)
             return join(record.pid, pidfd, record.cgroup_paths, request)
-        except CreateFailed as error:
-            raise CommandFailed(f"exec failed: {error.message}", exit_code=EXEC_FAILED) from error
+    except NotRunning:
+        raise _stopped() from None
+    except CreateFailed as error:
+        raise CommandFailed(f"exec failed: {error.message}", exit_code=EXEC_FAILED) from error
 
 
 def _have_children_born_there(pid: int, pidfd: int) -> None:

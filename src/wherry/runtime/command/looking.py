@@ -24,9 +24,7 @@ _SHORTEST_COLUMN, _GAP = 12, 4
 
 def show_state(state: StateDirectory, arguments: Arguments) -> int:
     """Print a container's state as JSON. Raises: CommandFailed; OSError."""
-    if len(arguments.operands) != 1:
-        raise UsageError("state needs exactly one container id")
-    _print(json.dumps(_told(state, state.read(arguments.operands[0])), indent=2))
+    _print(json.dumps(_told(state, state.read(arguments.container_id())), indent=2))
     return 0
 
 
@@ -138,9 +136,7 @@ def show_events(state: StateDirectory, arguments: Arguments) -> int:
 
     Raises: CommandFailed; OSError.
     """
-    if len(arguments.operands) != 1:
-        raise UsageError("events needs exactly one container id")
-    record = state.read(arguments.operands[0])
+    record = state.read(arguments.container_id())
     interval_s = _seconds(arguments.text("interval", "5s"))
     if status_of(state, record) == "stopped":
         raise CommandFailed(f"container with id {record.container_id} is not running")

@@ -13,13 +13,17 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from wherry.kit.atomic_files import write_atomically
 from wherry.kit.values import dataclass
 from wherry.linux import cgroups
 from wherry.linux.files import remove_tree
+from wherry.linux.mounts import closing
 from wherry.oci import json_fields, runtime_json
 from wherry.oci.runtime_spec import VERSION, RuntimeSpec
+from wherry.oci.shapes import Shape, flag, number, text, texts, texts_by_name
+from wherry.runtime.attending import ContainerFacts
 
 _ID = re.compile(r"[A-Za-z0-9_+.-]+", re.ASCII)
 _NUMBER = (0, (1 << 63) - 1)
@@ -31,6 +35,13 @@ class CommandFailed(Exception):
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class NotRunning(CommandFailed):
+    """A container's process has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("container not running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +58,27 @@ class Record:
     cgroup_paths: tuple[str, ...]
     has_pid_namespace: bool
     annotations: Mapping[str, str]
+
+    @property
+    def facts(self) -> ContainerFacts:
+        """What others are told of it."""
+        return ContainerFacts(
+            container_id=self.container_id, bundle=self.bundle, annotations=self.annotations
+        )
+
+
+_RECORD = Shape(
+    Record,
+    container_id=text("id"),
+    bundle=text(),
+    rootfs=text(),
+    pid=number(_NUMBER, "init_process_pid"),
+    start_time=number(_NUMBER, "init_process_start"),
+    created=text(),
+    cgroup_paths=texts("cgroup_paths"),
+    has_pid_namespace=flag("has_pid_namespace"),
+    annotations=texts_by_name(),
+)
 
 
 class StateDirectory:
@@ -73,18 +105,7 @@ class StateDirectory:
 
     def write(self, record: Record) -> None:
         """Remember a container. Raises: OSError."""
-        members = {
-            "ociVersion": VERSION,
-            "id": record.container_id,
-            "bundle": record.bundle,
-            "rootfs": record.rootfs,
-            "init_process_pid": record.pid,
-            "init_process_start": record.start_time,
-            "created": record.created,
-            "cgroup_paths": record.cgroup_paths,
-            "has_pid_namespace": record.has_pid_namespace,
-            "annotations": dict(record.annotations),
-        }
+        members = {"ociVersion": VERSION, **_RECORD.to_json(record)}
         path = f"{self.directory(record.container_id)}/state.json"
         write_atomically(path, json.dumps(members).encode())
 
@@ -92,20 +113,9 @@ class StateDirectory:
         """A container by its id. Raises: CommandFailed when there is none."""
         try:
             with open(f"{self.directory(container_id)}/state.json", "rb") as file:
-                fields = json_fields.parse(file.read())
+                return _RECORD.read(json_fields.parse(file.read()))
         except FileNotFoundError:
             raise CommandFailed("container does not exist") from None
-        return Record(
-            container_id=container_id,
-            bundle=fields.text("bundle"),
-            rootfs=fields.text("rootfs"),
-            pid=fields.number("init_process_pid", _NUMBER),
-            start_time=fields.number("init_process_start", _NUMBER),
-            created=fields.text("created"),
-            cgroup_paths=fields.texts("cgroup_paths"),
-            has_pid_namespace=fields.flag("has_pid_namespace"),
-            annotations=fields.texts_by_name("annotations"),
-        )
 
     def read_spec(self, container_id: str) -> RuntimeSpec:
         """A container's configuration. Raises: CommandFailed; OSError; ValueError."""
@@ -151,6 +161,22 @@ def process_start(pid: int) -> int | None:
 def is_alive(record: Record) -> bool:
     """Whether the container's process 1 has not ended."""
     return process_start(record.pid) == record.start_time
+
+
+@contextmanager
+def living(record: Record) -> Iterator[int]:
+    """A pidfd of the container's process 1, and of no other that got its pid.
+
+    Raises: NotRunning.
+    """
+    try:
+        pidfd = os.pidfd_open(record.pid)
+    except ProcessLookupError:
+        raise NotRunning from None
+    with closing(pidfd):
+        if not is_alive(record):
+            raise NotRunning
+        yield pidfd
 
 
 def status_of(state: StateDirectory, record: Record) -> str:
