@@ -2,36 +2,9 @@
 
 import time
 
-from wherry.kit.durations import read_duration
+from wherry.kit.durations import human_duration, read_duration
 
 NANOSECONDS = 1_000_000_000
-MINUTE, HOUR = 60, 3600
-DAY, WEEK, MONTH, YEAR = 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR, 365 * 24 * HOUR
-
-
-def human_duration(duration_s: float) -> str:
-    """`Less than a second`, `About a minute`, `5 hours`: one rounded figure."""
-    seconds = int(duration_s)
-    if seconds < 1:
-        return "Less than a second"
-    if seconds == 1:
-        return "1 second"
-    if seconds < MINUTE:
-        return f"{seconds} seconds"
-    minutes = seconds // MINUTE
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    hours = int(duration_s / HOUR + 0.5)
-    if hours == 1:
-        return "About an hour"
-    for unit, name, limit in (
-        (1, "hours", 48), (24, "days", 24 * 14), (168, "weeks", 24 * 60), (720, "months", 24 * 730)
-    ):  # fmt: skip
-        if hours < limit:
-            return f"{hours // unit} {name}"
-    return f"{int(duration_s / HOUR) // 24 // 365} years"
 
 
 def ago(moment_s: float) -> str:

@@ -1,4 +1,4 @@
-"""Durations as Go writes them: `1m30s`, `500ms`."""
+"""Durations as Compose files have them: Go's, with days and weeks, or bare nanoseconds."""
 
 import re
 
@@ -24,26 +24,3 @@ def parse_duration(text: str) -> int:
             return sign * int(rest)
         raise BadValue(f'time: invalid duration "{text}"')
     return sign * total
-
-
-def duration_text(nanoseconds: int) -> str:
-    """The shortest text that Go prints: 90 s is 1m30s, half a second is 500ms."""
-    if nanoseconds == 0:
-        return "0s"
-    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    for unit in ("ns", "µs", "ms"):
-        if rest < _UNITS[unit] * 1000:
-            return f"{sign}{_decimal(rest, _UNITS[unit])}{unit}"
-    minutes, left = divmod(rest, _UNITS["m"])
-    hours, minutes = divmod(minutes, 60)
-    text = f"{_decimal(left, _UNITS['s'])}s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    return f"{sign}{hours}h{text}" if hours else f"{sign}{text}"
-
-
-def _decimal(value: int, unit: int) -> str:
-    whole, fraction = divmod(value, unit)
-    if not fraction:
-        return str(whole)
-    return f"{whole}.{str(fraction).zfill(len(str(unit)) - 1).rstrip('0')}"

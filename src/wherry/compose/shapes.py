@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from wherry.client.documents import Document, Json, document
-from wherry.compose.durations import duration_text, parse_duration
+from wherry.compose.durations import parse_duration
 from wherry.compose.errors import BadValue
 from wherry.compose.short_words import split_words
 from wherry.compose.yaml_source import as_text
 from wherry.kit.byte_sizes import parse_size
+from wherry.kit.durations import duration_text
 
 
 class Kind(NamedTuple):

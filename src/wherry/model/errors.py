@@ -625,6 +625,12 @@ class PortInUse(Conflict):
     owner: str
 
 
+class NetworkingFailed(Broken):
+    """A container that is being started could not be put on its networks."""
+
+    cause: WherryError
+
+
 class AddressPoolExhausted(Unavailable):
     """The subnet has no free address."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from wherry.api.errors import message_of
+from wherry.api.errors.execs import exec_refused
 from wherry.engine.boot import Boot
 from wherry.engine.containers.assembly import (
     ContainerAssembly,
@@ -115,6 +116,7 @@ def container_parts(
         events=stores.events,
         host=ground.host,
         offload=ground.offload,
+        told_as=exec_refused,
         clock=ground.clock,
     )
     start = StartContainer(

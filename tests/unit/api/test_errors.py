@@ -58,6 +58,8 @@ def test_every_rule_makes_a_sentence_of_the_fields(kind: type[WherryError]) -> N
         ),
         (kinds.UserNotFound("x", False), 400,
          "unable to find user x: no matching entries in passwd file"),
+        (kinds.NetworkingFailed(kinds.NetworkNotFound("x")), 404,
+         "failed to set up container networking: network x not found"),
         (kinds.FeatureMissing("flying"), 501, "Wherry does not have this yet: flying"),
         (
             kinds.ImageInUse("busybox", CONTAINER, False, "sha256:" + "d" * 64),

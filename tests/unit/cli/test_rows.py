@@ -5,7 +5,7 @@ import time
 import pytest
 
 from wherry.cli.containers.listing import container_columns, displayed_ports
-from wherry.cli.durations import human_duration, local_time, moment_query
+from wherry.cli.durations import local_time, moment_query
 from wherry.cli.images.listing import image_columns
 from wherry.cli.images.references import parse_reference, with_default_tag, without_digest
 from wherry.cli.rows import columns_used
@@ -48,20 +48,6 @@ def test_columns_that_a_template_needs_are_known_beforehand() -> None:
     columns = container_columns(truncates=True)
     assert columns_used(columns, blank, "table {{.Names}} {{.Size}}") == {"Names", "Size"}
     assert image_columns(truncates=True).type_name == "formatter.imageContext"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0, "Less than a second"), (1, "1 second"), (59, "59 seconds"), (60, "About a minute"),
-        (120, "2 minutes"), (3599, "59 minutes"), (3600, "About an hour"), (5400, "2 hours"),
-        (47 * 3600, "47 hours"), (48 * 3600, "2 days"), (14 * 86400, "2 weeks"),
-        (61 * 86400, "2 months"), (800 * 86400, "2 years"),
-    ],
-)  # fmt: skip
-def test_ages(seconds: int, shown: str) -> None:
-    """One rounded figure, as go-units makes it."""
-    assert human_duration(seconds) == shown
 
 
 def test_moments() -> None:

@@ -23,6 +23,7 @@ from wherry.model.errors import (
     InvalidContainerName,
     InvalidValue,
     JoinedContainerNotRunning,
+    NetworkingFailed,
     NothingToKill,
     PortInUse,
     StartFailed,
@@ -150,7 +151,7 @@ async def test_a_failing_start_undoes_every_step(
     for place, name in ((bench.networks, "attach"), (bench.tasks, "spawn")):
         with monkeypatch.context() as patched:
             patched.setattr(place, name, fails)
-            with pytest.raises(StartFailed):
+            with pytest.raises((StartFailed, NetworkingFailed)):
                 await containers.start(container_id)
         assert not bench.networks.attached
         assert not bench.tasks.living
@@ -163,9 +164,10 @@ async def test_a_port_in_use_is_no_end(bench: EngineBench) -> None:
     binding = PortBinding(port=Port(80), host_port=8080)
     container_id = await created(bench, "sleep", "1000", network=NetworkSpec(bindings=(binding,)))
     bench.networks.ports[8080] = "nginx"
-    with pytest.raises(PortInUse) as caught:
+    with pytest.raises(NetworkingFailed) as caught:
         await bench.services.containers.start(container_id)
-    assert caught.value.owner == "nginx"
+    assert isinstance(caught.value.cause, PortInUse)
+    assert caught.value.cause.owner == "nginx"
     del bench.networks.ports[8080]
     assert await bench.services.containers.start(container_id) is StartOutcome.STARTED
     await bench.services.containers.remove(container_id, is_forced=True)

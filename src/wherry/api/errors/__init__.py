@@ -34,6 +34,9 @@ RULES: Rules = {
     **images.RULES,
     **networks.RULES,
     **builds.RULES,
+    kinds.NetworkingFailed: Rule(
+        500, lambda e: f"failed to set up container networking: {message_of(e.cause)}"
+    ),
 }
 
 
@@ -81,9 +84,15 @@ def message_of(error: Exception) -> str:
 
 def status_of(error: Exception) -> int:
     """The HTTP status of any failure."""
-    if isinstance(error, Refusal):
-        return error.status
-    return rule_of(error).status if isinstance(error, WherryError) else 500
+    match error:
+        case Refusal():
+            return error.status
+        case kinds.NetworkingFailed():
+            return status_of(error.cause)
+        case WherryError():
+            return rule_of(error).status
+        case _:
+            return 500
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def _port_in_use(error: kinds.PortInUse) -> str:
     problem = "port is already allocated" if is_ours else "address already in use"
     owner = f" by {error.owner}" if error.owner else ""
     return (
-        "failed to set up container networking: driver failed programming external connectivity: "
+        "driver failed programming external connectivity: "
         f"Bind for {address or '0.0.0.0'}:{error.port}/{error.protocol} failed: "
         f"{problem}{owner}"
     )

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from wherry.api.translate.durations import human_duration
 from wherry.api.translate.inspection import to_endpoints
 from wherry.api.translate.mounts import mount_points
 from wherry.api.translate.networking import network_mode_text
+from wherry.kit.durations import human_duration
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.containers import Container, ContainerStatus
 from wherry.model.health import Health, HealthState

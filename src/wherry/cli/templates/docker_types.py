@@ -26,6 +26,7 @@ from wherry.cli.templates.values import (
     pointer_to,
     slice_of,
 )
+from wherry.kit.durations import duration_text
 
 _SCHEMA = """
 container.InspectResponse
@@ -773,25 +774,8 @@ _UNSIGNED = re.compile(r"uint(8|16|32|64)?")
 
 
 def _duration_text(datum: Datum) -> str:
-    """A time.Duration as Go's String prints it: 1m30s."""
-    nanoseconds = datum if isinstance(datum, int) else 0
-    sign, left = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
-    if left < 10**9:
-        for unit, size in (("ms", 10**6), ("µs", 10**3), ("ns", 1)):
-            if left >= size:
-                return f"{sign}{_fraction(left, size)}{unit}"
-        return "0s"
-    hours, left = divmod(left, 3600 * 10**9)
-    minutes, left = divmod(left, 60 * 10**9)
-    shown = f"{hours}h" if hours else ""
-    shown += f"{minutes}m" if shown or minutes else ""
-    return f"{sign}{shown}{_fraction(left, 10**9)}s"
-
-
-def _fraction(count: int, unit: int) -> str:
-    whole, part = divmod(count, unit)
-    digits = f"{part:0{len(str(unit)) - 1}d}".rstrip("0") if part else ""
-    return f"{whole}.{digits}" if digits else str(whole)
+    """A time.Duration."""
+    return duration_text(datum if isinstance(datum, int) else 0)
 
 
 def _time_text(datum: Datum) -> str:

@@ -23,7 +23,12 @@ from wherry.kit.atomic_files import write_atomically
 from wherry.kit.values import dataclass, field, replace
 from wherry.linux.id_maps import IdMap
 from wherry.model.containers import BindMount, Container, NetworkSpec
-from wherry.model.errors import IpcNotShareable, JoinedContainerNotRunning, WherryError
+from wherry.model.errors import (
+    IpcNotShareable,
+    JoinedContainerNotRunning,
+    NetworkingFailed,
+    WherryError,
+)
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
 from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox, rename_host
@@ -140,17 +145,18 @@ class ContainerAssembly:
     async def assemble(self, container: Container, undo: UndoStack) -> tuple[Task, Sandbox]:
         """Everything up to the moment before execve.
 
-        Raises: StartFailed, CommandNotFound, CommandNotExecutable, UserNotFound, PortInUse,
-        JoinedContainerNotRunning, LinkedContainerNotRunning, AddressPoolExhausted,
-        VolumeNotFound, InvalidRequest kinds.
+        Raises: StartFailed, CommandNotFound, CommandNotExecutable, UserNotFound,
+        JoinedContainerNotRunning, LinkedContainerNotRunning, NetworkingFailed, VolumeNotFound,
+        InvalidRequest kinds.
         """
         container = linked(await self._volumes.hold(container, undo), self._records)
         undo.push(self._networks.detach, container.id)
+        wish = self.attach_request(container)
         try:
-            sandbox = await self._networks.attach(self.attach_request(container))
+            sandbox = await self._networks.attach(wish)
         except WherryError as error:
             await self._offload(self._keep_failed_connection, container.id, error)
-            raise
+            raise NetworkingFailed(error) from error
         undo.push(self._offload, self.erase_bundle, container.id)
         request = await self._offload(self._spawn_request, container, sandbox)
         task = await self._tasks.spawn(request)

@@ -12,14 +12,15 @@ Each result is shown at once, but only a change of the state is worth a commit.
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 
 from wherry.engine.containers.assembly import SeccompPrograms
-from wherry.engine.containers.failures import failure_text
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.clock import Clock
+from wherry.kit.durations import duration_text
 from wherry.kit.random_ids import new_id
 from wherry.kit.streams import Unframer
 from wherry.kit.timestamps import NANOSECONDS
@@ -61,8 +62,10 @@ class HealthMonitor:
         events: EventLog,
         host: HostFacts,
         offload: OffloadPool,
+        told_as: Callable[[WherryError], str],
         clock: Clock,
     ) -> None:
+        """`told_as` is how a user is told of a probe that could not be run."""
         self._records = records
         self._locks = locks
         self._live = live
@@ -70,6 +73,7 @@ class HealthMonitor:
         self._events = events
         self._host = host
         self._offload = offload
+        self._told_as = told_as
         self._clock = clock
         self._watching: dict[ContainerId, asyncio.Task[None]] = {}
 
@@ -123,6 +127,7 @@ class HealthMonitor:
             timeout_ns=check.timeout_ns or DEFAULT_TIMEOUT_NS,
             seccomp_program=await self._program(container),
             host=self._host,
+            told_as=self._told_as,
             clock=self._clock,
             events=self._events,
         )
@@ -201,10 +206,12 @@ class _Probe:
         timeout_ns: int,
         seccomp_program: str,
         host: HostFacts,
+        told_as: Callable[[WherryError], str],
         clock: Clock,
         events: EventLog,
     ) -> None:
         self._container = container
+        self._told_as = told_as
         self._task = task
         self._timeout_ns = timeout_ns
         self._command = " ".join(command)
@@ -257,7 +264,7 @@ class _Probe:
                 _log.warning("health.probe_lives_on container=%s", self._container.id)
                 ended.cancel()
             said = f": {output.text}" if output.text else ""
-            text = f"Health check exceeded timeout ({_go_duration(self._timeout_ns)}){said}"
+            text = f"Health check exceeded timeout ({duration_text(self._timeout_ns)}){said}"
             return ProbeResult(
                 started_at_ns=started_at_ns,
                 ended_at_ns=self._clock.now_ns(),
@@ -281,8 +288,7 @@ class _Probe:
             started_at_ns=started_at_ns,
             ended_at_ns=self._clock.now_ns(),
             exit_code=NOT_RUN,
-            output="OCI runtime exec failed: exec failed: unable to start container process: "
-            f"{failure_text(error)}: unknown",
+            output=self._told_as(error),
         )
 
     def _tell(self, action: str, session: str) -> None:
@@ -309,12 +315,3 @@ class _Output:
                 room = KEPT_OUTPUT_BYTES - len(self._kept)
                 self._kept += payload[:room]
                 self._is_cut = self._is_cut or len(payload) > room
-
-
-def _go_duration(duration_ns: int) -> str:
-    """`30s`, `1m30s`, `500ms`: as Go prints a duration."""
-    if duration_ns < NANOSECONDS:
-        return f"{duration_ns / 1e6:g}ms"
-    minutes, seconds = divmod(duration_ns / NANOSECONDS, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}h" * bool(hours) + f"{minutes}m" * bool(hours or minutes) + f"{seconds:g}s"
