@@ -11,6 +11,7 @@ from wherry.engine.containers.assembly import (
 )
 from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.create import CreateContainer
+from wherry.engine.containers.engine_defaults import EngineDefaults
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.health import HealthMonitor
@@ -48,6 +49,7 @@ class ContainerParts:
 
     verbs: ContainerVerbs
     creating: CreateContainer
+    defaults: EngineDefaults
     removing: RemoveContainer
     execs: ExecSessions
     live: LiveContainers
@@ -177,6 +179,12 @@ def container_parts(
         paths=ground.paths,
         offload=ground.offload,
     )
+    defaults = EngineDefaults(
+        create_defaults(ground.settings),
+        records=stores.records,
+        networks=networks,
+        host=ground.host,
+    )
     create = CreateContainer(
         records=stores.records,
         images=stores.images,
@@ -187,7 +195,7 @@ def container_parts(
         volumes=stores.users,
         plugins=ground.plugins,
         host=ground.host,
-        defaults=create_defaults(ground.settings),
+        defaults=defaults,
         offload=ground.offload,
         clock=ground.clock,
     )
@@ -267,6 +275,7 @@ def container_parts(
     return ContainerParts(
         verbs=verbs,
         creating=create,
+        defaults=defaults,
         removing=remove,
         execs=execs,
         live=live,

@@ -2,10 +2,8 @@
 
 from ipaddress import ip_network
 
-from wherry.engine.containers.assembly import (
-    StartDefaults,
-)
-from wherry.engine.containers.create import CreateDefaults
+from wherry.engine.containers.assembly import StartDefaults
+from wherry.engine.containers.engine_defaults import CreateDefaults
 from wherry.engine.runtimes import RuntimeTable
 from wherry.engine.system import EngineIdentity
 from wherry.model.containers import LogSpec

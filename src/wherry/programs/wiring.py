@@ -159,7 +159,7 @@ async def engine_on(
     await containers.boot.reconcile()
 
     def reload(settings: Settings) -> None:
-        containers.creating.use_defaults(create_defaults(settings))
+        containers.defaults.use(create_defaults(settings))
         containers.assembly.use_defaults(start_defaults(settings))
         system.use_identity(engine_identity(ground, settings))
         transfers.adopt(settings)

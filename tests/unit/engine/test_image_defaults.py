@@ -2,7 +2,7 @@
 
 import pytest
 
-from wherry.engine.containers.create import merge_environment, with_image_defaults
+from wherry.engine.containers.image_defaults import merge_environment, with_image_defaults
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.images import ImageConfig

@@ -1,0 +1,66 @@
+"""Which networks a container is to be on, before it is on any.
+
+A network need not be there before the start, so a wish may name one that is unknown yet.
+"""
+
+from dataclasses import replace
+
+from wherry.model.containers import NetworkSpec
+from wherry.model.errors import InvalidValue, NetworkNotFound
+from wherry.model.ids import EndpointId, NetworkId
+from wherry.model.networks import EndpointStatus, EndpointWish, NetworkMode, NetworkModeKind
+from wherry.networks import Networks, check_wish
+
+_ALONE = frozenset({NetworkModeKind.CONTAINER, NetworkModeKind.HOST, NetworkModeKind.NONE})
+"""Modes that go with no network beside them."""
+
+
+def with_all_wishes(network: NetworkSpec, networks: Networks) -> NetworkSpec:
+    """The wishes for single networks, with that of the mode among them.
+
+    Raises: InvalidValue, ConnectionRefused.
+    """
+    name = _network_name(network.mode)
+    is_alone = network.is_disabled or network.mode.kind in _ALONE
+    if is_alone and any(each.network != name for each in network.endpoints):
+        raise InvalidValue(
+            "conflicting options: cannot attach both user-defined and non-user-defined "
+            "network-modes"
+        )
+    if is_alone:
+        return replace(network, endpoints=())
+    wishes = {each.network: each for each in network.endpoints}
+    mine = wishes.pop(name, None) or EndpointWish(network=name)
+    endpoints = (mine, *wishes.values())
+    for wish in endpoints:
+        try:
+            check_wish(networks.get(wish.network), wish)
+        except NetworkNotFound:
+            continue  # It may be there before the start.
+    return replace(network, endpoints=endpoints)
+
+
+def planned_endpoints(network: NetworkSpec, networks: Networks) -> tuple[EndpointStatus, ...]:
+    """Where it will be connected; a network that is not there yet may come before a start."""
+    if network.is_disabled or network.mode.kind is NetworkModeKind.CONTAINER:
+        return ()
+    names = [each.network for each in network.endpoints] or [_network_name(network.mode)]
+    planned = []
+    for name in names:
+        try:
+            found = networks.get(name)
+        except NetworkNotFound:
+            planned.append(_unconnected(NetworkId(""), name))
+        else:
+            planned.append(_unconnected(found.id, found.name))
+    return tuple(planned)
+
+
+def _network_name(mode: NetworkMode) -> str:
+    if mode.kind is NetworkModeKind.NETWORK:
+        return mode.reference
+    return "bridge" if mode.kind is NetworkModeKind.DEFAULT else mode.kind.value
+
+
+def _unconnected(network_id: NetworkId, name: str) -> EndpointStatus:
+    return EndpointStatus(endpoint_id=EndpointId(""), network_id=network_id, network_name=name)
