@@ -249,6 +249,35 @@ def test_to_a_registry_and_back(engine: Engine, tmp_path: Path) -> None:
         assert "plugin must be disabled before upgrading" in json.dumps(told)
 
 
+def test_an_upgrade_that_fails(engine: Engine, tmp_path: Path) -> None:
+    """The version before stays, files and record; so it does after a crash in the middle."""
+    with debian_registry(engine) as registry:
+        name = f"{registry}/tools/keeper"
+        made(engine, tmp_path, f"{name}:2", description="a newer one")
+        engine.docker_ok("plugin", "push", f"{name}:2")
+        engine.docker_ok("plugin", "rm", f"{name}:2")
+        plugin = made(engine, tmp_path, "mine")
+        place = engine.data_root / "plugins" / plugin["Id"]
+        wanted = engine.api("GET", f"/plugins/privileges?remote={name}:2").json
+        (place / "rootfs.coming").mkdir()
+        answer = engine.api("POST", f"/plugins/mine/upgrade?remote={name}:2", wanted)
+        assert "rootfs.coming" in json.dumps(answer.lines if answer.status == 200 else answer.json)
+        assert inspected(engine, "mine")["Config"]["Description"] == CONFIG["description"]
+        assert sorted(each.name for each in place.glob("rootfs*")) == ["rootfs"]
+
+        # As a crash between the two renames and the record leaves it.
+        blobs = (engine.data_root / "plugins/content/blobs/sha256").iterdir()
+        (digest,) = (each.name for each in blobs if each.read_bytes().startswith(b"{"))
+        (place / "rootfs").rename(place / f"rootfs.{digest}")
+        (place / "rootfs").mkdir()
+        engine.restart()
+        assert (place / "rootfs/plugin.py").exists()
+        assert sorted(each.name for each in place.glob("rootfs*")) == ["rootfs"]
+        answer = engine.api("POST", f"/plugins/mine/upgrade?remote={name}:2", wanted)
+        assert inspected(engine, "mine")["Config"]["Description"] == "a newer one"
+        engine.docker_ok("plugin", "enable", "mine")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -59,6 +59,7 @@ class PluginParts:
     def _made(self) -> "PluginVerbs":
         from wherry.engine.plugins.installed import InstalledPlugins
         from wherry.engine.plugins.processes import PluginProcesses
+        from wherry.engine.plugins.transfers import PluginTransfers
         from wherry.engine.plugins.verbs import PluginVerbs
 
         ground, stores = self._ground, self._stores
@@ -75,7 +76,9 @@ class PluginParts:
             plugins=plugins,
             processes=processes,
             volumes=stores.volumes,
-            client=self._client,
+            transfers=PluginTransfers(
+                plugins=plugins, client=self._client, offload=ground.offload
+            ),
             events=stores.events,
             offload=ground.offload,
         )

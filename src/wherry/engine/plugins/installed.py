@@ -1,10 +1,13 @@
 """Managed plugins on the disk: rows, their files, and the archives that registries know.
 
     plugins/ID/rootfs             its files
+    plugins/ID/rootfs.coming      those of another version, until they are whole
+    plugins/ID/rootfs.DIGEST      those of the version so described, until another is recorded
     plugins/ID/propagated-mount   what it mounts for others, where it does
     plugins/content/              archives and descriptions, as they go to registries
 
-A row is written when the files are there and durable; what has no row is removed at boot.
+A row is written when the files are there and durable; what has no row is removed at boot, and
+files that were put aside for a version that was not recorded come back.
 """
 
 import os
@@ -59,20 +62,20 @@ class InstalledPlugins:
 
         Raises: PluginNotFound.
         """
-        if reference in self._plugins:
-            return self._plugins[reference]
+        if (exact := self._plugins.get(reference)) is not None:
+            return exact
         names = {reference, f"{reference}:latest"}
-        for plugin in self._plugins.values():
+        for plugin in self.all():
             if plugin.name in names:
                 return plugin
-        begun = [each for key, each in self._plugins.items() if key.startswith(reference)]
+        begun = [each for each in self.all() if each.id.startswith(reference)]
         if len(begun) == 1 and reference:
             return begun[0]
         raise PluginNotFound(reference)
 
     def has_name(self, name: str) -> bool:
         """Whether a plugin is called so."""
-        return any(each.name == name for each in self._plugins.values())
+        return any(each.name == name for each in self.all())
 
     def config(self, plugin: ManagedPlugin) -> PluginConfig:
         """What a plugin says of itself. Raises: InvalidValue."""
@@ -100,12 +103,11 @@ class InstalledPlugins:
         self._plugins[plugin.id] = plugin
 
     def remove(self, plugin: ManagedPlugin) -> None:
-        """Forget a plugin, and remove its files and what only it had of the archives."""
+        """Forget a plugin, and remove its files."""
         with self._database.transaction() as rows:
             rows.execute("DELETE FROM plugins WHERE id = ?", (plugin.id,))
         del self._plugins[plugin.id]
         self.erase(plugin.id)
-        self.drop_unneeded()
 
     def unpack_context(self, plugin_id: str, context: Readable) -> bytes:
         """Unpack what `plugin create` sends: `rootfs/` and `config.json`, which is returned.
@@ -140,14 +142,47 @@ class InstalledPlugins:
             digest=digest, size_bytes=size, diff_id=hashing.digest(), media_type=_LAYER
         )
 
-    def unpack_layers(self, plugin_id: str, layers: Sequence[PluginLayer]) -> None:
-        """Make a plugin's files anew of its archives. Raises: ArchiveRefused, OSError."""
-        rootfs = f"{self.place(plugin_id)}/rootfs"
-        self._remove(rootfs)
-        os.makedirs(rootfs, mode=0o755)
-        for layer in layers:
-            with self.content.open(Digest(layer.digest)) as packed:
-                self._unpack(packed, rootfs)
+    def install(self, plugin: ManagedPlugin) -> None:
+        """Make a plugin's files of its archives, in the place of earlier ones, and record it.
+
+        A failure leaves the files and the record as they were. Raises: ArchiveRefused, OSError.
+        """
+        earlier = self._plugins.get(plugin.id)
+        if earlier is None or earlier.config_digest != plugin.config_digest:
+            self._put_in_place(plugin, earlier)
+        else:
+            self.keep(plugin)
+
+    def _put_in_place(self, plugin: ManagedPlugin, earlier: ManagedPlugin | None) -> None:
+        place = self.place(plugin.id)
+        coming = f"{place}/rootfs.coming"
+        os.makedirs(place, mode=0o710, exist_ok=True)
+        try:
+            os.mkdir(coming, mode=0o755)
+            for layer in plugin.layers:
+                with self.content.open(Digest(layer.digest)) as packed:
+                    self._unpack(packed, coming)
+            if earlier is not None:
+                os.rename(f"{place}/rootfs", self._aside(earlier))
+            os.rename(coming, f"{place}/rootfs")
+            self.keep(plugin)
+        finally:
+            self._settle(plugin.id)
+
+    def _settle(self, plugin_id: str) -> None:
+        """Have the files that the row speaks of, and none beside them."""
+        place = self.place(plugin_id)
+        recorded = self._plugins.get(plugin_id)
+        if recorded is not None and os.path.isdir(aside := self._aside(recorded)):
+            self._remove(f"{place}/rootfs")
+            os.rename(aside, f"{place}/rootfs")
+        for name in os.listdir(place):
+            if name.startswith("rootfs."):
+                self._remove(f"{place}/{name}")
+
+    def _aside(self, plugin: ManagedPlugin) -> str:
+        """Where a version's files wait until another one is recorded."""
+        return f"{self.place(plugin.id)}/rootfs.{plugin.config_digest.partition(':')[2]}"
 
     def erase(self, plugin_id: str) -> None:
         """Remove a plugin's files; none are no error."""
@@ -158,7 +193,9 @@ class InstalledPlugins:
         if not os.path.isdir(self._directory):
             return
         for name in os.listdir(self._directory):
-            if name != "content" and name not in self._plugins:
+            if name in self._plugins:
+                self._settle(name)
+            elif name != "content":
                 self._remove(f"{self._directory}/{name}")
         self.drop_unneeded()
 
@@ -169,8 +206,9 @@ class InstalledPlugins:
 
     def drop_unneeded(self) -> None:
         """Remove archives and descriptions that no plugin has."""
-        needed = {Digest(each.config_digest) for each in self._plugins.values()}
-        for each in self._plugins.values():
+        known = self.all()
+        needed = {Digest(each.config_digest) for each in known}
+        for each in known:
             needed |= {Digest(layer.digest) for layer in each.layers}
         self.content.collect(needed)
 

@@ -6,20 +6,15 @@ nor more, lest somebody believe that a plugin has what it never asked for.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 
 import msgspec
 
 from wherry.engine.events import EventLog
 from wherry.engine.filters import FilterReader
 from wherry.engine.plugins.config import (
-    LARGEST_CONFIG,
-    PluginConfig,
     Rootfs,
-    are_allowed,
     capabilities,
     default_settings,
     implements,
@@ -27,32 +22,27 @@ from wherry.engine.plugins.config import (
     read_config,
     with_settings,
 )
+from wherry.engine.plugins.deliveries import Deliveries
 from wherry.engine.plugins.installed import InstalledPlugins
 from wherry.engine.plugins.processes import PluginProcesses
-from wherry.images import Reference, parse
+from wherry.engine.plugins.transfers import PluginTransfers, reference_of
 from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack
-from wherry.kit.random_ids import new_id, short_id
+from wherry.kit.random_ids import new_id
 from wherry.kit.values import replace
 from wherry.model.errors import (
     InvalidReference,
-    ManifestRefused,
     PluginDisabled,
     PluginEnabled,
     PluginExists,
     PluginInUse,
-    PluginPrivilegesWrong,
 )
-from wherry.model.ids import Digest
 from wherry.model.outcomes import Progress
-from wherry.model.plugins import ManagedPlugin, PluginLayer, PluginPrivilege
+from wherry.model.plugins import ManagedPlugin, PluginPrivilege
 from wherry.model.queries import Filters
-from wherry.oci.image_spec import Descriptor, Manifest
 from wherry.plugins import Plugin, PluginAddress
-from wherry.registry import Credentials, RegistryClient, Repository, digest_of, pushing
+from wherry.registry import Credentials
 from wherry.volumes import Volumes
 
-CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
-_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 LIST_FILTERS = frozenset({"capability", "enabled"})
 _DEFAULT_TIMEOUT_S = 30.0
 
@@ -66,17 +56,18 @@ class PluginVerbs:
         plugins: InstalledPlugins,
         processes: PluginProcesses,
         volumes: Volumes,
-        client: RegistryClient,
+        transfers: PluginTransfers,
         events: EventLog,
         offload: OffloadPool,
     ) -> None:
         self._plugins = plugins
         self._processes = processes
         self._volumes = volumes
-        self._client = client
+        self._transfers = transfers
         self._events = events
         self._offload = offload
         self._locks = KeyedLock()
+        self._deliveries = Deliveries(plugins, offload)
 
     async def open(self) -> None:
         """At boot: sweep, and have run what is enabled."""
@@ -133,7 +124,9 @@ class PluginVerbs:
 
     async def privileges(self, remote: str, credentials: Credentials) -> Sequence[PluginPrivilege]:
         """What a plugin in a registry wants of the host. Raises: as `pull`."""
-        _manifest, config = await self._described(_reference(remote), credentials)
+        reference = reference_of(remote)
+        async with self._deliveries.under_way():
+            _manifest, config = await self._transfers.described(reference, credentials)
         return privileges(config)
 
     # -- installing --------------------------------------------------------------------------
@@ -143,13 +136,16 @@ class PluginVerbs:
 
         Raises: InvalidReference, InvalidValue, PluginExists, ArchiveRefused.
         """
-        reference = _reference(name)
+        reference = reference_of(name)
         if reference.digest is not None:
             raise InvalidReference(name, "canonical references are not permitted")
-        async with self._locks.held(reference.familiar), UndoStack() as undo:
+        async with (
+            self._locks.held(reference.familiar),
+            self._deliveries.under_way(),
+            UndoStack() as undo,
+        ):
             self._refuse_taken(reference.familiar)
             plugin_id = new_id()
-            undo.push(self._offload, self._plugins.drop_unneeded)
             undo.push(self._offload, self._plugins.erase, plugin_id)
             reader = BlockingReader(context, asyncio.get_running_loop())
             try:
@@ -184,17 +180,20 @@ class PluginVerbs:
 
         Raises: PluginExists, PluginPrivilegesWrong, ManifestRefused, and what the client raises.
         """
-        reference = _reference(remote)
-        wanted = _reference(name) if name else reference
-        async with self._locks.held(wanted.familiar), UndoStack() as undo:
+        reference = reference_of(remote)
+        wanted = reference_of(name) if name else reference
+        async with (
+            self._locks.held(wanted.familiar),
+            self._deliveries.under_way(),
+            UndoStack() as undo,
+        ):
             self._refuse_taken(wanted.familiar)
             fresh = ManagedPlugin(
                 id=new_id(), name=wanted.familiar, remote="", config=b"", config_digest="",
                 layers=(),
             )  # fmt: skip
-            undo.push(self._offload, self._plugins.drop_unneeded)
             undo.push(self._offload, self._plugins.erase, fresh.id)
-            async for message in self._fetched(reference, fresh, allowed, credentials):
+            async for message in self._transfers.fetched(reference, fresh, allowed, credentials):
                 yield message
             undo.keep()
         yield Progress(status=f"Status: Downloaded newer image for {wanted.familiar}")
@@ -208,90 +207,14 @@ class PluginVerbs:
         credentials: Credentials,
     ) -> AsyncIterator[Progress]:
         """Put another version in a disabled plugin's place. Raises: as `pull`; PluginEnabled."""
-        async with self._held(reference) as plugin:
+        wanted = reference_of(remote)
+        async with self._held(reference) as plugin, self._deliveries.under_way():
             if plugin.is_enabled:
                 why = "plugin must be disabled before upgrading"
                 raise PluginEnabled(plugin.name, why)
-            async for message in self._fetched(_reference(remote), plugin, allowed, credentials):
+            async for message in self._transfers.fetched(wanted, plugin, allowed, credentials):
                 yield message
-            await self._offload(self._plugins.drop_unneeded)
         self._tell("upgrade", plugin)
-
-    async def _fetched(
-        self,
-        reference: Reference,
-        plugin: ManagedPlugin,
-        allowed: Sequence[PluginPrivilege],
-        credentials: Credentials,
-    ) -> AsyncIterator[Progress]:
-        """Fetch a plugin's parts, make its files of them, and record it."""
-        shown = reference.tag or str(reference.digest)
-        yield Progress(status=f"Pulling from {reference.familiar_repository}", id=shown)
-        manifest, config = await self._described(reference, credentials)
-        if not are_allowed(config, allowed):
-            raise PluginPrivilegesWrong
-        diff_ids = config.rootfs.DiffIds if config.rootfs else []
-        if len(diff_ids) != len(manifest.layers):
-            raise ManifestRefused(f"{len(diff_ids)} diff ids for {len(manifest.layers)} layers")
-        for descriptor in manifest.layers:
-            await self._fetch(reference, descriptor, credentials)
-            yield Progress(status="Download complete", id=short_id(descriptor.digest))
-        layers = tuple(
-            PluginLayer(
-                digest=each.digest,
-                size_bytes=each.size,
-                diff_id=diff_id,
-                media_type=each.media_type,
-            )
-            for each, diff_id in zip(manifest.layers, diff_ids, strict=True)
-        )
-        await self._offload(self._plugins.unpack_layers, plugin.id, layers)
-        tail = f":{reference.tag}" if reference.tag else f"@{reference.digest}"
-        installed = replace(
-            plugin,
-            remote=reference.repository + tail,
-            config=msgspec.json.encode(config),
-            config_digest=manifest.config.digest,
-            layers=layers,
-            settings=default_settings(config),
-        )
-        await self._offload(self._plugins.keep, installed)
-
-    async def _described(
-        self, reference: Reference, credentials: Credentials
-    ) -> tuple[Manifest, PluginConfig]:
-        """A plugin's manifest and description. Raises: ManifestRefused, and as the client."""
-        repository = Repository(reference.domain, reference.path)
-        wanted = str(reference.digest or reference.tag)
-        fetched = await self._client.manifest(repository, wanted, credentials)
-        manifest = fetched.document
-        if not isinstance(manifest, Manifest) or manifest.config.media_type != CONFIG_TYPE:
-            found = (
-                manifest.config.media_type
-                if isinstance(manifest, Manifest)
-                else fetched.media_type
-            )
-            raise ManifestRefused(f'"{found}" is no plugin: "{CONFIG_TYPE}" is expected')
-        if manifest.config.size > LARGEST_CONFIG:
-            raise ManifestRefused(f"a plugin config of {manifest.config.size} bytes is too large")
-        await self._fetch(reference, manifest.config, credentials)
-        digest = Digest(manifest.config.digest)
-        content = self._plugins.content
-        document = await self._offload(content.read, digest, limit_bytes=LARGEST_CONFIG)
-        return manifest, read_config(document)
-
-    async def _fetch(
-        self, reference: Reference, descriptor: Descriptor, credentials: Credentials
-    ) -> None:
-        content = self._plugins.content
-        if await self._offload(content.has, Digest(descriptor.digest)):
-            return
-        repository = Repository(reference.domain, reference.path)
-        with content.ingest() as writer:
-            async for piece in self._client.blob(repository, descriptor, credentials):
-                await self._offload(writer.write, piece)
-            staged = writer.finish()
-        await self._offload(content.commit, staged, expected=Digest(descriptor.digest))
 
     # -- life --------------------------------------------------------------------------------
 
@@ -342,6 +265,7 @@ class PluginVerbs:
                     raise PluginEnabled(plugin.name)
             await self._processes.stop(plugin)
             await self._offload(self._plugins.remove, plugin)
+            await self._deliveries.collect()
         self._tell("remove", plugin)
         return plugin
 
@@ -351,30 +275,8 @@ class PluginVerbs:
         Raises: PluginNotFound, and what the client raises.
         """
         plugin = self._plugins.find(reference)
-        name, content = _reference(plugin.name), self._plugins.content
-        yield Progress(status=f"The push refers to repository [{name.repository}]")
-        asker = self._client.writer(
-            Repository(name.domain, name.path), pushing(name.path), credentials
-        )
-        for digest in (*(each.digest for each in plugin.layers), plugin.config_digest):
-            blob, shown = Digest(digest), short_id(digest)
-            if await self._client.uploads.has_blob(asker, name.path, blob):
-                yield Progress(status="Layer already exists", id=shown)
-                continue
-            await self._client.uploads.put_blob(
-                asker,
-                name.path,
-                blob,
-                size=content.size(blob),
-                open_source=partial(content.open, blob),
-            )
-            yield Progress(status="Pushed", id=shown)
-        manifest = _manifest(plugin, content.size(Digest(plugin.config_digest)))
-        await self._client.uploads.put_manifest(
-            asker, name.path, name.tag, media_type=_MANIFEST_TYPE, content=manifest
-        )
-        digest = digest_of(manifest)
-        yield Progress(status=f"{name.tag}: digest: {digest} size: {len(manifest)}")
+        async for message in self._transfers.push(plugin, credentials):
+            yield message
         self._tell("push", plugin)
 
     # -- inside ------------------------------------------------------------------------------
@@ -395,24 +297,3 @@ class PluginVerbs:
 
     def _tell(self, action: str, plugin: ManagedPlugin) -> None:
         self._events.publish("plugin", action, plugin.id, {"name": plugin.name})
-
-
-def _manifest(plugin: ManagedPlugin, config_bytes: int) -> bytes:
-    document = {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
-        "config": {
-            "mediaType": CONFIG_TYPE,
-            "size": config_bytes,
-            "digest": plugin.config_digest,
-        },
-        "layers": [
-            {"mediaType": each.media_type, "size": each.size_bytes, "digest": each.digest}
-            for each in plugin.layers
-        ],
-    }
-    return json.dumps(document, indent=3).encode()
-
-
-def _reference(text: str) -> Reference:
-    return parse(text).with_default_tag()
