@@ -27,7 +27,6 @@ from wherry.client.documents import (
 
 _SHORT_ID = 12
 _SHM_BYTES = 64 << 20
-_OF_IMAGES = {"User": "user", "WorkingDir": "workdir", "StopSignal": "stop-signal"}
 _RATES = {
     "BlkioDeviceReadBps": "device-read-bps",
     "BlkioDeviceWriteBps": "device-write-bps",

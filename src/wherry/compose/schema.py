@@ -16,29 +16,6 @@ from wherry.client.documents import Document, Json, document, text, texts
 from wherry.compose.errors import ComposeError
 from wherry.compose.yaml_source import Path, as_text
 
-KEYWORDS = frozenset(
-    [
-        "type",
-        "properties",
-        "patternProperties",
-        "additionalProperties",
-        "required",
-        "oneOf",
-        "anyOf",
-        "items",
-        "uniqueItems",
-        "format",
-        "enum",
-        "pattern",
-        "minimum",
-        "maximum",
-        "$ref",
-    ]
-)
-REMARKS = frozenset(
-    ["$schema", "$id", "title", "description", "default", "definitions", "deprecated"]
-)
-
 _KINDS = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),

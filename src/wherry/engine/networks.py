@@ -22,7 +22,6 @@ from wherry.model.queries import Filters
 from wherry.networks import Networks, check_wish
 
 FILTER_KEYS = frozenset({"driver", "id", "name", "scope", "type", "label", "dangling"})
-PRUNE_KEYS = frozenset({"label", "label!", "until"})
 
 
 class NetworkVerbs:

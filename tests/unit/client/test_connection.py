@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from wherry.client.aio import AsyncClient
 from wherry.client.connection import Connection
 from wherry.client.documents import Document, stream
 from wherry.client.endpoint import Endpoint, parse_endpoint
@@ -205,31 +204,6 @@ def test_an_answer_that_is_no_json(engine: FakeEngine) -> None:
     with pytest.raises(ProtocolError, match="not JSON"):
         client.system.info()
     client.close()
-
-
-async def test_the_event_loop_driver_speaks_the_same(engine: FakeEngine) -> None:
-    """The asyncio driver reads the same answers, errors included."""
-    client = AsyncClient(engine.endpoint, version="1.44")
-    response = await client.request("GET", "/info")
-    assert await response.json() == {}
-    body = b'{"message":"no"}'
-    engine.answer = lambda channel, _head: channel.sendall(
-        b"HTTP/1.1 409 Conflict\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    )
-    with pytest.raises(ApiError) as caught:
-        await client.request("POST", "/containers/x/start")
-    assert (caught.value.status, caught.value.message) == (409, "no")
-
-
-async def test_the_event_loop_driver_hijacks(engine: FakeEngine) -> None:
-    """A taken-over connection gives its first bytes and its streams."""
-    engine.answer = lambda channel, _head: channel.sendall(
-        b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\nfirst"
-    )
-    raw = await AsyncClient(engine.endpoint, version="1.44").hijack("/containers/x/attach")
-    assert raw.first == b"first"
-    raw.writer.close()
-    await raw.writer.wait_closed()
 
 
 @pytest.mark.parametrize(

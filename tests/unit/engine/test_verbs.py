@@ -27,6 +27,7 @@ from wherry.model.errors import (
     NothingToKill,
     PortInUse,
     StartFailed,
+    StepFailed,
     VolumeInUse,
 )
 from wherry.model.ids import ContainerId
@@ -157,6 +158,28 @@ async def test_a_failing_start_undoes_every_step(
         assert not bench.tasks.living
     assert await containers.start(container_id) is StartOutcome.STARTED
     await containers.remove(container_id, is_forced=True)
+
+
+async def test_an_end_is_told_whatever_can_not_be_given_back(
+    bench: EngineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that won't let go holds up neither who waits nor the removal by `--rm`."""
+    containers = bench.services.containers
+
+    async def fails(_container_id: ContainerId) -> None:
+        raise StepFailed("remove the link", "device busy")
+
+    container_id = await created(bench, "sleep", "1000", removes_itself=True)
+    await containers.start(container_id)
+    ended = await containers.wait(container_id, WaitCondition.NEXT_EXIT)
+    removed = await containers.wait(container_id, WaitCondition.REMOVED)
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.networks, "detach", fails)
+        await containers.kill(container_id)
+        assert (await asyncio.wait_for(ended, 5)).exit_code == 137
+        await asyncio.wait_for(removed, 5)
+    with pytest.raises(ContainerNotFound):
+        await containers.get(container_id)
 
 
 async def test_a_port_in_use_is_no_end(bench: EngineBench) -> None:

@@ -113,7 +113,6 @@ def pointer_to(element: GoType) -> GoType:
 ANY_SLICE = slice_of(ANY)
 ANY_MAP = map_of(ANY)
 STRINGS = slice_of(STRING)
-STRING_MAP = map_of(STRING)
 
 
 class WrittenNumber(str):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from wherry.engine.containers.assembly import SeccompPrograms
+from wherry.engine.containers.failures import exit_code_of
 from wherry.engine.containers.links import with_link_variables
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.session_stream import SessionStream
@@ -14,15 +15,12 @@ from wherry.kit.random_ids import new_id
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ExecSpec, ExecStatus
 from wherry.model.errors import (
-    CommandNotExecutable,
-    CommandNotFound,
     ContainerNotRunning,
     ContainerPaused,
     ContainerRestarting,
     ExecAlreadyStarted,
     ExecNotFound,
     InvalidValue,
-    WherryError,
 )
 from wherry.model.ids import ContainerId, ExecId
 from wherry.model.lifecycle import ContainerState
@@ -85,13 +83,17 @@ class ExecSessions:
         if rows and columns:
             status = replace(status, spec=replace(status.spec, rows=rows, columns=columns))
         self._sessions[status.id] = replace(status, has_started=True, is_running=True)
+        stream: TaskStream | None = None
         try:
-            stream = None if is_detached else await self._attach(task, status)
+            if not is_detached:
+                stream = await self._attach(task, status)
             pid = await self._run(container, task, status)
-        except WherryError as error:
+        except Exception as error:
             self._sessions[status.id] = replace(
-                status, has_started=True, exit_code=_exit_code(error)
+                status, has_started=True, exit_code=exit_code_of(error)
             )
+            if stream is not None:
+                await stream.close()
             raise
         started = replace(self._sessions[status.id], pid=pid)
         self._sessions[status.id] = started
@@ -208,13 +210,3 @@ class ExecSessions:
         ended = [each.id for each in self._sessions.values() if each.exit_code is not None]
         for exec_id in ended[:-KEPT_ENDED]:
             del self._sessions[exec_id]
-
-
-def _exit_code(error: WherryError) -> int:
-    match error:
-        case CommandNotFound():
-            return 127
-        case CommandNotExecutable():
-            return 126
-        case _:
-            return 128

@@ -97,19 +97,29 @@ class ExitWatcher:
         container = self._records.find(container_id)
         ended = self._restarts.decided(with_exit(container, record))
         await asyncio.gather(
-            self._networks.detach(container_id),
+            self._given_back(container_id, "network", self._networks.detach(container_id)),
             self._records.note(ended),
-            task.delete(),
+            self._given_back(container_id, "task", task.delete()),
         )
         if record.lost_output_bytes:
             lost = record.lost_output_bytes
             _log.warning("output.lost container=%s bytes=%d", container_id, lost)
-        await self._volumes.release(container)
-        await self._offload(self._assembly.erase_bundle, container_id)
+        await self._given_back(container_id, "volumes", self._volumes.release(container))
+        erased = self._offload(self._assembly.erase_bundle, container_id)
+        await self._given_back(container_id, "bundle", erased)
         self._live.leave(container_id)
         self.announce(container, ended, record)
         if ended.status.state is ContainerState.RESTARTING:
             self._restarts.schedule(ended)
+
+    async def _given_back(
+        self, container_id: ContainerId, what: str, giving: Awaitable[object]
+    ) -> None:
+        """A failure is told, and left to the next boot: who waits for the end must not wait on."""
+        try:
+            await giving
+        except Exception:
+            _log.exception("exit.not_given_back container=%s what=%s", container_id, what)
 
     def announce(self, before: Container, ended: Container, record: ExitRecord) -> None:
         """Events of an end, and the answer for everybody who waits for it."""

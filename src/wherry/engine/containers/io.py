@@ -112,7 +112,8 @@ class Attachments:
 
     def await_start(self, container_id: ContainerId, stream: AttachedStream) -> None:
         """Have an attachment begin with the container's next start."""
-        self._pending.setdefault(container_id, []).append(stream)
+        others = self._pending.get(container_id, ())
+        self._pending[container_id] = [*(each for each in others if not each.is_bound), stream]
 
     async def bind(self, container: Container, task: Task) -> None:
         """Connect those who wait, before the first byte is written."""

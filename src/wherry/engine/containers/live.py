@@ -4,7 +4,6 @@ Nothing here is stored: boot finds it again from shims and sandboxes.
 """
 
 import asyncio
-from collections.abc import Callable
 
 from wherry.model.errors import ContainerNotRunning
 from wherry.model.ids import ContainerId
@@ -90,6 +89,3 @@ def _resolve(futures: "list[asyncio.Future[ExitRecord]] | tuple[()]", record: Ex
     for future in futures:
         if not future.done():
             future.set_result(record)
-
-
-Unsubscribe = Callable[[], None]
