@@ -21,7 +21,7 @@ from wherry.images import ImageStore, platform_from
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
-from wherry.kit.values import dataclass, field, replace
+from wherry.kit.values import replace
 from wherry.logs.options import PLUGIN, kept_as, validate
 from wherry.model.containers import (
     BindMount,

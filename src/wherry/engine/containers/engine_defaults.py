@@ -1,13 +1,13 @@
 """What the engine says where neither the user of `create` nor the image does."""
 
 import os
-from dataclasses import dataclass, field, replace
 
 from wherry.engine.containers.joined import joined_container, mode_by_id, network_mode_by_id
 from wherry.engine.containers.planned_endpoints import with_all_wishes
 from wherry.engine.records import ContainerRecords
 from wherry.engine.runtimes import RuntimeTable
 from wherry.kit.random_ids import short_id
+from wherry.kit.values import dataclass, field, replace
 from wherry.model.containers import ContainerSpec, LogSpec, Namespaces, NetworkSpec, Security
 from wherry.model.ids import ContainerId
 from wherry.model.limits import Limits, Ulimit

@@ -1,8 +1,8 @@
 """What an image says where the user of `create` says nothing."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from wherry.kit.values import replace
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import InvalidValue
 from wherry.model.images import ImageConfig

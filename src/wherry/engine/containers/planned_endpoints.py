@@ -3,8 +3,7 @@
 A network need not be there before the start, so a wish may name one that is unknown yet.
 """
 
-from dataclasses import replace
-
+from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import InvalidValue, NetworkNotFound
 from wherry.model.ids import EndpointId, NetworkId

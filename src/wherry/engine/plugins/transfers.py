@@ -5,7 +5,6 @@ What comes is recorded only when its files are there, in the place of those of a
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -21,6 +20,7 @@ from wherry.engine.plugins.installed import InstalledPlugins
 from wherry.images import Reference, parse
 from wherry.kit.aio import OffloadPool
 from wherry.kit.random_ids import short_id
+from wherry.kit.values import replace
 from wherry.model.errors import ManifestRefused, PluginPrivilegesWrong
 from wherry.model.ids import Digest
 from wherry.model.outcomes import Progress
