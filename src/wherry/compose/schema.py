@@ -1,8 +1,8 @@
 """The Compose schema, and what is wrong with a document in the words of Compose.
 
 The schema is Compose's own (compose_spec.json). Of what it complains about, Compose tells the
-one complaint that is deepest in the document, and the first of those; so do we. The keywords
-below are all that the schema uses: another one makes the tests fail, not the user.
+one complaint that is deepest in the document, and the first of those; so do we. The keywords that
+are read here are all that the schema uses: another one makes a test fail, not the user.
 """
 
 import json
