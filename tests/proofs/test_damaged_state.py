@@ -293,6 +293,34 @@ def test_a_layer_lost(world: World, tmp_path: Path) -> None:
     world.check("loaded again")
 
 
+def change_blobs(world: World, most: int = 1) -> int:
+    """Other bytes of the same size are found by a check, and what was saved before heals them."""
+    engine = world.engine
+    archive = engine.root / "saved.tar"
+    engine.docker_ok("save", "-o", str(archive), "built", "busybox")
+    blobs = sorted((engine.data_root / "content/blobs/sha256").iterdir())[:most]
+    for blob in blobs:
+        content = bytearray(blob.read_bytes())
+        content[-1] ^= 1
+        blob.write_bytes(content)
+        checked = engine.wherry("system", "check")
+        assert checked.returncode == 1
+        assert f"sha256:{blob.name}: its content has another digest" in checked.stdout
+        assert blob.name in world.warnings()
+        world.check(f"{blob.name} is changed")
+        engine.docker_ok("load", "-i", str(archive))
+        assert engine.wherry("system", "check", "--quiet").returncode == 0
+    return len(blobs)
+
+
+def test_blobs_of_the_same_size(world: World, size: Size, figure: list[str]) -> None:
+    """The engine need not be started again for any of it."""
+    count = change_blobs(world, size.of(100, 1))
+    world.engine.restart()
+    world.check("healed")
+    figure.append(f"{count} blobs with one byte changed: all found by a check, all healed")
+
+
 def lose_everything(world: World) -> None:
     """Nothing says what there was: what containers wrote and volumes hold is kept."""
     engine = world.engine
@@ -321,16 +349,18 @@ def test_the_database_and_its_copy_lost(world: World, figure: list[str]) -> None
     figure.append("database and copy lost: files of containers and volumes kept")
 
 
-_MUTANTS = (
+_MUTANTS: tuple[tuple[Callable[[World], object], Mutant], ...] = (
     (lose_everything, Mutant("strangers are swept", "engine/boot.py",
                              "if self._database.has_lost:", "if False:")),
     (lose_the_log, Mutant("the age is not compared", "store/database.py",
                           "if known is not None and known >", "if known is None and 1 >")),
+    (change_blobs, Mutant("what is read is not compared", "content/store.py",
+                          "if not piece and", "if piece is None and")),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(("lose", "mutant"), _MUTANTS, ids=[each.name for _, each in _MUTANTS])
-def test_mutants(lose: Callable[[World], None], mutant: Mutant) -> None:
+def test_mutants(lose: Callable[[World], object], mutant: Mutant) -> None:
     """Without the guard something is lost, or nobody is told."""
     with mutated_engine(mutant) as engine, pytest.raises(AssertionError):
         lose(World(engine))

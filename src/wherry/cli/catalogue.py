@@ -147,6 +147,7 @@ ENTRIES: dict[str, Entry] = {
     "container prune": Entry("system.pruning", "CONTAINERS", "Remove all stopped containers"),
     "image prune": Entry("system.pruning", "IMAGES", "Remove unused images"),
     "system prune": Entry("system.pruning", "SYSTEM", "Remove unused data"),
+    "system check": Entry("system.checking", "CHECK", "Read all that images are made of"),
     "system df": Entry("system.disk_usage", "DF", "Show the engine's disk usage"),
     "system dial-stdio": Entry("system.dial", "DIAL", "Carry the engine's connection over stdio"),
     "compose": Entry("compose.entry", "COMPOSE", "Define and run applications of containers"),

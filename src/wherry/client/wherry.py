@@ -62,6 +62,10 @@ class Wherry:
         query = [("platform", platform)]
         return document(self._client.fetch("POST", f"/wherry/platforms/{change}", query=query))
 
+    def check(self) -> Iterator[Document]:
+        """Have the engine read all that images are made of; a stream of progress messages."""
+        return stream(self._client.request("POST", "/wherry/check").chunks())
+
     def bootstrap(self, reference: str) -> Iterator[Document]:
         """Make a base image without a registry; a stream of progress messages."""
         query = [("reference", reference)]

@@ -7,6 +7,7 @@ On disk I leave: `content/blobs/sha256/`, each file complete and synced before i
 Called by: images, registry clients through images.
 """
 
-from wherry.content.store import BlobWriter, ContentStore, FollowingReader, StagedBlob
+from wherry.content.ingest import BlobWriter, FollowingReader, StagedBlob
+from wherry.content.store import ContentStore, VerifiedBlob
 
-__all__ = ["BlobWriter", "ContentStore", "FollowingReader", "StagedBlob"]
+__all__ = ["BlobWriter", "ContentStore", "FollowingReader", "StagedBlob", "VerifiedBlob"]

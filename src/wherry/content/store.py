@@ -1,140 +1,70 @@
-"""Files named by the digest of their bytes."""
+"""Files named by the digest of their bytes.
+
+A disk may give back other bytes than it was given. So whoever passes bytes on that nobody else
+will compare reads them *verified*. A blob that isn't what its name says is removed as soon as it
+is noticed: without it, whatever brings it again heals it.
+"""
 
 import contextlib
 import hashlib
 import os
 import re
-import threading
-from collections.abc import Collection, Iterator
-from types import TracebackType
+from collections.abc import Callable, Collection, Iterator
 from typing import BinaryIO
 
+from wherry.content.ingest import BlobWriter, StagedBlob
 from wherry.kit.atomic_files import sync_directory
-from wherry.kit.values import dataclass
-from wherry.model.errors import Cancelled, DigestMismatch, StateUnreadable, StepFailed
+from wherry.model.errors import DigestMismatch, StateUnreadable
 from wherry.model.ids import Digest
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_PIECE = 1 << 20
+
+Tell = Callable[[Digest], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedBlob:
-    """Bytes that were taken in and have no name yet."""
-
-    path: str
-    digest: Digest
-    size_bytes: int
-
-    def open(self) -> BinaryIO:
-        """Read it."""
-        return open(self.path, "rb")
+def _nobody(_digest: Digest) -> None:
+    """Keep it to oneself."""
 
 
-class BlobWriter:
-    """Takes in one blob; leaving the block without `finish` throws it away."""
+class VerifiedBlob:
+    """A blob whose bytes are compared with its name as they go by."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        """Where the bytes are until the blob has a name."""
+    def __init__(self, store: "ContentStore", digest: Digest) -> None:
+        self._store = store
+        self._digest = digest
+        self._file = store.open(digest)
         self._hash = hashlib.sha256()
-        self._size = 0
-        self._file = open(path, "xb", buffering=0, opener=_open_private)  # noqa: SIM115
-        self._is_finished = False
-        self._grown = threading.Condition()
-        self._is_over = False
 
-    def write(self, data: bytes | memoryview, /) -> None:
-        """Add bytes. Raises: StepFailed."""
-        left = memoryview(data)
-        try:
-            while left:
-                left = left[self._file.write(left) :]
-        except OSError as error:
-            raise StepFailed("store a blob", (error.strerror or "").lower()) from error
-        self._hash.update(data)
-        with self._grown:
-            self._size += len(data)
-            self._grown.notify_all()
-
-    def follow(self) -> "FollowingReader":
-        """Read the blob from its beginning while it comes."""
-        return FollowingReader(self, self.path)
-
-    def wait_beyond(self, position: int) -> int:
-        """How many bytes there are, once there are more than `position` or it is over.
-
-        Raises: Cancelled when the blob was given up.
-        """
-        with self._grown:
-            self._grown.wait_for(lambda: self._size > position or self._is_over)
-            if self._is_over and not self._is_finished:
-                raise Cancelled
-            return self._size
-
-    def finish(self) -> StagedBlob:
-        """No more bytes: what came is staged now."""
-        self._file.close()
-        self._is_finished = True
-        self._end()
-        return StagedBlob(path=self.path, digest=self.digest(), size_bytes=self._size)
-
-    def digest(self) -> Digest:
-        """Of all that was written."""
-        return Digest("sha256:" + self._hash.hexdigest())
-
-    def __enter__(self) -> "BlobWriter":
+    def __enter__(self) -> "VerifiedBlob":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._file.close()
-        self._end()
-        if not self._is_finished:
-            os.unlink(self.path)
-
-    def _end(self) -> None:
-        with self._grown:
-            self._is_over = True
-            self._grown.notify_all()
-
-
-class FollowingReader:
-    """A blob on its way in, as a source that waits for what has not come yet.
-
-    For a thread of its own: it blocks as long as the writer takes.
-    """
-
-    def __init__(self, writer: BlobWriter, path: str) -> None:
-        self._writer = writer
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
-        self._position = 0
 
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes; empty at the end. Raises: Cancelled when the blob was given up."""
-        available = self._writer.wait_beyond(self._position) - self._position
-        data = self._file.read(min(size, available))
-        self._position += len(data)
-        return data
+        """The next bytes; empty at the end. Raises: StateUnreadable, at the end, if damaged."""
+        piece = self._file.read(size)
+        self._hash.update(piece)
+        if not piece and "sha256:" + self._hash.hexdigest() != self._digest:
+            raise self._store.damaged(self._digest)
+        return piece
 
-    def digest(self) -> Digest:
-        """Of the whole blob, once all of it was read."""
-        return self._writer.digest()
-
-    def close(self) -> None:
-        """Read no more."""
-        self._file.close()
+    def read_rest(self) -> int:
+        """Compare what nobody has read, too; how many bytes that was. Raises: as `read`."""
+        count = 0
+        while piece := self.read(_PIECE):
+            count += len(piece)
+        return count
 
 
 class ContentStore:
     """Blobs of one data root; every method may be called from any thread."""
 
-    def __init__(self, directory: str) -> None:
-        """Take over a directory, made where it is missing."""
+    def __init__(self, directory: str, *, tell: Tell = _nobody) -> None:
+        """Take over a directory, made where it is missing; `tell` hears of damaged blobs."""
+        self._tell = tell
         self._blobs = os.path.join(directory, "blobs", "sha256")
         self._ingest = os.path.join(directory, "ingest")
         for path in (directory, os.path.dirname(self._blobs), self._blobs, self._ingest):
@@ -195,8 +125,35 @@ class ContentStore:
         if len(content) > limit_bytes:
             raise StateUnreadable(f"blob {digest}", f"larger than {limit_bytes} bytes")
         if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-            raise StateUnreadable(f"blob {digest}", "its content has another digest")
+            raise self.damaged(digest)
         return content
+
+    def open_verified(self, digest: Digest) -> VerifiedBlob:
+        """Read a blob to pass it on. Raises: StateUnreadable when it is not here."""
+        return VerifiedBlob(self, digest)
+
+    def verify(self, digest: Digest) -> int:
+        """Read a blob for no other reason; how many bytes it has, none if it has just gone.
+
+        Raises: StateUnreadable when it is damaged, or the disk does not give it back.
+        """
+        try:
+            blob = self.open_verified(digest)
+        except StateUnreadable:
+            return 0
+        try:
+            with blob:
+                return blob.read_rest()
+        except OSError as error:
+            self.damaged(digest)
+            raise StateUnreadable(f"blob {digest}", error.strerror or "unreadable") from error
+
+    def damaged(self, digest: Digest) -> StateUnreadable:
+        """Remove a blob that is not what its name says; the error that tells of it."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(digest))
+        self._tell(digest)
+        return StateUnreadable(f"blob {digest}", "its content has another digest")
 
     def size(self, digest: Digest) -> int:
         """Bytes of a blob. Raises: StateUnreadable when it is not here."""
@@ -239,7 +196,3 @@ class ContentStore:
         if match is None:
             raise ValueError(f"not a sha256 digest: {digest!r}")
         return os.path.join(self._blobs, match.group(1))
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -8,7 +8,14 @@ from wherry.engine.events import EventLog
 from wherry.engine.image_matching import matching_images
 from wherry.engine.records import ContainerRecords
 from wherry.engine.registries import told
-from wherry.images import ImageArchives, ImageMaker, ImageStore, Tell, platform_from
+from wherry.images import (
+    ImageArchives,
+    ImageMaker,
+    ImageStore,
+    Tell,
+    check_content,
+    platform_from,
+)
 from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
 from wherry.kit.clock import Clock
 from wherry.model.ids import Digest
@@ -199,6 +206,10 @@ class ImageVerbs:
     def bootstrap(self, reference: str) -> AsyncIterator[Progress]:
         """Make a base image without a registry. Raises: InvalidValue for an unknown one."""
         return in_thread(self._offload, lambda: iter(self._maker.bootstrap(reference)))
+
+    def check(self) -> AsyncIterator[Progress]:
+        """Read all that images are made of. Raises (while iterating): ContentDamaged."""
+        return in_thread(self._offload, lambda: check_content(self._store))
 
     async def _receiving(
         self,

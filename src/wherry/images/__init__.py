@@ -13,6 +13,7 @@ from wherry.images.archive_writer import layout_archive, name_annotations
 from wherry.images.archives import ImageArchives
 from wherry.images.attestations import attestation_of
 from wherry.images.building import BuildImages, BuildState, Recorded, as_image, plain_layer
+from wherry.images.checking import check_content
 from wherry.images.documents import parse_exposed, read_document
 from wherry.images.image_rows import MIGRATIONS, LayerBlob
 from wherry.images.image_table import DamagedImage
@@ -47,6 +48,7 @@ __all__ = [
     "Upload",
     "as_image",
     "attestation_of",
+    "check_content",
     "host_platform",
     "layout_archive",
     "name_annotations",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import BinaryIO
 
-from wherry.content import ContentStore
+from wherry.content import ContentStore, VerifiedBlob
 from wherry.images.attestations import attached, images_in
 from wherry.images.image_rows import LayerBlob, ManifestBlob
 from wherry.images.references import Reference, parse
@@ -50,7 +50,7 @@ class SavedImages:
 
 
 def archive(content: ContentStore, saved: Sequence[SavedImages]) -> Iterator[bytes]:
-    """The bytes of an archive. Raises (while iterating): StateUnreadable for a missing blob."""
+    """The bytes of an archive. Raises (while iterating): StateUnreadable."""
     yield _directory(b"blobs/")
     yield _directory(b"blobs/sha256/")
     sizes: dict[Digest, int] = {}
@@ -72,7 +72,7 @@ def archive(content: ContentStore, saved: Sequence[SavedImages]) -> Iterator[byt
         if digest in documents:
             yield from _file(_blob_name(digest), documents[digest])
         else:
-            opened = partial(content.open, digest)
+            opened = partial(content.open_verified, digest)
             yield from _file_of(_blob_name(digest), sizes[digest], opened)
     yield from _file("index.json", encode_index(Index(manifests=tuple(descriptors))))
     yield from _file("manifest.json", _docker_manifest(saved))
@@ -165,7 +165,9 @@ def _blob_name(digest: Digest) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
 
-def _file_of(name: str, size: int, open_file: Callable[[], BinaryIO]) -> Iterator[bytes]:
+def _file_of(
+    name: str, size: int, open_file: Callable[[], BinaryIO | VerifiedBlob]
+) -> Iterator[bytes]:
     with open_file() as file:
         yield _header(name, size)
         while chunk := file.read(_CHUNK):

@@ -221,9 +221,14 @@ class IncomingLayers:
                 else arriving
             )
             with contextlib.closing(source):
-                return self._layers.stage(
-                    parent, source, diff_id=wanted.diff_id, on_progress=on_progress
-                )
+                try:
+                    return self._layers.stage(
+                        parent, source, diff_id=wanted.diff_id, on_progress=on_progress
+                    )
+                except WherryError:
+                    if arriving is None:  # A blob that is damaged is the better reason.
+                        self._content.verify(Digest(wanted.descriptor.digest))
+                    raise
 
         unpacking = asyncio.ensure_future(self._fetches.unpacking(unpack))
         self._unpackings.append(unpacking)

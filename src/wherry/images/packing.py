@@ -24,13 +24,14 @@ def packed(
     is_plain = layer.media_type == media_type(Compression.NONE)
     if layer.media_type == media_type(wanted) or not (is_plain or is_forced):
         return layer
-    with content.open(layer.blob) as source, content.ingest() as writer:
+    with content.open_verified(layer.blob) as source, content.ingest() as writer:
         plain = decompressed(source)[1]
         out = writer if wanted is Compression.NONE else PackedWriter(writer, wanted)
         while chunk := plain.read(_CHUNK):
             out.write(chunk)
         if isinstance(out, PackedWriter):
             out.close()
+        source.read_rest()
         staged = writer.finish()
     return replace(
         layer,

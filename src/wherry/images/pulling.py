@@ -22,6 +22,7 @@ from wherry.model.errors import (
     ManifestRefused,
     OtherPlatform,
     PlatformMissing,
+    StateUnreadable,
 )
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
 from wherry.model.outcomes import Progress
@@ -148,7 +149,7 @@ class ImagePulls:
             )
         digest = Digest(descriptor.digest)
         if self._store.content.has(digest):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, StateUnreadable):
                 return await self._offload(
                     self._store.content.read, digest, limit_bytes=descriptor.size
                 )

@@ -31,6 +31,8 @@ from wherry.oci.image_spec import Platform
 from wherry.snapshots import LayerStore, Snapshots, StagedLayer
 from wherry.store import Database
 
+_HEALED = "it is removed; load or pull its image again"
+
 
 class ImageStore:
     """The images of one data root; every method may be called from any thread.
@@ -52,7 +54,12 @@ class ImageStore:
         self.clock = clock or SystemClock()
         self.host = host_platform()
         self.workspaces = Workspaces(f"{data_root}/tmp")
-        self._content = ContentStore(f"{data_root}/content")
+        self._content = ContentStore(
+            f"{data_root}/content",
+            tell=lambda digest: database.damages.note(
+                f"blob {digest}", "its content has another digest", _HEALED
+            ),
+        )
         self._snapshots = snapshots
         self._table = ImageTable(database, self._content, snapshots)
         self.documents = KeptDocuments(self._content, self._table)

@@ -110,6 +110,13 @@ class StateUnreadable(Broken):
     problem: str
 
 
+class ContentDamaged(Broken):
+    """Blobs that were not what they are called; they are removed."""
+
+    damaged: int
+    checked: int
+
+
 class PruneRunning(Conflict):
     """Somebody else is pruning things of this kind."""
 

@@ -113,6 +113,10 @@ class FakeImages:
         async for message in self._messages("bootstrap", reference):
             yield message
 
+    async def check(self) -> AsyncIterator[Progress]:
+        async for message in self._messages("check"):
+            yield message
+
     async def _messages(self, *call: object) -> AsyncIterator[Progress]:
         for message in self.engine.progress:
             yield message

@@ -96,7 +96,7 @@ def test_sweep_empties_what_was_under_way(content: ContentStore, tmp_path: Path)
 
 
 def test_damaged_and_missing_blobs_are_named(content: ContentStore, tmp_path: Path) -> None:
-    """A small blob is verified when it is read; a missing one says so."""
+    """A small blob is verified when read, and goes if it is damaged; a missing one says so."""
     digest = content.commit(content.stage(b"x" * 100))
     path = tmp_path / "content" / "blobs" / "sha256" / digest.removeprefix("sha256:")
     with pytest.raises(StateUnreadable, match="larger"):
@@ -104,7 +104,7 @@ def test_damaged_and_missing_blobs_are_named(content: ContentStore, tmp_path: Pa
     path.write_bytes(b"y" * 100)
     with pytest.raises(StateUnreadable, match="another digest"):
         content.read(digest, limit_bytes=100)
-    path.unlink()
+    assert not path.exists(), "nobody can want it"
     for reading in (content.open, content.size):
         with pytest.raises(StateUnreadable, match="missing"):
             reading(digest)

@@ -25,6 +25,13 @@ RULES: Rules = {
     kinds.FeatureMissing: Rule(501, lambda e: f"Wherry does not have this yet: {e.feature}"),
     kinds.HostLacks: Rule(501, lambda e: f"{e.feature} needs {e.missing}, which this host lacks"),
     kinds.StepFailed: Rule(500, lambda e: f"{e.step}: {e.cause}"),
+    kinds.ContentDamaged: Rule(
+        500,
+        lambda e: (
+            f"{e.damaged} of {e.checked} blobs were damaged and are removed: load or pull their "
+            "images again"
+        ),
+    ),
     kinds.StateUnreadable: Rule(500, lambda e: f"{e.place} is unreadable: {e.problem}"),
     kinds.PruneRunning: Rule(409, lambda e: "a prune operation is already running"),
 }

@@ -61,6 +61,11 @@ async def bootstrap_image(call: Call) -> web.StreamResponse:
     return await stream_progress(call, call.services.images.bootstrap(reference))
 
 
+async def check_content(call: Call) -> web.StreamResponse:
+    """`POST /wherry/check`: whether what images are made of is what it was."""
+    return await stream_progress(call, call.services.images.check())
+
+
 async def list_platforms(call: Call) -> web.StreamResponse:
     """`GET /wherry/platforms`."""
     return call.json_answer([_platform(each) for each in await call.services.platforms.list()])
@@ -86,6 +91,7 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/wherry/containers/{id}/why"): why,
     ("GET", "/wherry/containers/{id}/removed-logs"): removed_logs,
     ("POST", "/wherry/images/bootstrap"): bootstrap_image,
+    ("POST", "/wherry/check"): check_content,
     ("GET", "/wherry/platforms"): list_platforms,
     ("POST", "/wherry/platforms/enable"): enable_platform,
     ("POST", "/wherry/platforms/disable"): disable_platform,
