@@ -305,6 +305,8 @@ class Planner:
         below = self._index(name.lower(), index)
         if below >= 0:
             return self._tops[str(below)]
+        if name.isascii() and name.isdigit() and name not in self._contexts:
+            raise InvalidValue(f"invalid from flag value {name}: index out of bounds")
         found = await self._image(name, "")
         base = Base(name, found or self._scratch, "", {}, {}, is_missing=found is None)
         return self._noted(Vertex(base, base=name))

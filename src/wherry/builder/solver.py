@@ -14,14 +14,14 @@ from typing import Generic, Protocol, TypeVar
 from wherry.kit.aio import KeyedLock
 from wherry.kit.values import dataclass
 from wherry.model.build_causes import StepWhy
-from wherry.model.builds import StepEnded, StepPlanned, StepSaid, StepStarted
+from wherry.model.builds import StepEnded, StepPlanned, StepSaid, StepStarted, Voice
 
 R = TypeVar("R")
 S = TypeVar("S")
 Step = TypeVar("Step", contravariant=True)
 StepEvent = StepPlanned | StepStarted | StepSaid | StepEnded
 
-Tell = Callable[[str, bool], None]
+Tell = Callable[[str, Voice], None]
 """Takes what a step says while it runs, and whether those are its command's own words."""
 TellEvent = Callable[[StepEvent], None]
 
@@ -153,8 +153,8 @@ class Solver(Generic[S, R]):
     async def _run(
         self, vertex: Vertex[S], number: int, key: str, parent: R | None, sources: Sequence[R]
     ) -> R:
-        def tell(text: str, is_output: bool) -> None:
-            self._tell(StepSaid(number=number, text=text, is_output=is_output))
+        def tell(text: str, voice: Voice) -> None:
+            self._tell(StepSaid(number=number, text=text, voice=voice))
 
         async with self._slots:
             return await self._executor.run(key, vertex.step, parent, sources, tell)

@@ -25,6 +25,7 @@ from wherry.model.builds import (
     CachePrune,
     CacheRecord,
     SentPart,
+    Voice,
 )
 from wherry.model.containers import ContainerSpec
 from wherry.model.errors import ContainerRunning, ImageNotFound, InvalidValue, OtherPlatform
@@ -279,7 +280,7 @@ class StepContainers:
         """A container of an image that need not be recorded."""
         return (await self._creating(spec, image=image)).container_id
 
-    async def run(self, container_id: ContainerId, tell: Callable[[str, bool], None]) -> int:
+    async def run(self, container_id: ContainerId, tell: Callable[[str, Voice], None]) -> int:
         """Start it and pass on what it writes; its exit code."""
         stream = await self._verbs.attach(
             container_id, AttachRequest(wants_stdout=True, wants_stderr=True)
@@ -289,8 +290,8 @@ class StepContainers:
             await self._verbs.start(container_id)
             unframer = Unframer()
             while data := await stream.read():
-                for _stream, payload in unframer.feed(data):
-                    tell(payload.decode(errors="replace"), True)
+                for number, payload in unframer.feed(data):
+                    tell(payload.decode(errors="replace"), Voice(number))
             return (await ended).exit_code
         finally:
             await stream.close()

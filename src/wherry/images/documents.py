@@ -17,7 +17,8 @@ from wherry.snapshots import LayerStore, chain_id
 LARGEST_DOCUMENT = 4 << 20
 """Bytes that a manifest or a configuration may have."""
 
-_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 def read_document(content: bytes) -> ImageDocument:
@@ -150,12 +151,13 @@ def moment(text: str) -> int | None:
 
 def parse_exposed(text: str) -> tuple[Port, ...]:
     """`80`, `53/udp` or `8000-8010/tcp`. Raises: ValueError."""
-    match = _PORT.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a port")
-    first = int(match.group(1))
-    last = int(match.group(2) or first)
+    numbers, _slash, protocol = text.partition("/")
+    protocol = protocol.lower() or "tcp"
+    match = _PORTS.fullmatch(numbers)
+    first = int(match.group(1)) if match else 0
+    last = int(match.group(2) or first) if match else 0
     if not 0 < first <= last <= 65535:
-        raise ValueError(f"{text!r} is not a port")
-    protocol = (match.group(3) or "tcp").lower()
+        raise ValueError(f"invalid containerPort: {numbers}")
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"invalid proto: {protocol}")
     return tuple(Port(number, protocol) for number in range(first, last + 1))

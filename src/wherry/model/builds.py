@@ -118,6 +118,15 @@ class BuildRequest:
 # -- what is told ----------------------------------------------------------------------------
 
 
+class Voice(Enum):
+    """Whose words something is."""
+
+    STDOUT = 1
+    STDERR = 2
+    BUILDER = 0
+    """What the classic builder says of its containers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerfileFound:
     """The first event: the file is there, and perhaps wrong."""
@@ -178,8 +187,7 @@ class StepSaid:
 
     number: int
     text: str
-    is_output: bool = True
-    """The command's own words; False for what the classic builder says of its containers."""
+    voice: Voice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

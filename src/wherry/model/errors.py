@@ -664,6 +664,13 @@ class NotInContext(InvalidRequest):
     """A file that COPY or ADD names is not there, or left out by the patterns."""
 
     path: str
+    """Below the root that it was looked for in."""
+    source: str
+    """As it was written."""
+    is_pattern: bool = False
+    instruction: str = "COPY"
+    has_origin: bool = False
+    """It was looked for in a stage or an image."""
 
 
 class ClientGone(Cancelled):

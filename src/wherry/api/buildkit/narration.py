@@ -22,6 +22,7 @@ from wherry.model.builds import (
     StepPlanned,
     StepSaid,
     StepStarted,
+    Voice,
 )
 from wherry.model.errors import Cancelled, DockerfileRefused, NotInContext, StepEndedBadly
 from wherry.model.outcomes import Progress
@@ -70,8 +71,9 @@ class Narrator:
                 if event.number in self._shown:
                     self.story.start(_key(event.number))
             case StepSaid():
-                if event.is_output and event.number in self._shown:
-                    self.story.say(_key(event.number), event.text.encode(errors="surrogateescape"))
+                if event.voice is not Voice.BUILDER and event.number in self._shown:
+                    said = event.text.encode(errors="surrogateescape")
+                    self.story.say(_key(event.number), said, event.voice.value)
             case StepEnded():
                 self._end(event)
             case BaseSought() | BasePulled() | BaseFound():

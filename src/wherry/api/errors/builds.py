@@ -1,5 +1,7 @@
 """Builds."""
 
+import posixpath
+
 from wherry.api.errors.rules import Rule, Rules
 from wherry.model import errors as kinds
 
@@ -10,14 +12,20 @@ def _dockerfile_refused(error: kinds.DockerfileRefused) -> str:
     return f"dockerfile parse error on line {error.line}: {error.problem}"
 
 
+def _not_in_context(error: kinds.NotInContext) -> str:
+    failed = f"{error.instruction} failed:"
+    missing = f"stat {error.path}: file does not exist"
+    if posixpath.normpath(error.source.lstrip("/")).startswith("../"):
+        return f"{failed} forbidden path outside the build context: {error.source} ()"
+    if error.is_pattern:
+        return f"{failed} no source files were specified"
+    if error.has_origin:
+        return f"{failed} {missing}"
+    return f"{failed} file not found in build context or excluded by .dockerignore: {missing}"
+
+
 RULES: Rules = {
-    kinds.NotInContext: Rule(
-        400,
-        lambda e: (
-            "COPY failed: file not found in build context or excluded by .dockerignore: "
-            f"stat {e.path}: file does not exist"
-        ),
-    ),
+    kinds.NotInContext: Rule(400, _not_in_context),
     kinds.ClientGone: Rule(499, lambda _: "the client of the build is gone"),
     kinds.DockerfileRefused: Rule(400, _dockerfile_refused),
     kinds.StepEndedBadly: Rule(

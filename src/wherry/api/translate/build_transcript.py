@@ -21,9 +21,13 @@ from wherry.model.builds import (
     StepPlanned,
     StepSaid,
     StepStarted,
+    Voice,
 )
 from wherry.model.errors import WherryError
 from wherry.model.outcomes import Progress
+
+_RED, _PLAIN = "\x1b[91m", "\x1b[0m"
+"""How Docker tells what a command writes to its standard error, whatever reads it."""
 
 
 async def transcript(
@@ -81,6 +85,8 @@ class _Teller:
                     self._waiting.append(number)
             case StepStarted(number=number):
                 return self._started(number)
+            case StepSaid(number=number, text=text, voice=Voice.STDERR):
+                return self._said(number, f"{_RED}{text}{_PLAIN}")
             case StepSaid(number=number, text=text):
                 return self._said(number, text)
             case StepEnded():

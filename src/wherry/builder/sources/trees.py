@@ -65,12 +65,13 @@ class View:
         `goes_deep`: `**` is any number of directories, as it is with `--parents`.
         """
         clean = posixpath.normpath("/" + source).lstrip("/")
-        if not _WILDCARDS & set(clean):
+        is_pattern = bool(_WILDCARDS & set(clean))
+        if not is_pattern:
             paths = [clean] if self.shows(clean) else []
         else:
             paths = sorted(set(self._matching(clean.split("/"), goes_deep=goes_deep)))
         if not paths:
-            raise NotInContext(clean)
+            raise NotInContext(clean, source, is_pattern)
         return paths
 
     def place(self, path: str) -> Place:

@@ -15,7 +15,7 @@ from wherry.builder.steps.stage_files import StageFiles
 from wherry.images import BuildImages, LayerBlob, as_image
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.random_ids import short_id
-from wherry.model.builds import BuildRequest
+from wherry.model.builds import BuildRequest, Voice
 from wherry.model.containers import ContainerSpec, LogSpec, NetworkSpec, Security
 from wherry.model.errors import StepEndedBadly
 from wherry.model.ids import ContainerId, SnapshotKey
@@ -93,7 +93,7 @@ class Commands:
             container_id = await self._containers.create(spec, as_image(parent.state))
             if not keeps:
                 undo.push(self._containers.remove, container_id)
-            tell(f" ---> Running in {short_id(container_id)}\n", False)
+            tell(f" ---> Running in {short_id(container_id)}\n", Voice.BUILDER)
             exit_code = await self._containers.run(container_id, tell)
             if exit_code:
                 raise StepEndedBadly(" ".join(spec.command or ()), exit_code)
@@ -105,7 +105,7 @@ class Commands:
             commit = self._images.commit if keeps else self._images.hand_over
             layer = await self._offload(commit, key, parent.state)
         if not keeps:
-            tell(f" ---> Removed intermediate container {short_id(container_id)}\n", False)
+            tell(f" ---> Removed intermediate container {short_id(container_id)}\n", Voice.BUILDER)
         return layer
 
     async def _missing_targets(self, mounts: StepMounts, parent: Built) -> Sequence[str]:

@@ -5,6 +5,7 @@ below the root of the snapshot, and the kernel resolves every link as if that ro
 is (`linux.files.open_in_root`), so that neither a context nor an image can lead outside.
 """
 
+import errno
 import io
 import os
 import posixpath
@@ -14,6 +15,7 @@ from wherry.builder.sources.permissions import Permissions
 from wherry.builder.sources.trees import Renamed, View
 from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root
+from wherry.linux.syscall import KernelError
 from wherry.model.errors import ArchiveRefused, InvalidValue
 from wherry.operations.files import targets
 from wherry.snapshots import (
@@ -82,6 +84,19 @@ def copy_inline(root: int, name: str, content: bytes, wish: Wish) -> None:
     packed.write(tar_header(entry) + content + tar_padding(len(content)) + TAR_END)
     packed.seek(0)
     _copy_file(root, TarReader(packed), name, wish.target, wish)
+
+
+def opened_directory(root: int, path: str, in_the_way: str) -> tuple[int, int]:
+    """A directory of a snapshot, made where it is missing, and how many were made.
+
+    Raises: InvalidValue, which says `in_the_way`, where something else is on that way.
+    """
+    try:
+        return targets.open_directory(root, path)
+    except KernelError as error:
+        if error.errno != errno.ENOTDIR:
+            raise
+        raise InvalidValue(in_the_way) from None
 
 
 def _copy_one(root: int, pick: Pick, wish: Wish) -> None:
@@ -187,7 +202,8 @@ def _make_directory(root: int, path: str, wish: Wish) -> None:
         place = posixpath.dirname(place)
     if not missing:
         return
-    directory, _made = targets.open_directory(root, missing[0])
+    in_the_way = f"failed to copy files: {path}: not a directory"
+    directory, _made = opened_directory(root, missing[0], in_the_way)
     os.close(directory)
     if wish.owner is not None:
         for each in missing:

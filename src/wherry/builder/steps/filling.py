@@ -15,14 +15,13 @@ from wherry.builder.sources.permissions import permissions_of
 from wherry.builder.sources.remote import RemoteSources, is_remote
 from wherry.builder.sources.trees import View
 from wherry.builder.states import Built, Words
-from wherry.builder.steps.copying import Pick, Wish, copy_inline, copy_paths
+from wherry.builder.steps.copying import Pick, Wish, copy_inline, copy_paths, opened_directory
 from wherry.builder.steps.stage_files import StageFiles
 from wherry.images import BuildImages, BuildState, LayerBlob
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
-from wherry.kit.values import dataclass
-from wherry.model.errors import InvalidValue
-from wherry.operations.files import targets
+from wherry.kit.values import dataclass, replace
+from wherry.model.errors import InvalidValue, NotInContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Filling:
     def _told(
         self, copying: language.Copy | language.Add, content: str, scope: language.Scope
     ) -> str:
-        words = ["ADD" if isinstance(copying, language.Add) else "COPY"]
+        words = [_name(copying)]
         if copying.mode:
             words.append(f"--chmod={self._words.word(scope, copying.mode, copying.line)}")
         owner = self._words.word(scope, copying.owner, copying.line)
@@ -127,7 +126,7 @@ class Filling:
 
             def copy() -> LayerBlob:
                 wish = Wish(
-                    instruction="ADD" if isinstance(copying, language.Add) else "COPY",
+                    instruction=_name(copying),
                     target=target,
                     owner=_owner(accounts, owner_text, has_origin=bool(sources)),
                     permissions=permissions,
@@ -156,7 +155,8 @@ class Filling:
             key, root = await self._files.writable(state, opened)
 
             def make() -> LayerBlob | None:
-                directory, made = targets.open_directory(root, posixpath.normpath(place))
+                in_the_way = f"Cannot mkdir: {place} is not a directory"
+                directory, made = opened_directory(root, posixpath.normpath(place), in_the_way)
                 os.close(directory)
                 return self._images.hand_over(key, state) if made else None
 
@@ -183,11 +183,16 @@ class Filling:
         if wanted:
             view = await self._view(step, wanted, sources, opened)
             keeps = isinstance(copying, language.Copy) and copying.keeps_parents
-            picks += [
-                Pick(view, path, _kept(source, path) if keeps else "")
-                for source in wanted
-                for path in await self._offload(partial(view.found, source, goes_deep=keeps))
-            ]
+            try:
+                picks += [
+                    Pick(view, path, _kept(source, path) if keeps else "")
+                    for source in wanted
+                    for path in await self._offload(partial(view.found, source, goes_deep=keeps))
+                ]
+            except NotInContext as error:
+                raise replace(
+                    error, instruction=_name(copying), has_origin=bool(sources)
+                ) from error
         return picks
 
     async def _remote_pick(self, add: language.Add, source: str, parent: Built) -> Pick:
@@ -206,6 +211,10 @@ class Filling:
         if sources:
             return View(DirectoryTree(await self._files.opened(sources[0].state, opened)))
         return await self._views.view(step.context, wanted)
+
+
+def _name(copying: language.Copy | language.Add) -> str:
+    return "ADD" if isinstance(copying, language.Add) else "COPY"
 
 
 def _without_files(state: BuildState) -> BuildState:
