@@ -46,8 +46,8 @@ def test_every_instruction() -> None:
     [
         ("RUN true", "run is not a valid change command"),
         ("CMD", "CMD requires at least one argument"),
-        ("EXPOSE http", "EXPOSE: 'http' is not a port"),
-        ("EXPOSE 70000", "EXPOSE: '70000' is not a port"),
+        ("EXPOSE http", "EXPOSE: invalid containerPort: http"),
+        ("EXPOSE 70000", "EXPOSE: invalid containerPort: 70000"),
         ("LABEL a b", "LABEL: 'a' has no value"),
         ("ENV A", "ENV: 'A' has no value"),
         ("ENV A=1 B", "ENV: 'B' is not NAME=VALUE"),

@@ -69,7 +69,7 @@ def test_dockers_configuration_is_understood() -> None:
         (document(size=10**19).replace(b"1" + b"0" * 19, b"1" * 5000), "digit"),
         (document(config={"Env": "A=1"}), "config.Env"),
         (document(config={"Env": [1]}), "config.Env[0]"),
-        (document(config={"ExposedPorts": {"x": {}}}), "'x' is not a port"),
+        (document(config={"ExposedPorts": {"x": {}}}), "invalid containerPort: x"),
         (document(rootfs={"diff_ids": ["sha256:../../x"]}), "rootfs.diff_ids"),
         (document(rootfs={"type": "squash"}), "rootfs.type"),
     ],
