@@ -29,6 +29,8 @@ _TYPES = {
     "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
 }
 """Type and number of each protocol (socket(2))."""
+_UNRELAYED = ("sctp",)
+"""Where the packet filter leads them, or nothing does."""
 _BACKLOG = 4096
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 
@@ -199,17 +201,17 @@ class Reservations:
 
 def _bind(bound: _Bound, wish: Wish, address: str, port: int, *, relays_v4: bool) -> None:
     """Hold one port on one address."""
-    if ":" in address or relays_v4:
+    if wish.protocol not in _UNRELAYED and (":" in address or relays_v4):
         _bind_relayed(bound, wish, address, port)
     else:
-        bound.silent.append(_bind_v4(wish.protocol, address, port))
+        bound.silent.append(_bind_silent(wish.protocol, address, port))
     bound.held.append(
         Held(protocol=wish.protocol, address=address, host_port=port, port=wish.port)
     )
 
 
-def _bind_v4(protocol: str, address: str, port: int) -> socket.socket:
-    made = _socket(socket.AF_INET, protocol)
+def _bind_silent(protocol: str, address: str, port: int) -> socket.socket:
+    made = _socket(protocol, address)
     try:
         try:
             made.bind((address, port))
@@ -227,11 +229,8 @@ def _bind_v4(protocol: str, address: str, port: int) -> socket.socket:
 
 def _bind_relayed(bound: _Bound, wish: Wish, address: str, port: int) -> None:
     """Hold a port on every address of a family or on one, and relay from there."""
-    is_ipv6 = ":" in address
-    made = _socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, wish.protocol)
+    made = _socket(wish.protocol, address)
     bound.relayed.append((wish.protocol, wish.port, made))
-    if is_ipv6:
-        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     if wish.protocol == "tcp":
         _tolerate(made, others=True)
     made.bind((address, port))
@@ -239,9 +238,14 @@ def _bind_relayed(bound: _Bound, wish: Wish, address: str, port: int) -> None:
         made.listen(_BACKLOG)
 
 
-def _socket(family: int, protocol: str) -> socket.socket:
+def _socket(protocol: str, address: str) -> socket.socket:
+    """A socket for an address, and for its family alone."""
     kind, number = _TYPES[protocol]
-    return socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return made
 
 
 def _tolerate(made: socket.socket, *, others: bool) -> None:

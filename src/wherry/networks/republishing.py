@@ -81,6 +81,7 @@ class Republishing:
             has_ipv6=host_bridge.has_ipv6(),
             defaults=settings.host_addresses,
             unled=settings.unled,
+            filtered=settings.filtered(way_out),
         )
         wishes = (*wishes_again(kept), *new)
         ports = await self._ports.exchange(

@@ -84,6 +84,7 @@ class WaysOut:
             has_ipv6=host_bridge.has_ipv6(),
             defaults=settings.host_addresses,
             unled=settings.unled,
+            filtered=settings.filtered(way_out),
         )
         ports = await self._ports.reserve(
             request.container_id,

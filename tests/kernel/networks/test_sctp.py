@@ -7,11 +7,21 @@ import pytest
 from kernel.networks.private_host import LAN, PrivateHost, enter, in_child, run, shell
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import HostLacks
-from wherry.model.networks import Port, PortBinding
+from wherry.model.networks import (
+    NetworkMode,
+    NetworkModeKind,
+    NetworkRequest,
+    Port,
+    PortBinding,
+)
 
 pytestmark = pytest.mark.kernel
 
-SPEC = NetworkSpec(bindings=(PortBinding(port=Port(9, "sctp"), host_port=9009),))
+SPEC = NetworkSpec(
+    mode=NetworkMode(NetworkModeKind.NETWORK, "dual"),
+    bindings=(PortBinding(port=Port(9, "sctp"), host_port=9009),),
+)
+LAN6, NEIGHBOUR6 = "fd00:5::1", "fd00:5::2"
 
 
 def has_sctp() -> bool:
@@ -23,9 +33,9 @@ def has_sctp() -> bool:
     return True
 
 
-def association() -> socket.socket:
+def association(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     """A socket in the style of TCP's."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
     made.settimeout(5)
     return made
 
@@ -35,8 +45,8 @@ def serve(namespace: str) -> None:
     import os
 
     enter(namespace)
-    listener = association()
-    listener.bind(("0.0.0.0", 9))
+    listener = association(socket.AF_INET6)
+    listener.bind(("::", 9))
     listener.listen(1)
     if os.fork() == 0:
         parent = os.getppid()
@@ -50,13 +60,14 @@ def serve(namespace: str) -> None:
         os._exit(0)
 
 
-def greeting(namespace: str) -> bytes:
+def greeting(namespace: str, address: str) -> bytes:
     """What a neighbour is told at the host's port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     def asking() -> bytes:
         enter(namespace)
-        with association() as client:
-            client.connect((LAN, 9009))
+        with association(family) as client:
+            client.connect((address, 9009))
             return client.recv(16)
 
     return in_child(asking)
@@ -68,6 +79,9 @@ def test_a_published_port() -> None:
     async def scenario(host: PrivateHost) -> None:
         networks = host.networks()
         await networks.open()
+        shell(f"ip address add {LAN6}/64 dev lan nodad")
+        host.inside(host.neighbour, f"ip address add {NEIGHBOUR6}/64 dev lan nodad")
+        await networks.create(NetworkRequest(name="dual", has_ipv6=True))
         before = shell("ip -o link; nft list ruleset")
         request = host.request("c", SPEC)
         if not has_sctp():
@@ -79,7 +93,8 @@ def test_a_published_port() -> None:
             return
         sandbox = await networks.attach(request)
         host.fork(lambda: serve(sandbox.namespace_path))
-        assert greeting(host.neighbour) == b"hello"
+        for address in (LAN, LAN6):
+            assert greeting(host.neighbour, address) == b"hello"
         await networks.detach(request.container_id)
         assert "9009" not in shell("nft list ruleset")
         await networks.remove_everything()

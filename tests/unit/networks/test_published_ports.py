@@ -18,6 +18,7 @@ from wherry.networks.ports.published_ports import (
 )
 
 WEB = Port(80)
+SCTP = PortBinding(port=Port(9, "sctp"))
 
 
 def wish(address: str, *, has_ipv6: bool = True) -> tuple[str, ...]:
@@ -56,13 +57,22 @@ def test_one_ipv6_address() -> None:
 
 
 def test_what_cannot_be_served_is_refused() -> None:
-    """A protocol that nobody knows, and SCTP by IPv6; by IPv4 it is served."""
-    sctp = PortBinding(port=Port(9, "sctp"))
-    (wish_of_sctp,) = wishes_of(NetworkSpec(bindings=(sctp,)), has_ipv6=True)
-    assert wish_of_sctp.addresses == ("0.0.0.0",)
-    for refused in (replace(sctp, host_address="::1"), PortBinding(port=Port(9, "dccp"))):
+    """A protocol that nobody knows, and SCTP where it would have to be relayed."""
+    for refused in (PortBinding(port=Port(9, "dccp")), replace(SCTP, host_address="::1")):
         with pytest.raises(FeatureMissing):
-            wishes_of(NetworkSpec(bindings=(refused,)), has_ipv6=False)
+            wishes_of(NetworkSpec(bindings=(refused,)), has_ipv6=True, filtered={4, 6})
+    with pytest.raises(FeatureMissing):
+        wishes_of(NetworkSpec(bindings=(replace(SCTP, host_address="2001:db8::1"),)),
+                  has_ipv6=True, filtered={4})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("filtered", "addresses"), [({4}, ("0.0.0.0",)), ({6}, ("::",)), ({4, 6}, ("0.0.0.0", "::"))]
+)
+def test_sctp_is_published_where_it_is_led(filtered: set[int], addresses: tuple[str, ...]) -> None:
+    """In the versions of IP that the container has."""
+    (led,) = wishes_of(NetworkSpec(bindings=(SCTP,)), has_ipv6=True, filtered=filtered)
+    assert led.addresses == addresses
 
 
 def test_publish_all_adds_what_is_exposed_and_not_bound() -> None:

@@ -119,6 +119,11 @@ class BridgeSettings:
         """The versions in which published ports are at its containers' own addresses alone."""
         return self.routed & {each.version for each in self.ranges}
 
+    def filtered(self, endpoint: EndpointStatus) -> frozenset[int]:
+        """The versions in which the packet filter leads ports of the host to an endpoint."""
+        own = ((4, endpoint.address), (6, endpoint.ipv6_address))
+        return frozenset(version for version, has in own if has and self.is_filtered)
+
     @property
     def unled(self) -> frozenset[int]:
         """The versions in which no port of the host leads to its containers."""

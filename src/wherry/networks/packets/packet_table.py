@@ -84,8 +84,10 @@ _RULES = {
         "meta nfproto ipv4 dnat ip to sctp dport map @sctp-anywhere",
         "dnat ip6 to ip6 daddr . tcp dport map @tcp6-addressed",
         "dnat ip6 to ip6 daddr . udp dport map @udp6-addressed",
+        "dnat ip6 to ip6 daddr . sctp dport map @sctp6-addressed",
         "meta nfproto ipv6 dnat ip6 to tcp dport map @tcp6-anywhere",
         "meta nfproto ipv6 dnat ip6 to udp dport map @udp6-anywhere",
+        "meta nfproto ipv6 dnat ip6 to sctp dport map @sctp6-anywhere",
     ),
     "prerouting": ("fib daddr type local jump published",),
     # The kernel sends nothing from ::1 to another link: netd relays what is asked of it.

@@ -19,15 +19,17 @@ def wishes_of(
     has_ipv6: bool,
     defaults: Sequence[str] = (),
     unled: Set[int] = frozenset(),
+    filtered: Set[int] = frozenset(),
 ) -> tuple[Wish, ...]:
     """The host ports that a container wants.
 
     `defaults` are the network's addresses for ports without one (`host_binding_ipv4`, `_ipv6`);
-    `unled` the versions of IP in which no host port leads to it.
+    `unled` the versions of IP in which no host port leads to it; `filtered` those in which the
+    packet filter does that: netd relays no SCTP.
 
     Raises: InvalidField for an address that is none; FeatureMissing.
     """
-    wishes = (_wish(each, defaults, has_ipv6=has_ipv6) for each in _bindings(spec))
+    wishes = (_wish(each, defaults, filtered, has_ipv6=has_ipv6) for each in _bindings(spec))
     led = (
         replace(wish, addresses=tuple(x for x in wish.addresses if _version(x) not in unled))
         for wish in wishes
@@ -132,15 +134,20 @@ def _is_filtered(published: PublishedPort, endpoint: EndpointStatus) -> bool:
     return bool(endpoint.address)
 
 
-def _wish(binding: PortBinding, defaults: Sequence[str], *, has_ipv6: bool) -> Wish:
-    """One wish. SCTP is of IPv4 alone: netd can't relay what arrives by IPv6."""
+def _wish(
+    binding: PortBinding, defaults: Sequence[str], filtered: Set[int], *, has_ipv6: bool
+) -> Wish:
     protocol = binding.port.protocol
     if protocol not in _PROTOCOLS:
         raise FeatureMissing(f"publishing {protocol} ports")
-    is_relayed = protocol != "sctp"
-    addresses = _addresses(binding.host_address, defaults, has_ipv6=has_ipv6 and is_relayed)
-    if not is_relayed and any(":" in each for each in addresses):
-        raise FeatureMissing("publishing sctp ports on IPv6 addresses")
+    addresses = _addresses(binding.host_address, defaults, has_ipv6=has_ipv6)
+    if protocol == "sctp":
+        addresses = tuple(
+            each for each in addresses if _version(each) in filtered and each != LOOPBACK_V6
+        )
+        if not addresses:
+            where = binding.host_address or "addresses of a version of IP that the container lacks"
+            raise FeatureMissing(f"publishing sctp ports on {where}")
     return Wish(
         protocol=protocol,
         addresses=addresses,
