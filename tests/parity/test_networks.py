@@ -303,7 +303,7 @@ REFUSALS = (
     (("run", "--network", "pattern", "busybox", "true"),
      "cannot create endpoint on configuration-only network"),
     (("network", "create", "--config-from", "taken", "x"),
-     'configuration network "taken" not found'),
+     'configuration network "taken" does not exist'),
     (("network", "create", "--config-only", "--internal", "x"),
      "configuration network can only contain network specific fields"),
     (("network", "rm", "pattern"), 'configuration network "pattern" is in use'),

@@ -12,6 +12,7 @@ from wherry.model.containers import Container
 from wherry.model.errors import (
     AlreadyConnected,
     ContainerNotFound,
+    EndpointNotFound,
     InvalidValue,
     NetworkInUse,
     NotConnected,
@@ -95,6 +96,7 @@ class NetworkVerbs:
                 request = self._assembly.attach_request(wished)
                 endpoints = await self._networks.connect(request, wish)
             else:
+                self._networks.check_may_connect(found.spec.network, found.endpoints, network)
                 if any(_is_of(each, network) for each in found.endpoints):
                     raise AlreadyConnected(found.name, network.name)
                 endpoints = (*found.endpoints, _unconnected(network))
@@ -104,19 +106,20 @@ class NetworkVerbs:
     async def disconnect(self, reference: str, container: str, *, is_forced: bool) -> None:
         """Take a container off a network. Raises: NetworkNotFound, ContainerNotFound, …
 
-        With `is_forced`, a container that is not there is no error.
+        With `is_forced`, a container that is not there may have left an endpoint; none of ours
+        does. Raises: EndpointNotFound.
         """
         network = self._networks.get(reference)
         try:
             container_id = self._records.find(container).id
-        except ContainerNotFound:
+        except ContainerNotFound as error:
             if is_forced:
-                return
+                raise EndpointNotFound(container) from error
             raise
         async with self._locks.held(container_id):
             found = self._records.find(container_id)
             if not any(_is_of(each, network) for each in found.endpoints):
-                raise NotConnected(found.id, network.name)
+                raise NotConnected(found.id, network.name, found.is_alive)
             without = _without_wish(found, network)
             if found.is_alive:
                 request = self._assembly.attach_request(without)

@@ -615,6 +615,13 @@ class NotConnected(Forbidden):
 
     container: str
     network: str
+    is_running: bool = True
+
+
+class EndpointNotFound(NotFound):
+    """Nobody of this name is on a network."""
+
+    container: str
 
 
 class ConnectionRefused(Forbidden):

@@ -147,20 +147,19 @@ def taken_message(taken: PortTaken) -> Message:
 
 def failed_message(error: OSError) -> Message:
     """The answer when the kernel refuses for another reason than that a port is in use."""
-    return {"failed": [error.errno, error.strerror]}
+    return {"failed": [error.errno, error.strerror, error.filename or ""]}
 
 
 def ports_of(answer: Message) -> list[int]:
     """The ports of an answer to `reserve`, in the order of the wishes.
 
-    Raises: PortTaken; OSError.
+    Raises: PortTaken; OSError, whose file name is the address and port that can't be had.
     """
     if "taken" in answer:
         protocol, address, port, holder = answer["taken"]
         raise PortTaken(str(protocol), str(address), int(port), str(holder))
     if "failed" in answer:
-        errno, words = answer["failed"]
-        raise OSError(errno, words)
+        raise OSError(*answer["failed"])
     return [int(port) for port in answer["ports"]]
 
 

@@ -171,7 +171,8 @@ class Reservations:
                 except OSError as error:
                     bound.close()
                     if error.errno != errno.EADDRINUSE:
-                        raise
+                        where = f"{address}:{port}/{wish.protocol}"
+                        raise OSError(error.errno, error.strerror, where) from error
                     holder = self._holder(wish.protocol, port)
                     taken = taken or PortTaken(wish.protocol, address, port, holder)
                     break

@@ -15,13 +15,13 @@ in its own directory.
 Called by: engine, wired by programs.
 """
 
-from wherry.networks.definitions import check_wish
 from wherry.networks.names.name_files import HOST_GATEWAY, rename_host
 from wherry.networks.network_table import MIGRATIONS, NetworkTable
 from wherry.networks.ports.keeper import NetdKeeper, PortKeeper
 from wherry.networks.sandboxes import AttachRequest, NamespaceJobs, Sandbox
 from wherry.networks.service import Networks
 from wherry.networks.settings import NetworkSettings
+from wherry.networks.wish_checks import check_wish
 
 __all__ = [
     "HOST_GATEWAY",

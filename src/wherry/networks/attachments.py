@@ -19,7 +19,8 @@ from collections.abc import Sequence, Set
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.values import replace
-from wherry.model.errors import NotConnected
+from wherry.model.containers import NetworkSpec
+from wherry.model.errors import AlreadyConnected, NotConnected
 from wherry.model.ids import ContainerId
 from wherry.model.networks import (
     EndpointStatus,
@@ -179,13 +180,19 @@ class Attachments:
 
         Raises: AlreadyConnected, ConnectionRefused, AddressTaken, NetworkNotFound, StepFailed.
         """
-        attached = self._attached.get(request.container_id)
         network = self._table.find(wish.network)
-        is_own = attached is not None and attached.namespace_path
-        check_may_connect(attached.endpoints if attached and is_own else None, network, request)
-        assert attached is not None
+        attached = self._attached.get(request.container_id) or Attached("")
+        self.check_may_connect(request.network, attached.endpoints, network)
+        if any(each.network_id == network.id for each in attached.endpoints):
+            raise AlreadyConnected(request.container_name, network.name)
         await self._live.connect(attached, network, request, wish)
         return tuple(attached.endpoints)
+
+    def check_may_connect(
+        self, spec: NetworkSpec, endpoints: Sequence[EndpointStatus], network: Network
+    ) -> None:
+        """Whether a container may join one more network. Raises: ConnectionRefused."""
+        check_may_connect(self._table, spec, endpoints, network)
 
     async def disconnect(
         self, request: AttachRequest, network: Network

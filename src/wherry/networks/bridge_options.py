@@ -35,6 +35,8 @@ _VERSIONS = (4, 6)
 _MODES = ("nat", "nat-unprotected", "routed", "isolated")
 _LEAST_MTU = {4: 68, 6: 1280}
 """RFC 791 and RFC 8200."""
+_LARGEST_MTU = 65535
+"""ETH_MAX_MTU, the most that a link of the kernel's takes."""
 
 
 def settings_of(
@@ -108,7 +110,7 @@ def _mode(network: Network, version: int) -> str:
 def _mtu(network: Network) -> int:
     mtu = number(network.options, MTU, default=0)
     least = max((_LEAST_MTU[each.version] for each in network.ranges), default=0)
-    if mtu < 0 or 0 < mtu < least:
+    if mtu < 0 or 0 < mtu < least or mtu > _LARGEST_MTU:
         raise InvalidValue(f"invalid MTU number: {mtu}")
     return mtu
 

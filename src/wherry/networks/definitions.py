@@ -6,12 +6,12 @@ from ipaddress import ip_address, ip_network
 
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import dataclass, replace
-from wherry.model.errors import InvalidValue, NetworkIsBuiltin, SubnetTaken
+from wherry.model.errors import ConnectionRefused, InvalidValue, NetworkIsBuiltin, SubnetTaken
 from wherry.model.ids import NetworkId
-from wherry.model.networks import AddressRange, EndpointWish, Network, NetworkRequest
+from wherry.model.networks import AddressRange, Network, NetworkRequest
 from wherry.networks.addresses.pools import Subnet, choose_subnet
 from wherry.networks.bridge_options import is_isolated
-from wherry.networks.endpoint_options import interface_of, sysctls_of
+from wherry.networks.given_ranges import checked_ranges, refuse_unusable, unusable
 
 BUILTIN_NAMES = frozenset({"bridge", "host", "none", "default", "container"})
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -53,13 +53,16 @@ def defined(
     """
     if not (request.has_ipv4 or request.has_ipv6):
         raise InvalidValue("IPv4 or IPv6 must be enabled")
-    ranges = tuple(_checked(each, request) for each in request.ranges)
+    versions = {4: request.has_ipv4, 6: request.has_ipv6}
+    ranges = checked_ranges(request.ranges, versions)
     if not request.is_configuration:
         is_bridged = request.driver == "bridge"
         _refuse_overlaps(ranges, [each for each in occupied if is_bridged or not each.is_route])
         if request.ipam_driver == "default":
             ranges += tuple(_chosen(request, ranges, occupied, pools))
             ranges = tuple(_with_gateway(each, request) for each in ranges)
+            for each in ranges:
+                refuse_unusable(each)
     return Network(
         id=NetworkId(new_id()),
         name=request.name,
@@ -78,66 +81,6 @@ def defined(
         ipam_driver=request.ipam_driver,
         ipam_options=request.ipam_options,
     )
-
-
-def _checked(given: AddressRange, request: NetworkRequest) -> AddressRange:
-    """A subnet that was named, normalised. Raises: InvalidValue."""
-    try:
-        subnet = ip_network(given.subnet, strict=False)
-    except ValueError as error:
-        raise InvalidValue(
-            f"invalid network config:\ninvalid subnet {given.subnet}: invalid CIDR block notation"
-        ) from error
-    if "/" not in given.subnet:
-        raise InvalidValue(
-            f"invalid network config:\ninvalid subnet {given.subnet}: invalid CIDR block notation"
-        )
-    if str(subnet) != given.subnet and subnet.network_address != ip_address(
-        given.subnet.partition("/")[0]
-    ):
-        raise InvalidValue(
-            f"invalid network config:\ninvalid subnet {given.subnet}: it should be {subnet}"
-        )
-    if subnet.version == 6 and not request.has_ipv6:
-        raise InvalidValue("invalid network config:\nIPv6 subnet needs IPv6: --ipv6 is missing")
-    if subnet.version == 4 and not request.has_ipv4:
-        raise InvalidValue("invalid network config:\nIPv4 subnet needs IPv4: --ipv4=false is set")
-    if subnet.num_addresses < 4:
-        raise InvalidValue(
-            f"invalid network config:\ninvalid subnet {given.subnet}: no room for containers"
-        )
-    _inside(given.gateway, subnet, "gateway address")
-    for name, address in given.reserved.items():
-        _inside(address, subnet, f"auxiliary address {name}")
-    if given.allocated_from:
-        _check_part(given.allocated_from, subnet)
-    return replace(given, subnet=str(subnet))
-
-
-def _inside(text: str, subnet: Subnet, what: str) -> None:
-    if not text:
-        return
-    try:
-        address = ip_address(text)
-    except ValueError as error:
-        raise InvalidValue(f"invalid network config:\ninvalid {what}: {text}") from error
-    if address not in subnet:
-        raise InvalidValue(
-            f"invalid network config:\ninvalid {what} {text}: parent subnet is {subnet}"
-        )
-
-
-def _check_part(text: str, subnet: Subnet) -> None:
-    try:
-        part = ip_network(text, strict=False)
-    except ValueError as error:
-        raise InvalidValue(
-            f"invalid network config:\ninvalid ip-range {text}: invalid CIDR block notation"
-        ) from error
-    if part.version != subnet.version or not part.subnet_of(subnet):  # type: ignore[arg-type]
-        raise InvalidValue(
-            f"invalid network config:\ninvalid ip-range {text}: parent subnet is {subnet}"
-        )
 
 
 def _refuse_overlaps(ranges: Iterable[AddressRange], occupied: Sequence[Occupied]) -> None:
@@ -173,50 +116,11 @@ def _with_gateway(given: AddressRange, request: NetworkRequest) -> AddressRange:
     if request.driver == "bridge" and is_isolated(request.options, given.version):
         return given
     part = ip_network(given.allocated_from or given.subnet)
-    subnet = ip_network(given.subnet)
-    kept = set(given.reserved.values())
-    candidates = (address for address in part if address != subnet.network_address)
-    return replace(given, gateway=str(next(each for each in candidates if str(each) not in kept)))
-
-
-def check_wish(network: Network, wish: EndpointWish) -> None:
-    """Whether an endpoint can be wished for on a network at all. Raises: InvalidValue."""
-    sysctls_of(wish, interface_of(wish))
-    if not network.is_builtin and network.driver != "null":
-        for wanted in filter(None, (wish.ipv4_address, wish.ipv6_address)):
-            _check_wished_address(network, wanted)
-        return
-    if wish.ipv4_address or wish.ipv6_address:
-        raise InvalidValue(
-            f"invalid config for network {network.name}: invalid endpoint settings:\n"
-            "user specified IP address is supported on user defined networks only"
+    kept = {ip_address(each) for each in given.reserved.values()}
+    kept |= unusable(ip_network(given.subnet))
+    free = next((address for address in part if address not in kept), None)
+    if free is None:
+        raise ConnectionRefused(
+            "failed to allocate gateway (): No available addresses on this pool"
         )
-    if wish.aliases:
-        raise InvalidValue(
-            f"invalid config for network {network.name}: invalid endpoint settings:\n"
-            "network-scoped aliases are only supported for user-defined networks"
-        )
-
-
-def _check_wished_address(network: Network, wanted: str) -> None:
-    """Whether an address can be had on a user's network. Raises: InvalidValue."""
-    version = 6 if ":" in wanted else 4
-    refused = f"invalid config for network {network.name}: invalid endpoint settings:\n"
-    try:
-        address = ip_address(wanted)
-    except ValueError as error:
-        raise InvalidValue(f"{refused}invalid IPv{version} address: {wanted}") from error
-    named = [
-        ip_network(each.subnet)
-        for each in network.ranges
-        if not each.is_chosen and each.version == version
-    ]
-    if not named:
-        raise InvalidValue(
-            f"{refused}user specified IP address is supported only when connecting to networks "
-            "with user configured subnets"
-        )
-    if not any(address in each for each in named):
-        raise InvalidValue(
-            f"{refused}no configured subnet or ip-range contain the IP address {wanted}"
-        )
+    return replace(given, gateway=str(free))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from wherry.kit.random_ids import new_id, short_id
 from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import AlreadyConnected, ConnectionRefused, InvalidValue, NetworkNotFound
+from wherry.model.errors import ConnectionRefused, InvalidValue, NetworkNotFound
 from wherry.model.ids import EndpointId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkModeKind
 from wherry.networks import default_networks
@@ -23,7 +23,7 @@ def wishes_of(
     """
     first = _network_of(table, spec, has_bridge=has_bridge)
     wishes = {table.find(each.network).id: each for each in spec.endpoints}
-    if wishes and first.id not in wishes and first.driver not in ("host", "null"):
+    if wishes and first.id not in wishes and first.driver != "host":
         # It was disconnected from the network that it was created on.
         first = table.find(min(wishes))
     mine = wishes.pop(first.id, None) or EndpointWish(network=first.name)
@@ -76,27 +76,26 @@ def way_out_of(endpoints: Sequence[EndpointStatus]) -> EndpointStatus | None:
 
 
 def check_may_connect(
-    endpoints: Sequence[EndpointStatus] | None, network: Network, request: AttachRequest
+    table: NetworkTable, spec: NetworkSpec, endpoints: Sequence[EndpointStatus], network: Network
 ) -> None:
-    """Whether a running container may join one more network.
+    """Whether a container may join one more network, now or at its next start.
 
-    `endpoints` is None for one in somebody else's namespace. Raises: ConnectionRefused,
-    AlreadyConnected.
+    Raises: ConnectionRefused.
     """
-    if network.driver == "host":
+    drivers = {table.find(each.network_id).driver for each in endpoints}
+    if network.driver == "host" and "host" not in drivers:
         raise ConnectionRefused("container cannot be connected to host network")
-    if endpoints is None:
+    if spec.mode.kind is NetworkModeKind.CONTAINER or "host" in drivers:
         raise ConnectionRefused(
             "container sharing network namespace with another container or host cannot be "
             "connected to any other network"
         )
-    if network.driver == "null" or any(not each.is_connected for each in endpoints):
+    others = {each.network_id for each in endpoints} - {network.id}
+    if others and "null" in drivers | {network.driver}:
         raise ConnectionRefused(
             "container cannot be connected to multiple networks with one of the networks in "
             "private (none) mode"
         )
-    if any(each.network_id == network.id for each in endpoints):
-        raise AlreadyConnected(request.container_name, network.name)
 
 
 def interface_for(wish: EndpointWish, endpoints: Sequence[EndpointStatus], prefix: str) -> str:

@@ -13,7 +13,7 @@ from wherry.model.networks import EndpointWish
 
 _PREFIX = "com.docker.network.endpoint"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
-_SYSCTL = re.compile(r"net\.[a-z0-9_]+\.[a-z0-9_]+\.IFNAME\.[A-Za-z0-9_]+", re.IGNORECASE)
+_SYSCTL = re.compile(r"net\.(?:ipv4|ipv6|mpls)\.[a-z0-9_]+\.IFNAME\.[A-Za-z0-9_]+", re.IGNORECASE)
 _VALUE = re.compile(r"[ -~]{1,64}")
 _PLACE = re.compile("IFNAME", re.IGNORECASE)
 _REFUSED = "invalid endpoint settings:\n"
@@ -39,7 +39,8 @@ def sysctls_of(wish: EndpointWish, interface: str) -> tuple[tuple[str, str], ...
         if not (_SYSCTL.fullmatch(name) and equals and _VALUE.fullmatch(value)):
             raise InvalidValue(
                 f"{_REFUSED}unrecognised network interface sysctl '{pair}'; "
-                "represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V'"
+                "represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', "
+                "'ipv6' or 'mpls'"
             )
         parts = name.split(".")
         place = [interface if _PLACE.fullmatch(part) else part for part in parts]

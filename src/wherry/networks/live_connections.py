@@ -88,8 +88,9 @@ class LiveConnections:
                 request.container_id, path, attached.endpoints, request.network
             )
             undo.keep()
-        await self._joins.delete_link(path, leaving)
-        await self._leases.give_back(leaving)
+        if leaving.is_connected:
+            await self._joins.delete_link(path, leaving)
+            await self._leases.give_back(leaving)
         await self._refresh_files(request, attached.endpoints)
 
     @asynccontextmanager

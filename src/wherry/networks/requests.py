@@ -54,7 +54,7 @@ def completed(
         return _with_defaults(request, driver_options.get(request.driver, {}))
     if request.is_configuration:
         raise ConnectionRefused(
-            "a configuration network can't depend on another configuration network"
+            "a configuration network cannot depend on another configuration network"
         )
     for network in networks:
         if network.is_configuration and network.name == request.configured_by:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.values import replace
+from wherry.model.containers import NetworkSpec
 from wherry.model.errors import (
     NetworkIsBuiltin,
     PluginNotFound,
@@ -268,6 +269,12 @@ class Networks:
         Raises: AlreadyConnected, ConnectionRefused, AddressTaken, NetworkNotFound, StepFailed.
         """
         return await self._attachments.connect(request, wish)
+
+    def check_may_connect(
+        self, spec: NetworkSpec, endpoints: Sequence[EndpointStatus], network: Network
+    ) -> None:
+        """Whether a container that does not run may be connected. Raises: ConnectionRefused."""
+        self._attachments.check_may_connect(spec, endpoints, network)
 
     async def republish(
         self,

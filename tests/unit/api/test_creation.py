@@ -165,7 +165,7 @@ def test_docker_sentences_for_the_host(host: dict[str, Any], sentence: str) -> N
         ({"Hostname": "x" * 65}, f"invalid hostname format: {'x' * 65}"),
         ({"ExposedPorts": {"99999": {}}}, 'invalid port specification: "99999"'),
         ({"ExposedPorts": {"0/tcp": {}}}, 'invalid port specification: "0"'),
-        ({"MacAddress": "x"}, "invalid MAC address: x"),
+        ({"MacAddress": "x"}, "invalid MAC address x"),
         ({"Hostname": "h", "HostConfig": {"NetworkMode": "container:x"}},
          "conflicting options: hostname and the network mode"),
         ({"Hostname": "h", "HostConfig": {"UTSMode": "host"}},

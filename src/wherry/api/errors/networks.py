@@ -29,7 +29,7 @@ RULES: Rules = {
         lambda e: f"network {e.reference} is ambiguous ({e.count} matches found based on name)",
     ),
     kinds.ConfigurationNotFound: Rule(
-        404, lambda e: f'configuration network "{e.name}" not found'
+        404, lambda e: f'configuration network "{e.name}" does not exist'
     ),
     kinds.NoCluster: Rule(
         503,
@@ -59,8 +59,13 @@ RULES: Rules = {
         lambda e: f"endpoint with name {e.container} already exists in network {e.network}",
     ),
     kinds.NotConnected: Rule(
-        403, lambda e: f"container {e.container} is not connected to network {e.network}"
+        403,
+        lambda e: (
+            f"container {e.container} is not connected to "
+            f"{'' if e.is_running else 'the '}network {e.network}"
+        ),
     ),
+    kinds.EndpointNotFound: Rule(404, lambda e: f"endpoint {e.container} not found"),
     kinds.ConnectionRefused: Rule(403, lambda e: e.sentence),
     kinds.PortInUse: Rule(409, _port_in_use),
     kinds.AddressPoolExhausted: Rule(

@@ -58,7 +58,7 @@ def to_link_local(text: object) -> str:
 def to_mac_address(text: str) -> str:
     """A MAC address in lower case with colons; empty stays empty. Raises: InvalidValue."""
     if text and not _MAC_ADDRESS.fullmatch(text):
-        raise InvalidValue(f"invalid MAC address: {text}")
+        raise InvalidValue(f"invalid MAC address {text}")
     return text.lower().replace("-", ":")
 
 

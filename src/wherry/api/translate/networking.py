@@ -101,7 +101,11 @@ def _refuse_conflicts(request: CreateRequest, host: HostShape, mode: NetworkMode
     conflicts = (
         (is_joined and bool(request.Hostname), "hostname and the network mode"),
         (host.UTSMode == "host" and bool(request.Hostname), "hostname and the UTS mode"),
-        (is_joined and bool(host.Links), "container type network can't be used with links"),
+        (
+            is_joined and bool(host.Links),
+            "container type network can't be used with links. This would result in undefined "
+            "behavior",
+        ),
         (is_joined and bool(host.Dns), "dns and the network mode"),
         (is_joined and bool(host.ExtraHosts), "custom host-to-IP mapping and the network mode"),
         (is_joined and bool(_mac_address(request)), "mac-address and the network mode"),

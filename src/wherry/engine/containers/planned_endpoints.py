@@ -36,6 +36,10 @@ def with_all_wishes(network: NetworkSpec, networks: Networks) -> NetworkSpec:
             check_wish(networks.get(wish.network), wish)
         except NetworkNotFound:
             continue  # It may be there before the start.
+        except InvalidValue as error:
+            raise InvalidValue(
+                f"invalid config for network {wish.network}: {error.sentence}"
+            ) from error
     return replace(network, endpoints=endpoints)
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from wherry.model.errors import AddressPoolExhausted, AddressTaken, InvalidValue
 from wherry.model.networks import AddressRange
+from wherry.networks.given_ranges import unusable
 
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
@@ -68,10 +69,10 @@ class AddressPool:
         self._leased: set[int] = set()
         chosen_from = ip_network(addresses.allocated_from or addresses.subnet)
         kept = (addresses.gateway, *addresses.reserved.values())
-        self._reserved = frozenset(int(ip_address(each)) for each in kept if each)
-        self._first = max(int(chosen_from[0]), int(self._subnet[0]) + 1)
-        # IPv6 has no broadcast address, but its last is left alone all the same.
-        self._last = min(int(chosen_from[-1]), int(self._subnet[-1]) - 1)
+        self._reserved = frozenset(
+            map(int, unusable(self._subnet).union(ip_address(each) for each in kept if each))
+        )
+        self._first, self._last = int(chosen_from[0]), int(chosen_from[-1])
         self._cursor = self._first
 
     @property
@@ -82,12 +83,11 @@ class AddressPool:
     def lease(self) -> Address:
         """A free address. Raises: AddressPoolExhausted."""
         with self._lock:
-            if len(self._leased) + len(self._reserved) <= self._last - self._first + 2:
-                for candidate in self._from_cursor():
-                    if candidate not in self._leased and candidate not in self._reserved:
-                        self._leased.add(candidate)
-                        self._cursor = candidate + 1
-                        return self._address(candidate)
+            for candidate in self._from_cursor():
+                if candidate not in self._leased and candidate not in self._reserved:
+                    self._leased.add(candidate)
+                    self._cursor = candidate + 1
+                    return self._address(candidate)
         raise AddressPoolExhausted(str(self._subnet))
 
     def claim(self, address: Address) -> None:

@@ -15,6 +15,10 @@ from wherry.networks.uninterrupted import to_its_end
 
 _log = logging.getLogger(__name__)
 
+_UNPUBLISHED = (
+    "failed to set up container networking: driver failed programming external connectivity"
+)
+
 
 class HostPorts:
     """Who holds which host ports."""
@@ -59,7 +63,9 @@ class HostPorts:
                     "failed to bind host port: protocol not supported: publishing sctp ports",
                     "a kernel with SCTP",
                 ) from error
-            raise StepFailed(step="reserve host ports", cause=_words(error)) from error
+            where = f"failed to bind host port for {error.filename}"
+            step = f"{_UNPUBLISHED}: {where}" if error.filename else "reserve host ports"
+            raise StepFailed(step=step, cause=_words(error)) from error
         self._names[container_id] = name
         return ports
 
