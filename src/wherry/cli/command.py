@@ -36,6 +36,8 @@ class Command(NamedTuple):
     run: "Callable[[Session, Parsed], int]"
     flags: Sequence[Flag] = ()
     interspersed: bool = True
+    whole_help: Callable[[], str] | None = None
+    """The help of one that has commands of its own; None: made of the rest."""
 
 
 def count_problem(path: str, given: int, wanted: Arguments) -> str:

@@ -19,6 +19,8 @@ def usage_line(path: str, command: Command) -> str:
 
 def command_help(path: str, command: Command) -> str:
     """The whole help of a command."""
+    if command.whole_help is not None:
+        return command.whole_help()
     lines = [usage_line(path, command), "", command.summary]
     if aliases := catalogue.also_known_as(path):
         lines += ["", "Aliases:", "  " + ", ".join(f"{PROGRAM} {name}" for name in aliases)]

@@ -23,7 +23,7 @@ from wherry.compose.errors import ComposeError
 from wherry.compose.executing import OutOfPatience, Report, Skipped, Told, execute
 from wherry.compose.imaging import ImageWishes, plan_build, plan_images, plan_pull, plan_push
 from wherry.compose.labels import COMPOSE_VERSION
-from wherry.compose.loading import Wishes, load_project
+from wherry.compose.loading import load_project
 from wherry.compose.making import Making, OneOff
 from wherry.compose.observing import (
     Observed,
@@ -54,6 +54,7 @@ from wherry.compose.steps import (
 )
 from wherry.compose.variables import variables_in
 from wherry.compose.watching import Trigger, changes_between, look_at, triggers_of
+from wherry.compose.whereabouts import Wishes
 from wherry.compose.yaml_source import read_documents
 from wherry.compose.yaml_traps import traps_in
 

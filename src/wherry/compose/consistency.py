@@ -7,35 +7,57 @@ _INVALID = "invalid compose project"
 
 
 def check_values(value: Document) -> None:
-    """Resources on their own. Raises: ComposeError."""
+    """Resources and services on their own. Raises: ComposeError."""
+    for name, each in child(value, "services").items():
+        _check_service(f"services.{name}", document(each))
     for kind in ("networks", "volumes"):
         for name, each in child(value, kind).items():
-            resource = document(each)
-            if resource.get("external") is True:
-                extra = [
-                    key for key in sorted(resource)
-                    if key not in ("name", "external") and not key.startswith("x-")
-                ]  # fmt: skip
-                if extra:
-                    raise ComposeError(
-                        f'{kind}.{name}: conflicting parameters "external" and "{extra[0]}" '
-                        "specified"
-                    )
+            _check_external(f"{kind}.{name}", document(each))
     for kind in ("configs", "secrets"):
         for name, each in child(value, kind).items():
-            resource = document(each)
-            if resource.get("external") is True:
-                continue
-            sources = [
-                key for key in ("file", "environment", "content", "driver") if resource.get(key)
-            ]
-            if len(sources) > 1:
-                raise ComposeError(
-                    f"{kind}.{name}: file|environment|content attributes are mutually exclusive"
-                )
-            if not sources:
-                wanted = "file|environment|content" if kind == "configs" else "file|environment"
-                raise ComposeError(f"{kind}.{name}: one of {wanted} must be set")
+            _check_file(kind, name, document(each))
+
+
+_TARGETS = {
+    "ports": "service ports {} is missing a target port",
+    "volumes": "service volume {} is missing a mount target",
+    "devices": "service device {} is missing a mount target",
+}
+
+
+def _check_service(place: str, service: Document) -> None:
+    for kind, complaint in _TARGETS.items():
+        for at, each in enumerate(children(service, kind)):
+            if not each.get("target"):
+                raise ComposeError(complaint.format(f"{place}.{kind}.[{at}]"))
+    for field, count in (
+        ("scale", service.get("scale")),
+        ("deploy.replicas", child(service, "deploy").get("replicas")),
+    ):
+        if isinstance(count, int) and count < 0:
+            raise ComposeError(f"{place}.{field}: must be greater than or equal to 0")
+
+
+def _check_external(place: str, resource: Document) -> None:
+    if resource.get("external") is not True:
+        return
+    for key in sorted(resource):
+        if key not in ("name", "external") and not key.startswith("x-"):
+            raise ComposeError(f'{place}: conflicting parameters "external" and "{key}" specified')
+
+
+def _check_file(kind: str, name: str, resource: Document) -> None:
+    """A config or a secret comes from one place."""
+    if resource.get("external") is True:
+        return
+    sources = [key for key in ("file", "environment", "content", "driver") if resource.get(key)]
+    if len(sources) > 1:
+        raise ComposeError(
+            f"{kind}.{name}: file|environment|content attributes are mutually exclusive"
+        )
+    if not sources:
+        wanted = "file|environment|content" if kind == "configs" else "file|environment"
+        raise ComposeError(f"{kind}.{name}: one of {wanted} must be set")
 
 
 def check_consistency(value: Document) -> None:
@@ -48,7 +70,9 @@ def check_consistency(value: Document) -> None:
         _check_networks(name, service, value)
         _check_dependencies(name, service, services)
         _check_files(name, service, value)
+        _check_models(name, service, value)
         _check_limits(name, service)
+        _check_watches(name, service)
         if container := text(service, "container_name"):
             if container in names:
                 raise ComposeError(
@@ -97,6 +121,10 @@ def _check_dependencies(name: str, service: Document, services: Document) -> Non
 def _check_files(name: str, service: Document, value: Document) -> None:
     for volume in children(service, "volumes"):
         source = text(volume, "source")
+        if volume.get("type") == "bind" and not source:
+            raise ComposeError(
+                'invalid mount config for type "bind": field Source must not be empty'
+            )
         if volume.get("type") == "volume" and source and source not in child(value, "volumes"):
             raise ComposeError(f'service "{name}" refers to undefined volume {source}: {_INVALID}')
     for kind in ("configs", "secrets"):
@@ -106,6 +134,21 @@ def _check_files(name: str, service: Document, value: Document) -> None:
                 raise ComposeError(
                     f'service "{name}" refers to undefined {kind[:-1]} {source}: {_INVALID}'
                 )
+
+
+def _check_models(name: str, service: Document, value: Document) -> None:
+    for model in sorted(child(service, "models")):
+        if model not in child(value, "models"):
+            raise ComposeError(f'service "{name}" refers to undefined model {model}: {_INVALID}')
+
+
+def _check_watches(name: str, service: Document) -> None:
+    for watch in children(child(service, "develop"), "watch"):
+        if watch.get("action") not in ("rebuild", "restart") and not watch.get("target"):
+            raise ComposeError(
+                f"services.{name}.develop.watch: target is required for non-rebuild actions: "
+                f"{_INVALID}"
+            )
 
 
 def _check_limits(name: str, service: Document) -> None:

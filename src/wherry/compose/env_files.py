@@ -10,11 +10,18 @@ from collections.abc import Mapping
 
 from wherry.compose.errors import ComposeError
 from wherry.compose.variables import InvalidTemplate, substitute
+from wherry.compose.yaml_source import MOST_BYTES
 
 _LINE = re.compile(r"[ \t]*(?:export[ \t]+)?([^\s=:#]+)[ \t]*([=:]?)[ \t]*")
 _NAME = re.compile(r"[A-Za-z0-9_.\-\[\]]+")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v",
             "\\": "\\", '"': '"', "$": "$$"}  # fmt: skip
+
+
+def text_of(path: str) -> str:
+    """A file's text, as far as it is read. Raises: OSError."""
+    with open(path, "rb") as file:
+        return file.read(MOST_BYTES).decode(errors="replace")
 
 
 def read_env_file(

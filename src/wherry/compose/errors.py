@@ -8,7 +8,11 @@ class ComposeError(Exception):
 class BadValue(ComposeError):
     """A value that is not of its field's kind; the place grows as the error goes up."""
 
-    def __init__(self, problem: str, place: tuple[str, ...] = ()) -> None:
+    def __init__(self, problem: str, place: tuple[str | int, ...] = ()) -> None:
         super().__init__(problem)
         self.problem = problem
         self.place = place
+
+    def shown_place(self) -> str:
+        """`.volumes[0].tmpfs.size`."""
+        return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in self.place)

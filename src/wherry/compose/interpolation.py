@@ -1,6 +1,7 @@
 """Variables of a document: every string is substituted, and becomes what its place wants."""
 
 from collections.abc import Callable
+from functools import partial
 
 from wherry.client.documents import Json
 from wherry.compose.errors import ComposeError
@@ -46,13 +47,17 @@ def _string(text: str, path: Path, lookup: Lookup, on_unset: Callable[[str], Non
         ) from None
 
 
-def _to_int(text: str) -> Json:
+def _to_int(text: str, *, function: str = "Atoi") -> Json:
+    """A whole number; `function` is what Go names where it is none."""
     try:
         if not text.isascii() or "_" in text or text != text.strip():
             raise ValueError
         return int(text)
     except ValueError:
-        raise ValueError(f'strconv.Atoi: parsing "{text}": invalid syntax') from None
+        raise ValueError(f'strconv.{function}: parsing "{text}": invalid syntax') from None
+
+
+_to_long = partial(_to_int, function="ParseInt")
 
 
 def _to_float(text: str) -> Json:
@@ -72,12 +77,13 @@ def _to_boolean(text: str) -> Json:
 
 
 _INTEGERS = (
-    "configs.*.mode cpu_count cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares "
-    "deploy.replicas deploy.update_config.parallelism deploy.rollback_config.parallelism "
-    "deploy.restart_policy.max_attempts deploy.placement.max_replicas_per_node "
-    "healthcheck.retries oom_score_adj pids_limit ports.*.target scale secrets.*.mode "
-    "ulimits.* ulimits.*.hard ulimits.*.soft"
+    "configs.*.mode cpu_period cpu_quota deploy.replicas deploy.update_config.parallelism "
+    "deploy.rollback_config.parallelism deploy.restart_policy.max_attempts "
+    "deploy.placement.max_replicas_per_node healthcheck.retries ports.*.target scale "
+    "secrets.*.mode ulimits.* ulimits.*.hard ulimits.*.soft"
 )
+_LONG_INTEGERS = "cpu_count cpu_rt_period cpu_rt_runtime cpu_shares oom_score_adj pids_limit"
+"""Those that Go reads with another function, which its complaint names."""
 _FLOATS = (
     "cpu_percent cpus deploy.update_config.max_failure_ratio "
     "deploy.rollback_config.max_failure_ratio"
@@ -95,7 +101,12 @@ _MODES = frozenset(("services.*.configs.*.mode", "services.*.secrets.*.mode"))
 
 def _casts() -> dict[str, Callable[[str], Json]]:
     result: dict[str, Callable[[str], Json]] = {}
-    for names, cast in ((_INTEGERS, _to_int), (_FLOATS, _to_float), (_BOOLEANS, _to_boolean)):
+    for names, cast in (
+        (_INTEGERS, _to_int),
+        (_LONG_INTEGERS, _to_long),
+        (_FLOATS, _to_float),
+        (_BOOLEANS, _to_boolean),
+    ):
         result |= {f"services.*.{name}": cast for name in names.split()}
     result |= dict.fromkeys(_TOP_BOOLEANS.split(), _to_boolean)
     return {place: cast for place, cast in result.items() if place not in _MODES}

@@ -6,57 +6,39 @@ once: defaults, paths, environment files, names, profiles.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from wherry.client.documents import Document, Json, child, document, text, texts
 from wherry.compose.canonical import canonical, with_defaults
 from wherry.compose.consistency import check_consistency, check_values
-from wherry.compose.env_files import read_env_file
+from wherry.compose.env_files import read_env_file, text_of
 from wherry.compose.errors import ComposeError
 from wherry.compose.interpolation import interpolate
 from wherry.compose.merging import merge, unique, without
-from wherry.compose.normalising import allowed_name, normalise, resolved_pairs
+from wherry.compose.normalising import normalise
 from wherry.compose.paths import absolute_path, is_remote, resolve_paths
 from wherry.compose.project import Project
 from wherry.compose.schema import validate
+from wherry.compose.service_files import with_env_files, with_label_files
+from wherry.compose.whereabouts import Wishes, files_of, name_of, variables_of
 from wherry.compose.yaml_source import MOST_BYTES, Source, as_text, read_documents
 
-DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_OVERRIDES = ("compose.override.yml", "compose.override.yaml",
-              "docker-compose.override.yml", "docker-compose.override.yaml")  # fmt: skip
 _MOST_FILES = 200
-
-
-class Wishes(NamedTuple):
-    """What the command line says about a project."""
-
-    files: Sequence[str] = ()
-    project_name: str = ""
-    project_directory: str = ""
-    env_files: Sequence[str] = ()
-    profiles: Sequence[str] = ()
-    interpolates: bool = True
-    normalises: bool = True
-    resolves_paths: bool = True
-    resolves_environment: bool = True
-    checks_consistency: bool = True
 
 
 def load_project(
     wishes: Wishes, environment: Mapping[str, str], warn: Callable[[str], None]
 ) -> Project:
     """Read a project. Raises: ComposeError, OSError."""
-    files, directory = _files(wishes, environment)
-    variables = _variables(wishes, environment, directory)
+    files, directory = files_of(wishes, environment)
+    variables = variables_of(wishes, environment, directory)
     if not wishes.files and "COMPOSE_FILE" in variables and "COMPOSE_FILE" not in environment:
-        files, directory = _files(wishes, variables)
+        files, directory = files_of(wishes, variables)
     loader = _Loader(wishes, variables, warn)
     value = loader.load(files, directory, ())
     if not value:
         raise ComposeError("empty compose file")
-    name = _project_name(wishes, variables, value, directory)
+    name = name_of(wishes, variables, value, directory)
     value = {**value, "name": name}
     value.pop("include", None)
     profiles = list(wishes.profiles) or [
@@ -66,86 +48,15 @@ def load_project(
         value = normalise(value, variables)
     if wishes.checks_consistency:
         check_consistency(value)
+    if wishes.interpolates:
+        value = with_label_files(value)
     project = Project(
         name=name, directory=directory, files=files, document=value, environment=variables,
         profiles=profiles, env_files=list(wishes.env_files),
     )  # fmt: skip
     if wishes.resolves_environment:
-        project = project.with_document(_with_env_files(value, variables))
+        project = project.with_document(with_env_files(value, variables))
     return project
-
-
-def _files(wishes: Wishes, environment: Mapping[str, str]) -> tuple[list[str], str]:
-    """The files' absolute paths, and the project's directory."""
-    given = list(wishes.files)
-    if not given and (listed := environment.get("COMPOSE_FILE", "")):
-        separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
-        given = listed.split(separator)
-    if given:
-        found = [each if each == "-" else os.path.abspath(each) for each in given]
-        base = os.getcwd() if found[0] == "-" else os.path.dirname(found[0])
-    else:
-        found = _default_files(wishes.project_directory or os.getcwd())
-        base = os.path.dirname(found[0])
-    return found, os.path.abspath(wishes.project_directory or base)
-
-
-def _default_files(start: str) -> list[str]:
-    """The Compose file of a directory or of the nearest one above it, and its override."""
-    directory = os.path.abspath(start)
-    while True:
-        names = [name for name in DEFAULT_FILES if os.path.isfile(os.path.join(directory, name))]
-        if names:
-            found = [os.path.join(directory, names[0])]
-            for override in _OVERRIDES:
-                if os.path.isfile(os.path.join(directory, override)):
-                    return [*found, os.path.join(directory, override)]
-            return found
-        if directory == os.path.dirname(directory):
-            raise ComposeError("no configuration file provided: not found")
-        directory = os.path.dirname(directory)
-
-
-def _variables(wishes: Wishes, environment: Mapping[str, str], directory: str) -> dict[str, str]:
-    """The environment over what `.env` says."""
-    named = list(wishes.env_files) or [
-        each for each in environment.get("COMPOSE_ENV_FILES", "").split(",") if each
-    ]
-    found: dict[str, str] = {}
-    if not named:
-        default = os.path.join(directory, ".env")
-        named = [default] if os.path.isfile(default) else []
-    for path in named:
-        absolute = os.path.abspath(path)
-        try:
-            content = _read_text(absolute)
-        except FileNotFoundError:
-            raise ComposeError(f"couldn't find env file: {absolute}") from None
-        found |= read_env_file(content, absolute, {**found, **environment})
-    return {**found, **environment}
-
-
-def _read_text(path: str) -> str:
-    with open(path, "rb") as file:
-        return file.read(MOST_BYTES).decode(errors="replace")
-
-
-def _project_name(
-    wishes: Wishes, variables: Mapping[str, str], value: Document, directory: str
-) -> str:
-    name = wishes.project_name or variables.get("COMPOSE_PROJECT_NAME", "")
-    if not name:
-        name = allowed_name(as_text(value.get("name")))
-    if not name:
-        name = allowed_name(os.path.basename(directory))
-        if not name:
-            raise ComposeError("project name must not be empty")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        raise ComposeError(
-            f'invalid project name "{name}": must consist only of lowercase alphanumeric '
-            "characters, hyphens, and underscores as well as start with a letter or number"
-        )
-    return name
 
 
 class _Loader:
@@ -315,7 +226,7 @@ class _Loader:
         for each in env_files:
             path = absolute_path(each, directory)
             try:
-                content = _read_text(path)
+                content = text_of(path)
             except FileNotFoundError:
                 raise ComposeError(f"stat {path}: no such file or directory") from None
             variables = {**read_env_file(content, path, variables), **variables}
@@ -357,39 +268,3 @@ def _without_empty_dns(value: Document) -> Document:
             service = {**service, "dns": [entry for entry in texts(service, "dns") if entry]}
         done[name] = service
     return {**value, "services": done}
-
-
-def _with_env_files(value: Document, variables: Mapping[str, str]) -> Document:
-    """Services with the variables of their files, below those that they name themselves."""
-    done: Document = {}
-    for name, each in child(value, "services").items():
-        service = dict(document(each))
-        found: Document = {}
-        files = service.pop("env_file", None)
-        for entry in files if isinstance(files, list) else []:
-            found |= _of_env_file(document(entry), {**_strings(found), **variables})
-        own = document(resolved_pairs(service.get("environment"), variables))
-        if found or own:
-            service["environment"] = {**found, **own}
-        done[name] = service
-    return {**value, "services": done} if done else value
-
-
-def _strings(pairs: Document) -> dict[str, str]:
-    return {key: each for key, each in pairs.items() if isinstance(each, str)}
-
-
-def _of_env_file(entry: Document, variables: Mapping[str, str]) -> Document:
-    path = text(entry, "path")
-    try:
-        content = _read_text(path)
-    except FileNotFoundError:
-        if entry.get("required") is False:
-            return {}
-        raise ComposeError(
-            f"env file {path} not found: stat {path}: no such file or directory"
-        ) from None
-    form = text(entry, "format")
-    if form not in ("", "raw"):
-        raise ComposeError(f"unsupported env_file format {form!r}")
-    return dict(read_env_file(content, path, variables, is_raw=form == "raw"))

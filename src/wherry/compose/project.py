@@ -105,7 +105,7 @@ def _service(name: str, service: Document, present: set[str]) -> Document:
     try:
         return read_structure(SERVICE, trimmed)
     except BadValue as problem:
-        place = ".".join((f"services[{name}]", *problem.place))
+        place = f"services[{name}]{problem.shown_place()}"
         raise ComposeError(
             f"decoding failed due to the following error(s):\n\n'{place}' {problem}"
         ) from None

@@ -21,6 +21,11 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # the library has no type
         """The same value twice is written twice."""
         return True
 
+    def check_simple_key(self) -> bool:
+        """An empty key needs no `?` before it: it is quoted."""
+        is_empty = isinstance(self.event, yaml.ScalarEvent) and not self.event.value
+        return is_empty or bool(super().check_simple_key())
+
 
 _OLD_TRUTHS = frozenset(
     [

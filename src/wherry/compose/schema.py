@@ -91,7 +91,7 @@ def _own(value: Json, schema: Document, path: Path) -> Iterator[Complaint]:
     allowed = schema.get("enum")
     if isinstance(allowed, list) and value not in allowed:
         shown = ", ".join(f"'{as_text(each)}'" for each in allowed)
-        yield Complaint(path, f"value must be one of {shown}")
+        yield Complaint(path, f"value must be {'one of ' if len(allowed) > 1 else ''}{shown}")
     pattern = text(schema, "pattern")
     if pattern and isinstance(value, str) and not re.search(pattern, value):
         yield Complaint(path, f"'{value}' does not match pattern '{pattern}'")

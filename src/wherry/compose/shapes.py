@@ -226,9 +226,19 @@ def items(kind: Kind) -> Kind:
     """A list of one kind."""
     hashed = kind.hashed or _as_is
     return Kind(
-        lambda value: [kind.read(each) for each in value] if isinstance(value, list) else [],
+        lambda value: _read_items(kind, value) if isinstance(value, list) else [],
         hashed=lambda value: [hashed(each) for each in value] if isinstance(value, list) else [],
     )
+
+
+def _read_items(kind: Kind, value: Sequence[Json]) -> list[Json]:
+    result = []
+    for at, each in enumerate(value):
+        try:
+            result.append(kind.read(each))
+        except BadValue as problem:
+            raise BadValue(problem.problem, (at, *problem.place)) from None
+    return result
 
 
 def named(kind: Kind) -> Kind:

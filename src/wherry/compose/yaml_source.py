@@ -184,8 +184,9 @@ class _Builder:
                 merged += self._merged(next(self._events), path)
                 continue
             if key in lines:
-                raise self._refusal(
-                    event, f'mapping key "{key}" already defined at line {lines[key]}'
+                raise ComposeError(
+                    f'failed to parse {self._name}: line {line}: mapping key "{key}" already '
+                    f"defined at line {lines[key]}"
                 )
             lines[key] = line
             place = (*path, key)

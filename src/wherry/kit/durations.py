@@ -1,8 +1,10 @@
 """Spans of time as Go writes them, and as docker/go-units says them to people."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
-_PART = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
 _UNITS_NS = {
     "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
     "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
@@ -13,20 +15,23 @@ _WHOLE_HOURS = ((1, "hours", 48), (24, "days", 24 * 14), (168, "weeks", 24 * 60)
 """Hours in a unit, its name, and the number of hours from which a larger unit is said."""
 
 
-def read_duration(text: str) -> int:
-    """Nanoseconds of Go's `1h30m`, `1.5s`. Raises: ValueError."""
+def read_duration(text: str, more_units_ns: Mapping[str, int] = MappingProxyType({})) -> int:
+    """Nanoseconds of Go's `1h30m`, `1.5s`. Raises: ValueError in Go's words."""
     unsigned = text[1:] if text[:1] in ("+", "-") else text
     if unsigned == "0":
         return 0
     at, total = 0, 0.0
     while at < len(unsigned):
-        match = _PART.match(unsigned, at)
-        if match is None or match.group(1) in ("", "."):
-            if re.fullmatch(r"[0-9]+(\.[0-9]*)?", unsigned[at:]):
-                raise ValueError(f'time: missing unit in duration "{text}"')
+        found = _PART.match(unsigned, at)
+        if found is None or found[1] in ("", "."):
             break
-        total += float(match.group(1)) * _UNITS_NS[match.group(2)]
-        at = match.end()
+        if not found[2]:
+            raise ValueError(f'time: missing unit in duration "{text}"')
+        unit_ns = _UNITS_NS.get(found[2]) or more_units_ns.get(found[2])
+        if unit_ns is None:
+            raise ValueError(f'time: unknown unit "{found[2]}" in duration "{text}"')
+        total += float(found[1]) * unit_ns
+        at = found.end()
     if not unsigned or at < len(unsigned):
         raise ValueError(f'time: invalid duration "{text}"')
     return int(-total if text.startswith("-") else total)

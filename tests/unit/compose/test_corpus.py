@@ -13,9 +13,10 @@ from support.compose_oracle import oracle_program
 from support.source_tree import REPOSITORY
 from wherry.compose.config_hashes import service_hash
 from wherry.compose.errors import ComposeError
-from wherry.compose.loading import Wishes, load_project
+from wherry.compose.loading import load_project
 from wherry.compose.project import Project
 from wherry.compose.rendering import as_json, as_yaml, escaped, json_order
+from wherry.compose.whereabouts import Wishes
 
 CORPUS = REPOSITORY / "tests" / "compose_corpus"
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/home/someone", "FULL": "full", "EMPTY": ""}

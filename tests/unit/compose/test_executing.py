@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from wherry.compose import OutOfPatience, Plan, Skipped, Told, application, execute, load_project
-from wherry.compose.loading import Wishes
 from wherry.compose.steps import Action
 from wherry.compose.watching import changes_between, look_at, triggers_of
+from wherry.compose.whereabouts import Wishes
 
 
 def _plan(*steps: tuple[str, tuple[str, ...]]) -> Plan:

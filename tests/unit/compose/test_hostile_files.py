@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from wherry.compose.errors import ComposeError
-from wherry.compose.loading import Wishes, load_project
+from wherry.compose.loading import load_project
+from wherry.compose.whereabouts import Wishes
 from wherry.compose.yaml_source import MOST_BYTES
 
 _LAUGHS = "a0: &a0 [lol]\n" + "".join(

@@ -20,7 +20,7 @@ def run(session: Session, parsed: Parsed) -> int:
     """Find the command among the words, read its flags, and run it."""
     words = parsed.arguments
     if not words or words[0] == "help":
-        session.say(_help())
+        session.say(whole_help())
         return 0
     name, rest = words[0], words[1:]
     if name not in ENTRIES:
@@ -78,7 +78,8 @@ def _persistent(own: Sequence[Flag]) -> list[Flag]:
     ]
 
 
-def _help() -> str:
+def whole_help() -> str:
+    """The flags of `compose`, and its commands."""
     from wherry.cli.flags import flag_lines
 
     width = max(len(name) for name in ENTRIES) + 2
@@ -110,4 +111,5 @@ COMPOSE = Command(
         Flag("verbose", SWITCH, "Show more output", is_hidden=True),
     ),
     interspersed=False,
+    whole_help=whole_help,
 )
