@@ -178,7 +178,7 @@ MUTANT = Mutant(
 )
 UNGUARDED = Mutant(
     "imports after the fork are not refused",
-    "shim/main.py",
+    "shim/imports.py",
     "    sys.meta_path[:] = [_NoImports()]\n",
     "",
 )

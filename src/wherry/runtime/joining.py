@@ -4,7 +4,7 @@ from wherry.kit.values import dataclass
 from wherry.linux.cgroups import Hierarchy, read_text, unified_directory
 from wherry.oci.runtime_spec import Personality, Process
 from wherry.operations.looking import namespace_inode
-from wherry.operations.plan import Journal
+from wherry.operations.plan import Journal, explain_error
 from wherry.operations.processes.namespaces import INIT
 from wherry.runtime.attending import Attendant
 from wherry.runtime.child import ChildWork
@@ -80,7 +80,7 @@ def join(
             has_user_namespace=_is_elsewhere(init_pid, "user"),
         )
     except (PlanRefused, OSError) as error:
-        raise CreateFailed("step", str(error), "", []) from error
+        raise CreateFailed("step", explain_error(error), "", []) from error
     work = ChildWork(
         plan=plan,
         process=process,

@@ -3,39 +3,38 @@
 The end, in this order, because each step makes the next one true:
 
     reap init             the exit code, and the wall time of it
-    read the journal      in a directory that whoever hears of the end may remove
     drain its output      to the end of the pipes, or as far as what outlived init has written
+    read the journal      in a directory that whoever hears of the end may remove
     read oom_kill         while the memory cgroup is still there
     write exit.json       durable: from here on the end is a fact, whoever dies next
     tell the daemons      who may wait for nothing else
     destroy               the cgroups, with what is left in them
 """
 
-import errno
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
 from wherry.logs.sinks import LogSink, open_sink
 from wherry.oci import runtime_json
 from wherry.oci.runtime_spec import RuntimeSpec
-from wherry.operations.journal_files import UnknownJournal, read_journal, write_journal
-from wherry.operations.plan import Journal, explain_error
-from wherry.runtime.container import CreateFailed, CreateRequest, assumed_journal
-from wherry.runtime.joining import JoinRequest
+from wherry.operations.plan import explain_error
+from wherry.runtime.container import CreateFailed, CreateRequest
 from wherry.runtime.signals import kill
-from wherry.shim import oom, protocol, records
+from wherry.shim import protocol, records
+from wherry.shim.commands import Commands
 from wherry.shim.event_loop import EventLoop
 from wherry.shim.faces import Living, Parked, Runtime
+from wherry.shim.filters import read_filter
+from wherry.shim.kept_journal import KeptJournal
+from wherry.shim.oom import MemoryLimit, memory_directory
 from wherry.shim.protocol import INIT, Ending, ExecOrder, Refused, SpawnOrder
 from wherry.shim.session import Session
 from wherry.shim.sessions import Sessions
 
 _RETRY_RECORD_NS = 1_000_000_000
-_GROUP_NAME_LENGTH = 16
 
 
 class SupervisedContainer:
@@ -60,19 +59,16 @@ class SupervisedContainer:
         self._init: Living | None = None
         self._parked: Parked | None = None
         """Init again, until it was started."""
-        self._journal: Journal | None = None
-        """None: on disk only, where another process of this shim left it."""
+        self._journal = KeptJournal(order.record_directory)
         self._cgroups: tuple[str, ...] = ()
-        self._is_in_pid_namespace = True
-        self._is_journal_kept = False
         self.sessions = Sessions(
             loop, closes_stdin_after_first=order.closes_stdin_after_first, on_idle=on_change
         )
         """Init's and those of the commands that joined it."""
-        self._watch: oom.OomWatch | None = None
-        self._memory_limit: int | None = None
+        self._commands = Commands(runtime, self.sessions, are_born_inside=True)
+        self._memory = MemoryLimit(loop, "", None, self._on_oom)
+        self._limit_bytes: int | None = None
         self._has_pid_namespace = False
-        self._memory_directory = ""
         self.has_started = False
         self.is_durable = False
         """The end is on disk."""
@@ -86,20 +82,35 @@ class SupervisedContainer:
         order = self._order
         try:
             spec = self._read_spec()
-            program = _read_program(order.seccomp_program)
+            program = read_filter(order.seccomp_program)
             self._sink = open_sink(
                 order.log.driver, order.log.path, order.log.options, order.log.attributes
             )
+            session = self.sessions.open_init(self._sink)
+            init = self._made(session, spec, program)
+        except CreateFailed as error:
+            self._journal.keep(error.journal)
+            raise Refused(error.kind, error.message, error.program) from error
         except (OSError, ValueError) as error:
             raise Refused("step", explain_error(error)) from error
-        session = self.sessions.open_init(self._sink)
-        stdio = None
-        if spec.process.terminal:
-            session.use_terminal()
-        else:
-            stdio = session.open_pipes(opens_stdin=order.opens_stdin, outputs=frozenset({1, 2}))
-        try:
-            init = self._runtime.create(
+        self._init = self._parked = init
+        if init.console is not None:
+            session.take_console(init.console, opens_stdin=order.opens_stdin)
+        self.sessions.adopt(session, init.pid, init.pidfd)
+        limits = spec.linux.resources.memory
+        self._limit_bytes = None if limits is None else limits.limit
+        self._has_pid_namespace = any(each.type == "pid" for each in spec.linux.namespaces)
+        return init.pid
+
+    def _made(self, session: Session, spec: RuntimeSpec, program: bytes) -> Parked:
+        """Raises: CreateFailed; OSError."""
+        order = self._order
+        with session.given(
+            terminal=spec.process.terminal,
+            opens_stdin=order.opens_stdin,
+            outputs=frozenset({1, 2}),
+        ) as stdio:
+            return self._runtime.create(
                 CreateRequest(
                     container_id=order.container_id,
                     bundle=order.bundle,
@@ -112,20 +123,6 @@ class SupervisedContainer:
                     stdio=stdio,
                 )
             )
-        except CreateFailed as error:
-            self._keep_journal(error.journal)
-            raise Refused(error.kind, error.message, error.program) from error
-        finally:
-            for descriptor in stdio or ():
-                os.close(descriptor)
-        self._init = self._parked = init
-        if init.console is not None:
-            session.take_console(init.console, opens_stdin=order.opens_stdin)
-        self.sessions.adopt(session, init.pid, init.pidfd)
-        limits = spec.linux.resources.memory
-        self._memory_limit = None if limits is None else limits.limit
-        self._has_pid_namespace = any(each.type == "pid" for each in spec.linux.namespaces)
-        return init.pid
 
     def start(self) -> None:
         """Let init run its program. Raises: Refused."""
@@ -133,8 +130,9 @@ class SupervisedContainer:
         try:
             parked.start()
         except CreateFailed as error:
-            self._keep_journal(error.journal)
+            self._journal.keep(error.journal)
             self._abandon()
+            self._be_forgotten()
             raise Refused(error.kind, error.message, error.program) from error
         self.has_started = True
 
@@ -143,23 +141,24 @@ class SupervisedContainer:
         parked, self._parked = self._parked, None
         if parked is None or not self.has_started:
             return
-        self._journal = parked.journal
-        self._is_journal_kept = self._keep_journal(self._journal)
-        self._cgroups = self._runtime.cgroup_directories(self._journal)
-        self._memory_directory = oom.memory_directory(self._cgroups)
-        self._watch_memory()
+        self._journal.keep(parked.journal)
+        self._cgroups = self._runtime.cgroup_directories(parked.journal)
+        self._memory = MemoryLimit(
+            self._loop, memory_directory(self._cgroups), self._limit_bytes, self._on_oom
+        )
 
     def discard(self) -> None:
         """Undo `create`. Raises: Refused when the container has started."""
         self._waiting_init().discard()
         self._abandon()
+        self._be_forgotten()
 
     # -- from one process to another ---------------------------------------------------------
 
     @property
     def can_be_handed_over(self) -> bool:
         """Whether init runs and nothing is under way that is not in the kernel's hands."""
-        return self.sessions.is_init_alone and self.has_started and self._is_journal_kept
+        return self.sessions.is_init_alone and self.has_started and self._journal.is_kept
 
     def hand_over(self, descriptors: list[int]) -> Message:
         """What another process needs to supervise it; adds the descriptors that go with it."""
@@ -180,11 +179,11 @@ class SupervisedContainer:
                 for stream, text in self._sink.unfinished().items()
             },
             "cgroups": list(self._cgroups),
-            "memory_directory": self._memory_directory,
-            "memory_limit": self._memory_limit,
+            "memory_directory": self._memory.directory,
+            "memory_limit": self._memory.limit,
             # Whether the descriptors alone tell when there is something to do: orphans that
             # become ours and notices of the memory cgroup come by other ways.
-            "may_sleep": self._has_pid_namespace and self._watch is None,
+            "may_sleep": self._has_pid_namespace and not self._memory.is_watched,
         }
 
     def take_over(self, state: Message, descriptors: list[int]) -> None:
@@ -196,12 +195,13 @@ class SupervisedContainer:
             {int(stream): text.encode("latin-1") for stream, text in state["unfinished"].items()}
         )
         self._init = AdoptedInit(state["pid"], pidfd)
-        self.has_started = self._is_journal_kept = True
-        self._is_in_pid_namespace = False
+        self.has_started = True
+        self._journal = KeptJournal(self._order.record_directory, is_kept=True)
+        self._commands = Commands(self._runtime, self.sessions, are_born_inside=False)
         self._cgroups = tuple(state["cgroups"])
-        self._memory_directory = state["memory_directory"]
-        self._memory_limit = state["memory_limit"]
-        self._watch_memory()
+        self._memory = MemoryLimit(
+            self._loop, state["memory_directory"], state["memory_limit"], self._on_oom
+        )
         session = self.sessions.open_init(self._sink)
         session.take_over(state["session"], descriptors)
         self.sessions.adopt(session, self._init.pid, self._init.pidfd)
@@ -255,50 +255,11 @@ class SupervisedContainer:
 
     def exec(self, order: ExecOrder) -> int:
         """Run one more process; its pid. Raises: Refused."""
-        init = self._running_init()
-        session = self.sessions.open(order.session)
-        if session.pid:
-            raise Refused("refused", "the session has been started")
-        stdio = None
-        if order.process.terminal:
-            session.use_terminal()
-        else:
-            stdio = session.open_pipes(
-                opens_stdin=order.opens_stdin, outputs=session.attached_outputs()
-            )
-        try:
-            self._enter_pid_namespace(init)
-            joined = self._runtime.join(
-                init,
-                self._cgroups_of(order),
-                JoinRequest(
-                    process=order.process,
-                    user=order.user,
-                    group_add=order.group_add,
-                    seccomp_program=_read_program(order.seccomp_program),
-                    stdio=stdio,
-                ),
-            )
-        except CreateFailed as error:
-            self.sessions.forget(session)
-            raise Refused(error.kind, error.message, error.program) from error
-        except OSError as error:
-            self.sessions.forget(session)
-            raise Refused("step", explain_error(error)) from error
-        finally:
-            for descriptor in stdio or ():
-                os.close(descriptor)
-        if joined.console is not None:
-            session.take_console(joined.console, opens_stdin=order.opens_stdin)
-        self.sessions.adopt(session, joined.pid, joined.pidfd)
-        return joined.pid
+        return self._commands.run(order, self._running_init(), self._cgroups)
 
     def end(self, name: str) -> None:
         """Kill an exec session with all that it has started. Raises: Refused; OSError."""
-        group = self.sessions.group_of(name)
-        if group is None:
-            raise Refused("gone", "no such session, or none that can be ended")
-        self._runtime.kill_group(group)
+        self._commands.end(name)
 
     def collect(self, name: str) -> None:
         """Forget how an exec session ended."""
@@ -322,38 +283,45 @@ class SupervisedContainer:
     def _on_end(self, session: Session, exit_code: int, at_ns: int) -> None:
         is_drained = session.drain()
         self.sessions.close_process(session)
-        if session.name == INIT:
+        if session.name != INIT:
+            ending = Ending(exit_code=exit_code, exited_at_ns=at_ns)
+            session.finish(ending)
+            self._notify(protocol.exit_notice(session.name, ending))
+        elif self.has_started:
             self._on_init_end(session, exit_code, at_ns, is_drained=is_drained)
-            return
-        ending = Ending(exit_code=exit_code, exited_at_ns=at_ns)
-        session.finish(ending)
-        self._notify(protocol.exit_notice(session.name, ending))
+        else:
+            self._on_parked_end()
+
+    def _on_parked_end(self) -> None:
+        """Somebody killed init before its start, which the daemon hears when it asks for that."""
+        assert self._parked is not None
+        self._runtime.destroy(self._parked.journal)
+        self._abandon()
+        self._on_change()
 
     def _on_init_end(
         self, session: Session, exit_code: int, at_ns: int, *, is_drained: bool
     ) -> None:
-        if self._watch is not None:
-            self._watch.close()
-        self._remember_journal()
-        was_oom_killed = oom.count_kills(self._memory_directory) > 0
+        assert self._sink is not None
+        journal = self._journal.recalled(self._cgroups)
+        was_oom_killed = self._memory.end()
         if not is_drained:
             # Somebody outlived init and holds its output: without a pid namespace of its own a
             # container ends with its init all the same.
-            self._destroy()
+            self._runtime.destroy(journal)
             session.drain()
-        if self._sink is not None:
-            self._sink.finish(at_ns)
-            self._sink.close()
+        self._sink.finish(at_ns)
+        self._sink.close()
         ending = Ending(
             exit_code=exit_code,
             exited_at_ns=at_ns,
             was_oom_killed=was_oom_killed,
-            lost_output_bytes=self._sink.lost_bytes if self._sink is not None else 0,
+            lost_output_bytes=self._sink.lost_bytes,
         )
         session.finish(ending)
         self._write_end(ending)
         self._notify(protocol.exit_notice(INIT, ending))
-        self._destroy()
+        self._runtime.destroy(journal)
         self._on_change()
 
     def _write_end(self, ending: Ending) -> None:
@@ -385,17 +353,10 @@ class SupervisedContainer:
         with open(f"{self._order.bundle}/{protocol.CONFIG_NAME}", "rb") as file:
             return runtime_json.decode_without_filter(file.read())
 
-    def _cgroups_of(self, order: ExecOrder) -> tuple[str, ...]:
-        """Where an exec session's process goes. Raises: OSError."""
-        if not order.can_be_ended:
-            return self._cgroups
-        parent = self._runtime.group_parent(self._cgroups)
-        group = f"{parent}/{order.session[:_GROUP_NAME_LENGTH]}"
-        os.mkdir(group, 0o755)
-        self.sessions.keep_group(order.session, group)
-        return tuple(group if each == parent else each for each in self._cgroups)
-
     def _waiting_init(self) -> Parked:
+        if self._init is None and not self.is_collected:
+            self._be_forgotten()
+            raise Refused("step", "the container's first process was killed before its start")
         if self._parked is None or self.has_started:
             raise Refused("refused", "the container is not waiting for its start")
         return self._parked
@@ -408,45 +369,15 @@ class SupervisedContainer:
         return self._init
 
     def _abandon(self) -> None:
-        """There is no container any more, and nothing to tell of it."""
+        """There is no container any more, and no end to write down."""
         self.sessions.abandon()
         if self._sink is not None:
             self._sink.close()
         self._init = self._parked = None
+
+    def _be_forgotten(self) -> None:
+        """The daemon knows that there is no container any more."""
         self.is_durable = self.is_collected = True
-
-    def _watch_memory(self) -> None:
-        if self._memory_limit and self._memory_limit > 0 and self._memory_directory:
-            try:
-                self._watch = oom.OomWatch(self._loop, self._memory_directory, self._on_oom)
-            except OSError:
-                self._watch = None
-
-    def _enter_pid_namespace(self, init: Living) -> None:
-        """Once, in a process that took the container over: its own children were born outside."""
-        if not self._is_in_pid_namespace:
-            self._runtime.enter_pid_namespace(init)
-            self._is_in_pid_namespace = True
-
-    def _destroy(self) -> None:
-        self._runtime.destroy(self._journal or [])
-
-    def _remember_journal(self) -> None:
-        """Read what another process of this shim kept on disk."""
-        if self._journal is not None:
-            return
-        with suppress(OSError, UnknownJournal):
-            self._journal = read_journal(records.journal_path(self._order.record_directory))
-        if self._journal is None:
-            self._journal = assumed_journal(self._cgroups)
-
-    def _keep_journal(self, journal: Journal) -> bool:
-        """Whether it is on disk. Without it explanations are poorer; the container is not."""
-        try:
-            write_journal(records.journal_path(self._order.record_directory), journal)
-        except OSError:
-            return False
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,14 +386,3 @@ class AdoptedInit:
 
     pid: int
     pidfd: int
-
-
-def _read_program(path: str) -> bytes:
-    if not path:
-        return b""
-    with open(path, "rb") as file:
-        program = file.read()
-    if not program:
-        # It would be taken for no filter at all.
-        raise OSError(errno.EIO, "the system call filter is empty", path)
-    return program

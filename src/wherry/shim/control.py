@@ -6,19 +6,20 @@ by the path.
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from wherry.kit import messages
 from wherry.kit.messages import Message
+from wherry.linux.mounts import closing
 from wherry.linux.sockets import bind_at
 from wherry.shim import protocol
 from wherry.shim.event_loop import READABLE, EventLoop
 from wherry.shim.protocol import Refused
 
-Verb = Callable[[Message, list[int]], Message]
-"""Does a request and returns the members of its answer; takes the descriptors that it keeps out
-of the list. Raises: Refused, OSError, KeyError, ValueError."""
+Verb = Callable[[Message, list[int]], Message | None]
+"""Does a request and returns the members of its answer, if there are any; a descriptor that it
+keeps it duplicates. Raises: Refused, OSError, KeyError, ValueError."""
 
 _BACKLOG = 16
 
@@ -29,7 +30,7 @@ class Control:
     def __init__(
         self,
         loop: EventLoop,
-        verbs: dict[str, Verb],
+        verbs: Mapping[str, Verb],
         on_answered: Callable[[str], None],
         on_alone: Callable[[], None],
     ) -> None:
@@ -47,16 +48,16 @@ class Control:
         return not self._connections
 
     def listen(self, bundle: str) -> None:
-        """Take connections at the bundle's socket, of its owner only. Raises: OSError."""
+        """Take connections at the bundle's socket, of its owner only. Raises: Refused."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        directory = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(protocol.SOCKET_NAME, dir_fd=directory)
-            bind_at(listener, directory, protocol.SOCKET_NAME, mode=0o600)
-        finally:
-            os.close(directory)
-        listener.listen(_BACKLOG)
+            with closing(os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as directory:
+                with suppress(FileNotFoundError):
+                    os.unlink(protocol.SOCKET_NAME, dir_fd=directory)
+                bind_at(listener, directory, protocol.SOCKET_NAME, mode=0o600)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise Refused("step", f"{protocol.SOCKET_NAME}: {error}") from error
         self._serve_listener(listener)
 
     def hand_over(self, descriptors: list[int]) -> int:
@@ -116,7 +117,7 @@ class Control:
             verb = self._verbs.get(name)
             if verb is None:
                 raise Refused("refused", f"unknown verb {name!r}")
-            answer = protocol.answer(serial, **verb(message, descriptors))
+            answer = protocol.answer(serial, **(verb(message, descriptors) or {}))
         except Refused as refused:
             answer = protocol.refusal(serial, refused)
         except (OSError, KeyError, ValueError, TypeError) as error:

@@ -1,10 +1,38 @@
-"""Being told when a container runs into its memory limit, and whether the kernel killed then."""
+"""A container's memory limit: being told when it runs into it, and whether the kernel killed."""
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from wherry.linux import cgroups
 from wherry.shim.event_loop import PRIORITY, READABLE, EventLoop
+
+
+class MemoryLimit:
+    """The limit of one container, as whoever supervises it needs it."""
+
+    def __init__(
+        self, loop: EventLoop, directory: str, limit: int | None, on_oom: Callable[[], None]
+    ) -> None:
+        """`directory` is `memory_directory`'s; a limit that is None or not positive is none."""
+        self.directory = directory
+        self.limit = limit
+        self._watch: OomWatch | None = None
+        if directory and limit and limit > 0:
+            with suppress(OSError):  # Then nobody is told; `has_killed` is known all the same.
+                self._watch = OomWatch(loop, directory, on_oom)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether there is something to be told of."""
+        return self._watch is not None
+
+    def end(self) -> bool:
+        """Stop watching, while the cgroup is there; whether the kernel has killed for it."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        return count_kills(self.directory) > 0
 
 
 def memory_directory(cgroup_directories: tuple[str, ...]) -> str:

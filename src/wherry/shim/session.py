@@ -5,7 +5,8 @@ A session is made before its process, so that a client can be attached first and
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from wherry.kit.messages import Message
@@ -65,25 +66,43 @@ class Session:
 
     # -- wiring ------------------------------------------------------------------------------
 
-    def open_pipes(self, *, opens_stdin: bool, outputs: frozenset[int]) -> tuple[int, int, int]:
-        """Make the pipes; returns the process's ends of 0, 1, 2, which the caller closes.
+    @contextmanager
+    def given(
+        self, *, terminal: bool, opens_stdin: bool, outputs: frozenset[int]
+    ) -> Iterator[tuple[int, int, int] | None]:
+        """The process's 0, 1 and 2, closed with the block; None where it makes a terminal.
 
-        A stream that nobody can read or write is /dev/null.
+        A stream that nobody can read or write is /dev/null. Raises: OSError.
         """
-        if opens_stdin:
-            stdin, ours = os.pipe()
-            self._stdin = Stdin(self._loop, ours, self._pause_input)
-        else:
-            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        theirs = [stdin]
-        for stream in (STDOUT, STDERR):
-            if stream in outputs:
-                ours, their = os.pipe()
-                self._outputs[ours] = stream
-            else:
-                their = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
-            theirs.append(their)
-        return theirs[0], theirs[1], theirs[2]
+        if terminal:
+            self._use_terminal()
+            yield None
+            return
+        with ExitStack() as theirs:
+
+            def end(descriptor: int) -> int:
+                theirs.callback(os.close, descriptor)
+                return descriptor
+
+            yield (
+                end(self._stdin_end(opens_stdin)),
+                end(self._output_end(STDOUT, outputs)),
+                end(self._output_end(STDERR, outputs)),
+            )
+
+    def _stdin_end(self, is_open: bool) -> int:
+        if not is_open:
+            return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        their, ours = os.pipe()
+        self._stdin = Stdin(self._loop, ours, self._pause_input)
+        return their
+
+    def _output_end(self, stream: int, outputs: frozenset[int]) -> int:
+        if stream not in outputs:
+            return os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+        ours, their = os.pipe()
+        self._outputs[ours] = stream
+        return their
 
     def take_console(self, master: int, *, opens_stdin: bool) -> None:
         """Use a terminal's master for all three streams; the descriptor is ours now."""
@@ -136,7 +155,7 @@ class Session:
         self._close_streams()
         self._end_clients()
 
-    def use_terminal(self) -> None:
+    def _use_terminal(self) -> None:
         """Its process will have a terminal: clients get its output as it is."""
         self.has_terminal = True
         for client in self.clients:

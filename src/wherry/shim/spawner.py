@@ -2,7 +2,7 @@
 
 Theory of operation. A page that the spawner writes to after a fork is a page that its child no
 longer shares, so the spawner does almost nothing: it doesn't even read its requests. It keeps
-one pair of processes waiting (`shim.main`), of which the maker reads the next request straight
+one pair of processes waiting (`shim.pair`), of which the maker reads the next request straight
 from the daemon's channel: a container to be made, or a job. Before it does it, it asks the
 spawner for the next pair. So no request waits for a fork either.
 
@@ -23,7 +23,8 @@ from wherry.linux.process_title import argument_area, set_title
 from wherry.operations.files.held_roots import reap_servers
 from wherry.shim import protocol
 from wherry.shim.faces import Runtime
-from wherry.shim.main import Job, Post, forbid_imports, wait_as_pair
+from wherry.shim.imports import forbid_imports
+from wherry.shim.pair import Job, Post, wait_as_pair
 
 __all__ = ["Job", "Spawner"]
 

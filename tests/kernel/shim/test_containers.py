@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,8 @@ import pytest
 
 from support.task_bench import TaskBench, real_bench
 from support.waiting import wait_until
+from wherry.logs.options import LogTarget
+from wherry.model.errors import StartFailed
 from wherry.model.tasks import ExitRecord
 from wherry.oci.runtime_spec import Memory, Process, Resources
 from wherry.operations.journal import from_json
@@ -92,6 +95,44 @@ async def test_a_shim_killed_before_its_journal(bench: TaskBench) -> None:
     assert (record.exit_code, bool(record.error)) == (137, True)
     wait_until("the container is gone", lambda: is_gone(task.pid))
     assert not [each for each in cgroups if each.exists()]
+
+
+async def test_a_first_process_killed_before_its_start(bench: TaskBench) -> None:
+    """Who starts it is told so, and nothing of the container is left."""
+    task = await bench.spawn("sleep", "1000")
+    cgroups = cgroups_of(task.pid)
+    os.kill(task.pid, signal.SIGKILL)
+    wait_until("it is gone", lambda: not [each for each in cgroups if each.exists()])
+    with pytest.raises(StartFailed, match="killed before its start"):
+        await task.start()
+    wait_until("the shim leaves", lambda: is_gone(task.shim_pid))
+
+
+async def test_a_keeper_takes_over_what_is_large(bench: TaskBench) -> None:
+    """Labels of half a megabyte in its log cross from the maker to the keeper."""
+    log = LogTarget(
+        path=str(bench.directory / "large.log"), attributes={"label": "x" * (512 << 10)}
+    )
+    task = await bench.run("sleep", "1000", log=log)
+    wait_until("the keeper has it", lambda: parent_of(task.pid) == task.shim_pid)
+
+
+async def test_an_exec_without_descriptors_to_spare(bench: TaskBench) -> None:
+    """It is refused, leaves no session behind, and works when there are some again."""
+    task = await bench.run("sleep", "1000")
+    process = Process(args=("true",), env=("PATH=/bin",))
+    await task.exec("first", ExecRequest(process=process))
+    maker = parent_of(task.pid)
+    soft, hard = resource.prlimit(maker, resource.RLIMIT_NOFILE)
+    held = len(os.listdir(f"/proc/{maker}/fd"))
+    second = ExecRequest(process=process, opens_stdin=True)
+    for spare in range(4):
+        resource.prlimit(maker, resource.RLIMIT_NOFILE, (held + spare, hard))
+        with pytest.raises(StartFailed, match="too many open files"):
+            await task.exec("second", second)
+        assert len(os.listdir(f"/proc/{maker}/fd")) == held
+    resource.prlimit(maker, resource.RLIMIT_NOFILE, (soft, hard))
+    await task.exec("second", second)
 
 
 async def test_a_lost_journal_leaves_no_cgroup(bench: TaskBench) -> None:

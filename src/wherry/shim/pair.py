@@ -34,32 +34,23 @@ import select
 import signal
 import socket
 import stat
-import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from wherry.kit import messages
 from wherry.kit.messages import Message
-from wherry.kit.values import dataclass, replace
+from wherry.kit.values import dataclass
 from wherry.linux.process import set_child_subreaper, set_parent_death_signal
 from wherry.linux.process_title import set_title
 from wherry.shim import protocol
-from wherry.shim.container import SupervisedContainer
-from wherry.shim.control import Control
-from wherry.shim.event_loop import EventLoop, Timer
 from wherry.shim.faces import Runtime
-from wherry.shim.foreign_runtime import ForeignRuntime
+from wherry.shim.imports import allow_imports
 from wherry.shim.logger import run_logger
-from wherry.shim.protocol import ExecOrder, LogOrder, Refused, SpawnOrder
+from wherry.shim.protocol import LogOrder, Refused, SpawnOrder
+from wherry.shim.shim import Shim
 
-_LINGER_NS = 10_000_000_000
-"""How long clients may still read what a deleted container wrote."""
-_HAND_OVER_AFTER_NS = 300_000_000
-"""How long a container runs, or has been quiet, before the maker leaves it to the keeper."""
 _CRASH_NAME = "shim-crash.txt"
 _LOG_VERB = "log"
 
@@ -92,7 +83,7 @@ def wait_as_pair(post: Post) -> NoReturn:
     try:
         os.setsid()
         set_child_subreaper()
-        keeper_end, maker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        keeper_end, maker_end = messages.channel_pair()
         keeper = os.getpid()
         maker = os.fork()
         if maker == 0:
@@ -157,8 +148,7 @@ def _keep(post: Post, maker: int, maker_end: socket.socket) -> None:
 def _log(post: Post, message: Message, descriptors: list[int]) -> None:
     """Be a logger: a keeper without a container."""
     set_title("wherry-logger", message["container_id"][:12], post.arguments)
-    # It never enters a container, so what it imports is ours.
-    sys.meta_path[:] = _FINDERS
+    allow_imports()
     with _crashes_are_told(message["record_directory"]):
         run_logger(LogOrder.from_message(message), socket.socket(fileno=descriptors[0]))
 
@@ -231,205 +221,6 @@ def _do_job(post: Post, message: Message) -> bool:
     for descriptor in descriptors:
         os.close(descriptor)
     return True
-
-
-class _NoImports:
-    """An importer that refuses: a file found now might be the container's, not ours."""
-
-    def find_spec(
-        self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Raises: ImportError, always."""
-        raise ImportError(f"{name} was not preloaded by the spawner", name=name)
-
-
-_FINDERS: list[Any] = []
-"""What finds modules where imports are allowed."""
-
-
-def forbid_imports() -> None:
-    """Make each import of a module that is not loaded yet fail."""
-    _FINDERS[:] = sys.meta_path
-    sys.meta_path[:] = [_NoImports()]
-
-
-class Shim:
-    """The control verbs of one container, and the decision to end."""
-
-    def __init__(
-        self, runtime: Runtime, order: SpawnOrder, *, keeper_end: socket.socket | None = None
-    ) -> None:
-        """With the keeper's end this is the maker's half."""
-        self._order = order
-        self._keeper_end = keeper_end
-        self._is_leaving = False
-        self._shim_pid = os.getpid() if keeper_end is None else os.getppid()
-        self._hand_over_timer: Timer | None = None
-        self._loop = EventLoop(self._reap)
-        self._control = Control(self._loop, self._verbs(), self._on_answered, self._on_change)
-        if order.runtime is not None:
-            runtime = ForeignRuntime(order.runtime, order.container_id, order.bundle)
-        self._container = SupervisedContainer(
-            self._loop,
-            runtime,
-            order,
-            notify=self._control.broadcast,
-            on_change=self._on_change,
-        )
-
-    def make(self, channel: socket.socket) -> None:
-        """Make the container and serve until it can be handed over, or has ended."""
-        self._control.add(channel)
-        try:
-            self._control.listen(self._order.bundle)
-            pid = self._container.create()
-        except Refused as refused:
-            self._control.broadcast(protocol.refusal(protocol.BORN, refused))
-            return
-        except OSError as error:
-            failure = Refused("step", f"{protocol.SOCKET_NAME}: {error}")
-            self._control.broadcast(protocol.refusal(protocol.BORN, failure))
-            return
-        self._control.broadcast(protocol.answer(protocol.BORN, pid=pid, shim_pid=self._shim_pid))
-        self._loop.run()
-
-    def keep(self, state: Message, descriptors: list[int]) -> None:
-        """Serve a container that the maker handed over, until it is no longer needed."""
-        self._control.take_over(state["connections"], descriptors)
-        self._container.take_over(state["container"], descriptors)
-        self._reap()
-        self._loop.run()
-
-    def _plan_hand_over(self) -> None:
-        if self._hand_over_timer is None:
-            self._hand_over_timer = self._loop.call_later(
-                _HAND_OVER_AFTER_NS, self._hand_over_if_quiet
-            )
-
-    def _hand_over_if_quiet(self) -> None:
-        """The maker's last act; while something is under way it is put off."""
-        self._hand_over_timer = None
-        if self._keeper_end is None or not self._container.can_be_handed_over:
-            return
-        descriptors: list[int] = []
-        state = {
-            "connections": self._control.hand_over(descriptors),
-            "container": self._container.hand_over(descriptors),
-            # The root is made: the keeper does without it.
-            "order": replace(self._order, rootfs=None).to_message(),
-        }
-        if len(descriptors) <= messages.MOST_DESCRIPTORS:
-            messages.send(self._keeper_end, state, tuple(descriptors))
-            self._loop.stop()
-
-    def _reap(self) -> None:
-        self._container.reap()
-
-    def _on_answered(self, verb: str) -> None:
-        if verb == "start":
-            self._container.settle()
-        self._on_change()
-
-    def _on_change(self) -> None:
-        """Leave when there is nothing left to do."""
-        container = self._container
-        if self._is_leaving:
-            if not container.sessions.have_clients:
-                self._loop.stop()
-            return
-        if not container.has_started and not container.is_collected and self._control.is_alone:
-            if container.pid:
-                container.discard()
-            self._loop.stop()
-        elif container.can_be_handed_over and self._keeper_end is not None:
-            self._plan_hand_over()
-        elif container.is_durable and (container.is_collected or self._control.is_alone):
-            self._is_leaving = True
-            self._loop.call_later(_LINGER_NS, self._loop.stop)
-            self._on_change()
-
-    # -- verbs -------------------------------------------------------------------------------
-
-    def _verbs(self) -> dict[str, Callable[[Message, list[int]], Message]]:
-        return {
-            "start": self._start,
-            "discard": self._discard,
-            "signal": self._signal,
-            "pause": self._pause,
-            "resume": self._resume,
-            "resize": self._resize,
-            "attach": self._attach,
-            "exec": self._exec,
-            "end": self._end,
-            "state": self._state,
-            "collect": self._collect,
-            "delete": self._delete,
-        }
-
-    def _start(self, _message: Message, _descriptors: list[int]) -> Message:
-        self._container.start()
-        return {}
-
-    def _discard(self, _message: Message, _descriptors: list[int]) -> Message:
-        self._container.discard()
-        return {}
-
-    def _signal(self, message: Message, _descriptors: list[int]) -> Message:
-        self._container.signal(message["number"])
-        return {}
-
-    def _pause(self, _message: Message, _descriptors: list[int]) -> Message:
-        self._container.pause()
-        return {}
-
-    def _resume(self, _message: Message, _descriptors: list[int]) -> Message:
-        self._container.resume()
-        return {}
-
-    def _resize(self, message: Message, _descriptors: list[int]) -> Message:
-        self._container.resize(message["session"], message["rows"], message["columns"])
-        return {}
-
-    def _attach(self, message: Message, descriptors: list[int]) -> Message:
-        if not descriptors:
-            raise Refused("refused", "attach without a stream")
-        self._container.attach(
-            message["session"],
-            os.dup(descriptors[0]),
-            stdin=message["stdin"],
-            stdout=message["stdout"],
-            stderr=message["stderr"],
-        )
-        return {}
-
-    def _exec(self, message: Message, _descriptors: list[int]) -> Message:
-        return {"pid": self._container.exec(ExecOrder.from_message(message))}
-
-    def _end(self, message: Message, _descriptors: list[int]) -> Message:
-        self._container.end(message["session"])
-        return {}
-
-    def _state(self, _message: Message, _descriptors: list[int]) -> Message:
-        ending = self._container.ending
-        return {
-            "pid": self._container.pid,
-            "shim_pid": self._shim_pid,
-            "has_started": self._container.has_started,
-            "ending": None if ending is None else ending.to_message(),
-            "endings": {
-                name: each.to_message()
-                for name, each in self._container.sessions.endings().items()
-            },
-            "running": self._container.sessions.running(),
-        }
-
-    def _collect(self, message: Message, _descriptors: list[int]) -> Message:
-        self._container.collect(message["session"])
-        return {}
-
-    def _delete(self, _message: Message, _descriptors: list[int]) -> Message:
-        self._container.delete()
-        return {}
 
 
 @contextmanager
