@@ -117,22 +117,28 @@ async def test_a_keeper_takes_over_what_is_large(bench: TaskBench) -> None:
     wait_until("the keeper has it", lambda: parent_of(task.pid) == task.shim_pid)
 
 
+def descriptors_of(pid: int) -> set[int]:
+    """What a process has open."""
+    return {int(each) for each in os.listdir(f"/proc/{pid}/fd")}
+
+
 async def test_an_exec_without_descriptors_to_spare(bench: TaskBench) -> None:
     """It is refused, leaves no session behind, and works when there are some again."""
     task = await bench.run("sleep", "1000")
-    process = Process(args=("true",), env=("PATH=/bin",))
-    await task.exec("first", ExecRequest(process=process))
-    maker = parent_of(task.pid)
-    soft, hard = resource.prlimit(maker, resource.RLIMIT_NOFILE)
-    held = len(os.listdir(f"/proc/{maker}/fd"))
-    second = ExecRequest(process=process, opens_stdin=True)
-    for spare in range(4):
-        resource.prlimit(maker, resource.RLIMIT_NOFILE, (held + spare, hard))
+    wait_until("the keeper has it", lambda: parent_of(task.pid) == task.shim_pid)
+    request = ExecRequest(process=Process(args=("true",), env=("PATH=/bin",)), opens_stdin=True)
+    await task.exec("first", request)
+    await task.wait("first")
+    held = descriptors_of(task.shim_pid)
+    free = [number for number in range(len(held) + 4) if number not in held]
+    limits = resource.prlimit(task.shim_pid, resource.RLIMIT_NOFILE)
+    for limit in free[:4]:
+        resource.prlimit(task.shim_pid, resource.RLIMIT_NOFILE, (limit, limits[1]))
         with pytest.raises(StartFailed, match="too many open files"):
-            await task.exec("second", second)
-        assert len(os.listdir(f"/proc/{maker}/fd")) == held
-    resource.prlimit(maker, resource.RLIMIT_NOFILE, (soft, hard))
-    await task.exec("second", second)
+            await task.exec("second", request)
+        assert descriptors_of(task.shim_pid) == held
+    resource.prlimit(task.shim_pid, resource.RLIMIT_NOFILE, limits)
+    await task.exec("second", request)
 
 
 async def test_a_lost_journal_leaves_no_cgroup(bench: TaskBench) -> None:
