@@ -172,14 +172,27 @@ class JsonFileSink:
         """Begin a new file. Where that fails the old one goes on: too large beats lost."""
         self._compress_rest()
         try:
-            self._shift()
-            fresh = os.open(self._path, _FLAGS | os.O_EXCL, 0o640)
+            fresh = self._fresh_file()
         except OSError:
             self._size = 0
             return
         os.close(self._file)
         self._file, self._size = fresh, 0
         self._compress_newest()
+
+    def _fresh_file(self) -> int:
+        """An empty file in the place of the full one, which has moved on. Raises: OSError."""
+        coming = f"{self._path}.new"
+        fresh = os.open(coming, _FLAGS | os.O_TRUNC, 0o640)
+        try:
+            self._shift()
+            os.rename(coming, self._path)
+        except OSError:
+            os.close(fresh)
+            with suppress(OSError):
+                os.unlink(coming)
+            raise
+        return fresh
 
     # -- compressing -------------------------------------------------------------------------
 
@@ -209,9 +222,9 @@ class JsonFileSink:
             self._compression = None
 
     def _shift(self) -> None:
+        """Give each full file the next number; a single one is replaced where it is."""
         oldest = self._rotation.files - 1
         if not oldest:
-            os.unlink(self._path)
             return
         for suffix in ("", SUFFIX) if self._rotation.is_compressed else ("",):
             # Under its new number a file has one form, and whatever has that number goes.

@@ -24,7 +24,6 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from wherry.kit import messages
@@ -76,38 +75,38 @@ def run_logger(order: LogOrder, channel: socket.socket) -> None:
 
 
 def receiver_of(order: LogOrder) -> Receiver:
-    """The receiver of a driver. Raises: ValueError."""
+    """The receiver of a driver, whose module only the loggers import that need it.
+
+    Raises: ValueError.
+    """
     source = LogSource(**order.source)  # type: ignore[arg-type]
-    makers: Mapping[str, Callable[[Mapping[str, str], LogSource], Receiver]]
-    # Each driver is imported by the loggers that need it, and by nobody else.
     match order.driver:
         case "syslog":
             from wherry.logs.receivers.syslog import SyslogReceiver
 
-            makers = {"syslog": SyslogReceiver}
+            return SyslogReceiver(order.options, source)
         case "gelf":
             from wherry.logs.receivers.gelf import GelfReceiver
 
-            makers = {"gelf": GelfReceiver}
+            return GelfReceiver(order.options, source)
         case "fluentd":
             from wherry.logs.receivers.fluentd import FluentdReceiver
 
-            makers = {"fluentd": FluentdReceiver}
+            return FluentdReceiver(order.options, source)
         case "splunk":
             from wherry.logs.receivers.splunk import SplunkReceiver
 
-            makers = {"splunk": SplunkReceiver}
+            return SplunkReceiver(order.options, source)
         case "journald":
             from wherry.logs.receivers.journald import JournaldReceiver
 
-            makers = {"journald": JournaldReceiver}
+            return JournaldReceiver(order.options, source)
         case "plugin":
             from wherry.logs.receivers.plugin import PluginReceiver
 
-            makers = {"plugin": PluginReceiver}
+            return PluginReceiver(order.options, source)
         case _:
             raise ValueError(f"logger: no log driver named '{order.driver}' is registered")
-    return makers[order.driver](order.options, source)
 
 
 def _connects_later(order: LogOrder) -> bool:

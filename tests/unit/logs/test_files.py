@@ -54,6 +54,21 @@ def test_a_large_block_is_split_between_records(log: str) -> None:
     assert texts(list(read_lines(log))) == [str(number) for number in range(500)]
 
 
+@pytest.mark.parametrize("files", [1, 3])
+def test_where_no_file_can_be_made_the_old_one_goes_on(log: str, files: int) -> None:
+    """Nothing is lost, whatever the number of files; and later there are new ones again."""
+    sink = JsonFileSink(log, Rotation(file_bytes=300, files=files))
+    os.mkdir(f"{log}.new")
+    write_numbers(sink, range(10))
+    assert texts(list(read_lines(log))) == [str(number) for number in range(10)]
+    assert sink.lost_bytes == 0
+    os.rmdir(f"{log}.new")
+    write_numbers(sink, range(10, 20))
+    sink.close()
+    assert os.stat(log).st_size <= 300
+    assert texts(list(read_lines(log)))[-1] == "19"
+
+
 def test_one_file_begins_anew(log: str) -> None:
     """With `max-file=1` the file is replaced."""
     sink = JsonFileSink(log, Rotation(file_bytes=300, files=1))
