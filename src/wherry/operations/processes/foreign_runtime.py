@@ -49,9 +49,13 @@ class CreateByRuntime(Operation):
         if self.console_socket:
             options += ["--console-socket", self.console_socket]
         run(self.command, self.bundle, ("create", *options, self.container_id), stdio)
-        with open(f"{self.bundle}/{PID_NAME}", encoding="ascii") as file:
-            pid = int(file.read())
-        hands.hold(PIDFD, os.pidfd_open(pid))
+        try:
+            with open(f"{self.bundle}/{PID_NAME}", encoding="ascii") as file:
+                pid = int(file.read())
+            hands.hold(PIDFD, os.pidfd_open(pid))
+        except (OSError, ValueError):
+            self.undo(hands, {})
+            raise
         return {"pid": pid}
 
     def undo(self, hands: Hands, evidence: Evidence) -> None:
