@@ -1,5 +1,6 @@
 """What a container must not see or change of the kernel: paths hidden or made read-only."""
 
+import errno
 import os
 import shlex
 import stat
@@ -18,6 +19,8 @@ from wherry.operations.plan import Aspect, Call, Evidence, Finding, Hands, Opera
 _EMPTY = (("nr_inodes", "1"), ("mode", "755"))
 
 _NULL_DEVICE = os.makedev(1, 3)
+_MISSING = "missing"
+_NO_SUCH_PATH = Finding(Verdict.STILL_TRUE, "this kernel has no such path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +34,9 @@ class MaskPath(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         root = hands.get(ROOT)
-        try:
-            opened = open_in_root(root, self.path, os.O_PATH)
-        except KernelError as error:
-            if error.errno not in (2, 20):
-                raise
-            return {"what": "missing"}
+        opened = _opened(root, self.path)
+        if opened is None:
+            return {"what": _MISSING}
         with closing(opened) as target:
             is_directory = stat.S_ISDIR(os.fstat(target).st_mode)
             cover = _empty_directory() if is_directory else _null_device(root)
@@ -46,8 +46,8 @@ class MaskPath(Operation):
             return {"what": what, "mount_point": targets.resolved_name(root, target)}
 
     def check(self, evidence: Evidence) -> Finding:
-        if evidence.get("what") == "missing":
-            return Finding(Verdict.STILL_TRUE, "this kernel has no such path")
+        if evidence.get("what") == _MISSING:
+            return _NO_SUCH_PATH
         directory = process_directory(evidence)
         if directory is None:
             return GONE
@@ -92,12 +92,9 @@ class ProtectPath(Operation):
 
     def do(self, hands: Hands) -> Evidence:
         root = hands.get(ROOT)
-        try:
-            opened = open_in_root(root, self.path, os.O_PATH)
-        except KernelError as error:
-            if error.errno not in (2, 20):
-                raise
-            return {"what": "missing"}
+        opened = _opened(root, self.path)
+        if opened is None:
+            return {"what": _MISSING}
         with closing(opened) as target:
             flags = kernel.OPEN_TREE_CLONE | kernel.AT_EMPTY_PATH | kernel.AT_RECURSIVE
             with closing(kernel.open_tree(target, "", flags)) as tree:
@@ -106,8 +103,8 @@ class ProtectPath(Operation):
             return {"what": "protected", "mount_point": targets.resolved_name(root, target)}
 
     def check(self, evidence: Evidence) -> Finding:
-        if evidence.get("what") == "missing":
-            return Finding(Verdict.STILL_TRUE, "this kernel has no such path")
+        if evidence.get("what") == _MISSING:
+            return _NO_SUCH_PATH
         return mount_finding(evidence, attributes=("ro",))
 
     def describe(self) -> str:
@@ -118,13 +115,23 @@ class ProtectPath(Operation):
         return f"mount --rbind {place} {place} && {remount_line(place, ('ro',))}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
-        if evidence.get("what") == "missing":
+        if evidence.get("what") == _MISSING:
             return ()
         return (
             Call("open_tree"),
             Call("mount_setattr", ("MOUNT_ATTR_RDONLY",)),
             Call("move_mount"),
         )
+
+
+def _opened(root: int, path: str) -> int | None:
+    """A path of the root; None where this kernel has none. Raises: KernelError."""
+    try:
+        return open_in_root(root, path, os.O_PATH)
+    except KernelError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
 
 
 def _null_device(root: int) -> int:
