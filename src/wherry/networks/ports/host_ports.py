@@ -15,9 +15,7 @@ from wherry.networks.uninterrupted import to_its_end
 
 _log = logging.getLogger(__name__)
 
-_UNPUBLISHED = (
-    "failed to set up container networking: driver failed programming external connectivity"
-)
+_UNPUBLISHED = "driver failed programming external connectivity"
 
 
 class HostPorts:
