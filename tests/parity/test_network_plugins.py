@@ -55,10 +55,10 @@ def test_a_network_of_a_plugin(engine: Engine, plug: Path) -> None:
     engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
     assert calls(plug) == [
         "GetCapabilities",
+        "GetCapabilities",
         "GetDefaultAddressSpaces",
         "RequestPool",
         "RequestAddress",
-        "GetCapabilities",
         "CreateNetwork",
     ]
     run = ("run", "-d", "--network", "far")
@@ -127,6 +127,23 @@ def test_addresses_of_a_plugin_on_a_bridge_of_ours(engine: Engine, plug: Path) -
     assert "ReleaseAddress 10.90.0.77" in calls(plug)
     with_taken = engine.docker(*run[:4], "--ip", "10.90.0.9", "busybox", "true")
     assert "10.90.0.9 is somebody's" in with_taken.stderr
+
+
+def test_a_plugin_that_brings_the_addresses(engine: Engine, plug: Path) -> None:
+    """With the IPAM driver null: nobody gives them out, and the plugin says what it has chosen."""
+    made = ("network", "create", "-d", "plug", "--ipam-driver", "null")
+    with_subnet = engine.docker(*made, "--subnet", "10.9.0.0/24", "far")
+    assert "null ipam driver does not handle specific address pool requests" in with_subnet.stderr
+    engine.docker_ok(*made, "far")
+    shown = engine.docker_ok("network", "inspect", "-f", "{{.Scope}} {{.IPAM.Driver}}", "far")
+    assert shown.strip() == "global null"
+    run = ("run", "--rm", "--network", "far", "busybox")
+    assert "inet 10.88.0.200/24" in engine.docker_ok(*run, "ip", "address", "show", "dev", "plug0")
+    engine.docker_ok(*run, "ping", "-c1", "10.88.0.1")
+    engine.docker_ok("network", "rm", "far")
+    told = calls(plug)
+    assert not [each for each in told if each.startswith(("Request", "Release"))]
+    assert told[-3:] == ["Leave", "DeleteEndpoint", "DeleteNetwork"]
 
 
 def test_what_a_plugin_refuses(engine: Engine, plug: Path) -> None:

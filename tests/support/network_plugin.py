@@ -2,7 +2,8 @@
 
 Its networks are bridges named after the network's id, its endpoints veth pairs; it gives out
 addresses of 10.88.0.0/24 from .20 on. Calls are written to DIRECTORY/calls, as by the volume
-plugin. An endpoint on a network with the option `refuse` is not joined.
+plugin. An endpoint on a network with the option `refuse` is not joined. On a
+network without addresses (the IPAM driver null) it brings one itself.
 """
 
 import os
@@ -26,6 +27,7 @@ class NetworkHandler(Handler):
 
     leased: set[str] = set()
     refusing: set[str] = set()
+    without_addresses: set[str] = set()
     gateways: dict[str, str] = {}
 
     def named(self, request: dict[str, Any]) -> str:
@@ -39,10 +41,14 @@ class NetworkHandler(Handler):
             case "Plugin.Activate":
                 return {"Implements": ["NetworkDriver", "IpamDriver"]}
             case "NetworkDriver.GetCapabilities":
-                return {"Scope": "local"}
+                return {"Scope": "global"}
             case "NetworkDriver.CreateNetwork":
                 _ip("link", "add", bridge, "type", "bridge")
-                gateway = request["IPv4Data"][0]["Gateway"]
+                (pool,) = request["IPv4Data"]
+                gateway = pool["Gateway"]
+                if pool["AddressSpace"] == "null":
+                    gateway = f"{GATEWAY}/24"
+                    self.without_addresses.add(request["NetworkID"])
                 self.gateways[request["NetworkID"]] = gateway.partition("/")[0]
                 _ip("address", "add", gateway, "dev", bridge)
                 _ip("link", "set", bridge, "up")
@@ -51,6 +57,8 @@ class NetworkHandler(Handler):
             case "NetworkDriver.DeleteNetwork":
                 _ip("link", "delete", bridge)
             case "NetworkDriver.CreateEndpoint":
+                if request["NetworkID"] in self.without_addresses:
+                    return {"Interface": {"Address": "10.88.0.200/24"}}
                 return {"Interface": {"MacAddress": "02:99:00:00:00:01"}}
             case "NetworkDriver.Join":
                 if request["NetworkID"] in self.refusing:

@@ -242,8 +242,8 @@ class EndpointStatus:
 
     @property
     def is_connected(self) -> bool:
-        """Whether it has an address now."""
-        return bool(self.address or self.ipv6_address)
+        """Whether it has an address now, or a link whose addresses are its plugin's affair."""
+        return bool(self.address or self.ipv6_address or self.interface)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

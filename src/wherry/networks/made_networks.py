@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_IPAM = "default"
 """The engine gives the addresses out itself."""
+NO_IPAM = "null"
+"""Nobody does; or the plugin whose network it is."""
 
 
 class MadeNetworks:
@@ -274,6 +276,12 @@ class MadeNetworks:
         if network.ipam_driver == DEFAULT_IPAM:
             return MadeNetwork(network, self._segment(network))
         return MadeNetwork(network, self._segment(network), self.ipam(network.ipam_driver).pool)
+
+    def scope_of(self, driver: str) -> str:
+        """How far a plugin's networks reach. Blocks. Raises: PluginFailed, PluginNotFound."""
+        from wherry.networks.segments.remote import scope_of
+
+        return scope_of(self._plugins.get(driver, NETWORK_DRIVER))
 
     def ipam(self, name: str) -> "IpamPlugin":
         """The plugin that gives out addresses."""

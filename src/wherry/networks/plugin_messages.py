@@ -23,7 +23,7 @@ class PoolData(Struct):
 
     AddressSpace: str
     Pool: str
-    Gateway: str
+    Gateway: str = ""
     AuxAddresses: Mapping[str, str] = {}
 
 

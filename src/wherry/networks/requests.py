@@ -10,7 +10,6 @@ from wherry.kit.values import replace
 from wherry.model.errors import (
     ConfigurationNotFound,
     ConnectionRefused,
-    FeatureMissing,
     InvalidValue,
     NoCluster,
 )
@@ -18,7 +17,7 @@ from wherry.model.networks import Network, NetworkRequest
 from wherry.networks.bridge_options import ENABLE
 from wherry.networks.option_values import flag
 
-_BUILT_IN = ("bridge", "macvlan", "ipvlan")
+_BUILT_IN = ("bridge", "macvlan", "ipvlan", "overlay")
 
 
 def check_reach(request: NetworkRequest) -> None:
@@ -76,11 +75,21 @@ def check_may_go(network: Network, networks: Iterable[Network]) -> None:
         raise ConnectionRefused(f'configuration network "{network.name}" is in use')
 
 
-def without_addresses(request: NetworkRequest) -> InvalidValue | FeatureMissing:
-    """What there is to say of the IPAM driver null."""
-    if request.driver in _BUILT_IN:
-        return InvalidValue("ipv4 pool is empty")
-    return FeatureMissing("networks of plugins without addresses (the IPAM driver null)")
+def without_addresses(request: NetworkRequest) -> NetworkRequest:
+    """A request for a network whose plugin brings the addresses (the IPAM driver null).
+
+    Raises: InvalidValue, with Docker's sentences.
+    """
+    if is_built_in(request.driver):
+        raise InvalidValue("ipv4 pool is empty")
+    if request.ranges:
+        raise InvalidValue("null ipam driver does not handle specific address pool requests")
+    return request
+
+
+def is_built_in(driver: str) -> bool:
+    """Whether networks of a driver are made by the engine itself, and no plugin."""
+    return driver in _BUILT_IN
 
 
 def plugin_not_found(driver: str) -> InvalidValue:

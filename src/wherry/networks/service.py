@@ -32,7 +32,7 @@ from wherry.networks.addresses.pools import DEFAULT_POOLS, Subnet, unique_local_
 from wherry.networks.attachments import Attachments
 from wherry.networks.default_networks import default_networks
 from wherry.networks.definitions import check_name, defined
-from wherry.networks.made_networks import DEFAULT_IPAM, MadeNetworks, is_made
+from wherry.networks.made_networks import DEFAULT_IPAM, NO_IPAM, MadeNetworks, is_made
 from wherry.networks.names.container_names import ContainerNames
 from wherry.networks.network_table import NetworkTable
 from wherry.networks.option_values import LOCAL, VNI
@@ -201,6 +201,7 @@ class Networks:
             completed = requests.completed(
                 request, self._table.all(), self._settings.driver_options
             )
+            completed = await self._with_scope(completed)
             completed = await self._with_subnets(completed, undo)
             network = defined(
                 completed,
@@ -229,12 +230,22 @@ class Networks:
             if network.ipam_driver != DEFAULT_IPAM:
                 await self._offload(self._made.ipam(network.ipam_driver).release, network.ranges)
 
+    async def _with_scope(self, request: NetworkRequest) -> NetworkRequest:
+        """The request with the scope that networks of its driver have."""
+        if requests.is_built_in(request.driver) or request.is_configuration:
+            return request
+        try:
+            scope = await self._offload(self._made.scope_of, request.driver)
+        except PluginNotFound as error:
+            raise requests.plugin_not_found(request.driver) from error
+        return replace(request, scope=scope)
+
     async def _with_subnets(self, request: NetworkRequest, undo: UndoStack) -> NetworkRequest:
         """The request with the subnets that its IPAM plugin gives it, if it names one."""
         if request.ipam_driver == DEFAULT_IPAM or request.is_configuration:
             return request
-        if request.ipam_driver == "null":
-            raise requests.without_addresses(request)
+        if request.ipam_driver == NO_IPAM:
+            return requests.without_addresses(request)
 
         async def requesting() -> NetworkRequest:
             plugin = self._made.ipam(request.ipam_driver)

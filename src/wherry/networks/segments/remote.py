@@ -33,7 +33,9 @@ from wherry.operations.plan import Plan
 from wherry.plugins import Answer, Nothing, Plugin
 
 _log = logging.getLogger(__name__)
-_SPACE = "LocalDefault"
+_SPACES = {"local": "LocalDefault", "global": "GlobalDefault"}
+"""What the engine's own address spaces are called, by the scope of the network."""
+_ANY = {4: "0.0.0.0/0", 6: "::/0"}
 _Answer = TypeVar("_Answer", bound=Answer)
 
 
@@ -53,11 +55,7 @@ class RemoteSegment(LocalSegment):
     # -- the network -------------------------------------------------------------------------
 
     def check(self, others: Iterable[Segment]) -> None:
-        """Networks of a wider scope are a cluster's. Raises: PluginFailed, PluginNotFound."""
-        del others
-        scope = self._call("GetCapabilities", Nothing(), said.NetworkCapabilities).Scope
-        if scope != "local":
-            raise self._failed("GetCapabilities", f"scope {scope!r} needs a cluster")
+        """A plugin's networks stand beside any others."""
 
     def make(self) -> None:
         """Tell the plugin of it. Raises: PluginFailed, PluginNotFound."""
@@ -193,9 +191,12 @@ class RemoteSegment(LocalSegment):
         return joined
 
     def _pools(self, version: int) -> tuple[said.PoolData, ...]:
+        if self._network.ipam_driver == "null":
+            has_it = self._network.has_ipv4 if version == 4 else self._network.has_ipv6
+            return (said.PoolData(AddressSpace="null", Pool=_ANY[version]),) if has_it else ()
         return tuple(
             said.PoolData(
-                AddressSpace=_SPACE,
+                AddressSpace=_SPACES[self._network.scope],
                 Pool=each.subnet,
                 Gateway=_with_length(each.gateway, ip_network(each.subnet).prefixlen),
                 AuxAddresses=dict(each.reserved),
@@ -216,6 +217,18 @@ class RemoteSegment(LocalSegment):
 
     def _failed(self, method: str, complaint: str) -> PluginFailed:
         return PluginFailed(self._network.driver, f"NetworkDriver.{method}", complaint)
+
+
+def scope_of(plugin: Plugin) -> str:
+    """How far a plugin's networks reach: `local` or `global`; on one host that is the same.
+
+    Raises: PluginFailed.
+    """
+    answer = plugin.call("NetworkDriver.GetCapabilities", Nothing(), said.NetworkCapabilities)
+    if answer.Scope not in _SPACES:
+        raise PluginFailed(plugin.name, "NetworkDriver.GetCapabilities",
+                           f"invalid capability: {answer.Scope}")  # fmt: skip
+    return answer.Scope
 
 
 def _with_length(address: str, length: int) -> str:
