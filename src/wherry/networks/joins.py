@@ -17,6 +17,7 @@ from wherry.networks.drivers import inside
 from wherry.networks.endpoint_choices import way_out_of
 from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.sandboxes import NamespaceJobs
+from wherry.networks.segments.departures import Departures
 from wherry.operations import journal as journals
 from wherry.operations.plan import Journal, Operation, OperationFailed, Plan
 
@@ -55,16 +56,18 @@ class Joins:
         self._networks = networks
         self._jobs, self._offload, self._repair = jobs, offload, repair
         self._lingering: set[asyncio.Task[None]] = set()
+        self._departures = Departures(offload)
 
     async def close(self) -> None:
         """Leave what lingers to the next daemon."""
         for task in self._lingering:
             task.cancel()
-        await asyncio.gather(*self._lingering, return_exceptions=True)
+        await self.settled()
 
     async def settled(self) -> None:
-        """Wait until nothing lingers."""
+        """Wait until nothing lingers, and what went is gone."""
         await asyncio.gather(*self._lingering, return_exceptions=True)
+        await self._departures.settled()
 
     # -- joining -----------------------------------------------------------------------------
 
@@ -181,21 +184,23 @@ class Joins:
     async def delete_link(self, path: str, endpoint: EndpointStatus) -> None:
         """Take a link out of a namespace that lives on, perhaps because others share it."""
         link, _addresses = self._networks.under(endpoint).plans(endpoint, path, "")
+        host_end = connections.host_interface_name(endpoint.endpoint_id)
         try:
             container_netlink = await self._jobs.open_netlink(path)
         except (OSError, StartFailed):
             # The namespace has gone, and the link with it; or nobody could open it just now.
-            host_end = connections.host_interface_name(endpoint.endpoint_id)
             await self._offload(connections.delete_lingering, host_end)
             return
-        try:
-            problems = await self._offload(
-                connections.undo_inside, link, container_netlink=container_netlink
-            )
-        finally:
-            os.close(container_netlink)
-        for problem in problems:
-            _log.warning("networks.link_left path=%s %s", path, problem)
+
+        def leave() -> None:
+            try:
+                problems = connections.undo_inside(link, container_netlink=container_netlink)
+            finally:
+                os.close(container_netlink)
+            for problem in problems:
+                _log.warning("networks.link_left path=%s %s", path, problem)
+
+        await self._departures.leave(host_end, leave)
 
     # -- inside ------------------------------------------------------------------------------
 

@@ -7,9 +7,10 @@ parts (unregister_netdevice_many in net/core/dev.c):
        index leads to it                                                    1 ms
     2. grace periods of RCU, until no processor can be using it, and it is freed     30 to 45 ms
 
-Who lists links by netlink waits for a lock that the first half of part 2 holds, and then does not
-see it. So a thread stays in the call, and the request goes on after part 1. Nothing of part 2 can
-fail or be interrupted: the kernel does it to its end if this process is killed meanwhile.
+Both ends of a veth pair go so, together. Who lists links by netlink waits for a lock that the
+first half of part 2 holds, and then does not see them. So a thread stays in the call, and the
+request goes on after part 1. Nothing of part 2 can fail or be interrupted: the kernel does it to
+its end if this process is killed meanwhile.
 """
 
 import asyncio
