@@ -1,7 +1,7 @@
 """Make a container's first process, release it, and clear away what is left of it."""
 
 from wherry.kit.values import dataclass
-from wherry.linux.seccomp import compile_filter
+from wherry.linux.seccomp_compiler import compile_filter
 from wherry.oci.runtime_spec import RootfsMount, RuntimeSpec
 from wherry.operations.plan import Entry, Hands, Journal, Outcome, explain_error, undo
 from wherry.operations.processes.cgroups import MakeCgroup

@@ -9,7 +9,7 @@ the configuration; compiling that gives BPF. Both are cached: containers differ 
 import os
 from functools import cache, lru_cache
 
-from wherry.linux.seccomp import compile_filter
+from wherry.linux.seccomp_compiler import compile_filter
 from wherry.model.containers import Security
 from wherry.model.errors import HostLacks, InvalidValue
 from wherry.oci import json_fields

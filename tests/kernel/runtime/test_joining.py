@@ -10,7 +10,8 @@ import pytest
 
 from support.containers import CAPABILITIES, Box
 from support.waiting import wait_until
-from wherry.linux import cgroups, seccomp
+from wherry.linux import cgroups
+from wherry.linux.seccomp_compiler import compile_filter
 from wherry.oci.runtime_spec import Capabilities, ConsoleSize, Process, Seccomp, SeccompRule
 from wherry.operations.journal import from_json, to_json
 from wherry.runtime import signals
@@ -93,7 +94,7 @@ def test_privileges_are_given_up(box: Box) -> None:
 
 def test_filter_and_no_new_privileges(box: Box) -> None:
     """The filter that the engine hands over holds for the joined process."""
-    program = seccomp.compile_filter(
+    program = compile_filter(
         Seccomp(
             default_action="SCMP_ACT_ALLOW",
             syscalls=(

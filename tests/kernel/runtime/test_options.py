@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.containers import NAMESPACES, Box
-from wherry.linux import cgroups, seccomp, terminals
+from wherry.linux import cgroups, terminals
 from wherry.linux.cgroups import CgroupLayout
+from wherry.linux.seccomp_compiler import compile_filter
 from wherry.oci.runtime_spec import (
     ConsoleSize,
     Cpu,
@@ -46,7 +47,7 @@ def test_system_call_filter(box: Box, no_new_privileges: bool) -> None:
 
 def test_a_compiled_filter_is_taken_as_it_is(box: Box) -> None:
     """The engine hands over a program; the specification's section is not compiled again."""
-    outcome = box.runs("mkdir", "/tmp/x", seccomp_program=seccomp.compile_filter(FILTER))
+    outcome = box.runs("mkdir", "/tmp/x", seccomp_program=compile_filter(FILTER))
     assert "Function not implemented" in outcome.output
     unconfined = box.runs(
         "mkdir", "/tmp/x",

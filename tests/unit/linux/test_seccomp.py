@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from support.filters import ALLOW, number_of, verdict
 from wherry.linux.libseccomp import ARCHITECTURES
-from wherry.linux.seccomp import X32_SYSCALL_BIT, compile_filter, load_filter
+from wherry.linux.seccomp import X32_SYSCALL_BIT, load_filter
+from wherry.linux.seccomp_compiler import compile_filter
 from wherry.linux.syscall_numbers import newer_numbers
 from wherry.oci.runtime_spec import Seccomp, SeccompArgument, SeccompRule
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from wherry.kit.values import replace
 from wherry.linux.process import CLONE_NEWPID, CLONE_NEWTIME, set_child_subreaper, setns
-from wherry.linux.seccomp import compile_filter
+from wherry.linux.seccomp_compiler import compile_filter
 from wherry.oci import json_fields
 from wherry.oci.runtime_json import PROCESS
 from wherry.oci.runtime_spec import Capabilities, Hooks, Process, RuntimeSpec, User
