@@ -37,7 +37,7 @@ from wherry.shim.sessions import Sessions
 _RETRY_RECORD_NS = 1_000_000_000
 
 
-class SupervisedContainer:
+class Container:
     """A container from its parked init to its durable end."""
 
     def __init__(

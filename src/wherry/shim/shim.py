@@ -12,7 +12,7 @@ from wherry.kit import messages
 from wherry.kit.messages import Message
 from wherry.kit.values import replace
 from wherry.shim import protocol
-from wherry.shim.container import SupervisedContainer
+from wherry.shim.container import Container
 from wherry.shim.control import Control
 from wherry.shim.event_loop import EventLoop, Timer
 from wherry.shim.faces import Runtime
@@ -41,7 +41,7 @@ class Shim:
         self._loop = EventLoop(self._reap)
         if order.runtime is not None:
             runtime = ForeignRuntime(order.runtime, order.container_id, order.bundle)
-        self._container = SupervisedContainer(
+        self._container = Container(
             self._loop, runtime, order, notify=self._notify, on_change=self._on_change
         )
         verbs = verbs_of(self._container, self._shim_pid)

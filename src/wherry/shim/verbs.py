@@ -4,12 +4,12 @@ import os
 from collections.abc import Mapping
 
 from wherry.kit.messages import Message
-from wherry.shim.container import SupervisedContainer
+from wherry.shim.container import Container
 from wherry.shim.control import Verb
 from wherry.shim.protocol import ExecOrder, Refused
 
 
-def verbs_of(container: SupervisedContainer, shim_pid: int) -> Mapping[str, Verb]:
+def verbs_of(container: Container, shim_pid: int) -> Mapping[str, Verb]:
     """The verbs of one container; `shim_pid` is the keeper's."""
 
     def attach(message: Message, descriptors: list[int]) -> None:

@@ -35,7 +35,7 @@ from wherry.tasks.requests import SpawnRequest
 from wherry.tasks.spawner import SpawnerProcess
 from wherry.tasks.task import Task
 
-_SHIM_KILLED = "the container's supervisor was killed"
+_SHIM_KILLED = "the container's shim was killed"
 
 
 class Tasks:
@@ -91,7 +91,7 @@ class Tasks:
             await self._offload(
                 orphans.clear_away, request.bundle, request.record_directory, request.container_id
             )
-            raise StartFailed("the container's supervisor died") from lost
+            raise StartFailed("the container's shim died") from lost
         except BaseException:
             # A shim whose only daemon has gone discards a container that was not started.
             task.let_go()

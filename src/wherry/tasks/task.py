@@ -79,7 +79,7 @@ class Task:
             raise to_model_error(refused) from refused
         except ChannelLost as lost:
             await self._on_shim_lost(self)
-            raise StartFailed("the container's supervisor died") from lost
+            raise StartFailed("the container's shim died") from lost
         self.arm()
 
     async def discard(self) -> None:
@@ -147,7 +147,7 @@ class Task:
                 )
         except (Refused, ChannelLost) as error:
             ours.close()
-            raise StepFailed("attach", str(error) or "the supervisor is gone") from error
+            raise StepFailed("attach", str(error) or "the shim is gone") from error
         except BaseException:
             ours.close()
             raise
@@ -166,7 +166,7 @@ class Task:
             raise to_model_error(refused) from refused
         except ChannelLost as lost:
             self._running.discard(session)
-            raise StartFailed("the container's supervisor died") from lost
+            raise StartFailed("the container's shim died") from lost
         pid: int = answer.results["pid"]
         return pid
 

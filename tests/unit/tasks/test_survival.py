@@ -143,7 +143,7 @@ async def test_a_killed_shim_ends_the_container(bench: TaskBench) -> None:
     async with asyncio.timeout(2):
         record = await task.wait()
     assert record.exit_code == 137
-    assert "supervisor" in record.error
+    assert "shim" in record.error
     kept = read_end(str(bench.place_of(task)))
     assert kept is not None
     assert kept.ending.exit_code == 137
