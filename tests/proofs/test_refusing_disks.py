@@ -12,7 +12,9 @@ from subprocess import TimeoutExpired
 
 import pytest
 
+from parity.test_managed_plugins import context as plugin_context
 from support.daemon import Engine
+from support.debian_registry import debian_registry
 from support.image_archives import docker_archive
 from support.mutants import Mutant, mutated_source, program_of
 from support.proof_size import Size
@@ -26,8 +28,9 @@ REFUSALS = (FULL, READ_ONLY, "input/output error", "i/o error")
 class Tenants:
     """What lives on the disk before it refuses: one of each thing for each verb that ends it."""
 
-    def __init__(self, disk: SmallDisk, place: Path) -> None:
+    def __init__(self, disk: SmallDisk, place: Path, registry: str) -> None:
         self.engine = disk.engine
+        self.registry = registry
         ok = self.engine.docker_ok
         self.context = place / "context"
         self.context.mkdir()
@@ -36,6 +39,14 @@ class Tenants:
         self.archive = place / "image.tar"
         content = bytes(range(256)) * 4096
         self.archive.write_bytes(docker_archive(archive(member("f", content)), tags=("loaded:1",)))
+        copied = self.engine.machine.run(
+            "skopeo", "copy", "-q", "--dest-tls-verify=false",
+            f"docker-archive:{self.archive}", f"docker://{registry}/pulled:1",
+        )  # fmt: skip
+        assert copied.returncode == 0, copied.stderr
+        ok("plugin", "create", f"{registry}/keeper:1", str(plugin_context(place / "plugin")))
+        ok("plugin", "push", f"{registry}/keeper:1")
+        ok("plugin", "rm", f"{registry}/keeper:1")
         talks = (
             "i=0; while true; do i=$((i+1)); echo line $i; echo $i > /dev/shm/i; sleep .02; done"
         )
@@ -66,12 +77,35 @@ def makers(tenants: Tenants) -> dict[str, tuple[str, ...]]:
         "import": ("import", file, "imported:1"),
         "load": ("load", "-i", file),
         "network create": ("network", "create", "new"),
+        "plugin install": (
+            "plugin",
+            "install",
+            "--grant-all-permissions",
+            "--disable",
+            "--alias",
+            "new",
+            f"{tenants.registry}/keeper:1",
+        ),
+        "pull": ("pull", "-q", f"{tenants.registry}/pulled:1"),
         "run": ("run", "--rm", "busybox", "true"),
         "start": ("start", "made"),
         "volume create": ("volume", "create", "new"),
         "volume snapshot": ("volume", "snapshot", "--name", "new", "used-1"),
     }
 
+
+NAMES = ("{{.Name}}", "{{.Names}}", "{{.Repository}}:{{.Tag}}")
+MADE: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "commit": (("images",), NAMES[2], "committed:1"),
+    "create": (("ps", "-a"), NAMES[1], "new"),
+    "import": (("images",), NAMES[2], "imported:1"),
+    "load": (("images",), NAMES[2], "loaded:1"),
+    "network create": (("network", "ls"), NAMES[0], "new"),
+    "plugin install": (("plugin", "ls"), NAMES[0], "new:latest"),
+    "pull": (("images",), NAMES[2], "{registry}/pulled:1"),
+    "volume create": (("volume", "ls"), NAMES[0], "new"),
+}
+"""Where what a verb has made is listed, and as what."""
 
 ENDING: tuple[tuple[str, ...], ...] = (
     ("inspect", "talks"), ("ps", "-a"), ("logs", "--tail", "1", "talks"), ("images",), ("info",),
@@ -106,6 +140,10 @@ def try_makers(tenants: Tenants) -> int:
         if code:
             assert any(each in said for each in REFUSALS), f"{verb}: {said}"
             refused += 1
+        if verb in MADE:
+            look, names, made = MADE[verb]
+            listed = tenants.engine.docker_ok(*look, "--format", names).split()
+            assert (made.format(registry=tenants.registry) in listed) == (code == 0), verb
     return refused
 
 
@@ -113,7 +151,8 @@ def undo_makers(tenants: Tenants) -> None:
     """What was made goes, so that it can be made."""
     for words in (
         ("rm", "-f", "new", "made"), ("network", "rm", "new"), ("volume", "rm", "new"),
-        ("rmi", "-f", "committed:1", "imported:1", "loaded:1"),
+        ("rmi", "-f", "committed:1", "imported:1", "loaded:1", f"{tenants.registry}/pulled:1"),
+        ("plugin", "rm", "-f", "new"),
     ):  # fmt: skip
         tenants.engine.docker(*words)
 
@@ -139,12 +178,24 @@ def going_on(tenants: Tenants) -> Iterator[None]:
     wait_until("it goes on", lambda: tenants.count() > now)
 
 
+@contextlib.contextmanager
+def disk_and_registry(
+    place: Path, *options: str, program: Sequence[str] = ()
+) -> Iterator[tuple[SmallDisk, str]]:
+    """An engine on a small disk, and a registry on another."""
+    with (
+        small_disk(place, *options, program=program) as disk,
+        debian_registry(disk.engine) as registry,
+    ):
+        yield disk, registry
+
+
 def nothing_free(
     place: Path, filled: Callable[[SmallDisk], None], program: Sequence[str] = ()
 ) -> str:
     """Every verb on a disk without a byte, or without an inode; what came of it."""
-    with small_disk(place, "-N", "2600", program=program) as disk:
-        tenants = Tenants(disk, place)
+    with disk_and_registry(place, "-N", "2600", program=program) as (disk, registry):
+        tenants = Tenants(disk, place, registry)
         pid = disk.engine.pid
         filled(disk)
         with going_on(tenants):
@@ -167,10 +218,10 @@ def nothing_free(
 
 def nothing_written(place: Path, program: Sequence[str] = ()) -> str:
     """The file system turns read-only under the engine; mended, everything is there again."""
-    with small_disk(place, program=program) as disk:
+    with disk_and_registry(place, program=program) as (disk, registry):
         if not can_fail():
             pytest.skip("this kernel has no hook by which ext4 fails")
-        tenants = Tenants(disk, place)
+        tenants = Tenants(disk, place, registry)
         disk.fail()
         with going_on(tenants):
             refused = try_makers(tenants)
