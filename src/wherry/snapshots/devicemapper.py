@@ -83,6 +83,11 @@ class DeviceMapperSnapshots(VfsSnapshots):
         """`size` is a device's, and no less than the base's. Raises: InvalidValue."""
         self._size_of(options)
 
+    def view(self, key: SnapshotKey, parent: ChainId | None, *, why: str) -> tuple[str, ...]:
+        """Without a device: who only reads can have the layers themselves, stacked."""
+        self._made(key, parent, self._fill_view, "", why)
+        return self._stacked(key)
+
     def rootfs(self, key: SnapshotKey) -> RootfsMount:
         """The device. Raises: StateUnreadable when it is not here."""
         return RootfsMount(
@@ -119,6 +124,10 @@ class DeviceMapperSnapshots(VfsSnapshots):
             self._pool.grow(device)
         with self._pool.mounted(device) as root:
             self._dress_root(parent, root)
+
+    def _fill_view(self, directory: str, parent: ChainId | None) -> None:
+        os.mkdir(f"{directory}/diff", 0o700)
+        self._dress_root(parent, f"{directory}/diff")
 
     def _by_hand(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> str:
         return f"# a thin device in {self._pool.name}, made of that of what it stands on"

@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import BinaryIO
 
 from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
@@ -82,25 +83,18 @@ class Snapshots:
         Options are those that `check_options` passed.
         Raises: StateUnreadable when the stack is not here; StepFailed.
         """
-        directory = self._directory_of(key)
-        lower = self._claim(key, parent)
+        directory, wishes = self._directory_of(key), options or {}
+        by_hand = self._by_hand(directory, parent, wishes)
+        return self._made(key, parent, partial(self._fill, options=wishes), by_hand, why)
 
-        def make() -> Evidence:
-            os.mkdir(directory, 0o710)
-            if lower:
-                os.symlink(f"../{lower}", f"{directory}/lower")
-            self._fill(directory, parent, options or {})
-            return {"directory": directory}
+    def view(self, key: SnapshotKey, parent: ChainId | None, *, why: str) -> tuple[str, ...]:
+        """A snapshot that is only read; the directories of its files, topmost first.
 
-        by_hand = self._by_hand(directory, parent, options or {})
-        operation = PrepareSnapshot(
-            why=why, directory=directory, lower=lower, by_hand=by_hand, work=make
-        )
-        try:
-            return perform(operation)
-        except StepFailed:
-            self.remove(key)
-            raise
+        Several are for overlayfs to stack. It stays, and is removed, as one that is written.
+        Raises: as `prepare`.
+        """
+        self.prepare(key, parent, why=why)
+        return self._stacked(key)
 
     def remove(self, key: SnapshotKey) -> None:
         """Remove a writable snapshot; one that is not there is no error. Raises: StepFailed."""
@@ -280,6 +274,38 @@ class Snapshots:
 
     def _open_layers(self, database: Database) -> LayerStore:
         return LayerStore(self.directory, database)
+
+    def _stacked(self, key: SnapshotKey) -> tuple[str, ...]:
+        """An own directory and those of the layers below."""
+        below = self.layers.lower_names(self._parent_of(key))
+        return tuple(f"{self.directory}/{name}" for name in (f"{key}/diff", *below))
+
+    def _made(
+        self,
+        key: SnapshotKey,
+        parent: ChainId | None,
+        fill: Callable[[str, ChainId | None], None],
+        by_hand: str,
+        why: str,
+    ) -> Journal:
+        directory = self._directory_of(key)
+        lower = self._claim(key, parent)
+
+        def make() -> Evidence:
+            os.mkdir(directory, 0o710)
+            if lower:
+                os.symlink(f"../{lower}", f"{directory}/lower")
+            fill(directory, parent)
+            return {"directory": directory}
+
+        operation = PrepareSnapshot(
+            why=why, directory=directory, lower=lower, by_hand=by_hand, work=make
+        )
+        try:
+            return perform(operation)
+        except StepFailed:
+            self.remove(key)
+            raise
 
     def _fill(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> None:
         """Make what a new snapshot needs in its directory. Raises: OSError; StepFailed."""

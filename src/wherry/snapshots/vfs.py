@@ -42,6 +42,11 @@ class VfsSnapshots(Snapshots):
         if options:
             raise InvalidValue("--storage-opt is not supported for vfs")
 
+    def view(self, key: SnapshotKey, parent: ChainId | None, *, why: str) -> tuple[str, ...]:
+        """One directory, which has all of it. Raises: as `prepare`."""
+        self.prepare(key, parent, why=why)
+        return (f"{self.directory}/{key}/diff",)
+
     def rootfs(self, key: SnapshotKey) -> RootfsMount:
         """The directory. Raises: StateUnreadable when it is not here."""
         self._parent_of(key)

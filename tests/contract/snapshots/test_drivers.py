@@ -14,6 +14,7 @@ from support.tar_archives import archive, directory, hard_link, member, symlink
 from wherry.model.errors import InvalidValue, StateUnreadable
 from wherry.model.files import ADDED, CHANGED, DELETED
 from wherry.model.ids import ChainId, SnapshotKey
+from wherry.oci.runtime_spec import RootfsMount
 from wherry.snapshots import Snapshots, open_snapshots
 from wherry.store import Database
 
@@ -113,12 +114,17 @@ def stack(snapshots: Snapshots) -> ChainId:
 
 def inside(snapshots: Snapshots, key: SnapshotKey, script: str) -> str:
     """What a script says in a snapshot's root, mounted where only it sees it."""
-    root = snapshots.rootfs(key)
+    return mounted(snapshots.rootfs(key), script)
+
+
+def mounted(root: RootfsMount, script: str) -> str:
+    """The same of any root."""
     mount = f"mount --bind {root.source} /mnt"
     if root.filesystem:
         mount = f"mount -t {root.filesystem} {root.source} /mnt"
     if root.lower:
-        options = f"lowerdir={':'.join(root.lower)},upperdir={root.upper},workdir={root.work}"
+        options = f"lowerdir={':'.join(root.lower)}"
+        options += f",upperdir={root.upper},workdir={root.work}" if root.upper else ",ro"
         program = "mount -t overlay overlay" if root.type == "overlay" else root.type
         mount = f"cd {root.directory} && {program} -o {options} /mnt"
     # Unmounted by name, too: a program that serves it would keep the namespace.
@@ -140,14 +146,18 @@ def can_have_user_attributes(directory: str) -> bool:
     return True
 
 
+NAMES = "cd /mnt && find . -mindepth 1 | sort"
+MERGED = [
+    "./became-directory", "./became-directory/inner", "./emptied", "./emptied/new", "./kept",
+    "./kept/file", "./kept/twin", "./replaced", "./top",
+]  # fmt: skip
+"""What is to be seen of `stack`."""
+
+
 def test_the_merged_tree(snapshots: Snapshots) -> None:
     """Whiteouts, opaque directories and changes of kind have had their effect."""
     snapshots.prepare(KEY, stack(snapshots))
-    names = inside(snapshots, KEY, "cd /mnt && find . -mindepth 1 | sort").split()
-    assert names == [
-        "./became-directory", "./became-directory/inner", "./emptied", "./emptied/new", "./kept",
-        "./kept/file", "./kept/twin", "./replaced", "./top",
-    ]  # fmt: skip
+    assert inside(snapshots, KEY, NAMES).split() == MERGED
     shown = inside(snapshots, KEY, "cd /mnt/kept && cat file twin && stat -c '%a %u:%g' .")
     assert shown == "two, and longerone2750 3:4\n"
 
@@ -300,6 +310,20 @@ def test_removal_leaves_nothing(snapshots: Snapshots) -> None:
     snapshots.prepare(KEY, stack(snapshots))
     assert snapshots.remove_unneeded_layers(()) == ()
     snapshots.remove(KEY)
+    snapshots.remove(KEY)
+    assert len(snapshots.remove_unneeded_layers(())) == 3
+    assert os.listdir(snapshots.directory) == []
+
+
+def test_a_view(snapshots: Snapshots) -> None:
+    """Who only reads has a directory, or several to stack; the layers stay until it is removed."""
+    lower = snapshots.view(KEY, stack(snapshots), why="a test")
+    if len(lower) == 1:
+        root = RootfsMount(type="bind", directory="/", source=lower[0])
+    else:
+        root = RootfsMount(type="overlay", directory="/", lower=lower)
+    assert mounted(root, NAMES).split() == MERGED
+    assert snapshots.remove_unneeded_layers(()) == ()
     snapshots.remove(KEY)
     assert len(snapshots.remove_unneeded_layers(())) == 3
     assert os.listdir(snapshots.directory) == []

@@ -12,7 +12,7 @@ import msgspec
 from wherry.images import ImageStore
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ContainerSpec, ImageMount, MountSpec
-from wherry.model.errors import FeatureMissing, ImageNotFound, InvalidValue
+from wherry.model.errors import ImageNotFound, InvalidValue
 from wherry.model.ids import ChainId, ContainerId, SnapshotKey
 from wherry.snapshots import Snapshots
 
@@ -32,7 +32,7 @@ def mount_images(
 ) -> ContainerSpec:
     """Make the snapshots, and note where their layers are. Blocking.
 
-    Raises: as `check_images`, StepFailed, FeatureMissing.
+    Raises: as `check_images`, StepFailed.
     """
     mounts: list[MountSpec] = []
     for number, mount in enumerate(spec.mounts):
@@ -40,12 +40,8 @@ def mount_images(
             mounts.append(mount)
             continue
         key = SnapshotKey(f"{owner}-image-{number}")
-        snapshots.prepare(key, _chain(mount, images), why=f"--mount source={mount.reference}")
-        root = snapshots.rootfs(key)
-        if root.type == "device":
-            raise FeatureMissing("mounts of images on the storage driver devicemapper")
-        below = tuple(f"{root.directory}/{each}" for each in root.lower)
-        layers = (root.upper, *below) if below else (root.source,)
+        why = f"--mount source={mount.reference}"
+        layers = snapshots.view(key, _chain(mount, images), why=why)
         mounts.append(msgspec.structs.replace(mount, snapshot=key, layers=layers))
     return replace(spec, mounts=tuple(mounts))
 
