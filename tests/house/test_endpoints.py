@@ -1,8 +1,10 @@
 """Every documented endpoint of the Engine API is served, or known to be absent."""
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
-from wherry.api import absent_endpoints, served_endpoints
+from wherry.api import absent_endpoints, routes, served_endpoints
 
 UNDOCUMENTED = {"/grpc"}
 """What dockerd serves and the document leaves out."""
@@ -25,6 +27,14 @@ def test_every_endpoint_is_served_or_known_absent() -> None:
     forgotten = documented_endpoints() - served - absent
     assert not forgotten
     assert not served & absent
+
+
+def test_every_endpoint_is_found_by_the_first_word_of_its_path() -> None:
+    """A module that begins to answer below another word has to say so."""
+    modules = [each.name for each in iter_modules(routes.__path__)]
+    tables = [import_module(f"{routes.__name__}.{each}").ROUTES for each in modules]
+    for method, path in (endpoint for table in tables for endpoint in table):
+        assert (method, path) in routes.handlers_below(routes.first_word(path))
 
 
 def test_what_is_served_beyond_is_our_own() -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from wherry.api import versions
-from wherry.api.call import BuildDoor, Call, common_headers
+from wherry.api.call import BuildDoor, Call, Handler, common_headers
 from wherry.api.callers import caller_of
 from wherry.api.errors import OF_THE_DISK, Refusal, message_of, status_of
 from wherry.api.hijack import LARGEST_HEAD, Connection
 from wherry.api.router import Router
-from wherry.api.routes import HANDLERS, documented
+from wherry.api.routes import documented, first_word, handlers_below
 from wherry.api.services import Services
 from wherry.kit.clock import Clock, SystemClock
 from wherry.model.callers import CALLER
@@ -38,6 +38,9 @@ SHUTDOWN_TIMEOUT_S = 5.0
 
 _log = logging.getLogger(__name__)
 
+_Router = Router[tuple[str, Handler]]
+"""Handlers, with how the documentation writes their endpoints."""
+
 
 class _Listener(web.Server):
     """Makes a `Connection` for each client."""
@@ -53,9 +56,7 @@ class Api:
         self._services = services
         self._clock = clock
         self._server_header = f"Wherry/{version} (linux)"
-        self._router = Router(
-            {key: (" ".join(documented(key)), handler) for key, handler in HANDLERS.items()}
-        )
+        self._routers: dict[str, _Router] = {}
 
     @cached_property
     def _door(self) -> "Door":
@@ -90,7 +91,7 @@ class Api:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         CALLER.set(caller_of(request))
         version, path = _split_version(request.path)
-        match = self._router.find(request.method, path)
+        match = self._router_below(first_word(path)).find(request.method, path)
         if match is None:
             raise Refusal(404, "page not found")
         endpoint, handler = match.handler
@@ -105,6 +106,16 @@ class Api:
             build_door=self._build_door,
         )
         return await handler(call)
+
+    def _router_below(self, word: str) -> _Router:
+        """The router of the paths that begin with a word; made for the first of them."""
+        if (known := self._routers.get(word)) is not None:
+            return known
+        handlers = handlers_below(word)
+        router = Router({key: (" ".join(documented(key)), x) for key, x in handlers.items()})
+        if handlers:
+            self._routers[word] = router
+        return router
 
     def _refuse(self, request: web.BaseRequest, error: Exception) -> web.StreamResponse:
         connection = request.protocol

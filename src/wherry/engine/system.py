@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import platform
+import sys
 from collections.abc import Mapping
 
 from wherry.engine.events import EventLog
@@ -132,7 +132,7 @@ class SystemQueries:
             insecure_registries=identity.insecure_registries,
             components=(
                 *identity.components,
-                ("python", platform.python_version()),
+                ("python", ".".join(map(str, sys.version_info[:3]))),
                 ("wherry-runtime", identity.version),
             ),
             init_path=identity.init_path if init_version else "",

@@ -17,6 +17,7 @@ elements are freed, which takes a grace period of RCU: 12 ms after each deletion
 (nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
 """
 
+import _ctypes
 import _thread
 import ctypes
 import errno
@@ -25,7 +26,7 @@ import os
 import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cache
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address
 from itertools import groupby
 
@@ -91,8 +92,13 @@ class RulesetRefused(Exception):
     """libnftables or the kernel did not take a ruleset; the text is what it said."""
 
 
-@cache
-def _library() -> ctypes.CDLL:
+@contextmanager
+def _loaded() -> Iterator[ctypes.CDLL]:
+    """libnftables, for as long as a ruleset is compiled.
+
+    With the six libraries that it needs it is 1.5 MiB, of no use to an engine that is idle;
+    loading them takes less than a twentieth of what a ruleset does.
+    """
     library = ctypes.CDLL(LIBRARY)
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_new.argtypes = (ctypes.c_uint32,)
@@ -107,7 +113,10 @@ def _library() -> ctypes.CDLL:
     library.nft_ctx_output_set_flags.restype = None
     library.nft_ctx_output_set_flags.argtypes = (ctypes.c_void_p, ctypes.c_uint)
     library.nft_run_cmd_from_buffer.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
-    return library
+    try:
+        yield library
+    finally:
+        _ctypes.dlclose(library._handle)
 
 
 def run_ruleset(commands: str) -> None:
@@ -127,19 +136,19 @@ def listed(command: str, *, is_json: bool = False) -> str:
 
 
 def _run(commands: str, *, flags: int = 0) -> str:
-    library = _library()
-    context = library.nft_ctx_new(0)
-    try:
-        library.nft_ctx_buffer_error(context)
-        library.nft_ctx_buffer_output(context)
-        library.nft_ctx_output_set_flags(context, flags)
-        if library.nft_run_cmd_from_buffer(context, commands.encode()) != 0:
-            said: bytes = library.nft_ctx_get_error_buffer(context) or b""
-            raise RulesetRefused(said.decode(errors="replace").strip())
-        printed: bytes = library.nft_ctx_get_output_buffer(context) or b""
-        return printed.decode(errors="replace")
-    finally:
-        library.nft_ctx_free(context)
+    with _loaded() as library:
+        context = library.nft_ctx_new(0)
+        try:
+            library.nft_ctx_buffer_error(context)
+            library.nft_ctx_buffer_output(context)
+            library.nft_ctx_output_set_flags(context, flags)
+            if library.nft_run_cmd_from_buffer(context, commands.encode()) != 0:
+                said: bytes = library.nft_ctx_get_error_buffer(context) or b""
+                raise RulesetRefused(said.decode(errors="replace").strip())
+            printed: bytes = library.nft_ctx_get_output_buffer(context) or b""
+            return printed.decode(errors="replace")
+        finally:
+            library.nft_ctx_free(context)
 
 
 # -- elements of maps ------------------------------------------------------------------------

@@ -6,13 +6,12 @@ the generic table (aarch64) where they differ (asm/unistd_64.h, asm-generic/unis
 
 import ctypes
 import os
-import platform
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 
-_IS_X86_64 = platform.machine() == "x86_64"
+_IS_X86_64 = os.uname().machine == "x86_64"
 
 
 def number(x86_64: int, generic: int) -> int:

@@ -4,7 +4,7 @@ Since Linux 5.1 every architecture gives a new call the same number (asm-generic
 asm/unistd_64.h), except for the few that belong to one architecture.
 """
 
-import platform
+import os
 
 _EVERYWHERE = {
     "futex_waitv": 449,
@@ -39,7 +39,7 @@ _SHARED_MACHINES = frozenset({"x86_64", "aarch64", "riscv64", "loongarch64", "s3
 
 def newer_numbers(machine: str = "") -> dict[str, int]:
     """Numbers by name on a machine as uname(2) names it; empty where we don't know them."""
-    machine = machine or platform.machine()
+    machine = machine or os.uname().machine
     if machine not in _SHARED_MACHINES:
         return {}
     return _EVERYWHERE | _OF_ONE_MACHINE.get(machine, {})

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -10,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from wherry.api import serve
+from wherry.linux import heap
 from wherry.model.errors import WherryError
 from wherry.programs import daemon_log
 from wherry.programs.listeners import close_listeners, open_listeners
@@ -46,6 +46,7 @@ class Daemon:
         os.makedirs(settings.data_root, exist_ok=True)
         with held_pid_file(settings.pid_file), held_data_root(settings.data_root):
             _protect_from_oom(settings.oom_score_adjust)
+            heap.share_one_arena()
             asyncio.run(taken_down(settings) if settings.takes_down else self._serve())
 
     async def _serve(self) -> None:
@@ -63,8 +64,7 @@ class Daemon:
                     version=VERSION,
                 )
                 loop.add_signal_handler(signal.SIGHUP, self._reload, running)
-                gc.collect()
-                gc.freeze()
+                heap.settle()
                 _log.info("daemon.ready hosts=%s", ",".join(self._settings.hosts))
                 await stopped.wait()
                 _log.info("daemon.stopping")

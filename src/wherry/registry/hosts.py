@@ -14,7 +14,6 @@ Only a host that is insecure is ever spoken to without TLS, and loopback is (as 
 import ipaddress
 import os
 import ssl
-import tomllib
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from urllib.parse import urlsplit
@@ -190,6 +189,8 @@ class RegistrySettings:
 
     def _from_file(self, path: str, domain: str) -> Iterator[RegistryHost]:
         """containerd's hosts.toml: tables `host."URL"` in order, and `server` as the last."""
+        import tomllib  # Few registries have such a file.
+
         try:
             with open(path, "rb") as file:
                 document = tomllib.load(file)

@@ -10,7 +10,6 @@ It ends when the daemon closes the channel. Shims don't notice: they have connec
 own. When it is killed, the waiting pair goes with it.
 """
 
-import gc
 import os
 import select
 import signal
@@ -19,6 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from wherry.kit import messages
+from wherry.linux import heap
 from wherry.linux.process_title import argument_area, set_title
 from wherry.operations.files.held_roots import reap_servers
 from wherry.shim import protocol
@@ -60,9 +60,7 @@ class Spawner:
         poll.register(self._wanted, select.POLLIN)
         poll.register(self._channel.fileno(), 0)
         messages.send(self._channel, {"notice": protocol.READY_NOTICE})
-        # What exists now is never garbage: not looking at it keeps its pages shared.
-        gc.collect()
-        gc.freeze()
+        heap.settle()
         while self._keep_a_pair_waiting(poll):
             os.read(self._wanted, 1)
 

@@ -2,6 +2,9 @@
 
 No step gives more than it was asked for, so a bomb costs time and never memory; the reader on
 top stops it by the limit on what comes out.
+
+isal and zstandard are loaded for the first stream of their kind: images that are made here are
+not compressed.
 """
 
 import bz2
@@ -9,9 +12,6 @@ import lzma
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Protocol, assert_never
-
-import zstandard
-from isal import igzip_lib, isal_zlib
 
 from wherry.model.errors import ArchiveRefused
 from wherry.snapshots.diff import Writable
@@ -38,19 +38,15 @@ class Compression(Enum):
     BZIP2 = "bzip2"
 
 
-_ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
-"""Its stub says an instance where there is a class."""
-
 _DAMAGE: tuple[type[Exception], ...] = (
     OSError,
     ValueError,
     EOFError,
     MemoryError,
     lzma.LZMAError,
-    _ISAL_ERROR,
-    zstandard.ZstdError,
 )
-"""What the libraries raise for a stream that is not what it should be."""
+"""What the libraries raise for a stream that is not what it should be; isal and zstandard have
+errors of their own besides."""
 
 _MAGICS = (
     (b"\x1f\x8b\x08", Compression.GZIP),
@@ -94,9 +90,15 @@ def decompressed(source: Readable) -> tuple[Compression, Readable]:
         case Compression.NONE:
             return compression, whole
         case Compression.ZSTD:
-            return compression, _MemberReader(whole, _ZstdUnpacker, "zstd")
+            from zstandard import ZstdError
+
+            return compression, _MemberReader(whole, _ZstdUnpacker, "zstd", ZstdError)
         case Compression.GZIP:
-            return compression, _MemberReader(whole, _new_gunzip, "gzip")
+            from isal.igzip_lib import IsalError
+
+            # Its stub says an instance where there is a class.
+            damage: type[Exception] = IsalError  # type: ignore[assignment]
+            return compression, _MemberReader(whole, _new_gunzip, "gzip", damage)
         case Compression.XZ:
             return compression, _MemberReader(whole, _new_unxz, "xz")
         case Compression.BZIP2:
@@ -107,7 +109,7 @@ def decompressed(source: Readable) -> tuple[Compression, Readable]:
 
 def gzipped(source: Readable) -> Iterator[bytes]:
     """A stream as gzip, without name or time in its header: the same bytes give the same."""
-    packer = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    packer = _new_gzip()
     while chunk := source.read(_PACKED_AT_ONCE):
         yield packer.compress(chunk)
     yield packer.flush()
@@ -121,10 +123,10 @@ class PackedWriter:
         self._out = out
         match compression:
             case Compression.GZIP:
-                self._packer: _Packer = isal_zlib.compressobj(
-                    _GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW
-                )
+                self._packer: _Packer = _new_gzip()
             case Compression.ZSTD:
+                import zstandard
+
                 self._packer = zstandard.ZstdCompressor(write_checksum=True).compressobj()
             case _:
                 raise ValueError(f"{compression.value or 'plain'} is not written")
@@ -146,7 +148,16 @@ def compression_of(start: bytes) -> Compression:
     return Compression.NONE
 
 
+def _new_gzip() -> _Packer:
+    from isal import isal_zlib
+
+    packer: _Packer = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    return packer
+
+
 def _new_gunzip() -> _Unpacker:
+    from isal import igzip_lib
+
     unpacker: _Unpacker = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     return unpacker
 
@@ -172,10 +183,18 @@ class _Joined:
 class _MemberReader:
     """gzip, xz and bzip2: members one after the other, as their tools write them."""
 
-    def __init__(self, source: Readable, new: Callable[[], _Unpacker], name: str) -> None:
+    def __init__(
+        self,
+        source: Readable,
+        new: Callable[[], _Unpacker],
+        name: str,
+        damage: type[Exception] = OSError,
+    ) -> None:
+        """`damage` is an error of the library's own."""
         self._source = source
         self._new = new
         self._name = name
+        self._damage = (*_DAMAGE, damage)
         self._unpacker: _Unpacker | None = new()
 
     def read(self, size: int, /) -> bytes:
@@ -206,7 +225,7 @@ class _MemberReader:
     def _decompress(self, unpacker: _Unpacker, data: bytes, size: int) -> bytes:
         try:
             return unpacker.decompress(data, size)
-        except _DAMAGE as error:
+        except self._damage as error:
             raise ArchiveRefused(f"{self._name} stream is damaged: {error}") from error
 
 
@@ -220,6 +239,8 @@ class _ZstdUnpacker:
     _STEP = 1 << 10
 
     def __init__(self) -> None:
+        import zstandard
+
         self._unpacker = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj()
         self._packed = memoryview(b"")
         self._plain = b""

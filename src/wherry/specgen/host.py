@@ -4,7 +4,6 @@
 """
 
 import os
-import platform
 
 from wherry.kit.values import dataclass, field
 from wherry.linux import apparmor, cgroups
@@ -70,11 +69,12 @@ class HostFacts:
 def read_host_facts() -> HostFacts:
     """Read the facts of this machine. Raises: OSError."""
     layout = cgroups.discover()
+    machine = os.uname()
     return HostFacts(
         cgroup_version=2 if os.path.exists(_CGROUP2_CONTROLLERS) else 1,
-        kernel_version=parse_kernel_version(platform.release()),
-        architecture=_GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
-        hostname=platform.node(),
+        kernel_version=parse_kernel_version(machine.release),
+        architecture=_GO_ARCHITECTURES.get(machine.machine, machine.machine),
+        hostname=machine.nodename,
         has_time_namespace=os.path.exists("/proc/self/ns/time"),
         has_apparmor=apparmor.is_enabled(),
         knobs=offered_knobs(layout),

@@ -1,7 +1,8 @@
 """Containers whose shim died: ended for good, and cleared away.
 
 A shim keeps its journal when it has answered the start, since nobody waits for that. One that
-dies before leaves only the specification it worked from, from which its cgroups follow.
+dies before leaves only the specification it worked from, from which its cgroups follow. The
+runtime's rooms are loaded for the first of them: no other daemon has a use for them.
 """
 
 import logging
@@ -13,10 +14,6 @@ from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json
 from wherry.operations.journal_files import UnknownJournal, read_journal
 from wherry.operations.plan import Journal
-from wherry.runtime.container import assumed_journal, destroy
-from wherry.runtime.machine import this_machine
-from wherry.runtime.mount_options import PlanRefused
-from wherry.runtime.subject import cgroup_directories_of
 from wherry.shim import records
 from wherry.shim.protocol import CONFIG_NAME, Ending
 
@@ -51,6 +48,8 @@ def end_orphan(
 
 def clear_away(bundle: str, record_directory: str, container_id: str) -> None:
     """Kill what a shim that died has left of its container, and remove its cgroups. Blocks."""
+    from wherry.runtime.container import destroy
+
     for problem in destroy(_journal(bundle, record_directory, container_id) or []):
         _log.warning("task.not_cleared container=%s problem=%s", container_id, problem)
 
@@ -78,6 +77,9 @@ def to_exit_record(ending: Ending) -> ExitRecord:
 
 def _journal(bundle: str, record_directory: str, container_id: str) -> Journal | None:
     """What the shim did: as it kept it, or as far as it can be told without; None: nothing."""
+    from wherry.runtime.container import assumed_journal
+    from wherry.runtime.mount_options import PlanRefused
+
     with suppress(OSError, UnknownJournal):
         kept = read_journal(records.journal_path(record_directory))
         if kept is not None:
@@ -89,6 +91,9 @@ def _journal(bundle: str, record_directory: str, container_id: str) -> Journal |
 
 def _planned_cgroups(bundle: str, container_id: str) -> tuple[str, ...]:
     """Those that a specification asks for and that exist. Raises: OSError; ValueError."""
+    from wherry.runtime.machine import this_machine
+    from wherry.runtime.subject import cgroup_directories_of
+
     with open(f"{bundle}/{CONFIG_NAME}", "rb") as file:
         spec = runtime_json.decode_without_filter(file.read())
     found = cgroup_directories_of(spec, container_id, this_machine().layout)

@@ -3,6 +3,7 @@
 import re
 
 JSON = "application/json"
+TAR = "application/x-tar"
 RAW_STREAM = "application/vnd.docker.raw-stream"
 MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
 

@@ -13,10 +13,9 @@ from wherry.model.images import CommitRequest
 from wherry.wire.container_config import Config
 from wherry.wire.files import ChangeItem, CommitAnswer
 from wherry.wire.lenient import Decoder
+from wherry.wire.media_types import TAR
 
 _config = Decoder(Config)
-
-TAR = "application/x-tar"
 
 
 async def stat(call: Call) -> web.StreamResponse:

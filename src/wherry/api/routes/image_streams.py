@@ -12,13 +12,13 @@ from wherry.api.translate.images import to_message
 from wherry.api.translate.platforms import platform_text
 from wherry.api.translate.registries import from_header
 from wherry.kit.aio import closed_after
+from wherry.linux import heap
 from wherry.model.errors import InvalidValue, StepEndedBadly, WherryError
 from wherry.model.outcomes import Progress
 from wherry.wire.encoding import encode
+from wherry.wire.media_types import TAR
 
 _log = logging.getLogger(__name__)
-
-TAR = "application/x-tar"
 
 
 async def load(call: Call) -> web.StreamResponse:
@@ -114,9 +114,15 @@ async def stream_progress(
     messages: AsyncIterator[Progress],
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Send messages as they come; a failure after the first one is a message too."""
-    async with closed_after(messages):
-        return await _messages_sent(call, messages, headers or {})
+    """Send messages as they come; a failure after the first one is a message too.
+
+    What tells of its progress has moved layers, and leaves holes in memory.
+    """
+    try:
+        async with closed_after(messages):
+            return await _messages_sent(call, messages, headers or {})
+    finally:
+        heap.give_back()
 
 
 async def _messages_sent(

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from wherry.api.call import Call, Handler
-from wherry.api.routes.container_files import TAR
 from wherry.api.translate.volumes import to_consistency, to_snapshot_answer, to_volume_answer
 from wherry.model.errors import InvalidField
 from wherry.snapshots import Compression
 from wherry.wire.files import ChangeItem
+from wherry.wire.media_types import TAR
 
 _PACKED = (Compression.NONE, Compression.GZIP, Compression.ZSTD)
 
