@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from wherry.kit.values import dataclass
-from wherry.operations.catalogue import CATALOGUE
 from wherry.operations.plan import Entry, Journal, Operation, Outcome
 
 Line = dict[str, Any]
@@ -67,6 +66,8 @@ def _entry(line: Line) -> Entry:
 
 
 def _operation(line: Line) -> Operation:
+    from wherry.operations.catalogue import CATALOGUE  # Who only writes journals needs few kinds.
+
     make = CATALOGUE.get(line["kind"])
     if make is not None:
         try:

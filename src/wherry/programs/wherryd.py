@@ -8,6 +8,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
+# isort: split
+from wherry.programs import lean_libraries  # noqa: F401  (before what it is about)
+
+# isort: split
 from wherry.api import serve
 from wherry.linux import heap
 from wherry.model.errors import WherryError
