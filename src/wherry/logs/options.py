@@ -6,12 +6,8 @@ from collections.abc import Callable, Mapping
 from wherry.kit.byte_sizes import parse_decimal_size, parse_size
 from wherry.kit.numbers import parse_int
 from wherry.kit.values import dataclass, field
-from wherry.logs.remote_options import (
-    flag,
-    parse_fluentd,
-    parse_gelf,
-    parse_syslog,
-)
+from wherry.logs.option_words import flag
+from wherry.logs.targets import fluentd, gelf, splunk, syslog
 
 DRIVERS = (
     "fluentd", "gelf", "journald", "json-file", "local", "none", "splunk", "syslog",
@@ -126,33 +122,18 @@ _KNOWN: Mapping[str, frozenset[str]] = {
     "json-file": _ATTRIBUTES | _ROTATION,
     "local": _ROTATION,
     "journald": _ATTRIBUTES,
-    "syslog": _ATTRIBUTES | {
-        "syslog-address", "syslog-facility", "syslog-format", "syslog-tls-ca-cert",
-        "syslog-tls-cert", "syslog-tls-key", "syslog-tls-skip-verify",
-    },
-    "gelf": _ATTRIBUTES | {
-        "gelf-address", "gelf-compression-level", "gelf-compression-type",
-        "gelf-tcp-max-reconnect", "gelf-tcp-reconnect-delay",
-    },
-    "fluentd": _ATTRIBUTES | {
-        "fluentd-address", "fluentd-async", "fluentd-async-connect",
-        "fluentd-async-reconnect-interval", "fluentd-buffer-limit", "fluentd-max-retries",
-        "fluentd-read-timeout", "fluentd-request-ack", "fluentd-retry-wait",
-        "fluentd-sub-second-precision", "fluentd-write-timeout",
-    },
-    "splunk": _ATTRIBUTES | {
-        "splunk-caname", "splunk-capath", "splunk-format", "splunk-gzip", "splunk-gzip-level",
-        "splunk-index", "splunk-insecureskipverify", "splunk-source", "splunk-sourcetype",
-        "splunk-token", "splunk-url", "splunk-verify-connection",
-    },
+    "syslog": _ATTRIBUTES | syslog.OPTIONS,
+    "gelf": _ATTRIBUTES | gelf.OPTIONS,
+    "fluentd": _ATTRIBUTES | fluentd.OPTIONS,
+    "splunk": _ATTRIBUTES | splunk.OPTIONS,
 }  # fmt: skip
 
 _PARSERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "json-file": Rotation.from_options,
     "local": Rotation.of_local,
-    "syslog": parse_syslog,
-    "gelf": parse_gelf,
-    "fluentd": parse_fluentd,
+    "syslog": syslog.parse_syslog,
+    "gelf": gelf.parse_gelf,
+    "fluentd": fluentd.parse_fluentd,
 }
 """Checked when a container is created. What splunk needs is checked when it starts, as in
 Docker."""

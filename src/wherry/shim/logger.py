@@ -41,7 +41,7 @@ from wherry.logs.feeding import Feed
 from wherry.logs.options import ring_bytes, rotation_of
 from wherry.logs.receivers.messages import LogSource, Patience, Pieces, Receiver, ReceiverRefused
 from wherry.logs.receivers.sockets import problem_text
-from wherry.logs.remote_options import parse_fluentd
+from wherry.logs.targets.fluentd import parse_fluentd
 from wherry.shim import protocol
 from wherry.shim.protocol import EXIT_NAME, LogOrder, Refused
 

@@ -11,8 +11,10 @@ from wherry.logs.options import (
     rotation_of,
     validate,
 )
-from wherry.logs.remote_options import parse_fluentd, parse_splunk, parse_syslog
 from wherry.logs.tags import TagFields, render_tag
+from wherry.logs.targets.fluentd import parse_fluentd
+from wherry.logs.targets.splunk import parse_splunk
+from wherry.logs.targets.syslog import parse_syslog
 
 GELF = {"gelf-address": "udp://127.0.0.1:12201"}
 TCP_GELF = {"gelf-address": "tcp://127.0.0.1:12201"}
@@ -55,6 +57,8 @@ TCP_GELF = {"gelf-address": "tcp://127.0.0.1:12201"}
          "gelf-address should be in form proto://address, got localhost:1"),
         ("gelf", {"gelf-address": "unix:///x"}, "gelf: endpoint needs to be TCP or UDP"),
         ("gelf", {"gelf-address": "udp://localhost"},
+         "gelf: please provide gelf-address as proto://host:port"),
+        ("gelf", {"gelf-address": "udp://localhost:65536"},
          "gelf: please provide gelf-address as proto://host:port"),
         ("gelf", {**GELF, "size": "1"}, 'unknown log opt "size" for gelf log driver'),
         ("gelf", {**GELF, "gelf-compression-type": "lz4"},

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.logs.receivers.messages import LogSource, Message, Patience, ReceiverRefused
 from wherry.logs.receivers.sockets import SEND_TIMEOUT_S, dial, dial_unix
-from wherry.logs.remote_options import parse_fluentd
+from wherry.logs.targets.fluentd import parse_fluentd
 
 _LARGEST_ANSWER = 1024
 _LONGEST_PAUSE_S = 60.0

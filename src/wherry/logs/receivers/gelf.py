@@ -15,7 +15,7 @@ from wherry.logs.receivers.messages import (
     doubling_pause_s,
 )
 from wherry.logs.receivers.sockets import dial, problem_text
-from wherry.logs.remote_options import parse_gelf
+from wherry.logs.targets.gelf import parse_gelf
 
 _INFO, _ERROR = 6, 3
 _CHUNK_MAGIC = b"\x1e\x0f"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wherry.logs.receivers.messages import Json, LogSource, Message, Patience, ReceiverRefused
 from wherry.logs.receivers.sockets import DIAL_TIMEOUT_S, problem_text
-from wherry.logs.remote_options import parse_splunk
+from wherry.logs.targets.splunk import parse_splunk
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection

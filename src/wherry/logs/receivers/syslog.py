@@ -9,7 +9,7 @@ from contextlib import suppress
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.logs.receivers.messages import LogSource, Message, Patience
 from wherry.logs.receivers.sockets import dial, dial_unix, secured
-from wherry.logs.remote_options import SyslogTarget, parse_syslog
+from wherry.logs.targets.syslog import SyslogTarget, parse_syslog
 
 _INFO, _ERROR = 6, 3
 _LOCAL_SOCKETS = ("/dev/log", "/var/run/syslog", "/var/run/log")
