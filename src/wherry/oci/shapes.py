@@ -84,8 +84,18 @@ class Shape(Generic[_Value]):
         for field, name, write, default in self._writers:
             found = getattr(value, field)
             if found != default:
-                written[name] = found if write is None else write(found)
+                written[name] = found if write is None or found is None else write(found)
         return written
+
+
+def plain(made: type[_Value], **members: Member) -> Shape[_Value]:
+    """The JSON of a value in messages and records of our own.
+
+    Members are called as their fields, and all are written: who reads them may be older than who
+    wrote them.
+    """
+    named = {field: Member(each.read, each.write, field) for field, each in members.items()}
+    return Shape(made, requires=(), keeps=tuple(members), refuses=(), **named)
 
 
 # -- members ---------------------------------------------------------------------------------

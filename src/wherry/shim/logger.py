@@ -39,7 +39,7 @@ from wherry.linux.inotify import (
 )
 from wherry.logs.feeding import Feed
 from wherry.logs.options import ring_bytes, rotation_of
-from wherry.logs.receivers.messages import LogSource, Patience, Pieces, Receiver, ReceiverRefused
+from wherry.logs.receivers.messages import Patience, Pieces, Receiver, ReceiverRefused
 from wherry.logs.receivers.sockets import problem_text
 from wherry.logs.targets.fluentd import parse_fluentd
 from wherry.shim import protocol
@@ -79,32 +79,31 @@ def receiver_of(order: LogOrder) -> Receiver:
 
     Raises: ValueError.
     """
-    source = LogSource(**order.source)  # type: ignore[arg-type]
     match order.driver:
         case "syslog":
             from wherry.logs.receivers.syslog import SyslogReceiver
 
-            return SyslogReceiver(order.options, source)
+            return SyslogReceiver(order.options, order.source)
         case "gelf":
             from wherry.logs.receivers.gelf import GelfReceiver
 
-            return GelfReceiver(order.options, source)
+            return GelfReceiver(order.options, order.source)
         case "fluentd":
             from wherry.logs.receivers.fluentd import FluentdReceiver
 
-            return FluentdReceiver(order.options, source)
+            return FluentdReceiver(order.options, order.source)
         case "splunk":
             from wherry.logs.receivers.splunk import SplunkReceiver
 
-            return SplunkReceiver(order.options, source)
+            return SplunkReceiver(order.options, order.source)
         case "journald":
             from wherry.logs.receivers.journald import JournaldReceiver
 
-            return JournaldReceiver(order.options, source)
+            return JournaldReceiver(order.options, order.source)
         case "plugin":
             from wherry.logs.receivers.plugin import PluginReceiver
 
-            return PluginReceiver(order.options, source)
+            return PluginReceiver(order.options, order.source)
         case _:
             raise ValueError(f"logger: no log driver named '{order.driver}' is registered")
 

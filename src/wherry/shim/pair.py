@@ -48,7 +48,7 @@ from wherry.shim import protocol
 from wherry.shim.faces import Runtime
 from wherry.shim.imports import allow_imports
 from wherry.shim.logger import run_logger
-from wherry.shim.protocol import LogOrder, Refused, SpawnOrder
+from wherry.shim.protocol import LOG_ORDER, SPAWN_ORDER, Refused
 from wherry.shim.shim import Shim
 
 _CRASH_NAME = "shim-crash.txt"
@@ -140,7 +140,7 @@ def _keep(post: Post, maker: int, maker_end: socket.socket) -> None:
         state, descriptors = received
         if state["container"]["may_sleep"]:
             _sleep_until_needed(descriptors)
-        order = SpawnOrder.from_message(state["order"])
+        order = SPAWN_ORDER.from_json(state["order"], "order")
         with _crashes_are_told(order.bundle):
             Shim(post.runtime, order).keep(state, descriptors)
 
@@ -150,7 +150,7 @@ def _log(post: Post, message: Message, descriptors: list[int]) -> None:
     set_title("wherry-logger", message["container_id"][:12], post.arguments)
     allow_imports()
     with _crashes_are_told(message["record_directory"]):
-        run_logger(LogOrder.from_message(message), socket.socket(fileno=descriptors[0]))
+        run_logger(LOG_ORDER.from_json(message, "log"), socket.socket(fileno=descriptors[0]))
 
 
 def _sleep_until_needed(descriptors: list[int]) -> None:
@@ -192,7 +192,7 @@ def _make(post: Post, keeper_end: socket.socket) -> None:
     _leave_standard_streams()
     set_title("wherry-shim", message["container_id"][:12], post.arguments)
     with _crashes_are_told(message["bundle"]):
-        order = SpawnOrder.from_message(message)
+        order = SPAWN_ORDER.from_json(message, "spawn")
         shim = Shim(post.runtime, order, keeper_end=keeper_end)
         shim.make(socket.socket(fileno=descriptors[0]))
 

@@ -22,8 +22,11 @@ from collections.abc import Mapping
 from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
 from wherry.logs.options import LogTarget
+from wherry.logs.receivers.messages import LogSource
+from wherry.oci.json_fields import INT32, INT64
 from wherry.oci.runtime_json import PROCESS, ROOTFS
 from wherry.oci.runtime_spec import Process, RootfsMount
+from wherry.oci.shapes import flag, number, one, plain, text, texts, texts_by_name
 
 RECORD_VERSION = 1
 SOCKET_NAME = "shim.sock"
@@ -53,23 +56,6 @@ class ForeignRuntimeChoice:
     arguments: tuple[str, ...] = ()
     """Global ones, before the verb."""
 
-    def to_message(self) -> Message:
-        """As it crosses the channel."""
-        return {
-            "name": self.name,
-            "path": self.path,
-            "arguments": list(self.arguments),
-        }
-
-    @staticmethod
-    def from_message(message: Message) -> "ForeignRuntimeChoice":
-        """Raises: KeyError."""
-        return ForeignRuntimeChoice(
-            name=message["name"],
-            path=message["path"],
-            arguments=tuple(message["arguments"]),
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpawnOrder:
@@ -78,8 +64,8 @@ class SpawnOrder:
     container_id: str
     bundle: str
     record_directory: str
-    rootfs: RootfsMount | None
-    user: str | None
+    rootfs: RootfsMount | None = None
+    user: str | None = None
     group_add: tuple[str, ...]
     seccomp_program: str
     """Path of a BPF program; empty: unconfined."""
@@ -89,53 +75,6 @@ class SpawnOrder:
     closes_stdin_after_first: bool
     runtime: ForeignRuntimeChoice | None = None
     """None: ours."""
-
-    def to_message(self) -> Message:
-        """As it crosses the channel."""
-        return {
-            "container_id": self.container_id,
-            "bundle": self.bundle,
-            "record_directory": self.record_directory,
-            "rootfs": None if self.rootfs is None else ROOTFS.to_json(self.rootfs),
-            "user": self.user,
-            "group_add": list(self.group_add),
-            "seccomp_program": self.seccomp_program,
-            "init_binary": self.init_binary,
-            "log": {
-                "driver": self.log.driver,
-                "path": self.log.path,
-                "options": dict(self.log.options),
-                "attributes": dict(self.log.attributes),
-            },
-            "opens_stdin": self.opens_stdin,
-            "closes_stdin_after_first": self.closes_stdin_after_first,
-            "runtime": None if self.runtime is None else self.runtime.to_message(),
-        }
-
-    @staticmethod
-    def from_message(message: Message) -> "SpawnOrder":
-        """Raises: KeyError, ValueError."""
-        log, runtime = message["log"], message["runtime"]
-        rootfs = message["rootfs"]
-        return SpawnOrder(
-            container_id=message["container_id"],
-            bundle=message["bundle"],
-            record_directory=message["record_directory"],
-            rootfs=None if rootfs is None else ROOTFS.from_json(rootfs, "rootfs"),
-            user=message["user"],
-            group_add=tuple(message["group_add"]),
-            seccomp_program=message["seccomp_program"],
-            init_binary=message["init_binary"],
-            log=LogTarget(
-                driver=log["driver"],
-                path=log["path"],
-                options=log["options"],
-                attributes=log["attributes"],
-            ),
-            opens_stdin=message["opens_stdin"],
-            closes_stdin_after_first=message["closes_stdin_after_first"],
-            runtime=None if runtime is None else ForeignRuntimeChoice.from_message(runtime),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,35 +86,9 @@ class LogOrder:
     path: str
     driver: str
     options: Mapping[str, str]
-    source: Mapping[str, str | Mapping[str, str]]
-    """The fields of `logs.receivers.messages.LogSource`."""
+    source: LogSource
     is_resumed: bool
     """The container runs already: nothing waits for the connection to the receiver."""
-
-    def to_message(self) -> Message:
-        """As it crosses the channel."""
-        return {
-            "container_id": self.container_id,
-            "record_directory": self.record_directory,
-            "path": self.path,
-            "driver": self.driver,
-            "options": dict(self.options),
-            "source": dict(self.source),
-            "is_resumed": self.is_resumed,
-        }
-
-    @staticmethod
-    def from_message(message: Message) -> "LogOrder":
-        """Raises: KeyError."""
-        return LogOrder(
-            container_id=message["container_id"],
-            record_directory=message["record_directory"],
-            path=message["path"],
-            driver=message["driver"],
-            options=message["options"],
-            source=message["source"],
-            is_resumed=message["is_resumed"],
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,38 +97,13 @@ class ExecOrder:
 
     session: str
     process: Process
-    user: str | None
+    user: str | None = None
     group_add: tuple[str, ...]
     seccomp_program: str
     opens_stdin: bool
     can_be_ended: bool = False
     """Whether it gets a cgroup of its own below the container's, by which `end` finds all that it
     has started."""
-
-    def to_message(self) -> Message:
-        """As it crosses the channel."""
-        return {
-            "session": self.session,
-            "process": PROCESS.to_json(self.process),
-            "user": self.user,
-            "group_add": list(self.group_add),
-            "seccomp_program": self.seccomp_program,
-            "opens_stdin": self.opens_stdin,
-            "can_be_ended": self.can_be_ended,
-        }
-
-    @staticmethod
-    def from_message(message: Message) -> "ExecOrder":
-        """Raises: KeyError, ValueError."""
-        return ExecOrder(
-            session=message["session"],
-            process=PROCESS.from_json(message["process"], "process"),
-            user=message["user"],
-            group_add=tuple(message["group_add"]),
-            seccomp_program=message["seccomp_program"],
-            opens_stdin=message["opens_stdin"],
-            can_be_ended=message.get("can_be_ended", False),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,26 +118,69 @@ class Ending:
     lost_output_bytes: int = 0
     """What could not be written to the local log, as on a full disk."""
 
-    def to_message(self) -> Message:
-        """As it crosses the channel and lies in `exit.json`."""
-        return {
-            "exit_code": self.exit_code,
-            "exited_at_ns": self.exited_at_ns,
-            "was_oom_killed": self.was_oom_killed,
-            "error": self.error,
-            "lost_output_bytes": self.lost_output_bytes,
-        }
 
-    @staticmethod
-    def from_message(message: Message) -> "Ending":
-        """Raises: KeyError."""
-        return Ending(
-            exit_code=message["exit_code"],
-            exited_at_ns=message["exited_at_ns"],
-            was_oom_killed=message["was_oom_killed"],
-            error=message["error"],
-            lost_output_bytes=message.get("lost_output_bytes", 0),
-        )
+# -- as they cross the channels ----------------------------------------------------------------
+
+_RUNTIME = plain(ForeignRuntimeChoice, name=text(), path=text(), arguments=texts())
+_LOG = plain(
+    LogTarget, driver=text(), path=text(), options=texts_by_name(), attributes=texts_by_name()
+)
+_SOURCE = plain(
+    LogSource,
+    container_id=text(),
+    container_name=text(),
+    image_id=text(),
+    image_name=text(),
+    command=text(),
+    created=text(),
+    hostname=text(),
+    tag=text(),
+    attributes=texts_by_name(),
+)
+SPAWN_ORDER = plain(
+    SpawnOrder,
+    container_id=text(),
+    bundle=text(),
+    record_directory=text(),
+    rootfs=one(ROOTFS),
+    user=text(),
+    group_add=texts(),
+    seccomp_program=text(),
+    init_binary=text(),
+    log=one(_LOG),
+    opens_stdin=flag(),
+    closes_stdin_after_first=flag(),
+    runtime=one(_RUNTIME),
+)
+LOG_ORDER = plain(
+    LogOrder,
+    container_id=text(),
+    record_directory=text(),
+    path=text(),
+    driver=text(),
+    options=texts_by_name(),
+    source=one(_SOURCE),
+    is_resumed=flag(),
+)
+EXEC_ORDER = plain(
+    ExecOrder,
+    session=text(),
+    process=one(PROCESS),
+    user=text(),
+    group_add=texts(),
+    seccomp_program=text(),
+    opens_stdin=flag(),
+    can_be_ended=flag(),
+)
+ENDING = plain(
+    Ending,
+    exit_code=number(INT32),
+    exited_at_ns=number(INT64),
+    was_oom_killed=flag(),
+    error=text(),
+    lost_output_bytes=number(INT64),
+)
+"""Also in `exit.json`."""
 
 
 class Refused(Exception):
@@ -292,7 +223,7 @@ def refusal(serial: int, refused: Refused) -> Message:
 
 def exit_notice(session: str, ending: Ending) -> Message:
     """A process has ended."""
-    return {"notice": EXIT_NOTICE, "session": session, "ending": ending.to_message()}
+    return {"notice": EXIT_NOTICE, "session": session, "ending": ENDING.to_json(ending)}
 
 
 def oom_notice() -> Message:

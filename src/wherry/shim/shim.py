@@ -82,7 +82,7 @@ class Shim:
             "connections": self._control.hand_over(descriptors),
             "container": self._container.hand_over(descriptors),
             # The root is made: the keeper does without it.
-            "order": replace(self._order, rootfs=None).to_message(),
+            "order": protocol.SPAWN_ORDER.to_json(replace(self._order, rootfs=None)),
         }
         if len(descriptors) > messages.MOST_DESCRIPTORS:
             return

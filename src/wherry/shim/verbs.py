@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from wherry.kit.messages import Message
 from wherry.shim.container import Container
 from wherry.shim.control import Verb
-from wherry.shim.protocol import ExecOrder, Refused
+from wherry.shim.protocol import ENDING, EXEC_ORDER, Refused
 
 
 def verbs_of(container: Container, shim_pid: int) -> Mapping[str, Verb]:
@@ -29,8 +29,8 @@ def verbs_of(container: Container, shim_pid: int) -> Mapping[str, Verb]:
             "pid": container.pid,
             "shim_pid": shim_pid,
             "has_started": container.has_started,
-            "ending": None if ending is None else ending.to_message(),
-            "endings": {name: each.to_message() for name, each in sessions.endings().items()},
+            "ending": None if ending is None else ENDING.to_json(ending),
+            "endings": {name: ENDING.to_json(each) for name, each in sessions.endings().items()},
             "running": sessions.running(),
         }
 
@@ -45,7 +45,7 @@ def verbs_of(container: Container, shim_pid: int) -> Mapping[str, Verb]:
         ),
         "attach": attach,
         "exec": lambda message, _descriptors: {
-            "pid": container.exec(ExecOrder.from_message(message))
+            "pid": container.exec(EXEC_ORDER.from_json(message, "exec"))
         },
         "end": lambda message, _descriptors: container.end(message["session"]),
         "state": state,

@@ -15,6 +15,7 @@ from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
 from wherry.oci.runtime_json import ROOTFS
 from wherry.oci.runtime_spec import RootfsMount
+from wherry.oci.shapes import flag, plain, text
 from wherry.operations.files.foreign_trees import CloneForeignTree
 from wherry.operations.files.mounts import BindMount
 from wherry.operations.files.roots import SetPropagation
@@ -36,20 +37,15 @@ class ViewMount:
     subpath: str = ""
     is_read_only: bool = False
 
-    @staticmethod
-    def from_message(message: Message) -> "ViewMount":
-        """Raises: KeyError."""
-        return ViewMount(
-            source=message["source"],
-            destination=message["destination"],
-            subpath=message["subpath"],
-            is_read_only=message["is_read_only"],
-        )
+
+_VIEW_MOUNT = plain(
+    ViewMount, source=text(), destination=text(), subpath=text(), is_read_only=flag()
+)
 
 
 def open_view(message: Message) -> tuple[Message, tuple[int, ...]]:
     """Answer with a descriptor of a container's files. Raises: OSError; KeyError; ValueError."""
-    mounts = [ViewMount.from_message(each) for each in message["mounts"]]
+    mounts = [_VIEW_MOUNT.from_json(each, "mounts") for each in message["mounts"]]
     target = message["target"]
     hands, journal = Hands(), Journal()
     try:

@@ -22,7 +22,9 @@ from wherry.shim.protocol import (
     CONFIG_NAME,
     EXIT_NAME,
     JOURNAL_NAME,
+    LOG_ORDER,
     SOCKET_NAME,
+    SPAWN_ORDER,
     LogOrder,
     Refused,
 )
@@ -101,7 +103,7 @@ class Tasks:
 
     async def _bear(self, task: Task, request: SpawnRequest) -> Answer:
         """Have a shim forked, and hear from it. Raises: Refused; ChannelLost; StartFailed."""
-        order = request.to_order().to_message()
+        order = SPAWN_ORDER.to_json(request.to_order())
         is_last_attempt = False
         while True:
             ours, theirs = messages.channel_pair()
@@ -161,7 +163,7 @@ class Tasks:
         birth = feeder.channel.expect_birth()
         try:
             with theirs:
-                await self._spawner.tell("log", theirs.fileno(), **order.to_message())
+                await self._spawner.tell("log", theirs.fileno(), **LOG_ORDER.to_json(order))
             await birth
         except Refused as refused:
             feeder.let_go()

@@ -10,7 +10,7 @@ from wherry.kit.messages import Message
 from wherry.model.errors import StartFailed, StepFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
-from wherry.shim.protocol import EXIT_NOTICE, INIT, OOM_NOTICE, Ending, Refused
+from wherry.shim.protocol import ENDING, EXEC_ORDER, EXIT_NOTICE, INIT, OOM_NOTICE, Refused
 from wherry.tasks.channel import Answer, Channel, ChannelLost
 from wherry.tasks.orphans import to_exit_record
 from wherry.tasks.refusals import to_model_error
@@ -56,9 +56,9 @@ class Task:
         self.pid, self.shim_pid = state["pid"], state["shim_pid"]
         self._running.update(state["running"])
         for session, ending in state["endings"].items():
-            self._set_exit(session, to_exit_record(Ending.from_message(ending)))
+            self._set_exit(session, to_exit_record(ENDING.from_json(ending, "endings")))
         if state["ending"] is not None:
-            self._set_exit(INIT, to_exit_record(Ending.from_message(state["ending"])))
+            self._set_exit(INIT, to_exit_record(ENDING.from_json(state["ending"], "ending")))
 
     def arm(self) -> None:
         """From here on, losing the shim is the container's end."""
@@ -160,7 +160,7 @@ class Task:
         """
         self._running.add(session)
         try:
-            answer = await self._ask("exec", **request.to_order(session).to_message())
+            answer = await self._ask("exec", **EXEC_ORDER.to_json(request.to_order(session)))
         except Refused as refused:
             self._running.discard(session)
             raise to_model_error(refused) from refused
@@ -221,7 +221,7 @@ class Task:
     def _on_notice(self, message: Message) -> None:
         if message["notice"] == EXIT_NOTICE:
             session = message["session"]
-            self._set_exit(session, to_exit_record(Ending.from_message(message["ending"])))
+            self._set_exit(session, to_exit_record(ENDING.from_json(message["ending"], "ending")))
             if session != INIT and self._channel is not None and self._channel.is_open:
                 try:
                     self._channel.tell("collect", session=session)

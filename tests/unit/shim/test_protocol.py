@@ -7,7 +7,14 @@ import pytest
 
 from wherry.logs.options import LogTarget
 from wherry.oci.runtime_spec import Process, RootfsMount
-from wherry.shim.protocol import Ending, ExecOrder, Refused, SpawnOrder
+from wherry.shim.protocol import (
+    EXEC_ORDER,
+    SPAWN_ORDER,
+    Ending,
+    ExecOrder,
+    Refused,
+    SpawnOrder,
+)
 from wherry.shim.records import EndRecord, UnknownRecord, read_end, write_end
 
 SPAWN = SpawnOrder(
@@ -37,8 +44,15 @@ EXEC = ExecOrder(
 
 def test_orders_come_back_as_they_were() -> None:
     """Every field survives its way through JSON."""
-    assert SpawnOrder.from_message(json.loads(json.dumps(SPAWN.to_message()))) == SPAWN
-    assert ExecOrder.from_message(json.loads(json.dumps(EXEC.to_message()))) == EXEC
+    assert SPAWN_ORDER.from_json(json.loads(json.dumps(SPAWN_ORDER.to_json(SPAWN))), "") == SPAWN
+    assert EXEC_ORDER.from_json(json.loads(json.dumps(EXEC_ORDER.to_json(EXEC))), "") == EXEC
+
+
+def test_messages_are_whole() -> None:
+    """An older shim misses no member, whatever it says."""
+    sent = EXEC_ORDER.to_json(EXEC)
+    assert sent["user"] is None
+    assert {"session", "process", "group_add", "opens_stdin", "can_be_ended"} < sent.keys()
 
 
 def test_refusals_come_back_as_they_were() -> None:

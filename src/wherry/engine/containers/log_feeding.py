@@ -117,7 +117,7 @@ class Loggers:
             path=self._paths.log(container.id),
             driver=kept_as(log.driver),
             options=options,
-            source=source_of(container).to_message(),
+            source=source_of(container),
             is_resumed=is_resumed,
         )
         before = self._feeders.pop(container.id, None)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from wherry.kit.values import dataclass, field, fields
+from wherry.kit.values import dataclass, field
 from wherry.logs.json_lines import STDERR, STREAM_NAMES, Line
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
@@ -26,10 +26,6 @@ class LogSource:
     tag: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The labels and environment variables that were asked for."""
-
-    def to_message(self) -> Mapping[str, str | Mapping[str, str]]:
-        """As it crosses the channel."""
-        return {x.name: getattr(self, x.name) for x in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
