@@ -4,18 +4,22 @@ import re
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 
 import pytest
 
+from support.compose_oracle import oracle_program
 from support.daemon import Engine
 from wherry.cli import catalogue
+from wherry.cli.compose import catalogue as compose_catalogue
+from wherry.cli.compose.entry import COMPOSE
 from wherry.cli.entry import load_command
 
 pytestmark = pytest.mark.stock_differs
 
 _COMMAND = re.compile(r"^  ([a-z][a-z-]*)\*? ", re.MULTILINE)
 _FLAG = re.compile(
-    r"^ +(?:-(?P<short>\w), )?--(?P<name>[a-z0-9-]+)(?: (?P<label>\S+))?"
+    r"^ +(?:-(?P<short>\w), )?--(?P<name>[A-Za-z0-9-]+)(?: (?P<label>\S+))?"
     r"(?P<usage>.*(?:\n {9}.*)*)",
     re.MULTILINE,
 )
@@ -106,15 +110,44 @@ def test_arguments_of_every_command(path: str) -> None:
     assert load_command(path).shape == shape or path.rpartition(" ")[2] == "cp"
 
 
-def test_global_flags() -> None:
-    """Docker's, before the command."""
+@pytest.mark.parametrize("name", sorted(compose_catalogue.ENTRIES.keys() - {"viz"}))
+def test_flags_of_compose(name: str) -> None:
+    """Each flag of Compose v2, with its short form and its kind."""
+    entry = compose_catalogue.ENTRIES[name]
+    command = getattr(import_module(f"wherry.cli.compose.{entry.module}"), entry.command)
+    own = {flag.name: flag for flag in (*command.flags, *COMPOSE.flags)}
+    told = subprocess.run(
+        [str(oracle_program()), name, "--help"], capture_output=True, text=True, check=True
+    )
+    for short, flag, label, _usage in _FLAG.findall(told.stdout):
+        assert flag in own, f"compose {name} --{flag}"
+        assert own[flag].short == short, f"compose {name} --{flag}"
+        kind = label.replace("stringArray", "list")
+        assert own[flag].kind.label == kind, f"compose {name} --{flag}"
+
+
+def test_help_of_compose() -> None:
+    """It names the commands, not the flags alone."""
+    told = run_wherry("compose", "--help")
+    assert all(f"  {name} " in told for name in compose_catalogue.ENTRIES)
+
+
+def run_wherry(*words: str) -> str:
+    """What our own client prints."""
     ran = subprocess.run(
-        [sys.executable, "-P", "-m", "wherry.programs.wherry", "--help"],
+        [sys.executable, "-P", "-m", "wherry.programs.wherry", *words],
         capture_output=True,
         text=True,
         check=True,
     )
-    own = {name: (short, label) for short, name, label, _usage in _FLAG.findall(ran.stdout)}
+    return ran.stdout
+
+
+def test_global_flags() -> None:
+    """Docker's, before the command."""
+    own = {
+        name: (short, label) for short, name, label, _usage in _FLAG.findall(run_wherry("--help"))
+    }
     for short, name, label, _usage in _FLAG.findall(help_of()):
         assert own[name] == (short, label)
 

@@ -125,6 +125,9 @@ def test_watch(made: ComposeProject) -> None:
         wait_until("it is built", lambda: said("Container made-built-1  Started\n")
                    and made.engine.docker("exec", "made-built-1", "cat", "/other").stdout,
                    within_s=60)  # fmt: skip
+        nameless = ("-f", "dangling=true", "-f", "label=com.docker.compose.project=made")
+        wait_until("the earlier image is gone",
+                   lambda: not made.engine.docker_ok("images", "-q", *nameless))  # fmt: skip
     finally:
         process.terminate()
         process.wait(timeout=30)

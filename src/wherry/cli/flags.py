@@ -170,12 +170,19 @@ def repeated(label: str, read: Callable[[str], object]) -> Kind:
 
 
 def absent_flag(name: str, usage: str, *, label: str = "") -> Flag:
-    """A flag of Docker's that says, when it is given, that it is not there yet."""
+    """A flag of Docker's that says, when it is given, that it is not there yet.
 
-    def refuse(_text: str) -> object:
+    Without a label it is a switch, which may be said to be off.
+    """
+
+    def refuse(text: str) -> object:
+        if not label and read_switch(text) is False:
+            return False
         raise ValueError("this flag is not there yet")
 
-    kind = Kind(label, refuse, is_repeated=label == "list", without_value=None if label else "on")
+    kind = Kind(
+        label, refuse, is_repeated=label == "list", without_value=None if label else "true"
+    )
     return Flag(name, kind, f"Not there yet: {usage}")
 
 

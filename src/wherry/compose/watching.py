@@ -15,7 +15,6 @@ from wherry.compose.errors import ComposeError
 from wherry.kit.path_patterns import BadPattern, Ignore
 from wherry.kit.values import dataclass
 
-ACTIONS = ("sync", "rebuild", "restart", "sync+restart", "sync+exec")
 _ALWAYS_IGNORED = ("**/.git", "**/.DS_Store", "**/*~", "**/.*.swp", "**/.#*", "**/#*#")
 
 Look = dict[str, tuple[int, int]]
@@ -58,13 +57,7 @@ def triggers_of(made: Application) -> list[Trigger]:
     result = []
     for service, wanted in made.services.items():
         for each in children(child(wanted, "develop"), "watch"):
-            action, target = text(each, "action"), text(each, "target")
-            if action not in ACTIONS:
-                raise ComposeError(f'services.{service}.develop.watch: unknown action "{action}"')
-            if action.startswith("sync") and not target:
-                raise ComposeError(
-                    f"services.{service}.develop.watch: target is required for action {action}"
-                )
+            action = text(each, "action")
             if action == "rebuild" and "build" not in wanted:
                 raise ComposeError(
                     f"can't watch service {service} with action {action} without a build section"
@@ -74,7 +67,7 @@ def triggers_of(made: Application) -> list[Trigger]:
                     service=service,
                     path=os.path.realpath(text(each, "path")),
                     action=action,
-                    target=target,
+                    target=text(each, "target"),
                     hook=child(each, "exec"),
                     syncs_at_once=flag(each, "initial_sync"),
                     ignored=_patterns(service, [*_ALWAYS_IGNORED, *texts(each, "ignore")]),

@@ -6,7 +6,7 @@ from wherry.cli.compose.carrying_out import carry_out
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.selection import application_of
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import INT, LIST, STRING, SWITCH, Flag, Parsed
+from wherry.cli.flags import INT, LIST, STRING, SWITCH, Flag, Parsed, absent_flag
 from wherry.cli.session import Session
 from wherry.compose import Application, OutOfPatience, plan_up
 
@@ -124,6 +124,7 @@ UP = ComposeCommand(
         Flag("attach-dependencies", SWITCH, "Show the output of dependencies too"),
         Flag("detach", SWITCH, "Leave the containers running in the background", short="d"),
         Flag("exit-code-from", STRING, "End with a service's exit code, once one has ended"),
+        absent_flag("menu", "shortcuts on the keyboard while it runs"),
         Flag("no-attach", LIST, "Don't show the output of these services"),
         Flag("no-color", SWITCH, "No colours"),
         Flag("no-deps", SWITCH, "Leave out what the named services depend on"),

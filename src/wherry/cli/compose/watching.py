@@ -5,6 +5,7 @@ import os
 import tarfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from wherry.cli.command import ANY
 from wherry.cli.compose.bringing_up import see_with_images
@@ -15,8 +16,9 @@ from wherry.cli.compose.selection import application_of
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import SWITCH, Flag, Parsed
 from wherry.cli.session import Session
-from wherry.client.documents import Document, as_json
+from wherry.client.documents import Document, as_json, text
 from wherry.client.engine_client import Client
+from wherry.client.errors import ApiError
 from wherry.compose import (
     Application,
     Observed,
@@ -25,6 +27,7 @@ from wherry.compose import (
     UpWishes,
     Verb,
     changes_between,
+    labels,
     look_at,
     observe,
     plan_build,
@@ -139,6 +142,15 @@ class Watcher:
         seen = observe(self._client, whole.name, whole.images())
         plan = plan_up(whole, seen, UpWishes(targets=services, ignores_orphans=True))
         carry_out(self._session, self._parsed, plan, whole, seen)
+        if self._parsed.is_on("prune", default=True):
+            self._prune()
+
+    def _prune(self) -> None:
+        """Remove the project's images that no name leads to any more; those in use stay."""
+        filters = {"dangling": ["true"], "label": [f"{labels.PROJECT}={self._made.name}"]}
+        for each in self._client.images.list(filters=filters):
+            with suppress(ApiError):
+                self._client.images.remove(text(each, "Id"))
 
     def _say(self, line: str) -> None:
         if not self._parsed.is_on("quiet"):
@@ -161,6 +173,7 @@ WATCH = ComposeCommand(
     run,
     (
         Flag("no-up", SWITCH, "Don't bring the project up first"),
+        Flag("prune", SWITCH, "Remove what rebuilding leaves of earlier images", default="true"),
         Flag("quiet", SWITCH, "Don't say what is done"),
     ),
 )
