@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,3 +159,17 @@ def test_who_looked_at_the_processes(engine: Engine) -> None:
     flags = ("--since", begun, "--until", f"{time.time():.6f}", "--filter", "event=top")
     (line,) = engine.docker_ok("events", *flags, "--format", "{{json .}}").splitlines()
     assert json.loads(line)["Actor"]["Attributes"]["name"] == "seen"
+
+
+def test_an_archive_tells_of_its_own_images(engine: Engine, tmp_path: Path) -> None:
+    """Also of one that was there before, once, whatever names it brings."""
+    archive = tmp_path / "both.tar"
+    engine.docker_ok("tag", "busybox", "also:1")
+    engine.docker_ok("save", "-o", str(archive), "busybox", "also:1")
+    before = len(actions(engine, "--filter", "event=load"))
+    engine.docker_ok("load", "-i", str(archive))
+    told = events(engine, "--filter", "event=load")[before:]
+    assert [each["Actor"]["ID"] for each in told] == [
+        engine.docker_ok("images", "-q", "--no-trunc", "busybox")
+    ]
+    engine.docker_ok("rmi", "also:1")

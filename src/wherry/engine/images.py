@@ -18,6 +18,7 @@ from wherry.images import (
 )
 from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
 from wherry.kit.clock import Clock
+from wherry.model.errors import ImageNotFound
 from wherry.model.ids import Digest
 from wherry.model.images import DescribedImage, Image
 from wherry.model.outcomes import Progress, Removal
@@ -217,19 +218,23 @@ class ImageVerbs:
         receive: Callable[[BlockingReader], Iterator[Progress]],
         action: str,
     ) -> AsyncIterator[Progress]:
-        before = {each.id for each in self._store.list()}
+        announced = {""}
         reader = BlockingReader(archive, asyncio.get_running_loop())
         async with contextlib.aclosing(
             in_thread(self._offload, lambda: receive(reader))
         ) as told_of:
             try:
                 async for progress in told_of:
+                    if progress.received not in announced:
+                        announced.add(progress.received)
+                        self._announce(action, progress.received)
                     yield progress
             finally:
                 await reader.abandon()
-        for image in self._store.list():
-            if image.id not in before:
-                self._events.image(action, image.id, image.id, image)
+
+    def _announce(self, action: str, image_id: str) -> None:
+        with contextlib.suppress(ImageNotFound):  # Somebody may have removed it already.
+            self._events.image(action, image_id, image_id, self._store.resolve(image_id))
 
     def _platforms(self, texts: Sequence[str]) -> Sequence[Platform]:
         return [platform_from(each, self._store.host) for each in texts]

@@ -41,9 +41,9 @@ class ImageArchives:
             )
         for image_id, plan in zip(taken.images, plans, strict=True):
             for name in plan.names:
-                yield Progress(stream=f"Loaded image: {name.familiar}\n")
+                yield Progress(stream=f"Loaded image: {name.familiar}\n", received=image_id)
             if not plan.names:
-                yield Progress(stream=f"Loaded image ID: {image_id}\n")
+                yield Progress(stream=f"Loaded image ID: {image_id}\n", received=image_id)
 
     def save(
         self, wanted: Sequence[str], *, platforms: Sequence[Platform] = ()

@@ -119,7 +119,8 @@ class ImageMaker:
             while chunk := plain.read(_CHUNK):
                 writer.write(chunk)
             layer = writer.finish()
-        yield Progress(status=self._make_image(layer, document, names))
+        image_id = self._make_image(layer, document, names)
+        yield Progress(status=image_id, received=image_id)
 
     def _bootstrapping(self, recipe: BaseImage) -> Iterator[Progress]:
         with self._store.workspaces.lent() as workspace, self._content.ingest() as writer:

@@ -95,6 +95,8 @@ class Progress:
     """What BuildKit's clients read: a piece of a build's story, as they have it encoded."""
     built: str = ""
     """The id of an image that a build has made."""
+    received: str = ""
+    """The id of an image that has come with an archive; told to no client."""
     digest: str = ""
     """Of the manifest or index that leads to what was built."""
     said: Mapping[str, str] = field(default_factory=dict)
