@@ -7,6 +7,7 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from support.file_systems import engine_with
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.stock_differs
+_ONE_WAY, _OTHER_WAY = ("data", "then"), ("then", "data")
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,10 @@ def test_clone_and_rename(engine: Engine) -> None:
     assert (files(engine, "then") / "gone").exists()
     assert json.loads(engine.docker_ok("volume", "inspect", "then"))[0]["Labels"] == {"tier": "db"}
     assert "there is a volume then already" in refused(engine, "clone", "data", "then")
+    assert "there is a volume data already" in refused(engine, "clone", "data", "data")
+    with ThreadPoolExecutor(8) as clients:  # Each way waits for what the other one holds.
+        told = clients.map(lambda way: refused(engine, "clone", *way), [_ONE_WAY, _OTHER_WAY] * 4)
+    assert all(" already" in each for each in told)
 
     script = "while :; do cat /d/deep/file > /d/seen; sleep 0.1; done"
     engine.docker_ok("run", "-d", "--name", "runs", "-v", "data:/d", "busybox", "sh", "-c", script)

@@ -36,7 +36,28 @@ from wherry.oci.image_spec import Descriptor, Index, Platform
 from wherry.registry import Credentials, FetchedManifest, RegistryClient, Repository
 
 _MOST_UNREAD = 1000
-"""Messages that a watcher may lag behind; then only the latest of each kind are kept for it."""
+"""Messages that a client may lag behind; then figures, soon out of date, are kept from it."""
+
+
+class _Inbox:
+    """Messages of something long, for one client."""
+
+    def __init__(self) -> None:
+        self._unread: asyncio.Queue[Progress | None] = asyncio.Queue()
+
+    def tell(self, progress: Progress) -> None:
+        """Add a message."""
+        if self._unread.qsize() < _MOST_UNREAD or progress.current is None:
+            self._unread.put_nowait(progress)
+
+    def end(self) -> None:
+        """There will be no more."""
+        self._unread.put_nowait(None)
+
+    async def messages(self) -> AsyncIterator[Progress]:
+        """All of them, to the end."""
+        while (message := await self._unread.get()) is not None:
+            yield message
 
 
 @dataclass(slots=True)
@@ -46,14 +67,13 @@ class _Watched:
     task: asyncio.Task[None] | None = None
     latest: dict[str, Progress] = field(default_factory=dict)
     """The last message about each layer, for those who come late."""
-    watchers: list["asyncio.Queue[Progress | None]"] = field(default_factory=list)
+    watchers: list[_Inbox] = field(default_factory=list)
 
     def tell(self, progress: Progress) -> None:
         """Pass a message on to everybody."""
         self.latest[progress.id or progress.status] = progress
-        for queue in self.watchers:
-            if queue.qsize() < _MOST_UNREAD or progress.current is None:
-                queue.put_nowait(progress)
+        for watcher in self.watchers:
+            watcher.tell(progress)
 
 
 class RegistryVerbs:
@@ -112,18 +132,19 @@ class RegistryVerbs:
         if watched is None:
             watched = self._watched[request] = _Watched()
             watched.task = asyncio.get_running_loop().create_task(self._pull(request, watched))
-        queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        inbox = _Inbox()
         for progress in watched.latest.values():
-            queue.put_nowait(progress)
-        watched.watchers.append(queue)
+            inbox.tell(progress)
+        watched.watchers.append(inbox)
         assert watched.task is not None
         try:
-            while (message := await queue.get()) is not None:
+            async for message in inbox.messages():
                 yield message
             await asyncio.shield(watched.task)
         finally:
-            watched.watchers.remove(queue)
+            watched.watchers.remove(inbox)
             if not watched.watchers and not watched.task.done():
+                self._forget(request, watched)  # Whoever comes now begins a new one.
                 watched.task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await watched.task
@@ -136,9 +157,13 @@ class RegistryVerbs:
             name = request.name.familiar
             self._events.image("pull", name, name, image)
         finally:
+            self._forget(request, watched)
+            for watcher in watched.watchers:
+                watcher.end()
+
+    def _forget(self, request: PullRequest, watched: _Watched) -> None:
+        if self._watched.get(request) is watched:
             del self._watched[request]
-            for queue in watched.watchers:
-                queue.put_nowait(None)
 
     # -- pushing -----------------------------------------------------------------------------
 
@@ -262,17 +287,17 @@ class RegistryVerbs:
 
 async def told(work: Callable[[Tell], Awaitable[object]]) -> AsyncIterator[Progress]:
     """Run work that tells its progress; leaving early cancels it and waits for its undoing."""
-    queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+    inbox = _Inbox()
 
     async def run() -> None:
         try:
-            await work(queue.put_nowait)
+            await work(inbox.tell)
         finally:
-            queue.put_nowait(None)
+            inbox.end()
 
     running = asyncio.ensure_future(run())
     try:
-        while (message := await queue.get()) is not None:
+        async for message in inbox.messages():
             yield message
         await running
     finally:

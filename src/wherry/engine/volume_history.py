@@ -8,7 +8,7 @@ pause a volume is as after a power cut, after a stop as its programs leave it.
 Nothing is put in the place of what a container has mounted: it would go on with the old files.
 A rollback refuses then, or restarts those containers if asked to.
 
-Lock order: a volume's lock, then those of its containers, by id.
+Lock order: volumes' locks by name, then those of its containers, by id.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from wherry.model.errors import (
     ContainerNotPaused,
     ContainerNotRunning,
     ContainerPaused,
+    ContainerRestarting,
     InvalidField,
     VolumeExists,
 )
@@ -154,11 +155,12 @@ class VolumeHistory:
 
         Raises: as `changes`; InvalidValue, VolumeExists, StepFailed.
         """
-        async with self._held(name), self._locks.held(new_name):
+        async with self._both_held(name, new_name):
             source = self._volumes.history.plain(name)
             self._volumes.check_new_name(new_name)
             spec = VolumeSpec(name=new_name, labels=source.labels)
-            volume = await self._offload(self._volumes.history.clone, name, label, spec)
+            with self._users.kept(name):
+                volume = await self._offload(self._volumes.history.clone, name, label, spec)
         self._tell("create", new_name)
         return volume
 
@@ -208,9 +210,7 @@ class VolumeHistory:
 
         Raises: VolumeNotFound, VolumeHasNoHistory, InvalidValue, VolumeExists, VolumeInUse.
         """
-        async with AsyncExitStack() as held:
-            for each in sorted({name, new_name}):
-                await held.enter_async_context(self._locks.held(each))
+        async with self._both_held(name, new_name) as held:
             self._volumes.history.plain(name)
             self._volumes.check_new_name(new_name)
             for container_id in sorted(self._users.users_of(name)):
@@ -228,6 +228,14 @@ class VolumeHistory:
             self._volumes.get(name)
             with self._users.kept(name):
                 yield
+
+    @asynccontextmanager
+    async def _both_held(self, name: str, new_name: str) -> AsyncIterator[AsyncExitStack]:
+        """A volume, and a name that may be one too: in the same order for everybody."""
+        async with AsyncExitStack() as held:
+            for each in sorted({name, new_name}):
+                await held.enter_async_context(self._locks.held(each))
+            yield held
 
     @asynccontextmanager
     async def _writers_kept_off(
@@ -261,15 +269,16 @@ class VolumeHistory:
     async def _paused(self, container: Container) -> AsyncIterator[None]:
         """Frozen meanwhile; one that is paused already stays so."""
         async with UndoStack() as undo:
-            with suppress(ContainerNotRunning, ContainerNotFound, ContainerPaused):
+            with suppress(
+                ContainerNotRunning, ContainerNotFound, ContainerPaused, ContainerRestarting
+            ):
                 await self._pausing.pause(container.id)
                 undo.push(self._unpause, container)
             yield
 
     async def _unpause(self, container: Container) -> None:
-        with suppress(
-            ContainerNotPaused, ContainerNotFound
-        ):  # somebody let it go on, or removed it
+        # Somebody may have let it go on, or removed it.
+        with suppress(ContainerNotPaused, ContainerNotFound):
             await self._pausing.unpause(container.id)
 
     @asynccontextmanager
