@@ -1,12 +1,13 @@
 """Networks as a user sees them: made, looked at, joined, left, removed."""
 
+import logging
 from collections.abc import Sequence
 
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.events import EventLog
 from wherry.engine.filters import FilterReader
 from wherry.engine.records import ContainerRecords
-from wherry.kit.aio import KeyedLock
+from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors import (
@@ -16,6 +17,7 @@ from wherry.model.errors import (
     InvalidValue,
     NetworkInUse,
     NotConnected,
+    WherryError,
 )
 from wherry.model.ids import EndpointId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkRequest
@@ -23,6 +25,8 @@ from wherry.model.queries import Filters
 from wherry.networks import Networks, check_wish
 
 FILTER_KEYS = frozenset({"driver", "id", "name", "scope", "type", "label", "dangling"})
+
+_log = logging.getLogger(__name__)
 
 
 class NetworkVerbs:
@@ -89,18 +93,20 @@ class NetworkVerbs:
         wish = replace(wish, network=network.name)
         check_wish(network, wish)
         container_id = self._records.find(container).id
-        async with self._locks.held(container_id):
+        async with self._locks.held(container_id), UndoStack() as undo:
             found = self._records.find(container_id)
             wished = _with_wish(found, wish)
             if found.is_alive:
                 request = self._assembly.attach_request(wished)
                 endpoints = await self._networks.connect(request, wish)
+                undo.push(self._networks.disconnect, request, network)
             else:
                 self._networks.check_may_connect(found.spec.network, found.endpoints, network)
                 if any(_is_of(each, network) for each in found.endpoints):
                     raise AlreadyConnected(found.name, network.name)
                 endpoints = (*found.endpoints, _unconnected(network))
             await self._records.replace(replace(wished, endpoints=endpoints))
+            undo.keep()
         self._tell("connect", network, container=container_id)
 
     async def disconnect(self, reference: str, container: str, *, is_forced: bool) -> None:
@@ -126,7 +132,7 @@ class NetworkVerbs:
                 endpoints = await self._networks.disconnect(request, network)
             else:
                 endpoints = tuple(x for x in found.endpoints if not _is_of(x, network))
-            await self._records.replace(replace(without, endpoints=endpoints))
+            await self._records.note(replace(without, endpoints=endpoints))
         self._tell("disconnect", network, container=container_id)
 
     async def prune(self, given: FilterReader, until_ns: int | None) -> Sequence[str]:
@@ -141,11 +147,18 @@ class NetworkVerbs:
                 continue
             if not given.labels_match(network.labels):
                 continue
-            if not self._on(network):
-                await self._networks.remove(network)
-                self._tell("destroy", network)
+            if not self._on(network) and await self._was_removed(network):
                 removed.append(network.name)
         return removed
+
+    async def _was_removed(self, network: Network) -> bool:
+        try:
+            await self._networks.remove(network)
+        except WherryError as error:
+            _log.warning("prune.failed network=%s problem=%s", network.id, error)
+            return False
+        self._tell("destroy", network)
+        return True
 
     # -- inside ------------------------------------------------------------------------------
 

@@ -22,15 +22,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack, written_in_thread
 from wherry.model.containers import Container, VolumeMount
-from wherry.model.errors import (
-    ContainerNotFound,
-    ContainerNotPaused,
-    ContainerNotRunning,
-    ContainerPaused,
-    ContainerRestarting,
-    InvalidField,
-    VolumeExists,
-)
+from wherry.model.errors import ContainerNotFound, InvalidField, VolumeExists
 from wherry.model.files import Change
 from wherry.model.lifecycle import ContainerState
 from wherry.model.volumes import Consistency, Volume, VolumeSnapshot, VolumeSpec
@@ -246,7 +238,7 @@ class VolumeHistory:
         async with AsyncExitStack() as kept_off:
             for each in writers:
                 if consistency is Consistency.PAUSE:
-                    await kept_off.enter_async_context(self._paused(each))
+                    await kept_off.enter_async_context(self._pausing.held_still(each.id))
                 elif consistency is Consistency.STOP:
                     await kept_off.enter_async_context(self._stopped(each))
             left = [each.name for each in self._writers(name) if not _is_frozen(each)]
@@ -264,22 +256,6 @@ class VolumeHistory:
                 for mount in each.spec.mounts
             )
         ]
-
-    @asynccontextmanager
-    async def _paused(self, container: Container) -> AsyncIterator[None]:
-        """Frozen meanwhile; one that is paused already stays so."""
-        async with UndoStack() as undo:
-            with suppress(
-                ContainerNotRunning, ContainerNotFound, ContainerPaused, ContainerRestarting
-            ):
-                await self._pausing.pause(container.id)
-                undo.push(self._unpause, container)
-            yield
-
-    async def _unpause(self, container: Container) -> None:
-        # Somebody may have let it go on, or removed it.
-        with suppress(ContainerNotPaused, ContainerNotFound):
-            await self._pausing.unpause(container.id)
 
     @asynccontextmanager
     async def _stopped(self, container: Container) -> AsyncIterator[None]:

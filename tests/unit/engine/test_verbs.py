@@ -35,6 +35,7 @@ from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import NetworkMode, NetworkModeKind, Port, PortBinding
 from wherry.model.outcomes import StartOutcome, StopOutcome, WaitCondition
 from wherry.model.queries import AttachRequest
+from wherry.snapshots import Snapshots
 
 
 @pytest.fixture
@@ -180,6 +181,24 @@ async def test_an_end_is_told_whatever_can_not_be_given_back(
         await asyncio.wait_for(removed, 5)
     with pytest.raises(ContainerNotFound):
         await containers.get(container_id)
+
+
+async def test_a_removal_is_told_whatever_files_stay(
+    bench: EngineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row has gone, so it is removed: who waits for that hears it; a boot sweeps the files."""
+    containers = bench.services.containers
+
+    def fails(*_arguments: object) -> None:
+        raise StepFailed("remove the snapshot", "input/output error")
+
+    container_id = await created(bench, "true", name="gone")
+    removed = await containers.wait(container_id, WaitCondition.REMOVED)
+    with monkeypatch.context() as patched:
+        patched.setattr(Snapshots, "remove", fails)
+        await containers.remove(container_id)
+    await asyncio.wait_for(removed, 5)
+    await containers.remove(await created(bench, "true", name="gone"))
 
 
 async def test_a_port_in_use_is_no_end(bench: EngineBench) -> None:

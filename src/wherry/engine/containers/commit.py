@@ -1,19 +1,17 @@
 """What a container has written: shown as a list of changes, or made an image."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from wherry.engine.containers.stop import PauseContainer
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageMaker, ImageStore
 from wherry.kit.aio import OffloadPool
-from wherry.model.containers import Container, ContainerSpec
-from wherry.model.errors import ContainerNotPaused, ContainerNotRunning, ContainerPaused
+from wherry.model.containers import ContainerSpec
 from wherry.model.files import Change
 from wherry.model.ids import ImageId, SnapshotKey
 from wherry.model.images import CommitPlan, CommitRequest, ImageConfig
-from wherry.model.lifecycle import ContainerState
 from wherry.snapshots import Snapshots
 
 
@@ -65,7 +63,9 @@ class CommitContainer:
             comment=request.comment,
             created_by=" ".join(container.arguments),
         )
-        async with self._held_still(container, pauses=request.pauses):
+        async with AsyncExitStack() as held:
+            if request.pauses:
+                await held.enter_async_context(self._pausing.held_still(container.id))
             image_id = await self._offload(
                 self._maker.commit, SnapshotKey(container.id), base, plan
             )
@@ -77,23 +77,6 @@ class CommitContainer:
                 imageRef=request.reference,
             )
         return image_id
-
-    @asynccontextmanager
-    async def _held_still(self, container: Container, *, pauses: bool) -> AsyncIterator[None]:
-        """Freeze a running container meanwhile; one that is paused already stays so."""
-        if not pauses or container.status.state is not ContainerState.RUNNING:
-            yield
-            return
-        try:
-            await self._pausing.pause(container.id)
-        except (ContainerNotRunning, ContainerPaused):
-            yield  # it ended, or somebody was quicker
-            return
-        try:
-            yield
-        finally:
-            with suppress(ContainerNotPaused):  # somebody let it go on
-                await self._pausing.unpause(container.id)
 
 
 def committed_config(spec: ContainerSpec) -> ImageConfig:

@@ -129,7 +129,11 @@ class RemoveContainer:
             self._records.show(container)
             raise
         self._attachments.drop(container.id)
-        await self._offload(self._erase_files, container)
+        try:
+            await self._offload(self._erase_files, container)
+        except Exception:
+            # Its row has gone, so it is removed; the next boot sweeps what is left.
+            _log.exception("container.files_left container=%s", container.id)
         self._events.container("destroy", container)
         self._waiters.removed(container.id, replace(last_exit(container), error=""))
 
@@ -137,11 +141,7 @@ class RemoveContainer:
         self._removed_logs.keep(container, self._paths.log(container.id))
         for key in snapshots_of(container):
             self._snapshots.remove(key)
-        try:
-            remove_directory(self._paths.record_directory(container.id))
-        except OSError as error:
-            # Its row has gone, so it is removed; the next boot sweeps what is left.
-            _log.warning("container.files_left container=%s problem=%s", container.id, error)
+        remove_directory(self._paths.record_directory(container.id))
 
 
 def last_exit(container: Container) -> ExitRecord:

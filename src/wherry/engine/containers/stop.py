@@ -4,6 +4,8 @@ None of these holds the container's lock while it waits for the end: `exits` nee
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.live import LiveContainers, Waiters
@@ -15,6 +17,7 @@ from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.values import replace
 from wherry.model.containers import Container, RestartMode
 from wherry.model.errors import (
+    ContainerNotFound,
     ContainerNotPaused,
     ContainerNotRunning,
     ContainerPaused,
@@ -203,6 +206,22 @@ class PauseContainer:
             await self._apply(container, ContainerEvent.UNPAUSED, container.status.health)
             await self._health.resume(self._records.find(container_id), task)
             self._events.container("unpause", container)
+
+    @asynccontextmanager
+    async def held_still(self, container_id: ContainerId) -> AsyncIterator[None]:
+        """Frozen meanwhile; one that does not run, or is paused already, stays as it is."""
+        async with UndoStack() as undo:
+            with suppress(
+                ContainerNotRunning, ContainerNotFound, ContainerPaused, ContainerRestarting
+            ):
+                await self.pause(container_id)
+                undo.push(self._let_go_on, container_id)
+            yield
+
+    async def _let_go_on(self, container_id: ContainerId) -> None:
+        # Somebody may have done so, or removed it.
+        with suppress(ContainerNotPaused, ContainerNotFound):
+            await self.unpause(container_id)
 
     async def _apply(
         self, container: Container, event: ContainerEvent, health: Health | None
