@@ -19,7 +19,8 @@ from multidict import CIMultiDict
 
 from wherry.api import versions
 from wherry.api.errors import Refusal
-from wherry.api.hijack import Connection, RawConnection
+from wherry.api.hijack import Connection
+from wherry.api.raw_connections import RawConnection
 from wherry.api.services import Services
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import parse_moment

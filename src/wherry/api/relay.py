@@ -3,7 +3,7 @@
 import asyncio
 
 from wherry.api.detach_keys import DetachScanner
-from wherry.api.hijack import RawConnection
+from wherry.api.raw_connections import RawConnection
 from wherry.api.services import DuplexStream
 
 

@@ -11,7 +11,7 @@ from wherry.api.buildkit.links import serve_methods
 from wherry.api.buildkit.session_builds import messages
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.call import SessionOffer
-from wherry.api.hijack import RawConnection
+from wherry.api.raw_connections import RawConnection
 from wherry.api.services import Services
 from wherry.kit.aio import closed_after
 from wherry.kit.clock import Clock

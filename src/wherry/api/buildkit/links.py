@@ -13,7 +13,7 @@ from grpclib.client import Channel
 from grpclib.const import Handler
 from grpclib.protocol import H2Protocol, Stream
 
-from wherry.api.hijack import RawConnection
+from wherry.api.raw_connections import RawConnection
 from wherry.wire.buildkit.calling import LARGEST_MESSAGE, DetailsCodec, MessageCodec, serving
 from wherry.wire.protobuf import MalformedMessage
 

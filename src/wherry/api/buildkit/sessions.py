@@ -13,7 +13,7 @@ from h2.exceptions import StreamClosedError
 
 from wherry.api.buildkit.links import SessionChannel
 from wherry.api.call import SessionOffer
-from wherry.api.hijack import RawConnection
+from wherry.api.raw_connections import RawConnection
 from wherry.model.errors import ClientGone, InvalidValue
 from wherry.wire.protobuf import MalformedMessage, Message
 

@@ -6,7 +6,8 @@ from aiohttp import web
 
 from wherry.api.call import Call, Handler, SessionOffer
 from wherry.api.errors import Refusal
-from wherry.api.hijack import RawConnection, TakenOver, upgrade_head
+from wherry.api.hijack import TakenOver
+from wherry.api.raw_connections import RawConnection, upgrade_head
 
 _PROTOCOL = "h2c"
 

@@ -9,7 +9,8 @@ from wherry.api import web_sockets
 from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
 from wherry.api.errors import message_of, paused_before, worded
-from wherry.api.hijack import TakenOver, answer_head
+from wherry.api.hijack import TakenOver
+from wherry.api.raw_connections import answer_head
 from wherry.api.relay import relay
 from wherry.kit.streams import STDERR, frame, frames
 from wherry.kit.timestamps import rfc3339_fixed

@@ -9,7 +9,8 @@ from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
 from wherry.api.errors import message_of, paused_before, worded
 from wherry.api.errors.execs import exec_refused
-from wherry.api.hijack import RawConnection, TakenOver, answer_head
+from wherry.api.hijack import TakenOver
+from wherry.api.raw_connections import RawConnection, answer_head
 from wherry.api.relay import relay
 from wherry.api.routes.container_streams import stream_type, upgrades
 from wherry.api.translate.creation import console_size

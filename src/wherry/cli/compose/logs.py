@@ -8,9 +8,9 @@ from wherry.cli.command import ANY
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.output import LineCutter, Painter, shown_name
 from wherry.cli.compose.selection import Named, containers_of, named_project
-from wherry.cli.containers.logs import log_query
+from wherry.cli.containers.logs import LINE_FLAGS, log_query
 from wherry.cli.durations import moment_query
-from wherry.cli.flags import INT, STRING, SWITCH, Flag, Parsed
+from wherry.cli.flags import INT, SWITCH, Flag, Parsed
 from wherry.cli.session import Session, explain
 from wherry.client.containers import Pairs
 from wherry.client.documents import child, flag, number, text
@@ -149,13 +149,9 @@ LOGS = ComposeCommand(
     ANY,
     run,
     (
-        Flag("follow", SWITCH, "Go on with what is written from now on", short="f"),
+        *LINE_FLAGS,
         Flag("index", INT, "The number of the container, if its service has several"),
         Flag("no-color", SWITCH, "No colours"),
         Flag("no-log-prefix", SWITCH, "No container's name before each line"),
-        Flag("since", STRING, 'Only since a moment ("2013-01-02T13:23:37Z") or span ("42m")'),
-        Flag("tail", STRING, "Number of lines from the end of each log", "n", default='"all"'),
-        Flag("timestamps", SWITCH, "Show when each line was written", short="t"),
-        Flag("until", STRING, 'Only before a moment ("2013-01-02T13:23:37Z") or span ("42m")'),
     ),
 )

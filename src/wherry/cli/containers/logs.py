@@ -89,6 +89,14 @@ def log_query(parsed: Parsed) -> Pairs:
 
 
 _NOT_FOUND = 404
+LINE_FLAGS = (
+    Flag("follow", SWITCH, "Go on with what is written from now on", short="f"),
+    Flag("since", STRING, 'Only since a moment ("2013-01-02T13:23:37Z") or span ("42m")'),
+    Flag("tail", STRING, "Number of lines from the end of a log", short="n", default='"all"'),
+    Flag("timestamps", SWITCH, "Show when each line was written", short="t"),
+    Flag("until", STRING, 'Only before a moment ("2013-01-02T13:23:37Z") or span ("42m")'),
+)
+"""Which lines of a log are wanted: what `log_query` reads."""
 
 LOGS = Command(
     shape="CONTAINER",
@@ -97,10 +105,6 @@ LOGS = Command(
     run=run,
     flags=(
         Flag("details", SWITCH, "Show the labels and variables that the log driver keeps"),
-        Flag("follow", SWITCH, "Go on with what is written from now on", short="f"),
-        Flag("since", STRING, 'Only since a moment ("2013-01-02T13:23:37Z") or span ("42m")'),
-        Flag("tail", STRING, "Number of lines from the end", short="n", default='"all"'),
-        Flag("timestamps", SWITCH, "Show when each line was written", short="t"),
-        Flag("until", STRING, 'Only before a moment ("2013-01-02T13:23:37Z") or span ("42m")'),
+        *LINE_FLAGS,
     ),
 )
