@@ -5,12 +5,19 @@ from functools import partial
 
 from wherry.client.documents import Json
 from wherry.compose.errors import ComposeError
+from wherry.compose.kinds import read_boolean
 from wherry.compose.tree_paths import PathTable
 from wherry.compose.variables import InvalidTemplate, Lookup, substitute
 from wherry.compose.yaml_source import Path
 
 
-def interpolate(value: Json, lookup: Lookup, on_unset: Callable[[str], None]) -> Json:
+def interpolate(
+    value: Json,
+    lookup: Lookup,
+    *,
+    on_unset: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> Json:
     """A new document without variables. Raises: ComposeError naming the place."""
 
     def walk(each: Json, path: Path) -> Json:
@@ -19,7 +26,11 @@ def interpolate(value: Json, lookup: Lookup, on_unset: Callable[[str], None]) ->
         if isinstance(each, list):
             return [walk(inner, (*path, "[]")) for inner in each]
         if isinstance(each, str):
-            return _string(each, path, lookup, on_unset)
+            result = _string(each, path, lookup, on_unset)
+            if isinstance(result, bool) and each.lower() in _OLD_TRUTHS:
+                right = "true" if result else "false"
+                warn(f'"{each}" for boolean is not supported by YAML 1.2, please use `{right}`')
+            return result
         return each
 
     return walk(value, ())
@@ -67,14 +78,8 @@ def _to_float(text: str) -> Json:
         raise ValueError(f'strconv.ParseFloat: parsing "{text}": invalid syntax') from None
 
 
-def _to_boolean(text: str) -> Json:
-    lowered = text.lower()
-    if lowered in ("true", "1", "yes", "y", "on", "t"):
-        return True
-    if lowered in ("false", "0", "no", "n", "off", "f"):
-        return False
-    raise ValueError(f"invalid boolean: {text}")
-
+_OLD_TRUTHS = frozenset({"yes", "y", "on", "no", "n", "off"})
+"""What YAML 1.1 read as booleans."""
 
 _INTEGERS = (
     "configs.*.mode cpu_period cpu_quota deploy.replicas deploy.update_config.parallelism "
@@ -105,10 +110,10 @@ def _casts() -> dict[str, Callable[[str], Json]]:
         (_INTEGERS, _to_int),
         (_LONG_INTEGERS, _to_long),
         (_FLOATS, _to_float),
-        (_BOOLEANS, _to_boolean),
+        (_BOOLEANS, read_boolean),
     ):
         result |= {f"services.*.{name}": cast for name in names.split()}
-    result |= dict.fromkeys(_TOP_BOOLEANS.split(), _to_boolean)
+    result |= dict.fromkeys(_TOP_BOOLEANS.split(), read_boolean)
     return {place: cast for place, cast in result.items() if place not in _MODES}
 
 

@@ -139,7 +139,9 @@ class _Loader:
             raise ComposeError("top-level object must be a mapping")
         if not self._wishes.interpolates:
             return value
-        return document(interpolate(value, self._variables.get, self._warn_of_unset))
+        return document(
+            interpolate(value, self._variables.get, on_unset=self._warn_of_unset, warn=self._warn)
+        )
 
     def _warn_of_unset(self, name: str) -> None:
         if name not in self._unset:

@@ -2,28 +2,42 @@
 
 Two things depend on the order and on what counts as empty: the text of `compose config`, and the
 hash by which Compose knows whether a container still is what its service says. So one table
-serves both. A `Kind` reads a canonical value; `shown` gives it for YAML, `hashed` for JSON.
+serves both.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wherry.client.documents import Document, Json, document
-from wherry.compose.durations import parse_duration
 from wherry.compose.errors import BadValue
-from wherry.compose.short_words import split_words
+from wherry.compose.kinds import (
+    AS_IS,
+    BOOLEAN,
+    BYTES,
+    COMMAND,
+    COUNT,
+    DURATION,
+    ENVIRONMENT,
+    HEALTH_TEST,
+    HOSTS,
+    INTEGER,
+    NUMBER,
+    OCTAL,
+    OPTIONAL_BOOLEAN,
+    OPTIONAL_DURATION,
+    OPTIONAL_INTEGER,
+    OPTIONAL_TEXT,
+    OPTIONS,
+    PAIRS,
+    SHOWN_WHEN_FALSE,
+    TEXT,
+    TEXTS,
+    ULIMIT,
+    Kind,
+    as_is,
+    is_none,
+)
 from wherry.compose.yaml_source import as_text
-from wherry.kit.byte_sizes import parse_size
-from wherry.kit.durations import duration_text
-
-
-class Kind(NamedTuple):
-    """How one kind of value is read; a value that `is_empty` is left out."""
-
-    read: Callable[[Json], Json]
-    is_empty: Callable[[Json], bool] = lambda value: value in (None, "", 0, False, [], {})
-    hashed: Callable[[Json], Json] | None = None
-    """For JSON; None: as `read` has it."""
 
 
 class Field(NamedTuple):
@@ -32,169 +46,6 @@ class Field(NamedTuple):
     name: str
     kind: Kind
     is_always_hashed: bool = False
-
-
-def _none(value: Json) -> bool:
-    return value is None
-
-
-def _text(value: Json) -> Json:
-    return None if value is None else as_text(value)
-
-
-def _integer(value: Json) -> Json:
-    if isinstance(value, str):
-        try:
-            return int(value, 0)
-        except ValueError:
-            raise BadValue(f"cannot parse '{value}' as int") from None
-    return int(value) if isinstance(value, int | float) else value
-
-
-def _number(value: Json) -> Json:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            raise BadValue(f"cannot parse '{value}' as float") from None
-    return _tidy(value)
-
-
-def _tidy(value: Json) -> Json:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _boolean(value: Json) -> Json:
-    if isinstance(value, str):
-        return value.lower() in ("true", "1", "yes", "on", "y", "t")
-    return value
-
-
-def _bytes(value: Json) -> Json:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        if value == "-1":
-            return value
-        try:
-            value = parse_size(value)
-        except ValueError:
-            raise BadValue(f"invalid size: '{value}'") from None
-    return str(int(value)) if isinstance(value, int | float) and value else None
-
-
-def _duration(value: Json) -> Json:
-    return None if value is None else duration_text(parse_duration(as_text(value)))
-
-
-def _octal(value: Json) -> Json:
-    if isinstance(value, str):
-        try:
-            value = int(value, 8)
-        except ValueError:
-            raise BadValue(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
-    return f"0{value:o}" if isinstance(value, int) else None
-
-
-def _pairs(value: Json, *, empty: Json) -> Json:
-    """`key=value` in a list, or a mapping; the result is sorted."""
-    if isinstance(value, list):
-        split = (as_text(each).partition("=") for each in value)
-        found: dict[str, Json] = {key: text if equals else empty for key, equals, text in split}
-    else:
-        found = {
-            key: empty if each is None else as_text(each) for key, each in document(value).items()
-        }
-    return dict(sorted(found.items()))
-
-
-def _texts(value: Json) -> Json:
-    entries = value if isinstance(value, list) else [] if value is None else [value]
-    return [as_text(each) for each in entries]
-
-
-def _command(value: Json) -> Json:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return list(split_words(value))
-    return _texts(value)
-
-
-def _hosts(value: Json) -> Json:
-    """Names with their addresses, `name=address` each, sorted."""
-    found: list[tuple[str, str]] = []
-    if isinstance(value, list):
-        for each in value:
-            line = as_text(each)
-            mark = "=" if "=" in line else ":"
-            name, separator, address = line.partition(mark)
-            if not separator:
-                raise BadValue(f"invalid additional host, missing IP: {line}")
-            found.append((name, address))
-    else:
-        for name, given in document(value).items():
-            addresses = given if isinstance(given, list) else [given]
-            found += [(name, as_text(each)) for each in addresses]
-    return [
-        f"{name}={_bare(address)}" for name, address in sorted(found, key=lambda pair: pair[0])
-    ]
-
-
-def _bare(address: str) -> str:
-    is_bracketed = address.startswith("[") and address.endswith("]")
-    return address[1:-1] if is_bracketed else address
-
-
-def _health_test(value: Json) -> Json:
-    if isinstance(value, str):
-        return ["CMD-SHELL", value]
-    return _texts(value)
-
-
-def _as_is(value: Json) -> Json:
-    return value
-
-
-def _ulimit(value: Json) -> Json:
-    limit = document(value)
-    if limit.get("single"):
-        return _integer(limit["single"])
-    return {"soft": _integer(limit.get("soft", 0)), "hard": _integer(limit.get("hard", 0))}
-
-
-def _hashed_ulimit(value: Json) -> Json:
-    return {key: each for key, each in value.items() if each} if isinstance(value, dict) else value
-
-
-def _count(value: Json) -> Json:
-    if value == "all":
-        return -1
-    return _integer(value)
-
-
-TEXT = Kind(_text)
-OPTIONAL_TEXT = Kind(_text, _none)
-INTEGER = Kind(_integer)
-OPTIONAL_INTEGER = Kind(_integer, _none)
-NUMBER = Kind(_number)
-BOOLEAN = Kind(_boolean)
-OPTIONAL_BOOLEAN = Kind(_boolean, _none)
-BYTES = Kind(_bytes)
-DURATION = Kind(_duration, lambda value: value in (None, "0s"))
-OPTIONAL_DURATION = Kind(_duration, _none)
-OCTAL = Kind(_octal, _none)
-PAIRS = Kind(lambda value: _pairs(value, empty=""))
-ENVIRONMENT = Kind(lambda value: _pairs(value, empty=None))
-TEXTS = Kind(_texts)
-COMMAND = Kind(_command, _none)
-HOSTS = Kind(_hosts)
-HEALTH_TEST = Kind(_health_test)
-AS_IS = Kind(_as_is)
-OPTIONS = Kind(lambda value: {key: _texts(each) for key, each in sorted(document(value).items())})
-ULIMIT = Kind(_ulimit, _none, _hashed_ulimit)
-COUNT = Kind(_count)
-SHOWN_WHEN_FALSE = Kind(_boolean, lambda value: value is not False)
 
 
 class Structure(NamedTuple):
@@ -217,14 +68,14 @@ def structure(shape: Structure, *, keeps_empty: bool = True) -> Kind:
     """A mapping with fixed fields. `keeps_empty`: an empty one is still there (a pointer)."""
     return Kind(
         lambda value: read_structure(shape, value),
-        _none if keeps_empty else (lambda value: not value),
+        is_none if keeps_empty else (lambda value: not value),
         lambda value: hashed_structure(shape, value),
     )
 
 
 def items(kind: Kind) -> Kind:
     """A list of one kind."""
-    hashed = kind.hashed or _as_is
+    hashed = kind.hashed or as_is
     return Kind(
         lambda value: _read_items(kind, value) if isinstance(value, list) else [],
         hashed=lambda value: [hashed(each) for each in value] if isinstance(value, list) else [],
@@ -243,7 +94,7 @@ def _read_items(kind: Kind, value: Sequence[Json]) -> list[Json]:
 
 def named(kind: Kind) -> Kind:
     """A mapping from names to one kind, sorted; null stays null."""
-    hashed = kind.hashed or _as_is
+    hashed = kind.hashed or as_is
     return Kind(
         lambda value: {
             key: None if each is None else kind.read(each)
@@ -283,7 +134,7 @@ def hashed_structure(shape: Structure, value: Json) -> Json:
     result: Document = {}
     for field in shape.fields:
         if field.name in given:
-            each = (field.kind.hashed or _as_is)(given[field.name])
+            each = (field.kind.hashed or as_is)(given[field.name])
             result[field.name] = each
         elif field.is_always_hashed:
             result[field.name] = _ABSENT.get(field.name)

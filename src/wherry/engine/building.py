@@ -1,6 +1,6 @@
 """Builds, for the engine: their containers, their base images, and what is told of them.
 
-The room `build` is imported when somebody builds for the first time.
+The room `builder` is imported when somebody builds for the first time.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ class Bases(Protocol):
 
 
 class ImageBuilder(Protocol):
-    """The room `build`, once it is wanted."""
+    """The room `builder`, once it is wanted."""
 
     def build_sent(
         self, request: BuildRequest, parts: AsyncIterator[SentPart], bases: Bases

@@ -1,6 +1,8 @@
 """Scalars that other YAML reads otherwise are told of, each with its line."""
 
-from wherry.compose import traps_in
+from pathlib import Path
+
+from wherry.compose import Wishes, load_project, traps_in
 
 _FILE = b"""\
 services:
@@ -35,3 +37,16 @@ def test_deep_and_shared() -> None:
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
     assert len(traps_in(laughs.encode())) == 1
+
+
+def test_booleans_of_an_older_yaml(tmp_path: Path) -> None:
+    """Where a boolean is wanted they are taken for one, with a warning."""
+    file = tmp_path / "compose.yaml"
+    file.write_text('services: {a: {image: a, init: "On", tty: "n", privileged: "true"}}')
+    warnings: list[str] = []
+    service = load_project(Wishes(files=[str(file)]), {}, warnings.append).all_services["a"]
+    assert (service["init"], service["tty"], service["privileged"]) == (True, False, True)
+    assert warnings == [
+        f'"{text}" for boolean is not supported by YAML 1.2, please use `{right}`'
+        for text, right in (("On", "true"), ("n", "false"))
+    ]
