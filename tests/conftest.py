@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.course import CourseReport
 from support.course_mutants import CourseMutants
@@ -21,6 +22,10 @@ ALLOWED_SKIPS = (
     r"^this host mounts cgroup v[12]",
 )
 """Reasons that a run may skip a test for; any other reason fails the run."""
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 TESTS_THE_STOCK_ENGINE = os.environ.get("WHERRY_TEST_ENGINE") == "dockerd"
 
