@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.daemon import Engine
+from support.file_systems import engine_with
 from support.loaded_filter import loaded_filters
 from support.waiting import wait_until
 
@@ -151,6 +152,26 @@ def test_the_script_makes_the_same_container(fresh_engine: Engine, tmp_path: Pat
             by_hand = facts_of(engine, pid)
         assert not (found := differences(by_engine[name], by_hand)), "\n".join((name, *found))
     assert not engine.leaks_since(before), "the script takes back what it made"
+
+
+def test_the_script_of_a_served_root(tmp_path: Path) -> None:
+    """fuse-overlayfs is started by the script, and ends with it; nothing is left."""
+    with engine_with("--storage-driver", "fuse-overlayfs") as engine:
+        script = "echo made > /mark; exec sleep 3600"
+        engine.docker_ok("run", "-d", "--name", "served", "busybox", "sh", "-c", script)
+        shown = engine.wherry("explain", "--format", "shell", "served")
+        (tmp_path / "script").write_text(shown.stdout)
+        engine.docker_ok("kill", "served")
+        engine.docker_ok("wait", "served")
+        engine.stop()
+        before = engine.settled_census()
+        with running(engine, tmp_path / "script") as pid:
+            root = Path(f"/proc/{pid}/root")
+            assert (root / "mark").read_text() == "made\n"
+            assert (root / "bin/busybox").exists()
+            served = [line for line in _mounts(Path(f"/proc/{pid}")) if " / / " in line]
+            assert "fuse-overlayfs" in served[0]
+        assert not engine.leaks_since(before)
 
 
 def differences(engines: Facts, scripts: Facts) -> list[str]:

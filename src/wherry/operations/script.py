@@ -18,6 +18,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from wherry.kit.values import dataclass, replace
+from wherry.operations.files.held_mounts import AttachRoot, HoldDevice
+from wherry.operations.files.held_roots import HoldFuseOverlay
 from wherry.operations.files.layers import PrepareSnapshot
 from wherry.operations.files.masks import MaskPath, ProtectPath
 from wherry.operations.files.mounts import BindMount, MountFilesystem, RemountReadOnly
@@ -65,7 +67,8 @@ def render_script(journal: Journal, *, title: str, seccomp_path: str, python: st
 
     `seccomp_path` is the compiled filter's file, `python` an interpreter of the host.
     """
-    done = _with_network_made([entry for entry in journal if entry.outcome is not Outcome.FAILED])
+    done = [entry for entry in journal if entry.outcome is not Outcome.FAILED]
+    done = _with_root_mounted(_with_network_made(done))
     places = _placed(done)
     bundle = next(
         (os.path.dirname(each.path) for each in _operations(done, MakeDirectory)), "/run"
@@ -115,6 +118,42 @@ def _with_network_made(entries: Sequence[Entry]) -> list[Entry]:
         *(replace(each, operation=_entered(each.operation, path)) for each in inside),
         *entries[end + 1 :],
     ]
+
+
+def _with_root_mounted(entries: Sequence[Entry]) -> list[Entry]:
+    """A root that is held until it is attached is mounted there at once, and the host sees it:
+    no command holds one. Where the container's process comes to, it is not allowed to any more."""
+    target = next((e.operation.target for e in entries if isinstance(e.operation, AttachRoot)), "")
+    shown: list[Entry] = []
+    is_mounted = False
+    for entry in entries:
+        match entry.operation:
+            case HoldDevice() | HoldFuseOverlay() as held:
+                mounted = _RootMounted(held=held, target=target, why=held.why)
+                shown.append(replace(entry, operation=mounted))
+                is_mounted = True
+            case AttachRoot() if is_mounted:
+                pass
+            case _:
+                shown.append(entry)
+    return shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RootMounted(Operation):
+    """A root that is mounted where it is going to be used."""
+
+    held: HoldDevice | HoldFuseOverlay
+    target: str
+
+    def describe(self) -> str:
+        return self.held.describe()
+
+    def shell(self) -> str:
+        return f"({self.held.mounted(self.target)})"
+
+    def undo_shell(self) -> str:
+        return f"umount -l {shlex.quote(self.target)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +304,7 @@ def _undone(operation: Operation) -> Iterator[str]:
             yield f"rmdir {path}"
         case PinNetworkNamespace(path=path):
             yield f"umount -l {path} && rm -f {path}"
-        case PublishPorts():
+        case PublishPorts() | _RootMounted():
             yield operation.undo_shell()
         case MakeDirectory(path=path):
             yield f"rmdir {shlex.quote(path)}"

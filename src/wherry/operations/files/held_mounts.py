@@ -5,6 +5,7 @@ mount namespace. Descriptors travel in Hands, over the fork.
 """
 
 import os
+import shlex
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -80,8 +81,13 @@ class HoldDevice(Operation):
         return f"mount the {self.filesystem} of {self.device}"
 
     def shell(self) -> str:
-        words = ",".join(name for name, _ in _OPTIONS_OF_SNAPSHOTS.get(self.filesystem, ()))
-        return f"mount -t {self.filesystem} -o rw{words and ','}{words} {self.device} rootfs"
+        return self.mounted("rootfs")
+
+    def mounted(self, target: str) -> str:
+        """The command that mounts it where it is to be seen."""
+        options = _OPTIONS_OF_SNAPSHOTS.get(self.filesystem, ())
+        words = ",".join(("rw", *(name for name, _ in options)))
+        return f"mount -t {self.filesystem} -o {words} {self.device} {shlex.quote(target)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return new_filesystem_calls(

@@ -109,8 +109,12 @@ class HoldFuseOverlay(Operation):
         return f"have {PROGRAM} stack {layer_count(self.lower)} and a writable directory"
 
     def shell(self) -> str:
+        return self.mounted("rootfs")
+
+    def mounted(self, target: str) -> str:
+        """The command that mounts it where it is to be seen."""
         options = shlex.quote(self._options())
-        return f"cd {shlex.quote(self.directory)} && {PROGRAM} -o {options} rootfs"
+        return f"cd {shlex.quote(self.directory)} && {PROGRAM} -o {options} {shlex.quote(target)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (
