@@ -6,6 +6,7 @@ them a version 2 tree that has no resource controller (or few), which is still w
 directory for `cgroup.kill` and `cgroup.freeze` (cgroups(7)).
 """
 
+import errno
 import os
 
 from wherry.kit.values import dataclass
@@ -93,7 +94,7 @@ def processes(directory: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in _words(f"{directory}/cgroup.procs"))
     except OSError as error:
-        if error.errno in (2, 19):
+        if error.errno in (errno.ENOENT, errno.ENODEV):
             return ()
         raise
 

@@ -8,6 +8,7 @@ The files are untrusted: only regular ones are read, at most one MiB, through th
 descriptor, without waiting (a FIFO would hold us up for ever).
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -180,7 +181,7 @@ def _lines(root: int, path: str) -> tuple[list[str], str]:
     try:
         opened = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
-        return [], "" if error.errno == 2 else f"{path}: {error.strerror}"
+        return [], "" if error.errno == errno.ENOENT else f"{path}: {error.strerror}"
     with closing(opened) as file:
         seen = os.fstat(file)
         if not _IS_FILE(seen.st_mode):

@@ -1,5 +1,6 @@
 """Find the program to execute, as the container's user would."""
 
+import errno
 import os
 import stat
 
@@ -48,7 +49,7 @@ def _require_executable(path: str) -> None:
         mode = os.stat(path).st_mode
     except OSError as error:
         words = explain_error(error)
-        kind = "not_executable" if error.errno == 13 else "command_not_found"
+        kind = "not_executable" if error.errno == errno.EACCES else "command_not_found"
         raise ProgramNotFound(kind, path, f'exec: "{path}": stat {path}: {words}') from error
     if stat.S_ISDIR(mode):
         raise ProgramNotFound("not_executable", path, f'exec: "{path}": is a directory')

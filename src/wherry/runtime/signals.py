@@ -3,6 +3,7 @@
 Single processes are known by pidfd, never by pid, which the kernel may give to another one.
 """
 
+import errno
 import os
 import select
 import signal
@@ -73,14 +74,19 @@ def kill_group(cgroup_path: str) -> None:
 
 
 def freeze(cgroup_paths: tuple[str, ...]) -> None:
-    """Stop every process of the container until `thaw`. Raises: OSError."""
+    """Stop every process of the container until `thaw`; all of them, or none.
+
+    Raises: OSError (TimeoutError when one can't be stopped, as in an uninterruptible sleep).
+    """
     for freezer in _freezers(cgroup_paths)[:1]:
-        if freezer.endswith("freezer.state"):
-            _write(freezer, "FROZEN")
-            _wait_for(freezer, "FROZEN")
-        else:
-            _write(freezer, "1")
-            _wait_for(f"{os.path.dirname(freezer)}/cgroup.events", "frozen 1")
+        is_legacy = freezer.endswith("freezer.state")
+        events = f"{os.path.dirname(freezer)}/cgroup.events"
+        _write(freezer, "FROZEN" if is_legacy else "1")
+        try:
+            _wait_for(*((freezer, "FROZEN") if is_legacy else (events, "frozen 1")))
+        except OSError:
+            thaw(cgroup_paths)
+            raise
 
 
 def thaw(cgroup_paths: tuple[str, ...]) -> None:
@@ -133,7 +139,7 @@ def _wait_for(path: str, text: str) -> None:
             if text in file.read():
                 return
         if time.monotonic() > deadline:
-            raise TimeoutError(110, f"{path} does not say {text}")
+            raise TimeoutError(errno.ETIMEDOUT, f"{path} does not say {text}")
         time.sleep(0.001)
 
 

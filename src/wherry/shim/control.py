@@ -13,6 +13,7 @@ from wherry.kit import messages
 from wherry.kit.messages import Message
 from wherry.linux.mounts import closing
 from wherry.linux.sockets import bind_at
+from wherry.operations.plan import explain_error
 from wherry.shim import protocol
 from wherry.shim.event_loop import READABLE, EventLoop
 from wherry.shim.protocol import Refused
@@ -120,7 +121,9 @@ class Control:
             answer = protocol.answer(serial, **(verb(message, descriptors) or {}))
         except Refused as refused:
             answer = protocol.refusal(serial, refused)
-        except (OSError, KeyError, ValueError, TypeError) as error:
+        except OSError as error:
+            answer = protocol.refusal(serial, Refused("step", explain_error(error)))
+        except (KeyError, ValueError, TypeError) as error:
             answer = protocol.refusal(serial, Refused("step", f"{name}: {error!r}"))
         finally:
             for descriptor in descriptors:
