@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from builds import builds  # noqa: E402
+from commands import commands  # noqa: E402
 from compositions import compositions  # noqa: E402
 from consumption import health, memory, watching  # noqa: E402
 from files import files  # noqa: E402
@@ -63,6 +64,7 @@ GROUPS: dict[str, Callable[[Table], None]] = {
     "health": health,
     "listing": listing,
     "runtimes": runtimes,
+    "commands": commands,
     "compose": compositions,
     "builds": builds,
 }

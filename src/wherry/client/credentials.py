@@ -6,14 +6,13 @@
 
 A helper is spoken to as docker does: `get`, `store` or `erase` as its one argument, and JSON or
 the server's name on its standard input (docker/docker-credential-helpers). An identity token is
-kept there as the secret of the user `<token>`.
+kept there as the secret of the user `<token>`. What finds and runs programs is loaded with the
+first helper: it would be a sixth of a command such as `images`, which needs no credentials.
 """
 
 import base64
 import binascii
 import json
-import shutil
-import subprocess
 from typing import NamedTuple
 
 from wherry.client.config_file import ConfigFile, ConfigProblem
@@ -163,9 +162,11 @@ def _helper(settings: Document, server: str) -> str:
     chosen = mapping(settings, "credHelpers").get(server) or text(settings, "credsStore")
     if chosen or child(settings, "credHelpers") or child(settings, "auths"):
         return chosen
+    from shutil import which
+
     # As docker: with nothing kept yet, a keychain that this machine has is taken.
-    native = "pass" if shutil.which("pass") else "secretservice"
-    return native if shutil.which(f"docker-credential-{native}") else ""
+    native = "pass" if which("pass") else "secretservice"
+    return native if which(f"docker-credential-{native}") else ""
 
 
 def _from_helper(helper: str, server: str) -> Login:
@@ -194,6 +195,8 @@ def _to_helper(helper: str, login: Login) -> None:
 
 def _run(helper: str, verb: str, told: str) -> str:
     """One call of a helper. Raises: CredentialProblem with what it says."""
+    import subprocess
+
     program = f"docker-credential-{helper}"
     try:
         ran = subprocess.run(

@@ -1,7 +1,6 @@
 """Limits and devices: `--ulimit`, `--cpus`, `--device`, block I/O, restart policies."""
 
 import re
-from fractions import Fraction
 
 from wherry.cli.flags import read_size
 from wherry.client.documents import Document
@@ -20,6 +19,8 @@ def read_cpus(text: str) -> int:
     """Billionths of a CPU. Raises: ValueError."""
     if not _DECIMAL.fullmatch(text):
         raise ValueError(f"failed to parse {text} as a rational number")
+    from fractions import Fraction  # With its decimals it is slow to import.
+
     billionths = Fraction(text) * 1_000_000_000
     if billionths.denominator != 1:
         raise ValueError("value is too precise")

@@ -1,6 +1,5 @@
 """Volumes, mounts and tmpfs: `-v`, `--mount`, `--tmpfs`."""
 
-import csv
 import os
 from collections.abc import Sequence
 
@@ -45,6 +44,8 @@ def parse_mount(value: str) -> Document:
     mount: Document = {"Type": "volume"}
     if not value.strip():
         raise ValueError("EOF")
+    import csv  # For `--mount` alone.
+
     for field in next(csv.reader([value], strict=True)):
         key, equals, given = field.partition("=")
         key = key.lower()
