@@ -18,7 +18,8 @@ from wherry.linux import nftables
 from wherry.model.networks import AddressRange
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.packets.packet_table import admission
-from wherry.operations.network.packet_filter import PACKET_FILTER, AdmitNetwork, PublishPorts
+from wherry.operations.network.packet_filter import PACKET_FILTER, AdmitNetwork
+from wherry.operations.network.port_entries import PublishPorts
 from wherry.operations.plan import Hands
 
 T = TypeVar("T")
