@@ -23,6 +23,8 @@ from wherry.oci.runtime_spec import (
     Seccomp,
     SeccompRule,
 )
+from wherry.operations.plan import Hands
+from wherry.operations.processes.hooks import RunHook
 from wherry.runtime.attending import run_hooks
 
 pytestmark = pytest.mark.kernel
@@ -91,6 +93,15 @@ def test_a_hook_that_never_ends(box: Box) -> None:
     outcome = box.runs("true")
     assert outcome.failure is not None
     assert "no end after 1 s" in outcome.failure[1]
+
+
+def test_a_timeout_longer_than_poll_takes() -> None:
+    """A hook that may take thirty thousand years is waited for like another."""
+    hook = RunHook(
+        moment="prestart", path="/bin/true", args=(), env=(), timeout_s=1 << 40, state="{",
+        why="hooks.prestart",
+    )  # fmt: skip
+    assert hook.do(Hands()) == {}
 
 
 def test_late_hooks_only_complain() -> None:

@@ -22,6 +22,8 @@ CREATE_RUNTIME = "create-runtime"
 GO_ON = b"\1"
 
 _SHOWN_BYTES = 4096
+_LONGEST_POLL_MS = (1 << 31) - 1
+"""poll(2) takes an int: 24 days are as good as for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class RunHook(Operation):
         with closing(os.pidfd_open(child)) as pidfd:
             poller = select.poll()
             poller.register(pidfd, select.POLLIN)
-            return bool(poller.poll(self.timeout_s * 1000))
+            return bool(poller.poll(min(self.timeout_s * 1000, _LONGEST_POLL_MS)))
 
     def describe(self) -> str:
         return f"run the {self.moment} hook {self.path}"
