@@ -251,6 +251,17 @@ def test_network_modes(engine: Engine) -> None:
     wait_until("the page by loopback of the shared network", served)
 
 
+def test_whoever_lent_a_network_may_be_gone(engine: Engine) -> None:
+    """A container that joins another's network is shown, started or removed, without the other."""
+    lender = engine.docker_ok("create", "busybox")
+    joined = engine.docker_ok("create", "--network", f"container:{lender}", "busybox")
+    engine.docker_ok("rm", lender)
+    assert engine.inspect(joined)["HostConfig"]["NetworkMode"] == f"container:{lender}"
+    refused = engine.docker("start", joined)
+    assert f"No such container: {lender}" in refused.stderr
+    engine.docker_ok("rm", joined)
+
+
 def test_files_of_the_network(engine: Engine) -> None:
     """hosts, hostname and resolv.conf are the container's own."""
     flags = (

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wherry.kit.values import dataclass, field
 from wherry.model.containers import Container
-from wherry.model.ids import ContainerId, ExecId
+from wherry.model.ids import ExecId
 from wherry.model.images import Image
 
 Filters = Mapping[str, tuple[str, ...]]
@@ -109,8 +109,6 @@ class ContainerDetails:
     size_rootfs_bytes: int | None = None
     links: tuple[str, ...] = ()
     """As inspection shows them: `/db:/web/store`."""
-    joined_network_container: ContainerId | None = None
-    """The container whose network this one shares."""
     log_delivery: LogDelivery | None = None
     """None when the log has no receiver but the engine."""
 

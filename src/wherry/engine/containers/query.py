@@ -20,7 +20,6 @@ from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotRunning, ImageNotFound, InvalidValue
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.images import Image
-from wherry.model.networks import NetworkModeKind
 from wherry.model.queries import ContainerDetails, ContainerQuery, ProcessTable
 from wherry.snapshots import Snapshots
 
@@ -101,9 +100,6 @@ class ContainerQueries:
             if writable is None
             else writable + (image.size_bytes if image else 0),
             links=links.shown(container, self._records),
-            joined_network_container=self._records.find(container.spec.network.mode.reference).id
-            if container.spec.network.mode.kind is NetworkModeKind.CONTAINER
-            else None,
             log_delivery=delivery_of(container, self._paths),
         )
 
