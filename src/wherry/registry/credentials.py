@@ -16,11 +16,6 @@ class Credentials:
     identity_token: str = field(default="", repr=False)
     registry_token: str = field(default="", repr=False)
 
-    @property
-    def are_anonymous(self) -> bool:
-        """Whether there is nothing to show."""
-        return self == ANONYMOUS
-
 
 ANONYMOUS = Credentials()
 """Nobody in particular: what most pulls need."""
