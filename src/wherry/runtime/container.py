@@ -83,7 +83,7 @@ def create(request: CreateRequest, machine: Machine | None = None) -> InitProces
         subject = subject_of(request)
         check_attributes(spec.process, spec.linux.personality)
         parent, child = parent_plan(subject, machine), child_plan(subject, machine)
-    except (PlanRefused, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise CreateFailed("step", explain_error(error), "", []) from error
     work = ChildWork(
         plan=child,

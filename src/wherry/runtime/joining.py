@@ -79,7 +79,7 @@ def join(
             process,
             has_user_namespace=_is_elsewhere(init_pid, "user"),
         )
-    except (PlanRefused, OSError) as error:
+    except (ValueError, OSError) as error:
         raise CreateFailed("step", explain_error(error), "", []) from error
     work = ChildWork(
         plan=plan,

@@ -15,7 +15,7 @@ SUBPATH = "x-wherry.subpath="
 """A word of our own; those with `x-` are never the kernel's (mount(8))."""
 
 
-class PlanRefused(Exception):
+class PlanRefused(ValueError):
     """The specification asks for what can't or must not be done; the text says what."""
 
 

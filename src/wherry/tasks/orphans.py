@@ -78,13 +78,12 @@ def to_exit_record(ending: Ending) -> ExitRecord:
 def _journal(bundle: str, record_directory: str, container_id: str) -> Journal | None:
     """What the shim did: as it kept it, or as far as it can be told without; None: nothing."""
     from wherry.runtime.container import assumed_journal
-    from wherry.runtime.mount_options import PlanRefused
 
     with suppress(OSError, UnknownJournal):
         kept = read_journal(records.journal_path(record_directory))
         if kept is not None:
             return kept
-    with suppress(OSError, ValueError, PlanRefused):
+    with suppress(OSError, ValueError):
         return assumed_journal(_planned_cgroups(bundle, container_id)) or None
     return None
 

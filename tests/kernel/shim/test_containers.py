@@ -15,11 +15,11 @@ from support.waiting import wait_until
 from wherry.logs.options import LogTarget
 from wherry.model.errors import StartFailed
 from wherry.model.tasks import ExitRecord
-from wherry.oci.runtime_spec import Memory, Process, Resources
+from wherry.oci.runtime_spec import Memory, Process, Resources, RootfsMount
 from wherry.operations.journal import from_json
 from wherry.operations.journal_files import read_journal
 from wherry.operations.plan import Hands, undo
-from wherry.tasks import ExecRequest, SpawnRequest, Task
+from wherry.tasks import ExecRequest, ForeignRuntimeChoice, SpawnRequest, Task
 
 pytestmark = pytest.mark.kernel
 
@@ -139,6 +139,16 @@ async def test_an_exec_without_descriptors_to_spare(bench: TaskBench) -> None:
         assert descriptors_of(task.shim_pid) == held
     resource.prlimit(task.shim_pid, resource.RLIMIT_NOFILE, limits)
     await task.exec("second", request)
+
+
+@pytest.mark.parametrize("runtime", [None, ForeignRuntimeChoice(name="runc", path="runc")])
+async def test_a_root_that_can_not_be(
+    bench: TaskBench, runtime: ForeignRuntimeChoice | None
+) -> None:
+    """It is refused in words, whoever was to make the container."""
+    rootfs = RootfsMount(type="aufs", directory="/", source="/")
+    with pytest.raises(StartFailed, match="a root of type aufs can't be mounted"):
+        await bench.spawn("true", rootfs=rootfs, runtime=runtime)
 
 
 async def test_a_lost_journal_leaves_no_cgroup(bench: TaskBench) -> None:
