@@ -5,6 +5,7 @@ its descriptors (unix(7), SCM_RIGHTS). A message of a newer version is refused, 
 """
 
 import array
+import errno
 import json
 import os
 import socket
@@ -50,11 +51,14 @@ def send(channel: socket.socket, message: Message, descriptors: tuple[int, ...] 
 
     Raises: OSError (EPIPE when the peer is gone, EMSGSIZE when it is too large).
     """
-    ancillary = []
+    packet, ancillary = encode(message), []
+    if len(packet) > LARGEST_MESSAGE:
+        # The socket may have room for it; the receiver has not.
+        raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     if descriptors:
         rights = array.array("i", descriptors)
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights.tobytes())]
-    channel.sendmsg([encode(message)], ancillary)
+    channel.sendmsg([packet], ancillary)
 
 
 def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:

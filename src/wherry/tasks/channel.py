@@ -1,6 +1,7 @@
 """A message channel on the event loop: requests, their answers by serial number, notices."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections import deque
@@ -10,6 +11,10 @@ from wherry.kit import messages
 from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
 from wherry.shim.protocol import BORN, Refused, request
+
+_TOO_LARGE = (
+    f"labels, environment and options make a message of more than {messages.LARGEST_MESSAGE} bytes"
+)
 
 
 class ChannelLost(Exception):
@@ -70,7 +75,7 @@ class Channel:
             self._answers.pop(serial, None)
 
     def tell(self, verb: str, *descriptors: int, **operands: object) -> None:
-        """Send a request whose answer nobody waits for. Raises: ChannelLost."""
+        """Send a request whose answer nobody waits for. Raises: ChannelLost; Refused."""
         self._serial += 1
         self._send(request(self._serial, verb, **operands), descriptors)
 
@@ -93,6 +98,7 @@ class Channel:
         return future
 
     def _send(self, message: Message, descriptors: tuple[int, ...]) -> None:
+        """Raises: ChannelLost; Refused for more than fits in a message."""
         if not self._is_open:
             raise ChannelLost
         if not self._unsent:
@@ -102,6 +108,8 @@ class Channel:
             except BlockingIOError:
                 self._loop.add_writer(self._connection.fileno(), self._on_writable)
             except OSError as error:
+                if error.errno == errno.EMSGSIZE:
+                    raise Refused("step", _TOO_LARGE) from error
                 raise ChannelLost(str(error)) from error
         self._unsent.append((message, tuple(os.dup(each) for each in descriptors)))
 

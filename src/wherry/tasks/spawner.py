@@ -84,6 +84,8 @@ class SpawnerProcess:
             try:
                 channel.tell(verb, *descriptors, **operands)
                 return channel
+            except Refused as refused:
+                raise StartFailed(refused.message) from refused
             except ChannelLost:
                 # It died unnoticed: nothing of this was done, so the next one may do it.
                 channel.close()

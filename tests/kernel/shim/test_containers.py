@@ -117,6 +117,22 @@ async def test_a_keeper_takes_over_what_is_large(bench: TaskBench) -> None:
     wait_until("the keeper has it", lambda: parent_of(task.pid) == task.shim_pid)
 
 
+async def test_orders_that_are_too_large(bench: TaskBench) -> None:
+    """They are refused in words; the spawner and the shim go on, and so do others."""
+    task = await bench.run("sleep", "1000")
+    spawner = bench.tasks.spawner_pid
+    large = "x" * (1 << 20)
+    log = LogTarget(path=str(bench.directory / "large.log"), attributes={"label": large})
+    with pytest.raises(StartFailed, match="more than 1048576 bytes"):
+        await bench.spawn("true", log=log)
+    process = Process(args=("true",), env=("PATH=/bin", f"LARGE={large}"))
+    with pytest.raises(StartFailed, match="more than 1048576 bytes"):
+        await task.exec("large", ExecRequest(process=process))
+    assert bench.tasks.spawner_pid == spawner
+    await task.exec("small", ExecRequest(process=replace(process, env=("PATH=/bin",))))
+    assert (await task.wait("small")).exit_code == 0
+
+
 def descriptors_of(pid: int) -> set[int]:
     """What a process has open."""
     return {int(each) for each in os.listdir(f"/proc/{pid}/fd")}
