@@ -12,7 +12,8 @@ from typing import Protocol
 
 from wherry.logs.compression import SUFFIX, Compression
 from wherry.logs.json_lines import STDERR, STDOUT, LineEncoder
-from wherry.logs.options import DRIVERS, REMOTE_DRIVERS, Rotation, rotation_of
+from wherry.logs.options import DRIVERS, REMOTE_DRIVERS
+from wherry.logs.rotation import Rotation, rotation_of
 
 _SLICES_PER_WRITE = 4
 """Of 64 KiB: a full file is compressed while a quarter of the next one is written."""

@@ -38,9 +38,10 @@ from wherry.linux.inotify import (
     read_events,
 )
 from wherry.logs.feeding import Feed
-from wherry.logs.options import ring_bytes, rotation_of
+from wherry.logs.options import ring_bytes
 from wherry.logs.receivers.messages import Patience, Pieces, Receiver, ReceiverRefused
 from wherry.logs.receivers.sockets import problem_text
+from wherry.logs.rotation import rotation_of
 from wherry.logs.targets.fluentd import parse_fluentd
 from wherry.shim import protocol
 from wherry.shim.protocol import EXIT_NAME, LogOrder, Refused

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from wherry.logs.feeding import Feed, read_place
 from wherry.logs.json_lines import STDOUT
-from wherry.logs.options import Rotation
+from wherry.logs.rotation import Rotation
 from wherry.logs.sinks import JsonFileSink
 
 

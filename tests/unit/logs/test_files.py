@@ -11,8 +11,9 @@ import pytest
 
 from support.log_lines import read_lines
 from wherry.logs.json_lines import Line
-from wherry.logs.options import LogTarget, Rotation, validate
+from wherry.logs.options import LogTarget, validate
 from wherry.logs.reader import LogReader, Selection
+from wherry.logs.rotation import Rotation
 from wherry.logs.sinks import JsonFileSink, NoSink, open_sink
 
 AT = 1_700_000_000_000_000_000

@@ -2,15 +2,8 @@
 
 import pytest
 
-from wherry.logs.options import (
-    DRIVERS,
-    Rotation,
-    extra_attributes,
-    is_readable,
-    ring_bytes,
-    rotation_of,
-    validate,
-)
+from wherry.logs.options import DRIVERS, extra_attributes, is_readable, ring_bytes, validate
+from wherry.logs.rotation import Rotation, rotation_of
 from wherry.logs.tags import TagFields, render_tag
 from wherry.logs.targets.fluentd import parse_fluentd
 from wherry.logs.targets.splunk import parse_splunk

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from wherry.kit.aio import OffloadPool
-from wherry.logs.options import Rotation
 from wherry.logs.reader import Selection
+from wherry.logs.rotation import Rotation
 from wherry.logs.sinks import JsonFileSink
 from wherry.tasks import follow_log, read_log
 
