@@ -162,6 +162,11 @@ def test_explain_tells_the_ports_of_now(engine: Engine) -> None:
         (("--publish-rm", "80:x"), 'invalid port specification: "80:x"'),
         (("--publish-rm", "127.0.0.300:80"), "invalid IP address: 127.0.0.300"),
         (("--publish-add", "18089:80"), "18089"),
+        (("--publish-add", "18080:81"), "port is already allocated by container web"),
+        (
+            ("--publish-add", "18081:80", "--publish-add", "18081:81"),
+            "Bind for 0.0.0.0:18081/tcp failed: port is already allocated by container web",
+        ),
         (("--publish-add", "1:2:3:4"), "invalid"),
     ],
 )
@@ -176,6 +181,21 @@ def test_bad_wishes(engine: Engine, flags: tuple[str, ...], complaint: str) -> N
     assert engine.machine.run("nft", "list", "ruleset").stdout == before
     assert answers(engine, 18080)
     assert ports(engine) == {"80/tcp -> 0.0.0.0:18080", "80/tcp -> [::]:18080"}
+
+
+def test_asking_twice(engine: Engine) -> None:
+    """What is published already is published once, now and at the next start."""
+    web(engine, "-p", "18080:80")
+    update(engine, "--publish-add", "18080:80")
+    update(engine, "--publish-add", "18081:80", "--publish-add", "18081:80")
+    wished = {
+        f"80/tcp -> {where}:{port}" for where in ("0.0.0.0", "[::]") for port in (18080, 18081)
+    }
+    assert ports(engine) == wished
+    engine.docker_ok("restart", "-t", "0", "web")
+    assert ports(engine) == wished
+    update(engine, "--publish-rm", "18080:80", "--publish-rm", "18081:80")
+    assert ports(engine) == set()
 
 
 @pytest.mark.parametrize("mode", ["host", "none"])

@@ -44,6 +44,12 @@ class _Bound:
     """Protocol, the container's port, and the socket to relay from."""
     held: list[Held] = field(default_factory=list)
 
+    def has(self, taken: PortTaken) -> bool:
+        """Whether these sockets are what keeps a port."""
+        return any(
+            (each.protocol, each.host_port) == (taken.protocol, taken.port) for each in self.held
+        )
+
     def close(self) -> None:
         for each in self.silent:
             each.close()
@@ -122,7 +128,9 @@ class Reservations:
                 port, sockets = self._bind_wish(wish, relays_v4=relays_all or ":" in target)
                 made.append((wish.at(port), sockets))
                 ports.append(port)
-        except (PortTaken, OSError):
+        except (PortTaken, OSError) as error:
+            if isinstance(error, PortTaken) and any(each.has(error) for _wish, each in made):
+                error.holder = owner
             for _wish, each in made:
                 each.close()
             raise

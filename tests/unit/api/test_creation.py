@@ -89,7 +89,6 @@ def test_everything_of_part_one() -> None:
     ("fields", "feature"),
     [
         ({"Shell": ["/bin/bash"]}, "Config.Shell"),
-        ({"HostConfig": {"PortBindings": {"1/sctp": [{}]}}}, "sctp"),
     ],
 )
 def test_what_is_not_there_is_named(fields: dict[str, Any], feature: str) -> None:

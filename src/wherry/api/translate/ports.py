@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wherry.kit.numbers import parse_unsigned
-from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors import InvalidValue
 from wherry.model.networks import Port, PortBinding, PortRemoval, PublishedPort
 from wherry.wire.container_config import Empty, HostPort
 
@@ -79,8 +79,6 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _binding(port: Port, wish: HostPort) -> PortBinding:
-    if port.protocol == "sctp":
-        raise FeatureMissing("publishing sctp ports")
     first, last = _range(wish.HostPort) if wish.HostPort else (0, 0)
     return PortBinding(
         port=port,

@@ -50,13 +50,13 @@ class PublishedPorts:
         before = tuple(port for each in container.endpoints for port in each.published)
         kept = _kept(container, before, changes.unpublished)
         gone = [each for each in before if each not in kept]
-        network = _changed(container.spec.network, changes, gone)
+        network, added = _changed(container.spec.network, changes, gone)
         after = replace(container, spec=replace(container.spec, network=network))
         if not container.is_alive:
             return after
         request = self._assembly.attach_request(after)
         endpoints, journal = await self._networks.republish(
-            request, kept=kept, added=changes.published, keeps_flows=changes.keeps_flows
+            request, kept=kept, added=added, keeps_flows=changes.keeps_flows
         )
         undo.push(self._networks.republish, request, kept=before, added=(), keeps_flows=True)
         await self._offload(self._tell, container, journal)
@@ -105,8 +105,12 @@ def _kept(
 
 def _changed(
     network: NetworkSpec, changes: ContainerChanges, gone: Sequence[PublishedPort]
-) -> NetworkSpec:
-    """The wish for starts to come. `gone` are ports that led to the container until now."""
+) -> tuple[NetworkSpec, tuple[PortBinding, ...]]:
+    """The wish for starts to come, and what is new of it.
+
+    `gone` are ports that led to the container until now. Who asks for a port of the host that is
+    there already has it; one of chance is another each time.
+    """
     bindings = network.bindings
     if network.publishes_all and gone:
         bound = {each.port for each in bindings}
@@ -117,11 +121,11 @@ def _changed(
         if not any(_is_meant(removal, each) for removal in changes.unpublished)
         and not any(_led_to(each, port) for port in gone)
     )
-    return replace(
-        network,
-        bindings=(*kept, *changes.published),
-        publishes_all=network.publishes_all and not gone,
-    )
+    certain = dict.fromkeys(x for x in changes.published if x.host_port and x not in kept)
+    added = (*certain, *(each for each in changes.published if not each.host_port))
+    bindings = (*kept, *added)
+    is_whole = network.publishes_all and not gone
+    return replace(network, bindings=bindings, publishes_all=is_whole), added
 
 
 def _is_meant(removal: PortRemoval, port: PublishedPort | PortBinding) -> bool:

@@ -54,7 +54,7 @@ class HostPorts:
         try:
             ports = await self._offload(self._keeper.reserve, container_id, target, wishes)
         except PortTaken as taken:
-            raise await self._port_in_use(container_id, taken) from taken
+            raise await self._port_in_use(container_id, name, taken) from taken
         except OSError as error:
             if error.errno == errno.EPROTONOSUPPORT:
                 raise HostLacks(
@@ -113,10 +113,13 @@ class HostPorts:
         """What each container holds. Raises: OSError."""
         return await self._offload(self._keeper.owners)
 
-    async def _port_in_use(self, container_id: ContainerId, taken: PortTaken) -> PortInUse:
-        if taken.holder and taken.holder != container_id:
+    async def _port_in_use(
+        self, container_id: ContainerId, name: str, taken: PortTaken
+    ) -> PortInUse:
+        if taken.holder:
             holder = ContainerId(taken.holder)
-            owner = f"container {self._names.get(holder) or short_id(holder)}"
+            known = name if holder == container_id else self._names.get(holder)
+            owner = f"container {known or short_id(holder)}"
         elif not taken.port:
             owner = "other programs, every port of the range"
         else:

@@ -71,11 +71,11 @@ def published_of(wishes: Sequence[Wish], ports: Sequence[int]) -> tuple[Publishe
 
 def wishes_again(published: Sequence[PublishedPort]) -> tuple[Wish, ...]:
     """The wishes that led to published ports, to hold exactly these again."""
-    addresses: dict[tuple[Port, int], list[str]] = {}
+    addresses: dict[tuple[Port, int], dict[str, None]] = {}
     for each in published:
         if not each.host_port:
             continue  # reached at the container's own address
-        addresses.setdefault((each.port, each.host_port), []).append(each.host_address)
+        addresses.setdefault((each.port, each.host_port), {})[each.host_address] = None
     return tuple(
         Wish(
             protocol=port.protocol,
