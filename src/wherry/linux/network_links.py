@@ -22,7 +22,7 @@ from wherry.linux.syscall import KernelError
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
-IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 28, 29
+IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED = 4, 33
 VETH_INFO_PEER = 1
@@ -45,6 +45,7 @@ class Link:
     """Index of the bridge it is a port of; zero: none."""
     mac_address: str
     alias: str
+    group: int = 0
     is_isolated: bool = False
     """Whether, as a port of a bridge, it passes nothing to other isolated ports."""
 
@@ -90,6 +91,7 @@ def _link(body: bytes) -> Link:
         master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
         mac_address=found.get(IFLA_ADDRESS, b"").hex(":"),
         alias=_text(found.get(IFLA_IFALIAS, b"")),
+        group=int.from_bytes(found.get(IFLA_GROUP, b""), "little"),
         is_isolated=port.get(IFLA_BRPORT_ISOLATED) == b"\1",
     )
 

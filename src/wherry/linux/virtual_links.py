@@ -25,6 +25,7 @@ from wherry.linux.netlink import (
 from wherry.linux.network_links import (
     IFINFOMSG,
     IFLA_ADDRESS,
+    IFLA_GROUP,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -94,27 +95,43 @@ def create_vlan(route: NetlinkSocket, name: str, *, parent: int, vlan_id: int, a
 
 
 def create_macvlan(
-    route: NetlinkSocket, name: str, *, parent: int, mode: str, mac_address: str, namespace: int
+    route: NetlinkSocket,
+    name: str,
+    *,
+    parent: int,
+    mode: str,
+    mac_address: str,
+    namespace: int,
+    group: int,
 ) -> None:
-    """`ip link add NAME link PARENT netns NAMESPACE type macvlan mode MODE`.
+    """`ip link add NAME link PARENT netns NAMESPACE group GROUP type macvlan mode MODE`.
 
     Raises: KernelError (EBUSY, EINVAL, EEXIST).
     """
     data = number_attribute(IFLA_MACVLAN_MODE, MACVLAN_MODES[mode])
-    mac = attribute(IFLA_ADDRESS, bytes.fromhex(mac_address.replace(":", "")))
-    _create(route, name, "macvlan", data, parent=parent, namespace=namespace, more=mac)
+    more = attribute(IFLA_ADDRESS, bytes.fromhex(mac_address.replace(":", "")))
+    more += number_attribute(IFLA_GROUP, group)
+    _create(route, name, "macvlan", data, parent=parent, namespace=namespace, more=more)
 
 
 def create_ipvlan(
-    route: NetlinkSocket, name: str, *, parent: int, mode: str, flag: str, namespace: int
+    route: NetlinkSocket,
+    name: str,
+    *,
+    parent: int,
+    mode: str,
+    flag: str,
+    namespace: int,
+    group: int,
 ) -> None:
-    """`ip link add NAME link PARENT netns NAMESPACE type ipvlan mode MODE FLAG`.
+    """`ip link add NAME link PARENT netns NAMESPACE group GROUP type ipvlan mode MODE FLAG`.
 
     Raises: KernelError (EBUSY, EINVAL, EEXIST, EOPNOTSUPP).
     """
     data = attribute(IFLA_IPVLAN_MODE, _U16.pack(IPVLAN_MODES[mode]))
     data += attribute(IFLA_IPVLAN_FLAGS, _U16.pack(IPVLAN_FLAGS[flag]))
-    _create(route, name, "ipvlan", data, parent=parent, namespace=namespace)
+    more = number_attribute(IFLA_GROUP, group)
+    _create(route, name, "ipvlan", data, parent=parent, namespace=namespace, more=more)
 
 
 def create_vxlan(

@@ -13,6 +13,7 @@ from wherry.model.errors import StepFailed
 from wherry.model.networks import EndpointStatus
 from wherry.networks.drivers.bridge import BridgeSettings, publish
 from wherry.networks.ports.published_ports import direct_entries, filter_entries
+from wherry.operations.network.child_links import GROUP, CreateChildLink
 from wherry.operations.network.links import (
     CONTAINER_NETLINK,
     HOST_NETLINK,
@@ -178,6 +179,20 @@ def ports_of_bridges(bridges: Iterable[str]) -> set[str]:
         os.close(descriptor)
     masters = {each.index for each in links if each.name in wanted}
     return {each.name for each in links if each.kind == "veth" and each.master in masters}
+
+
+def links_inside(container_netlink: int) -> tuple[set[str], set[str]]:
+    """Every link of a namespace, and those of them that an engine made without a host's end."""
+    links = network_links.links(netlink.NetlinkSocket(container_netlink))
+    return {each.name for each in links}, {each.name for each in links if each.group == GROUP}
+
+
+def delete_inside(interface: str, *, container_netlink: int) -> list[str]:
+    """Take a link without an end on the host out of a namespace; what went wrong."""
+    port = CreateChildLink(
+        why=_LEFT, driver="", parent="", mode="", name=interface, namespace="inside"
+    )
+    return undo_inside((port,), container_netlink=container_netlink)
 
 
 def have_routes(wanted: Plan, *, instead_of: Plan = (), container_netlink: int) -> None:

@@ -3,7 +3,9 @@
 A connection, a disconnection, a port more or less: the kernel is changed first, the record after.
 A daemon that dies in between leaves a link that nobody knows, has taken one that is on record, or
 has moved the way out. At boot the record is what counts: whoever asked was told nothing yet, and
-may ask again. Entries of the packet filter are compared elsewhere (`filter_repair`).
+may ask again. Links to bridges are looked for on the host, where they have an end; ports of the
+host's links inside, where they are marked as ours (`child_links.GROUP`). What a plugin was told is
+the plugin's. Entries of the packet filter are compared elsewhere (`filter_repair`).
 """
 
 import logging
@@ -18,6 +20,7 @@ from wherry.networks import connections
 from wherry.networks.connections import host_interface_name
 from wherry.networks.drivers import inside
 from wherry.networks.joins import Attached, Joins
+from wherry.networks.made_network import MadeNetwork
 from wherry.networks.made_networks import MadeNetworks
 from wherry.networks.sandboxes import NamespaceJobs
 
@@ -45,54 +48,70 @@ class HalfChanges:
         recorded = {
             host_interface_name(endpoint.endpoint_id)
             for each in living
-            for endpoint in self._bridged(each)
+            for endpoint in self._on_bridges(each)
         }
         strays = present - recorded
         for stray in sorted(strays):
             _log.warning("networks.half_joined interface=%s", stray)
             await self._offload(connections.delete_lingering, stray)
+        has_children = any(each.segment.is_inside_alone for each in self._networks)
         for each in living:
             lost = [
                 endpoint
-                for endpoint in self._bridged(each)
+                for endpoint in self._on_bridges(each)
                 if host_interface_name(endpoint.endpoint_id) not in present
             ]
-            if lost or strays or len(each.endpoints) > 1:
+            if each.namespace_path and (lost or strays or has_children or len(each.endpoints) > 1):
                 await self._mend(each, lost)
 
-    def _bridged(self, attached: Attached) -> list[EndpointStatus]:
+    def _on_bridges(self, attached: Attached) -> list[EndpointStatus]:
+        return [each for each, made in self._joined(attached) if made.segment.bridge is not None]
+
+    def _joined(self, attached: Attached) -> list[tuple[EndpointStatus, MadeNetwork]]:
+        found = ((each, self._networks.find(each.network_id)) for each in attached.endpoints)
         return [
-            each
-            for each in attached.endpoints
-            if attached.namespace_path
-            and each.is_connected
-            and (made := self._networks.find(each.network_id)) is not None
-            and made.segment.bridge is not None
+            (endpoint, made)
+            for endpoint, made in found
+            if attached.namespace_path and endpoint.is_connected and made is not None
         ]
 
     async def _mend(self, attached: Attached, lost: list[EndpointStatus]) -> None:
         path = attached.namespace_path
-        bridged = self._bridged(attached)
-        if not bridged:
-            return
         try:
             container_netlink = await self._jobs.open_netlink(path)
         except (OSError, StartFailed):
             return  # the namespace has gone
         try:
+            lost += await self._without_strays(attached, container_netlink)
             if lost:
                 _log.warning("networks.half_left path=%s links=%d", path, len(lost))
                 await self._joins.join(path, container_netlink, lost)
-            leading = [replace(each, is_way_out=True) for each in bridged if not each.is_way_out]
-            await self._offload(
-                connections.have_routes,
-                tuple(step for each in bridged for step in inside.way_out_plan(each, path)),
-                instead_of=tuple(
-                    step for each in leading for step in inside.way_out_plan(each, path)
-                ),
-                container_netlink=container_netlink,
-            )
+            await self._mend_ways_out(attached, container_netlink)
         except (OSError, StepFailed) as problem:
             _log.warning("networks.not_mended path=%s problem=%s", path, problem)
         finally:
             os.close(container_netlink)
+
+    async def _without_strays(
+        self, attached: Attached, container_netlink: int
+    ) -> list[EndpointStatus]:
+        """Links that are seen from inside alone: strays go, and those that are lost are told."""
+        children = [each for each, made in self._joined(attached) if made.segment.is_inside_alone]
+        names, ours = await self._offload(connections.links_inside, container_netlink)
+        for stray in sorted(ours - {each.interface for each in children}):
+            _log.warning("networks.half_joined path=%s link=%s", attached.namespace_path, stray)
+            await self._offload(
+                connections.delete_inside, stray, container_netlink=container_netlink
+            )
+        return [each for each in children if each.interface not in names]
+
+    async def _mend_ways_out(self, attached: Attached, container_netlink: int) -> None:
+        path = attached.namespace_path
+        ours = [each for each, _made in self._joined(attached)]
+        leading = [replace(each, is_way_out=True) for each in ours if not each.is_way_out]
+        await self._offload(
+            connections.have_routes,
+            tuple(step for each in ours for step in inside.way_out_plan(each, path)),
+            instead_of=tuple(step for each in leading for step in inside.way_out_plan(each, path)),
+            container_netlink=container_netlink,
+        )

@@ -20,7 +20,7 @@ import tempfile
 import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
@@ -43,6 +43,7 @@ from wherry.programs import netd as netd_program
 from wherry.shim import jobs
 from wherry.store import Database
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 LAN = "203.0.113.1"
@@ -137,6 +138,24 @@ def netd_pid(exec_root: str) -> int:
             if exec_root.encode() in file.read().split(b"\0"):
                 return int(name)
     raise AssertionError(f"no netd for {exec_root}")
+
+
+class Killed(BaseException):
+    """What a daemon says that is no more."""
+
+
+class MortalPool(OffloadPool):
+    """A pool of a daemon that dies after so many more calls; None: it lives."""
+
+    steps: int | None = None
+
+    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call, unless the daemon has died."""
+        if self.steps is not None:
+            if self.steps <= 0:
+                raise Killed
+            self.steps -= 1
+        return await super().__call__(call, *args, **kwargs)
 
 
 # -- the host --------------------------------------------------------------------------------

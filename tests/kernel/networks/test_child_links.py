@@ -1,11 +1,21 @@
 """macvlan and ipvlan: containers on the host's own network, and what is left of them."""
 
 import os
+import re
 from dataclasses import replace
 
 import pytest
 
-from kernel.networks.private_host import LAN, NEIGHBOUR, PrivateHost, enter, run, shell
+from kernel.networks.private_host import (
+    LAN,
+    NEIGHBOUR,
+    Killed,
+    MortalPool,
+    PrivateHost,
+    enter,
+    run,
+    shell,
+)
 from wherry.linux import netlink, virtual_links
 from wherry.model.containers import NetworkSpec
 from wherry.model.errors import ConnectionRefused, HostLacks, InvalidValue, StepFailed
@@ -221,6 +231,52 @@ def test_connect_and_disconnect_beside_a_bridge() -> None:
         await networks.remove_everything()
 
     run(scenario)
+
+
+@pytest.mark.parametrize("is_joined", [False, True], ids=("more", "less"))
+def test_a_daemon_dies_while_a_port_comes_or_goes(is_joined: bool) -> None:
+    """After a death at any step the next daemon brings back what is on record, and no more."""
+
+    async def scenario(host: PrivateHost) -> None:
+        pool = host.offload = MortalPool(4)
+        networks = host.networks()
+        await networks.open()
+        network = await made(networks)
+        wishes = tuple(EndpointWish(network=each) for each in ("bridge", "net"))
+        steps, has_ended = 1, False
+        while not has_ended:
+            spec = NetworkSpec(endpoints=wishes if is_joined else wishes[:1])
+            request = host.request("c", spec)
+            sandbox = await networks.attach(request)
+            host.inside(sandbox.namespace_path, "ip link add own link eth0 type macvlan")
+            before = shown(host, sandbox)
+            pool.steps = steps
+            try:
+                if is_joined:
+                    await networks.disconnect(request, network)
+                else:
+                    await networks.connect(request, wishes[1])
+                has_ended = True
+            except Killed:
+                pass
+            pool.steps = None
+            await networks.close()
+            networks = host.networks()
+            await networks.open()
+            await networks.restore(request, sandbox.endpoints)
+            await networks.sweep({request.container_id})
+            assert shown(host, sandbox) == before, f"killed after {steps} steps"
+            await networks.detach(request.container_id)
+            steps += 1
+        await networks.remove_everything()
+
+    run(scenario)
+
+
+def shown(host: PrivateHost, sandbox: Sandbox) -> list[str]:
+    """Links, addresses and routes of a container, without the numbers of links elsewhere."""
+    said = host.inside(sandbox.namespace_path, "ip -br address; ip route")
+    return sorted(re.sub(r"@if\d+", "", re.sub(" +", " ", said)).splitlines())
 
 
 REFUSALS = (

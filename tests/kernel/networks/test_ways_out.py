@@ -10,8 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import pytest
 
-from kernel.networks.private_host import LAN, PrivateHost, run
-from wherry.kit.aio import OffloadPool
+from kernel.networks.private_host import LAN, Killed, MortalPool, PrivateHost, run
 from wherry.model.containers import NetworkSpec
 from wherry.model.networks import (
     AddressRange,
@@ -31,24 +30,6 @@ T = TypeVar("T")
 
 GATEWAYS = {"a": "10.70.1.1", "b": "10.70.2.1"}
 WEB = (PortBinding(port=Port(80), host_port=8080),)
-
-
-class Killed(BaseException):
-    """What a daemon says that is no more."""
-
-
-class MortalPool(OffloadPool):
-    """A pool of a daemon that dies after so many more calls; None: it lives."""
-
-    steps: int | None = None
-
-    async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call, unless the daemon has died."""
-        if self.steps is not None:
-            if self.steps <= 0:
-                raise Killed
-            self.steps -= 1
-        return await super().__call__(call, *args, **kwargs)
 
 
 def spec(*networks: str, first: str = "") -> NetworkSpec:

@@ -16,6 +16,7 @@ class ChildSegment(LocalSegment):
     """One parent link, as one network uses it."""
 
     outlives_namespace = True
+    is_inside_alone = True
 
     def __init__(self, name: str, settings: ChildSettings) -> None:
         """`name` is the network's."""

@@ -57,6 +57,11 @@ class Segment(Protocol):
         """Whether links have to be taken out of a namespace that ends, or is somebody else's."""
         ...
 
+    @property
+    def is_inside_alone(self) -> bool:
+        """Whether its links have no end on the host, and are seen from inside alone."""
+        ...
+
     def link_plan(self, endpoint: EndpointPlan) -> Plan:
         """Join a namespace that exists; the link inside has no address yet."""
         ...
@@ -106,6 +111,7 @@ class LocalSegment:
     publishing: BridgeSettings | None = None
     routes_by_link = False
     outlives_namespace = False
+    is_inside_alone = False
     interface_prefix = "eth"
 
     def admit(

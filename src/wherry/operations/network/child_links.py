@@ -19,6 +19,10 @@ from wherry.operations.network.links import (
 )
 from wherry.operations.plan import Aspect, Evidence, Finding, Hands, Operation
 
+GROUP = 0x7768
+"""Of the links of containers that an engine made and that have no end on the host: nobody else
+says so of a link, and it is said in the message that makes it."""
+
 MACVLAN_MODES = frozenset(virtual_links.MACVLAN_MODES)
 IPVLAN_MODES = frozenset(virtual_links.IPVLAN_MODES)
 IPVLAN_FLAGS = frozenset(virtual_links.IPVLAN_FLAGS)
@@ -57,6 +61,7 @@ class CreateChildLink(Operation):
                     mode=self.mode,
                     mac_address=self.mac_address,
                     namespace=hands.get(NAMESPACE),
+                    group=GROUP,
                 )
             else:
                 virtual_links.create_ipvlan(
@@ -66,6 +71,7 @@ class CreateChildLink(Operation):
                     mode=self.mode,
                     flag=self.flag,
                     namespace=hands.get(NAMESPACE),
+                    group=GROUP,
                 )
         return {"parent": parent.index}
 
@@ -86,7 +92,7 @@ class CreateChildLink(Operation):
         flag = f" {self.flag}" if self.flag else ""
         return (
             f"ip link add {self.name} link {self.parent}{mac} netns {self.namespace} "
-            f"type {self.driver} mode {self.mode}{flag}"
+            f"group {GROUP} type {self.driver} mode {self.mode}{flag}"
         )
 
 
