@@ -108,6 +108,21 @@ def test_one_off_containers(spoken: ComposeProject) -> None:
     assert made[0] == made[1]
 
 
+@pytest.mark.parametrize("tool", [OURS, THEIRS])
+def test_what_run_began(spoken: ComposeProject, tool: str) -> None:
+    """What somebody began with `run` is no service's: it is seen, and goes with the orphans."""
+    spoken.ok(tool, "run", "-d", "--no-deps", "--name", "once", "b", "sleep", "99")
+    assert "once" in spoken.ok(tool, "stats", "--no-stream", "--format", "{{.Name}}").stdout
+    spoken.ok(tool, "down")
+    assert list(spoken.container_ids()) == ["once"]
+    spoken.engine.docker_ok("kill", "once")
+    spoken.ok(tool, "rm", "-f", "b")
+    if tool == OURS:
+        assert "([once])" in spoken.ok(tool, "run", "--rm", "b", "true").stderr
+    spoken.ok(tool, "down", "--remove-orphans")
+    assert spoken.container_ids() == {}
+
+
 def test_copies(spoken: ComposeProject, tmp_path: Path) -> None:
     """cp to all containers and from one; export and commit of a service."""
     (tmp_path / "file").write_text("copied")

@@ -129,9 +129,10 @@ def test_names(engine: Engine, container: str, tree: Path) -> None:
         ((f"{tree}/sub", f"{container}:/etc/passwd"), "cannot copy directory"),
         ((f"{tree}/big", f"{container}:/etc/passwd/"), "no such directory"),
     ):  # fmt: skip
-        refused = engine.docker("cp", *arguments)
-        assert refused.returncode == 1
-        assert sentence in refused.stderr, refused.stderr
+        for copy in (engine.docker, engine.wherry):
+            refused = copy("cp", *arguments)
+            assert refused.returncode == 1
+            assert sentence in refused.stderr, refused.stderr
 
 
 def test_links(engine: Engine, container: str, tree: Path) -> None:

@@ -51,6 +51,11 @@ def test_tag_and_untag(engine: Engine) -> None:
     removed = engine.docker_ok("rmi", "example.test:5000/team/box:v1")
     assert removed == "Untagged: example.test:5000/team/box:v1"
     assert engine.docker_ok("run", "--rm", "busybox", "echo", "still") == "still"
+    refused = engine.docker("tag", "busybox", "sha256:abc")
+    assert refused.stderr.strip() == (
+        "Error response from daemon: "
+        "refusing to create an ambiguous tag using digest algorithm as name"
+    )
 
 
 def test_save_and_load_give_the_same_image(engine: Engine, tmp_path: Path) -> None:

@@ -38,11 +38,19 @@ class DownWishes:
 
 
 def plan_down(made: Application, seen: Observed, wishes: DownWishes) -> Plan:
-    """Stop and remove the containers, then what they used; what others use stays."""
+    """Stop and remove the containers, then what they used; what others use stays.
+
+    What somebody has begun with `run` is no part of the services: it goes with the orphans.
+    """
     plan = Plan()
     chosen = set(wishes.targets or made.services)
     orphans = orphans_of(made, seen) if wishes.removes_orphans else []
-    ending = [each for each in seen.containers if each.service in chosen or each in orphans]
+    ending = [
+        each
+        for each in seen.containers
+        if each in orphans
+        or (each.service in chosen and (wishes.removes_orphans or not each.is_one_off))
+    ]
     for each in in_reverse(made, ending):
         stop = plan.add(
             f"stop {each.name}",

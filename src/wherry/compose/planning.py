@@ -19,6 +19,7 @@ from wherry.compose.observing import Observed, SeenContainer
 from wherry.compose.service_containers import referred_services
 from wherry.compose.starting import add_starts
 from wherry.compose.steps import (
+    COMPLETED,
     RUNNING_OR_HEALTHY,
     CreateContainer,
     CreateNetwork,
@@ -387,7 +388,15 @@ class _Planner:
             for service in self._wishes.targets or self._made.services:
                 self.plan.add(
                     f"await {service}",
-                    awaiting(service, self._names[service], RUNNING_OR_HEALTHY),
+                    awaiting(service, self._names[service], self._awaited_as(service)),
                     "--wait",
                     started,
                 )
+
+    def _awaited_as(self, service: str) -> str:
+        """What `--wait` wants of a service: one that others need to have ended may end."""
+        conditions = {
+            text(self._made.dependencies(dependent)[service], "condition")
+            for dependent in self._made.dependents(service)
+        }
+        return COMPLETED if COMPLETED in conditions else RUNNING_OR_HEALTHY

@@ -41,11 +41,12 @@ def with_env_files(value: Document, variables: Mapping[str, str]) -> Document:
     done: Document = {}
     for name, each in child(value, "services").items():
         service = dict(document(each))
+        own = document(resolved_pairs(service.get("environment"), variables))
         found: Document = {}
         files = service.pop("env_file", None)
         for entry in files if isinstance(files, list) else []:
-            found |= _of_env_file(document(entry), {**_strings(found), **variables})
-        own = document(resolved_pairs(service.get("environment"), variables))
+            known = {**_strings(found), **_strings(own), **variables}
+            found |= _of_env_file(document(entry), known)
         if found or own:
             service["environment"] = {**found, **own}
         done[name] = service

@@ -12,7 +12,7 @@ from wherry.images.image_table import NewImage
 from wherry.images.leases import Lease
 from wherry.images.packing import packed
 from wherry.images.pushing import Document
-from wherry.images.references import Reference, parse, with_digest
+from wherry.images.references import Reference, parse_new, with_digest
 from wherry.images.store import ImageStore
 from wherry.kit.aio import BlockingWriter
 from wherry.kit.values import dataclass, replace
@@ -221,7 +221,7 @@ class BuildImages:
 
         Raises: InvalidReference, StepFailed.
         """
-        references = tuple(parse(name).with_default_tag() for name in names)
+        references = tuple(parse_new(name) for name in names)
         index = by.index if by is not None else None
         new = [
             NewImage(
@@ -266,7 +266,7 @@ class BuildImages:
             )
         return SavedImages(
             siblings=tuple(siblings),
-            names=tuple(parse(name).with_default_tag() for name in names),
+            names=tuple(parse_new(name) for name in names),
         )
 
     def _hold(self, below: BuildState, diff_id: DiffId) -> None:

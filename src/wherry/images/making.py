@@ -18,7 +18,7 @@ from wherry.images.store import ImageStore
 from wherry.kit.aio import BlockingWriter
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.kit.values import replace
-from wherry.model.errors import InvalidField, InvalidReference
+from wherry.model.errors import InvalidField, UnusableReference
 from wherry.model.ids import Digest, ImageId, SnapshotKey
 from wherry.model.images import CommitPlan, Image
 from wherry.model.outcomes import Progress
@@ -158,7 +158,7 @@ class ImageMaker:
 
 
 def _new_name(text: str) -> Reference:
-    name = references.parse(text)
+    name = references.parse_new(text)
     if name.digest is not None:
-        raise InvalidReference(text, "cannot import digest reference")
-    return name.with_default_tag()
+        raise UnusableReference(text, "cannot import digest reference")
+    return name

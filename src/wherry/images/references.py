@@ -7,7 +7,7 @@ The grammar and the familiar forms are those of the distribution project's `refe
 import re
 
 from wherry.kit.values import dataclass
-from wherry.model.errors import InvalidReference
+from wherry.model.errors import InvalidReference, UnusableReference
 from wherry.model.ids import Digest
 
 DEFAULT_TAG = "latest"
@@ -23,6 +23,7 @@ _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _DOMAIN_PATTERN = re.compile(_DOMAIN)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ALGORITHM = "sha256"
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
 _INVALID = "invalid reference format"
 
@@ -90,6 +91,21 @@ def parse(text: str) -> Reference:
     return Reference(
         domain=domain, path=path, tag=tag or "", digest=Digest(digest) if at else None
     )
+
+
+def parse_new(text: str) -> Reference:
+    """Read the name that an image is to have, with its tag.
+
+    An image named as a digest's algorithm could never be told from an identifier.
+
+    Raises: InvalidReference with Docker's sentence.
+    """
+    name = parse(text)
+    if name.familiar_repository == _ALGORITHM:
+        raise UnusableReference(
+            text, "refusing to create an ambiguous tag using digest algorithm as name"
+        )
+    return name.with_default_tag()
 
 
 def from_full(repository: str, tag: str) -> Reference:

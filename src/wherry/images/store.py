@@ -23,7 +23,7 @@ from wherry.images.removing import Removals, Users
 from wherry.images.siblings import host_platform
 from wherry.images.workspaces import Workspaces
 from wherry.kit.clock import Clock, SystemClock
-from wherry.model.errors import InvalidReference
+from wherry.model.errors import UnusableReference
 from wherry.model.ids import Digest, ImageId
 from wherry.model.images import Image
 from wherry.model.outcomes import Removal
@@ -188,13 +188,13 @@ class ImageStore:
 
         Raises: InvalidReference, ImageNotFound, AmbiguousReference.
         """
-        new = references.parse(name)
+        new = references.parse_new(name)
         if new.digest is not None:
-            raise InvalidReference(name, "refusing to create a tag with a digest reference")
+            raise UnusableReference(name, "refusing to create a tag with a digest reference")
         with self._changing:
             found = self._finder.all_of(reference)
             self._table.tag(
-                new.with_default_tag(),
+                new,
                 [each.id for each in found],
                 now_ns=self.clock.now_ns(),
                 index=self._index_in(reference, found),

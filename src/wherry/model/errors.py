@@ -443,6 +443,10 @@ class InvalidReference(InvalidRequest):
     problem: str
 
 
+class UnusableReference(InvalidReference):
+    """A reference, but none that can be what is asked of it: the problem is a sentence."""
+
+
 class ArchiveRefused(InvalidRequest):
     """An image archive or layer that is malformed or unsafe."""
 

@@ -139,6 +139,22 @@ def test_nothing_there(made: Application) -> None:
     assert set(plan.keys("create ")) <= after["start db planned-db-1"]
 
 
+def test_waiting_for_what_may_end(tmp_path: Path) -> None:
+    """`--wait` lets a service end that others need to have ended; the rest is to run."""
+    (tmp_path / "compose.yaml").write_text(
+        "{name: x, services: {web: {image: i, depends_on: {once: {condition: "
+        "service_completed_successfully}}}, once: {image: i}}}"
+    )
+    once = application(
+        load_project(Wishes(files=[str(tmp_path / "compose.yaml")]), {}, pytest.fail)
+    )
+    plan = plan_up(
+        once, Observed(images={"i": SeenImage(identifier="sha256:i")}), UpWishes(waits=True)
+    )
+    awaited = {step.key: step.action.done for step in plan.steps if step.reason == "--wait"}
+    assert awaited == {"await web": "Healthy", "await once": "Exited"}
+
+
 def test_nothing_to_do(made: Application) -> None:
     """What is as it should be stays."""
     assert plan_up(made, _after_up(made), UpWishes()).changes == []

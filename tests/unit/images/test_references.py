@@ -2,8 +2,8 @@
 
 import pytest
 
-from wherry.images.references import parse
-from wherry.model.errors import InvalidReference
+from wherry.images.references import parse, parse_new
+from wherry.model.errors import InvalidReference, UnusableReference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -72,3 +72,12 @@ def test_an_id_is_no_name() -> None:
     with pytest.raises(InvalidReference) as caught:
         parse("a" * 64)
     assert "64-byte hexadecimal" in caught.value.problem
+
+
+@pytest.mark.parametrize("text", ["sha256", "sha256:abc", "docker.io/library/sha256:1"])
+def test_no_image_is_called_as_an_algorithm(text: str) -> None:
+    """What can't be told from the beginning of an identifier becomes no name."""
+    with pytest.raises(UnusableReference) as caught:
+        parse_new(text)
+    assert "ambiguous tag" in caught.value.problem
+    assert parse_new("mine/sha256").tag == "latest"

@@ -57,6 +57,7 @@ RULES: Rules = {
         ),
     ),
     kinds.InvalidReference: Rule(400, _invalid_reference),
+    kinds.UnusableReference: Rule(400, lambda e: e.problem),
     kinds.ArchiveRefused: Rule(400, lambda e: f"invalid archive: {e.problem}"),
     kinds.DigestMismatch: Rule(
         400, lambda e: f"content has digest {e.actual}, expected {e.expected}"

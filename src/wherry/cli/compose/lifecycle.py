@@ -114,10 +114,10 @@ def unpause(session: Session, parsed: Parsed) -> int:
 
 def remove(session: Session, parsed: Parsed) -> int:
     """Remove what has stopped, after a question."""
-    named, made, found = _found(session, parsed, with_one_offs=True)
+    named, made, found = _found(session, parsed)
     if parsed.is_on("stop"):
         _carry_out(session, parsed, plan_stop(made, found), made, found)
-        found = containers_of(session, named, _chosen(named, parsed), with_one_offs=True)
+        found = containers_of(session, named, _chosen(named, parsed))
     stopped = [each for each in found if each.state not in ("running", "paused", "restarting")]
     if not stopped:
         session.complain("No stopped containers")
@@ -195,13 +195,11 @@ def _wait_for(session: Session, found: Sequence[SeenContainer], *, all_of_them: 
     return code
 
 
-def _found(
-    session: Session, parsed: Parsed, *, with_one_offs: bool = False
-) -> tuple[Named, Application, list[SeenContainer]]:
+def _found(session: Session, parsed: Parsed) -> tuple[Named, Application, list[SeenContainer]]:
     """The project, all its services, and the containers that the command is about."""
     named = named_project(session, parsed)
     made = remembered_application(session, parsed, named)
-    found = containers_of(session, named, _chosen(named, parsed), with_one_offs=with_one_offs)
+    found = containers_of(session, named, _chosen(named, parsed))
     return named, made, found
 
 

@@ -7,7 +7,7 @@ from wherry.cli.command import ONE_OR_MORE
 from wherry.cli.compose.carrying_out import carry_out
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.images import make_images_present
-from wherry.cli.compose.selection import application_of, warner
+from wherry.cli.compose.selection import application_of, is_set, warner
 from wherry.cli.containers.interaction import Streams
 from wherry.cli.containers.run import run_attached, run_detached
 from wherry.cli.failures import CommandFailed
@@ -67,7 +67,7 @@ def _with_dependencies(
     needed = replace(made, services=others)
     seen = observe(session.client, made.name, made.images())
     wishes = UpWishes(
-        ignores_orphans=not parsed.is_on("remove-orphans"),
+        ignores_orphans=not others or is_set(made.environment, "COMPOSE_IGNORE_ORPHANS"),
         removes_orphans=parsed.is_on("remove-orphans"),
     )
     plan = plan_up(needed, seen, wishes)

@@ -207,7 +207,9 @@ def show_stats(session: Session, parsed: Parsed) -> int:
     named = named_project(session, parsed)
     found = [
         each
-        for each in containers_of(session, named, parsed.arguments, must_exist=False)
+        for each in containers_of(
+            session, named, parsed.arguments, with_one_offs=True, must_exist=False
+        )
         if parsed.is_on("all") or each.is_running
     ]
     if not found:

@@ -121,15 +121,17 @@ def _in(session: Session, parsed: Parsed, source: str, container: str, target: s
 
 
 def _there(session: Session, container: str, path: str) -> Place:
-    """What a container has under a path, with a link at its end followed once."""
+    """What a container has under a path, with a link at its end followed once.
+
+    The answer to HEAD has no room for a sentence: what is wrong with the container or the path
+    is said when it is written to.
+    """
     try:
         state = session.client.containers.path_state(container, path)
         if number(state, "mode") & _GO_LINK:
             path = _link_target(path, text(state, "linkTarget"))
             state = session.client.containers.path_state(container, path)
-    except ApiError as problem:
-        if problem.status != 404 or "No such container" in problem.message:
-            raise
+    except ApiError:
         return Place(path, exists=False)
     return Place(path, is_directory=bool(number(state, "mode") & _GO_DIRECTORY))
 
