@@ -71,6 +71,19 @@ def test_the_classic_stream_and_the_cache(engine: Engine, context: Path) -> None
     assert engine.docker_ok("ps", "-aq") == ""
 
 
+def test_a_base_without_a_search_path(engine: Engine, context: Path) -> None:
+    """An image of imported files names no PATH; what is built on it has one to add to."""
+    engine.docker_ok("create", "--name", "files", "busybox")
+    engine.docker_ok("export", "-o", str(context / "files.tar"), "files")
+    engine.docker_ok("rm", "files")
+    engine.docker_ok("import", str(context / "files.tar"), "bare")
+    write(context, "FROM bare\nENV PATH=/own:$PATH\nRUN ls > /listed")
+    build(engine, context, "-t", "made")
+    assert config(engine, "made")["Env"] == [
+        "PATH=/own:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    ]
+
+
 def test_a_step_that_fails(engine: Engine, context: Path) -> None:
     """Docker's text and the command's exit code; nothing is left behind."""
     before = engine.docker_ok("images", "-aq")

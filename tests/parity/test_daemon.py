@@ -121,6 +121,7 @@ def test_a_context_of_tls(configured: Engine, certificates: Certificates, tmp_pa
         (["-H", "fd://"], "no sockets found via socket activation"),
         (["--group", "nobody-s"], "group nobody-s not found"),
         (["--config-file", "/nowhere"], "No such file"),
+        (["--bip", "foo"], "invalid bip 'foo': must be an IPv4 address with a prefix length"),
         (["--selinux-enabled"], "--selinux-enabled true is not there yet"),
     ],
 )

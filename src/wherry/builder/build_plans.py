@@ -21,12 +21,11 @@ from wherry.model.builds import (
     StageSkipped,
 )
 from wherry.model.errors import FeatureMissing
-from wherry.oci.image_spec import ExecutionDefaults, ImageDocument, Platform
+from wherry.oci.image_spec import ImageDocument, Platform
 from wherry.oci.platforms import formatted
 
 _FRONTENDS = "BUILDKIT_"
 """What the names of arguments begin with that are meant for the builder itself."""
-_DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,6 @@ def _scratch(platform: Platform) -> BuildState:
             architecture=platform.architecture,
             variant=platform.variant,
             os=platform.os,
-            config=ExecutionDefaults(env=(_DEFAULT_PATH,)),
         )
     )
 

@@ -15,6 +15,8 @@ from wherry.model.errors import DockerfileRefused, InvalidValue
 EPOCH = "SOURCE_DATE_EPOCH"
 """The argument that says when everything was made, in seconds since 1970; it needs no ARG."""
 
+_SEARCH_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -205,6 +207,7 @@ class Planner:
                 steps = [language.parse_trigger(each) for each in triggers]
                 config = replace(state.document.config, on_build=())
                 state = replace(state, document=replace(state.document, config=config))
+            state = _with_search_path(state)
             base = Base(name, state, start.text, self._platform, values, is_missing=found is None)
             image = "" if found is self._scratch else name
             top = self._noted(
@@ -345,6 +348,15 @@ def _origins(step: language.Instruction) -> list[str]:
             return [each.options["from"] for each in mounts if each.options.get("from")]
         case _:
             return []
+
+
+def _with_search_path(state: BuildState) -> BuildState:
+    """A base on which programs are found: imported files bring no PATH of their own."""
+    config = state.document.config
+    if any(each.startswith("PATH=") for each in config.env):
+        return state
+    config = replace(config, env=(*config.env, _SEARCH_PATH))
+    return replace(state, document=replace(state.document, config=config))
 
 
 def _everything(context: str, line: int) -> language.Copy:

@@ -13,6 +13,7 @@ from wherry.programs import lean_libraries  # noqa: F401  (before what it is abo
 
 # isort: split
 from wherry.api import serve
+from wherry.api.errors import message_of
 from wherry.linux import heap
 from wherry.model.errors import WherryError
 from wherry.programs import daemon_log
@@ -98,8 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Daemon(sys.argv[1:] if arguments is None else arguments, program).run()
     except Told as told:
         print(told)
-    except (SettingsError, WherryError) as error:
+    except SettingsError as error:
         print(f"{program}: {error}", file=sys.stderr)
+        return 1
+    except WherryError as error:
+        print(f"{program}: {message_of(error)}", file=sys.stderr)
         return 1
     return 0
 
