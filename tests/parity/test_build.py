@@ -217,19 +217,28 @@ def test_the_cache_is_seen_and_pruned(engine: Engine, context: Path) -> None:
     assert "Using cache" not in build(engine, context).stdout
 
 
-def test_a_dockerfile_on_standard_input(engine: Engine) -> None:
-    """`docker build -` takes a Dockerfile without a context."""
+def _piped(engine: Engine, dockerfile: str, *words: str) -> str:
+    """The classic `docker build` of a Dockerfile on standard input; what its image prints."""
     ran = subprocess.run(
-        ["docker", "build", "-t", "piped", "-"],
+        ["docker", "build", "-t", "piped", *words],
         env={**engine.environment, "DOCKER_BUILDKIT": "0"},
-        input='FROM busybox\nRUN <<EOF\necho piped > /f\nEOF\nCMD ["cat", "/f"]\n',
+        input=dockerfile,
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert run(engine, "piped") == "piped"
+    return run(engine, "piped")
+
+
+def test_a_dockerfile_on_standard_input(engine: Engine, context: Path) -> None:
+    """`docker build -` takes a Dockerfile without a context, `-f -` one beside a directory."""
+    alone = 'FROM busybox\nRUN <<EOF\necho piped > /f\nEOF\nCMD ["cat", "/f"]\n'
+    assert _piped(engine, alone, "-") == "piped"
+    (context / "a.txt").write_text("beside")
+    beside = "FROM busybox\nCOPY a.txt /\nCMD cat /a.txt\n"
+    assert _piped(engine, beside, "-f", "-", str(context)) == "beside"
 
 
 def test_steps_are_told_in_the_order_of_the_file(engine: Engine, context: Path) -> None:

@@ -105,8 +105,8 @@ class TarReader:
         """
         if not self._remaining:
             return memoryview(b"")
-        if self._position == len(self._buffer):
-            self._refill()
+        if not self._here_or_more():
+            raise ArchiveRefused("tar archive is cut off")
         end = min(len(self._buffer), self._position + min(self._remaining, most))
         chunk = memoryview(self._buffer)[self._position : end]
         self._remaining -= end - self._position
@@ -238,12 +238,11 @@ class TarReader:
         return b"".join(iter(lambda: bytes(self.read_content()), b""))
 
     def _skip_content(self) -> None:
+        """To the next header. What `docker build -f -` sends ends without the last padding."""
         while self._remaining:
             self.read_content()
-        while self._padding:
-            if self._position == len(self._buffer):
-                self._refill()
-            step = min(self._padding, len(self._buffer) - self._position)
+        while self._padding and (here := self._here_or_more()):
+            step = min(self._padding, here)
             self._position += step
             self._padding -= step
 
@@ -261,12 +260,13 @@ class TarReader:
         self._position += BLOCK
         return self._buffer[self._position - BLOCK : self._position]
 
-    def _refill(self) -> None:
-        self._buffer = self._source.read(_CHUNK)
-        self._position = 0
-        self._taken += len(self._buffer)
-        if not self._buffer:
-            raise ArchiveRefused("tar archive is cut off")
+    def _here_or_more(self) -> int:
+        """How many bytes are in the buffer, filled anew when it is used up; 0 at the end."""
+        if self._position == len(self._buffer):
+            self._buffer = self._source.read(_CHUNK)
+            self._position = 0
+            self._taken += len(self._buffer)
+        return len(self._buffer) - self._position
 
     def _drain(self) -> None:
         """Read what follows the end mark: it belongs to the layer's digest."""

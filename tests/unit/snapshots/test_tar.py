@@ -64,6 +64,15 @@ def test_the_size_of_reads_does_not_matter(step: int) -> None:
     assert found == [(b"a", b"1" * 1000), (b"b", b""), (b"c", b"3" * 512)]
 
 
+def test_the_last_padding_may_be_missing() -> None:
+    """An archive that ends with its last file's content is whole; one that ends before is not."""
+    packed = archive(member("a", b"1" * 700), member("b", b"2" * 700))
+    whole = packed[: packed.index(b"2" * 700) + 700]
+    assert [entry.path for entry in TarReader(io.BytesIO(whole))] == [b"a", b"b"]
+    with pytest.raises(ArchiveRefused):
+        list(TarReader(io.BytesIO(whole[:-1])))
+
+
 def test_content_that_nobody_reads_is_passed_over() -> None:
     """The next entry begins where it should."""
     packed = archive(member("a", b"x" * 5000), member("b", b"1"))
