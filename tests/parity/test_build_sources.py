@@ -95,6 +95,15 @@ def test_a_repository_cannot_lead_outside(engine: Engine, repository: tuple[str,
     assert not Path("/tmp/owned").exists()
 
 
+def test_a_host_that_does_not_answer(engine: Engine, context: Path) -> None:
+    """ADD tells what went wrong as Docker tells it, and not where the URL has a password."""
+    write(context, "FROM busybox\nADD http://me:secret@127.0.0.1:1/f /")
+    refused = build(engine, context, check=False)
+    sentence = '127.0.0.1:1/f": dial tcp 127.0.0.1:1: connect: connection refused'
+    assert sentence in refused.stderr
+    assert "secret" not in refused.stderr + refused.stdout
+
+
 @pytest.mark.parametrize("url", ["ext::sh -c id .git", "file:///etc/x.git", "https://-x/y.git"])
 def test_protocols_that_are_none_of_a_builds(engine: Engine, context: Path, url: str) -> None:
     """Nothing is run for a URL of another kind."""

@@ -33,7 +33,7 @@ from wherry.registry.publishing import (
     publisher,
 )
 from wherry.registry.scopes import pulling, pushing
-from wherry.registry.transport import Incoming
+from wherry.registry.transport import Incoming, cause_of
 from wherry.registry.uploads import Uploads
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "SearchHit",
     "Trust",
     "Uploads",
+    "cause_of",
     "digest_of",
     "index_of",
     "is_oci",

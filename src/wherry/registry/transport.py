@@ -286,7 +286,7 @@ def _unreachable(method: str, url: str, error: Exception) -> RegistryUnreachable
     return RegistryUnreachable(
         method,
         url,
-        _cause(url, error),
+        cause_of(url, error),
         is_not_tls=_speaks_no_tls(error),
         may_pass=not is_lasting,
     )
@@ -298,11 +298,13 @@ def _speaks_no_tls(error: Exception) -> bool:
     return any(text in str(error).upper().replace(" ", "_") for text in texts)
 
 
-def _cause(url: str, error: Exception) -> str:
+def cause_of(url: str, error: Exception) -> str:
     """What went wrong, as Go's net/http would say it."""
     import aiohttp
 
     where = urlsplit(url)
+    if not where.hostname:
+        return "http: no Host in request URL"
     port = where.port or (443 if where.scheme == "https" else 80)
     if _speaks_no_tls(error):
         return "http: server gave HTTP response to HTTPS client"

@@ -25,6 +25,7 @@ from wherry.kit.urls import without_credentials
 from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root
 from wherry.model.errors import InvalidValue
+from wherry.registry import cause_of
 from wherry.snapshots import Compression, compression_of, decompressed
 
 _SCHEMES = ("http://", "https://")
@@ -171,7 +172,7 @@ async def _download(source: str, path: str) -> tuple[str, float]:
             digest = await _written(answer.content.iter_chunked(_PIECE_BYTES), path)
             told = answer.headers.get("Last-Modified", "")
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise InvalidValue(f"failed to GET {shown}: {error or 'timed out'}") from error
+        raise InvalidValue(f'Get "{shown}": {cause_of(source, error)}') from error
     try:
         return digest, email.utils.parsedate_to_datetime(told).timestamp()
     except ValueError:
