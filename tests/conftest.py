@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from support.course import CourseReport
 from support.course_mutants import CourseMutants
@@ -24,7 +24,7 @@ ALLOWED_SKIPS = (
 """Reasons that a run may skip a test for; any other reason fails the run."""
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 TESTS_THE_STOCK_ENGINE = os.environ.get("WHERRY_TEST_ENGINE") == "dockerd"
