@@ -154,3 +154,31 @@ def test_what_docker_takes(engine: Engine) -> None:
     assert on["small"]["IPAddress"] == "10.82.0.1"
     engine.remove_all_containers()
     engine.docker_ok("network", "rm", "small")
+
+
+BOTH = "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+WISHES: tuple[tuple[str, dict[str, dict[str, object]], str], ...] = (
+    ("user", {"user": {}, "host": {}}, BOTH),
+    ("user", {"none": {}, "user": {}}, BOTH),
+    ("host", {"user": {}}, BOTH),
+    ("host", {"host": {"Aliases": ["x"]}},
+     f"invalid config for network host: {SETTINGS}"
+     "network-scoped aliases are only supported for user-defined networks"),
+    ("none", {"none": {"IPAMConfig": {"IPv4Address": "10.81.0.7"}}},
+     f"invalid config for network none: {SETTINGS}"
+     "* user specified IP address is supported on user defined networks only\n* {CHOSEN}"),
+)  # fmt: skip
+
+
+def test_modes_that_go_alone(networks: Engine) -> None:
+    """What the stock CLI would refuse itself: no wish beside the mode is passed over."""
+    before = networks.docker_ok("ps", "-aq")
+    for mode, wishes, told in WISHES:
+        wanted = {
+            "Image": "busybox",
+            "HostConfig": {"NetworkMode": mode},
+            "NetworkingConfig": {"EndpointsConfig": wishes},
+        }
+        answer = networks.api("POST", "/containers/create", wanted)
+        assert (answer.status, answer.json.get("message")) == (400, told.format(CHOSEN=CHOSEN))
+    assert networks.docker_ok("ps", "-aq") == before

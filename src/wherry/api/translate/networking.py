@@ -139,9 +139,7 @@ def _wishes(request: CreateRequest, host: HostShape, mode: NetworkMode) -> Itera
         links = first.Links or host.Links
         endpoints = {**endpoints, mode.reference: replace(first, Links=links)}
     for name, settings in endpoints.items():
-        network = "bridge" if name in ("", "default") else name
-        if network not in ("host", "none"):
-            yield to_endpoint_wish(network, settings)
+        yield to_endpoint_wish("bridge" if name in ("", "default") else name, settings)
 
 
 # -- single values ---------------------------------------------------------------------------

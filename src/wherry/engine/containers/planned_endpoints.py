@@ -12,6 +12,7 @@ from wherry.networks import Networks, check_wish
 
 _ALONE = frozenset({NetworkModeKind.CONTAINER, NetworkModeKind.HOST, NetworkModeKind.NONE})
 """Modes that go with no network beside them."""
+_ALONE_NAMES = frozenset({NetworkModeKind.HOST.value, NetworkModeKind.NONE.value})
 
 
 def with_all_wishes(network: NetworkSpec, networks: Networks) -> NetworkSpec:
@@ -21,26 +22,29 @@ def with_all_wishes(network: NetworkSpec, networks: Networks) -> NetworkSpec:
     """
     name = _network_name(network.mode)
     is_alone = network.is_disabled or network.mode.kind in _ALONE
-    if is_alone and any(each.network != name for each in network.endpoints):
+    wishes = {each.network: each for each in network.endpoints}
+    if (is_alone or wishes.keys() & _ALONE_NAMES) and wishes.keys() - {name}:
         raise InvalidValue(
             "conflicting options: cannot attach both user-defined and non-user-defined "
             "network-modes"
         )
-    if is_alone:
-        return replace(network, endpoints=())
-    wishes = {each.network: each for each in network.endpoints}
-    mine = wishes.pop(name, None) or EndpointWish(network=name)
-    endpoints = (mine, *wishes.values())
-    for wish in endpoints:
-        try:
-            check_wish(networks.get(wish.network), wish)
-        except NetworkNotFound:
-            continue  # It may be there before the start.
-        except InvalidValue as error:
-            raise InvalidValue(
-                f"invalid config for network {wish.network}: {error.sentence}"
-            ) from error
-    return replace(network, endpoints=endpoints)
+    if not is_alone:
+        mine = wishes.pop(name, None) or EndpointWish(network=name)
+        wishes = {name: mine, **wishes}
+    for wish in wishes.values():
+        _check(wish, networks)
+    return replace(network, endpoints=() if is_alone else tuple(wishes.values()))
+
+
+def _check(wish: EndpointWish, networks: Networks) -> None:
+    try:
+        check_wish(networks.get(wish.network), wish)
+    except NetworkNotFound:
+        pass  # It may be there before the start.
+    except InvalidValue as error:
+        raise InvalidValue(
+            f"invalid config for network {wish.network}: {error.sentence}"
+        ) from error
 
 
 def planned_endpoints(network: NetworkSpec, networks: Networks) -> tuple[EndpointStatus, ...]:
