@@ -60,7 +60,7 @@ def plan_images(made: Application, present: Mapping[str, SeenImage], wishes: Ima
         pull: list[str] = []
         if is_pulled and reference not in pulled:
             pulled.add(reference)
-            pull = [_pull(plan, made, service, may_fail=is_present or can_build)]
+            pull = [_pull(plan, made, service, may_fail=can_build)]
         is_built = can_build and not wishes.builds_none
         if is_built and (
             wishes.builds_all or policy == "build" or (not is_present and policy != "never")

@@ -10,8 +10,10 @@ from wherry.compose import (
     Application,
     ComposeError,
     DownWishes,
+    ImageWishes,
     Observed,
     Plan,
+    PullImage,
     Recreate,
     SeenContainer,
     UpWishes,
@@ -20,6 +22,7 @@ from wherry.compose import (
     labels,
     load_project,
     plan_down,
+    plan_images,
     plan_up,
     service_hash,
 )
@@ -153,6 +156,20 @@ def test_waiting_for_what_may_end(tmp_path: Path) -> None:
     )
     awaited = {step.key: step.action.done for step in plan.steps if step.reason == "--wait"}
     assert awaited == {"await web": "Healthy", "await once": "Exited"}
+
+
+def test_a_pull_that_was_asked_for_must_succeed(tmp_path: Path) -> None:
+    """What can't be fetched anew is no success, unless it can be built here."""
+    (tmp_path / "compose.yaml").write_text(
+        "{name: x, services: {fetched: {image: i}, made: {image: j, build: .}}}"
+    )
+    loaded = load_project(Wishes(files=[str(tmp_path / "compose.yaml")]), {}, pytest.fail)
+    present = {each: SeenImage(identifier=f"sha256:{each}") for each in "ij"}
+    plan = plan_images(application(loaded), present, ImageWishes(policy="always"))
+    may_fail = {
+        step.key: step.action.may_fail for step in plan.steps if isinstance(step.action, PullImage)
+    }
+    assert may_fail == {"pull fetched": False, "pull made": True}
 
 
 def test_nothing_to_do(made: Application) -> None:
