@@ -159,3 +159,29 @@ def test_compose_builds_with_caches(engine: Engine, client: BuildClient) -> None
         ids.add(image_id(engine, "made"))
         forget_everything(engine)
     assert len(ids) == 1
+
+
+def test_a_linked_copy_stands_on_anything(engine: Engine, client: BuildClient) -> None:
+    """`COPY --link` has a key of its own: another base, the same layer; others are made again."""
+    client.write(a="a\n", b="b\n")
+    text = (
+        "FROM busybox\nRUN echo {0} > /base; mkdir -p /x/d\n"
+        "COPY --link --chown=3:4 a /x/d/\nCOPY {1} --chown=nobody b /y/\nRUN test -f /x/d/a\n"
+    )
+    layers = []
+    for word, flag in (("one", "--link"), ("two", "--link"), ("three", "")):
+        client.write(Dockerfile=text.format(word, flag))
+        plan = engine.wherry("build", "--plan", str(client.directory))
+        told = engine.wherry("build", "--progress=plain", "-t", "made", str(client.directory))
+        assert told.returncode == 0, told.stderr
+        is_again = word != "one"
+        assert ("    cached  [3/5] COPY --link --chown=3:4 a /x/d/" in plan.stdout) == is_again
+        cached = [line for line in told.stderr.splitlines() if line.endswith(" CACHED")]
+        assert len(cached) == is_again, told.stderr
+        found = json.loads(engine.docker_ok("image", "inspect", "-f", "{{json .RootFS}}", "made"))
+        layers.append(found["Layers"][2])
+        shown = engine.docker_ok(
+            "run", "--rm", "made", "sh", "-c", "cat /base /x/d/a; stat -c %u:%g /x/d/a /y/b"
+        )
+        assert shown.split() == [word, "a", "3:4", "65534:65534"]
+    assert len({*layers}) == 1

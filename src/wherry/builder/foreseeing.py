@@ -49,10 +49,11 @@ class Foresight:
         """What the cache has. On files that are not there, only what adds none can be told."""
         if parent is None or isinstance(step, Base):
             return None
-        if parent.has_files or not step.changes_files:
+        if parent.has_files or not step.changes_files or self._steps.stands_alone(key):
             built = await self._steps.cached(key, step, parent.built)
             if built is not None:
-                return Foreseen(built, step.text, has_files=parent.has_files)
+                has_files = parent.has_files and self._steps.has_files(built)
+                return Foreseen(built, step.text, has_files=has_files)
         return None
 
     async def why(self, key: str, step: PlannedStep, parent: Foreseen | None) -> StepWhy | None:

@@ -208,6 +208,22 @@ class BuildImages:
         is_unpacked = self.snapshots.layers.get(chain) is not None
         return is_unpacked and self._store.content.has(Digest(diff_id))
 
+    def put_on(self, below: BuildState, diff_id: DiffId) -> LayerBlob | None:
+        """A layer that is here, on another stack as well; None where its bytes are gone.
+
+        Raises: StepFailed.
+        """
+        self._hold(below, diff_id)
+        if not self._store.content.has(Digest(diff_id)):
+            return None
+        with self._store.content.open(Digest(diff_id)) as plain:
+            self._store.layers.apply(below.chain, plain, diff_id=diff_id)
+        return self.found(below, diff_id)
+
+    def has_files(self, state: BuildState) -> bool:
+        """Whether a state's files are here."""
+        return state.chain is None or self.snapshots.layers.get(state.chain) is not None
+
     def open_layer(self, layer: LayerBlob) -> BinaryIO:
         """A layer's tar as it is kept, compressed or not. Raises: StateUnreadable."""
         return self._store.content.open(layer.blob)

@@ -57,6 +57,14 @@ CREATE TABLE build_cache_mounts (
     ),
     SEEN_MIGRATION,
     KEPT_MIGRATION,
+    Migration(
+        room="build",
+        number=5,
+        sql="""
+ALTER TABLE build_cache ADD COLUMN link TEXT NOT NULL DEFAULT '';
+CREATE INDEX build_cache_link ON build_cache (link) WHERE link <> '';
+""",
+    ),
 )
 
 _RESULT = "key, description, chain_id, diff_id, size_bytes, created_at_ns"
@@ -74,6 +82,8 @@ class CachedStep:
     created_at_ns: int
     parent: str = ""
     """The key of the step below."""
+    link: str = ""
+    """What the step is called whatever is below it; empty where its layer depends on that."""
 
 
 class BuildCache:
@@ -92,6 +102,17 @@ class BuildCache:
             ).fetchone()
         return _cached_step(row) if row is not None else None
 
+    def linked(self, link: str, *, now_ns: int) -> CachedStep | None:
+        """The newest result of a step whatever was below it, which is used once more now."""
+        with self._database.transaction() as rows:
+            row = rows.execute(
+                "UPDATE build_cache SET used_at_ns = ?, use_count = use_count + 1 WHERE key = "
+                "(SELECT key FROM build_cache WHERE link = ? ORDER BY created_at_ns DESC LIMIT 1) "
+                f"RETURNING {_RESULT}",
+                (now_ns, link),
+            ).fetchone()
+        return _cached_step(row) if row is not None else None
+
     def look(self, key: str) -> CachedStep | None:
         """A step's result, which is not used by this."""
         with self._database.reading() as rows:
@@ -104,7 +125,7 @@ class BuildCache:
         """Keep a result, in the place of an older one, and what its step saw."""
         with self._database.transaction() as rows:
             rows.execute(
-                "INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                "INSERT OR REPLACE INTO build_cache VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
                 (
                     step.key,
                     step.description,
@@ -114,6 +135,7 @@ class BuildCache:
                     step.created_at_ns,
                     step.created_at_ns,
                     step.parent,
+                    step.link,
                 ),
             )
             put_seen(rows, step.key, seen, step.created_at_ns)

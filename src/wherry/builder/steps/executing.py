@@ -17,6 +17,7 @@ from wherry.builder.steps.filling import Filling
 from wherry.images import BuildImages, LayerBlob, plain_layer
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
+from wherry.kit.values import replace
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
 from wherry.model.builds import BuildRequest
 from wherry.model.ids import DiffId
@@ -49,6 +50,8 @@ class StepExecutor:
         self._seen: dict[str, SeenStep] = {}
         self._copied: dict[str, str] = {}
         """What each step saw, and what each COPY and ADD took, by the step's key."""
+        self._links: dict[str, str] = {}
+        """What copies that stand on nothing (`--link`) are called whatever is below them."""
         self._offload = offload
         self._clock = clock
 
@@ -84,6 +87,8 @@ class StepExecutor:
         )
         key = seen_step.key
         self._seen[key], self._copied[key] = seen_step, copied
+        if self._filling.stands_alone(instruction, parent):
+            self._links[key] = replace(seen_step, parent=f"link {self._epoch}").key
         return key
 
     @property
@@ -97,6 +102,7 @@ class StepExecutor:
         if isinstance(step, Base) or parent is None or not self._may_be_cached(step):
             return None
         found = await self._offload(self._found, key, step, parent)
+        found = found or await self._found_by_link(key, step, parent)
         return found or await self._found_elsewhere(key, step, parent)
 
     def _may_be_cached(self, step: Step) -> bool:
@@ -114,6 +120,34 @@ class StepExecutor:
             return None
         layer = plain_layer(DiffId(row.diff_id), row.size_bytes) if row.diff_id else None
         return self._after(key, step, parent, layer, row.created_at_ns)
+
+    async def _found_by_link(self, key: str, step: Step, parent: Built) -> Built | None:
+        """The layer of a copy that was made on something else: it is put on this, as it is."""
+        link = self._links.get(key)
+        row = await self._offload(self._linked, link) if link else None
+        if row is None:
+            return None
+        if self._request.only_plans:
+            layer: LayerBlob | None = plain_layer(DiffId(row.diff_id), row.size_bytes)
+        else:
+            layer = await self._offload(self._images.put_on, parent.state, DiffId(row.diff_id))
+        if layer is None:
+            return None
+        built = self._after(key, step, parent, layer, row.created_at_ns)
+        if not self._request.only_plans:
+            await self._keep(step, parent, built, layer, row.created_at_ns)
+        return built
+
+    def _linked(self, link: str) -> CachedStep | None:
+        return self._cache.linked(link, now_ns=self._clock.now_ns())
+
+    def stands_alone(self, key: str) -> bool:
+        """Whether a step's layer is the same whatever is below it."""
+        return key in self._links
+
+    def has_files(self, built: Built) -> bool:
+        """Whether what a step gives is here, and not only what it would be called."""
+        return self._images.has_files(built.state)
 
     def is_kept(self, key: str) -> bool:
         """Whether there is a result of this name, whatever became of its files."""
@@ -164,6 +198,7 @@ class StepExecutor:
             size_bytes=layer.blob_bytes if layer is not None else 0,
             created_at_ns=created_at_ns,
             parent=parent.key,
+            link=self._links.get(built.key, ""),
         )
         await self._offload(self._cache.put, row, self._seen[built.key])
 

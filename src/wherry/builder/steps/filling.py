@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -22,6 +23,8 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.values import dataclass, replace
 from wherry.model.errors import InvalidValue, NotInContext
+
+_NUMBERS = re.compile(r"([0-9]+(:[0-9]+)?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,16 @@ class Filling:
         is_from_afar = bool(wanted) and all(map(is_remote, wanted))
         told = digest if is_from_afar else f"{kind}:{digest}"
         return Content(digest, self._told(copying, told, scope), files)
+
+    def stands_alone(self, instruction: language.Instruction, parent: Built) -> bool:
+        """Whether an instruction's layer is the same whatever is below it.
+
+        It is, with `--link`, unless the owner has a name: the parent's accounts say who that is.
+        """
+        if not isinstance(instruction, language.Copy | language.Add) or not instruction.is_linked:
+            return False
+        owner = self._words.word(self._words.scope(parent), instruction.owner, instruction.line)
+        return _NUMBERS.fullmatch(owner) is not None
 
     def _told(
         self, copying: language.Copy | language.Add, content: str, scope: language.Scope
