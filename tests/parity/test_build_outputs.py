@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.builds import classic_build, output_of, remove_what_was_built
+from support.builds import classic_build, output_of, remove_what_was_built, write_tree
 from support.buildx import BuildClient, project
 from support.daemon import Engine
 
@@ -242,7 +242,7 @@ def test_the_same_bytes_at_another_time(engine: Engine, client: BuildClient) -> 
         (("-o", "type=image,push=maybe"), "failed to parse push"),
         (("-o", "type=oci,dest=x,compression=rar"), "unsupported layer compression type: rar"),
         (("-o", "type=oci,dest=x,rewrite-timestamp=true"), "rewrite-timestamp needs"),
-        (("--sbom=true",), "SBOM"),
+        (("--sbom=true",), "an SBOM without a scanner"),
         (("--provenance=mode=most",), "invalid mode"),
         (("--provenance=true", "-o", "type=local,dest=x"), "attestations of files"),
         (("--annotation", "index:a=b"), "index annotations not supported"),
@@ -257,3 +257,75 @@ def test_what_can_not_be_had_is_named(
     ran = engine.wherry("build", *words, str(client.directory))
     assert ran.returncode != 0
     assert complaint in ran.stdout + ran.stderr
+
+
+SCANNER = """\
+test "$(pwd)" = /tmp
+touch $BUILDKIT_SCAN_SOURCE/x && exit 9
+echo looking
+cat > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json <<END
+{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document",
+ "subject": [],
+ "predicate": {"name": "$BUILDKIT_SCAN_NAME", "files": "$(ls $BUILDKIT_SCAN_SOURCE)"}}
+END
+"""
+
+
+def scanner(engine: Engine, place: Path, script: str) -> None:
+    """An image that scans, or does what else a script says."""
+    write_tree(
+        place,
+        {
+            "scan": script,
+            "Dockerfile": "FROM busybox\nCOPY scan /\nWORKDIR /tmp\nUSER 0\n"
+            'ENTRYPOINT ["/bin/sh"]\nCMD ["/scan"]\n',
+        },
+    )
+    assert engine.wherry("build", "-q", "-t", "scanner", str(place)).returncode == 0
+
+
+@BUILDERS
+def test_a_scanner_says_what_is_in_an_image(
+    engine: Engine, client: BuildClient, registry: str, build: Build
+) -> None:
+    """What it writes stands beside the image, together with where the image comes from."""
+    scanner(engine, client.directory.parent / "scanner", SCANNER)
+    client.write(Dockerfile="FROM scratch\nCOPY Dockerfile /inside\n")
+    path = f"scanned-{build.__name__}"
+    build(
+        client, "--attest", "type=sbom,generator=scanner,NAME=given", "--provenance=true",
+        "-t", f"{registry}/{path}:1", "--push",
+    )  # fmt: skip
+    published = Published(engine, registry, path)
+    index = published.manifest("1")
+    (entry,) = [each for each in index["manifests"] if each["platform"]["os"] == "unknown"]
+    layers = published.manifest(entry["digest"])["layers"]
+    kinds = [each["annotations"]["in-toto.io/predicate-type"] for each in layers]
+    assert kinds == ["https://spdx.dev/Document", PROVENANCE]
+    said = json.loads(published.blob(layers[0]))
+    assert said["predicate"] == {"name": "given", "files": "inside"}
+    assert said["subject"][0]["digest"]["sha256"] in images_of(index)[0]["digest"]
+
+
+def test_a_scanner_that_is_none(engine: Engine, client: BuildClient) -> None:
+    """What it leaves is a stranger's: no link is followed; the build fails, and leaves nothing."""
+    place = client.directory.parent / "scanner"
+    scanner(engine, place, "exit 3")
+    engine.docker_ok("builder", "prune", "-af")
+    before = engine.settled_census()
+    for script, complaint in (
+        ("exit 3", "did not complete successfully: exit code: 3"),
+        ("ln -s /etc/passwd $BUILDKIT_SCAN_DESTINATION/a.json", "a.json: Too many levels"),
+    ):
+        scanner(engine, place, script)
+        refused = engine.wherry(
+            "build", "--sbom=generator=scanner", "-t", "never", str(client.directory)
+        )
+        assert refused.returncode == 1
+        assert complaint in refused.stderr, refused.stderr
+        assert "generating sbom using docker.io/library/scanner:latest" in refused.stderr
+        assert engine.docker("image", "inspect", "never").returncode == 1
+    scanner(engine, place, "exit 3")
+    engine.docker_ok("image", "prune", "-f")
+    engine.docker_ok("builder", "prune", "-af")
+    assert not [each for each in engine.leaks_since(before) if "blob" not in each]

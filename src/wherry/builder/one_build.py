@@ -13,9 +13,11 @@ from wherry.builder.cache.table import BuildCache
 from wherry.builder.foreseeing import Foreseen, Foresight
 from wherry.builder.planning import Base, PlannedStep
 from wherry.builder.publishing import Registries
+from wherry.builder.results.attesting import Attesting
 from wherry.builder.results.event_sink import EventSink
 from wherry.builder.results.exporting import Exporting, Result
 from wherry.builder.results.provenance import ProvenanceFacts, wanted_provenance
+from wherry.builder.results.scanning import Scanner, wanted_scan
 from wherry.builder.solver import Solver, Vertex, bottom, chain
 from wherry.builder.sources.contexts import Views
 from wherry.builder.sources.kept_contexts import KeptContexts
@@ -206,7 +208,7 @@ class OneBuild:
         )
 
     def _exporting(self, facts: ProvenanceFacts) -> Exporting:
-        wish = wanted_provenance(self._request.attests)
+        attesting = Attesting(wanted_provenance(self._request.attests), facts, self._scanner())
         return Exporting(
             request=self._request,
             sink=self._sink,
@@ -216,8 +218,22 @@ class OneBuild:
             layouts=self._layouts,
             registries=self._registries,
             tell=self._tell_push,
-            attest=lambda: facts.predicates(wish) if wish is not None else {},
-            is_attested_everywhere=wish is not None and not wish.is_inline_only,
+            attesting=attesting,
+            offload=self._ground.offload,
+        )
+
+    def _scanner(self) -> Scanner | None:
+        wish = wanted_scan(self._request.attests)
+        if wish is None:
+            return None
+        return Scanner(
+            wish=wish,
+            request=self._request,
+            bases=self._bases,
+            containers=self._containers,
+            files=self._files,
+            work=self._work,
+            tell=self._told.put_nowait,
             offload=self._ground.offload,
         )
 

@@ -248,6 +248,26 @@ class BaseFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScanStarted:
+    """A scanner is told to look at a result."""
+
+    platform: str
+    scanner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSaid:
+    """Something that the scanner wrote meanwhile."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultScanned:
+    """It has said what is in the result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPushed:
     """A result, or a cache, on its way to a registry."""
 
@@ -290,6 +310,9 @@ BuildEvent = (
     | BaseSought
     | BasePulled
     | BaseFound
+    | ScanStarted
+    | ScanSaid
+    | ResultScanned
     | ResultPushed
     | OutputPiece
     | BuildDone

@@ -17,6 +17,9 @@ from wherry.model.builds import (
     BuildWarned,
     DockerfileFound,
     ResultPushed,
+    ResultScanned,
+    ScanSaid,
+    ScanStarted,
     StageSkipped,
     StepEnded,
     StepPlanned,
@@ -55,6 +58,7 @@ class Narrator:
     _shown: dict[int, StepPlanned] = field(default_factory=dict)
     _seeking: str = ""
     _pushing: str = ""
+    _scanning: str = ""
 
     def tell(self, event: BuildEvent) -> None:
         """One event."""
@@ -78,6 +82,8 @@ class Narrator:
                 self._end(event)
             case BaseSought() | BasePulled() | BaseFound():
                 self._seek(event)
+            case ScanStarted() | ScanSaid() | ResultScanned():
+                self._scan(event)
             case ResultPushed(progress=progress):
                 self._push(progress)
             case BuildWarned():
@@ -151,8 +157,8 @@ class Narrator:
 
     def tell_failure(self, error: Exception) -> None:
         """How a build failed, and where in the Dockerfile if it did so there."""
-        if self._seeking:
-            self.story.finish(self._seeking, error=sentence(error))
+        for begun in filter(None, (self._seeking, self._scanning)):
+            self.story.finish(begun, error=sentence(error))
         if ranges := self.failed_ranges(error):
             self.story.fail(FailedSource(info=self.source(), ranges=ranges))
 
@@ -186,6 +192,18 @@ class Narrator:
                 self._seeking = ""
             case _:
                 pass
+
+    def _scan(self, event: ScanStarted | ScanSaid | ResultScanned) -> None:
+        match event:
+            case ScanStarted(platform=platform, scanner=scanner):
+                self._scanning = self.story.begin(
+                    f"[{platform}] generating sbom using {canonical(scanner)}"
+                )
+            case ScanSaid(text=text):
+                self.story.say(self._scanning, text.encode(errors="surrogateescape"))
+            case ResultScanned():
+                self.story.finish(self._scanning)
+                self._scanning = ""
 
     def _push(self, progress: Progress) -> None:
         self._pushing = self._pushing or self.story.begin(_PUSHING)

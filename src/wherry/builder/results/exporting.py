@@ -9,12 +9,13 @@ stage: of one platform as it is, of several one directory for each.
 import base64
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from wherry.builder.cache.elsewhere import layout_blobs
 from wherry.builder.planning import EPOCH
 from wherry.builder.publishing import Registries, TellProgress
-from wherry.builder.results.products import Product, make_product
+from wherry.builder.results.attesting import Attesting
+from wherry.builder.results.products import Product, built_platform, make_product
 from wherry.builder.results.wishes import OutputWish, read_wish
 from wherry.builder.sources.ports import Layouts, Sink
 from wherry.builder.steps.stage_files import StageFiles
@@ -32,7 +33,7 @@ from wherry.kit.values import dataclass, replace
 from wherry.model.builds import BuildDone, BuildRequest, OutputKind
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.oci.image_json import DESCRIPTOR
-from wherry.oci.json_fields import JsonObject
+from wherry.oci.platforms import formatted
 from wherry.snapshots import Compression, TreeReader, UnpackRules, tree_tar, unpack_tar
 
 _LAYOUT_OF_RESULTS = "export"
@@ -46,10 +47,6 @@ class Result:
 
     platform: str
     state: BuildState
-
-
-Attest = Callable[[], Mapping[str, JsonObject]]
-"""The provenance of results by platform; it is of the time when it is asked for."""
 
 
 class Exporting:
@@ -66,18 +63,14 @@ class Exporting:
         work: WorkPlaces,
         registries: Registries,
         tell: TellProgress,
-        attest: Attest,
-        is_attested_everywhere: bool,
+        attesting: Attesting,
         offload: OffloadPool,
     ) -> None:
-        """`is_attested_everywhere`: provenance was asked for, and not only where it is usual.
-
-        Raises: InvalidValue, FeatureMissing, for what outputs ask for.
-        """
+        """Raises: InvalidValue, FeatureMissing, for what outputs ask for."""
         self._request = request
         has_epoch = bool(request.arguments.get(EPOCH))
         self._wishes = [read_wish(each, has_epoch=has_epoch) for each in request.outputs]
-        if is_attested_everywhere:
+        if attesting.is_everywhere:
             _refuse_attested_files(request)
         self._sink = sink
         self._layouts = layouts
@@ -86,8 +79,7 @@ class Exporting:
         self._work = work
         self._registries = registries
         self._tell = tell
-        self._attest = attest
-        self._is_attested_everywhere = is_attested_everywhere
+        self._attesting = attesting
         self._offload = offload
 
     async def export(self, results: Sequence[Result]) -> BuildDone:
@@ -111,7 +103,7 @@ class Exporting:
 
     async def _image(self, wish: OutputWish, states: Sequence[BuildState]) -> BuildDone:
         names = self._names(wish)
-        is_attested = self._is_attested_everywhere or wish.is_pushed
+        is_attested = self._attesting.is_everywhere or wish.is_pushed
         # What stays here alone stays as it is: nobody needs it to be smaller.
         goes_out = wish.is_pushed or is_attested or wish.compression is not None
         packing = (wish.compression or Compression.GZIP) if goes_out else wish.compression
@@ -151,7 +143,8 @@ class Exporting:
         *,
         is_attested: bool,
     ) -> Product:
-        predicates = self._attest() if is_attested else {}
+        of_platforms = {formatted(built_platform(each)): each for each in states}
+        predicates = await self._attesting.of(of_platforms) if is_attested else {}
         return await self._offload(
             make_product, states, wish, compression, predicates, names, self._images
         )
@@ -188,7 +181,7 @@ class Exporting:
         packing = wish.compression
         if packing is None and kind is OutputKind.OCI:
             packing = Compression.GZIP
-        is_attested = kind is OutputKind.OCI or self._is_attested_everywhere
+        is_attested = kind is OutputKind.OCI or self._attesting.is_everywhere
         product = await self._product(wish, states, packing, names, is_attested=is_attested)
         if not wish.is_tar:
             await self._layouts.fill(

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from wherry.builder.results.provenance import PREDICATE_TYPE
+from wherry.builder.results.statements import Predicate
 from wherry.builder.results.wishes import OutputWish
 from wherry.images import BuildImages, BuildState, Document, LayerBlob, attestation_of, parse
 from wherry.kit.values import dataclass, replace
@@ -29,7 +29,7 @@ from wherry.oci.image_spec import (
     Manifest,
     Platform,
 )
-from wherry.oci.json_fields import JsonObject
+from wherry.oci.json_fields import Json
 from wherry.oci.platforms import formatted
 from wherry.snapshots import Compression
 
@@ -78,19 +78,19 @@ def make_product(
     states: Sequence[BuildState],
     wish: OutputWish,
     compression: Compression | None,
-    predicates: Mapping[str, JsonObject],
+    predicates: Mapping[str, Sequence[Predicate]],
     names: Sequence[str],
     images: BuildImages,
 ) -> Product:
     """Pack layers, and write documents; blocks. Raises: InvalidValue, StateUnreadable.
 
-    `compression`: None leaves layers as they are. `predicates`: provenance by platform.
+    `compression`: None leaves layers as they are. `predicates`: what is said of each, by platform.
     """
     packed = [_packed(each, wish, compression, images) for each in states]
     blobs, manifests, entries = list[Digest](), list[Document](), list[Descriptor]()
     attestations = list[Document]()
     for state in packed:
-        platform = _platform(state)
+        platform = built_platform(state)
         config = images.keep(encode_image(state.document))
         blobs.append(config)
         manifest = _manifest(state, config, wish.annotated("manifest", formatted(platform)))
@@ -98,10 +98,9 @@ def make_product(
         told = wish.annotated("manifest-descriptor", formatted(platform))
         entries.append(replace(manifest.described(platform=platform), annotations=told))
     for state, manifest in zip(packed, manifests, strict=True):
-        predicate = predicates.get(formatted(_platform(state)))
-        if predicate is not None:
-            about = _statement(predicate, names, _platform(state), manifest)
-            attestation, kept = _attestation(about, images)
+        if said := predicates.get(formatted(built_platform(state))):
+            subjects = _subjects(names, built_platform(state), manifest)
+            attestation, kept = _attestation(said, subjects, images)
             attestations.append(attestation)
             blobs += kept
             entries.append(_beside(manifest, attestation))
@@ -136,7 +135,8 @@ def _packed(
     return replace(state, layers=layers)
 
 
-def _platform(state: BuildState) -> Platform:
+def built_platform(state: BuildState) -> Platform:
+    """What a result is for."""
     document = state.document
     return Platform(os=document.os, architecture=document.architecture, variant=document.variant)
 
@@ -160,42 +160,47 @@ def _manifest(state: BuildState, config: Digest, annotations: Mapping[str, str])
 # -- attestations ----------------------------------------------------------------------------
 
 
-def _statement(
-    predicate: JsonObject, names: Sequence[str], platform: Platform, manifest: Document
-) -> bytes:
-    """in-toto's statement: what is said, and of which manifest."""
+def _subjects(names: Sequence[str], platform: Platform, manifest: Document) -> Sequence[Json]:
+    """Of whom something is said: of which manifest, by all its names."""
     digest = {"sha256": manifest.digest.removeprefix("sha256:")}
     query = f"?platform={quote(formatted(platform), safe='')}"
-    subjects = [
+    return [
         {"name": f"pkg:docker/{each.familiar_repository}@{each.tag}{query}", "digest": digest}
         for each in (parse(name).with_default_tag() for name in names)
     ] or [{"name": "_", "digest": digest}]
-    document = {
-        "_type": _STATEMENT,
-        "predicateType": PREDICATE_TYPE,
-        "subject": subjects,
-        "predicate": predicate,
-    }
-    return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _attestation(statement: bytes, images: BuildImages) -> tuple[Document, Sequence[Digest]]:
-    """The manifest of a statement, and the blobs that it names."""
-    digest = images.keep(statement)
-    config = encode_image(ImageDocument(architecture="unknown", os="unknown", diff_ids=(digest,)))
+def _attestation(
+    said: Sequence[Predicate], subjects: Sequence[Json], images: BuildImages
+) -> tuple[Document, Sequence[Digest]]:
+    """The manifest of some statements, and the blobs that it names."""
+    statements = []
+    for each in said:
+        content = json.dumps(
+            {
+                "_type": _STATEMENT,
+                "predicateType": each.type,
+                "subject": subjects,
+                "predicate": each.content,
+            },
+            separators=(",", ":"),
+        ).encode()
+        statements.append(
+            Descriptor(
+                media_type=_STATEMENT_FILE,
+                digest=images.keep(content),
+                size=len(content),
+                annotations={"in-toto.io/predicate-type": each.type},
+            )
+        )
+    digests = tuple(Digest(each.digest) for each in statements)
+    config = encode_image(ImageDocument(architecture="unknown", os="unknown", diff_ids=digests))
     kept = images.keep(config)
     manifest = Manifest(
         config=Descriptor(media_type=CONFIG, digest=kept, size=len(config)),
-        layers=(
-            Descriptor(
-                media_type=_STATEMENT_FILE,
-                digest=digest,
-                size=len(statement),
-                annotations={"in-toto.io/predicate-type": PREDICATE_TYPE},
-            ),
-        ),
+        layers=tuple(statements),
     )
-    return Document(media_type=MANIFEST, content=encode_manifest(manifest)), (kept, digest)
+    return Document(media_type=MANIFEST, content=encode_manifest(manifest)), (kept, *digests)
 
 
 def _beside(manifest: Document, attestation: Document) -> Descriptor:

@@ -6,11 +6,11 @@ https://slsa.dev/spec/v0.2/provenance
 """
 
 import base64
-import csv
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from wherry.builder.planning import PlannedStep, Step
+from wherry.builder.results.statements import Predicate, asked_for
 from wherry.builder.solver import Vertex
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
@@ -20,7 +20,7 @@ from wherry.model.builds import BuildRequest
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.oci.image_spec import Platform
 from wherry.oci.json_fields import Json, JsonObject, present
-from wherry.oci.platforms import formatted, parse_platform
+from wherry.oci.platforms import formatted
 
 PREDICATE_TYPE = "https://slsa.dev/provenance/v0.2"
 _BUILD_TYPE = "urn:wherry:dockerfile:v1"
@@ -64,22 +64,12 @@ def wanted_provenance(attests: Mapping[str, str]) -> ProvenanceWish | None:
 
     Raises: FeatureMissing, InvalidValue.
     """
-    for kind, text in attests.items():
-        if kind == "provenance":
-            continue
-        if kind == "sbom":
-            if "disabled" in _values(text) and _values(text)["disabled"] != "false":
-                continue
-            raise FeatureMissing("an SBOM (no scanner of images is configured)")
-        raise InvalidValue(f"unknown attestation type {kind!r}")
-    if "provenance" not in attests:
+    given = asked_for(attests, "provenance")
+    if given is None:
         return None
-    given = _values(attests["provenance"])
     for name, value in given.items():
         if name not in _KEYS:
             raise FeatureMissing(f"provenance attestation {name}={value}")
-    if given.get("disabled", "false") != "false":
-        return None
     if given.get("version", "v0.2") != "v0.2":
         raise FeatureMissing(f"provenance of version {given['version']}")
     mode = given.get("mode", "min")
@@ -91,14 +81,6 @@ def wanted_provenance(attests: Mapping[str, str]) -> ProvenanceWish | None:
         is_reproducible=given.get("reproducible", "false") == "true",
         is_inline_only=given.get("inline-only", "false") == "true",
     )
-
-
-def _values(text: str) -> Mapping[str, str]:
-    return {
-        name.strip().lower(): value.strip()
-        for part in next(csv.reader([text]), [])
-        for name, _equals, value in (part.partition("="),)
-    }
 
 
 class ProvenanceFacts:
@@ -137,14 +119,11 @@ class ProvenanceFacts:
         self._secrets = list(dict.fromkeys(asked))
         self._materials = list(dict.fromkeys(materials))
 
-    def predicates(self, wish: ProvenanceWish) -> Mapping[str, JsonObject]:
-        """The predicate for each platform that was built for."""
-        wanted = self._request.platforms
-        platforms = [parse_platform(each, host=self._host) for each in wanted] or [self._host]
-        predicate = self._predicate(wish)
-        return dict.fromkeys(map(formatted, platforms), predicate)
+    def predicate(self, wish: ProvenanceWish) -> Predicate:
+        """What is said of each result; it is of the time when it is asked for."""
+        return Predicate(type=PREDICATE_TYPE, content=self._content(wish))
 
-    def _predicate(self, wish: ProvenanceWish) -> JsonObject:
+    def _content(self, wish: ProvenanceWish) -> JsonObject:
         return {
             "builder": {"id": wish.builder_id},
             "buildType": _BUILD_TYPE,

@@ -1,0 +1,206 @@
+"""What a result contains, by a scanner that the user names (`--sbom=generator=IMAGE`).
+
+A scanner is an image, run once for each result with the result's files before it. It leaves
+statements in a directory, each with a predicate, SPDX as a rule; what is in them is its affair.
+The protocol is BuildKit's:
+https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md
+
+    /run/src/core/sbom   the result's root, read-only    BUILDKIT_SCAN_SOURCE
+    /run/out             statements, NAME.spdx.json      BUILDKIT_SCAN_DESTINATION
+"""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from wherry.builder.bases import Bases
+from wherry.builder.results.statements import Predicate, asked_for
+from wherry.builder.steps.commands import StepContainers
+from wherry.builder.steps.stage_files import StageFiles
+from wherry.builder.work_places import WorkPlaces
+from wherry.images import BuildState, as_image
+from wherry.kit.aio import OffloadPool, UndoStack
+from wherry.kit.values import dataclass
+from wherry.model.builds import (
+    BuildEvent,
+    BuildRequest,
+    ResultScanned,
+    ScanSaid,
+    ScanStarted,
+)
+from wherry.model.containers import BindMount, ContainerSpec, LogSpec, NetworkSpec, TmpfsMount
+from wherry.model.errors import FeatureMissing, InvalidValue, StepEndedBadly
+from wherry.snapshots import TreeReader, UnpackRules, unpack_tar
+
+_SOURCE, _DESTINATION = "/run/src/core/sbom", "/run/out"
+_PARAMETER = "BUILDKIT_SCAN_"
+_LARGEST_STATEMENT = 64 << 20
+_MOST_STATEMENTS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanWish:
+    """Which scanner is to be run, and what it is told."""
+
+    generator: str
+    parameters: Mapping[str, str]
+
+
+def wanted_scan(attests: Mapping[str, str]) -> ScanWish | None:
+    """What a request's attestations ask for; None for none.
+
+    Raises: FeatureMissing, where no scanner is named; InvalidValue.
+    """
+    given = asked_for(attests, "sbom")
+    if given is None:
+        return None
+    generator = given.get("generator", "")
+    if not generator:
+        raise FeatureMissing(
+            "an SBOM without a scanner (none is configured; name one: --sbom=generator=IMAGE)"
+        )
+    others = {name: text for name, text in given.items() if name not in ("generator", "disabled")}
+    return ScanWish(generator=generator, parameters=others)
+
+
+class Scanner:
+    """Runs a scanner over the results of one build."""
+
+    def __init__(
+        self,
+        *,
+        wish: ScanWish,
+        request: BuildRequest,
+        bases: Bases,
+        containers: StepContainers,
+        files: StageFiles,
+        work: WorkPlaces,
+        tell: Callable[[BuildEvent], None],
+        offload: OffloadPool,
+    ) -> None:
+        self._wish = wish
+        self._request = request
+        self._bases = bases
+        self._containers = containers
+        self._files = files
+        self._work = work
+        self._tell = tell
+        self._offload = offload
+
+    async def predicates(self, platform: str, result: BuildState) -> Sequence[Predicate]:
+        """What the scanner says of a result. Raises: StepEndedBadly, InvalidValue, as a pull."""
+        scanner = await self._bases.find(self._wish.generator, "")
+        self._tell(ScanStarted(platform=platform, scanner=self._wish.generator))
+        async with UndoStack() as opened:
+            source = await self._copied(result, opened)
+            written = await self._work.empty_directory(opened)
+            await self._run(scanner, source, written, opened)
+            found = await self._offload(lambda: [*read_statements(written)])
+        if not found:
+            raise InvalidValue(f"the scanner {self._wish.generator} has written no statement")
+        self._tell(ResultScanned())
+        return found
+
+    async def _copied(self, result: BuildState, opened: UndoStack) -> str:
+        """A result's files in a directory of the host's, which the scanner may look at."""
+        place = await self._work.empty_directory(opened)
+        async with UndoStack() as reading:
+            root = await self._files.opened(result, reading)
+            await self._offload(_copy, root, place)
+        return f"{place}/{os.path.basename(_SOURCE)}"
+
+    async def _run(
+        self, scanner: BuildState, source: str, written: str, opened: UndoStack
+    ) -> None:
+        spec = self._spec(scanner, source, written)
+        container_id = await self._containers.create(spec, as_image(scanner))
+        opened.push(self._containers.remove, container_id)
+        code = await self._containers.run(
+            container_id, lambda text, _is_output: self._tell(ScanSaid(text=text))
+        )
+        if code:
+            raise StepEndedBadly(" ".join(spec.command or ()), code)
+
+    def _spec(self, scanner: BuildState, source: str, written: str) -> ContainerSpec:
+        config = scanner.document.config
+        command = (*(config.entrypoint or ()), *(config.cmd or ()))
+        if not command:
+            raise InvalidValue(f"scanner {self._wish.generator} does not have cmd")
+        told = {"DESTINATION": f"{_DESTINATION}/", "SOURCE": _SOURCE, **self._wish.parameters}
+        return ContainerSpec(
+            image=scanner.image_id,
+            entrypoint=("",),
+            command=command,
+            environment=(
+                *config.env,
+                *(f"{_PARAMETER}{name}={value}" for name, value in told.items()),
+            ),
+            working_directory=config.working_dir,
+            user=config.user,
+            limits=self._request.limits,
+            cgroup_parent=self._request.cgroup_parent,
+            network=NetworkSpec(mode=self._request.network, extra_hosts=self._request.extra_hosts),
+            log=LogSpec(driver="none"),
+            ends_with_engine=True,
+            mounts=(
+                BindMount(source=source, target=_SOURCE, is_read_only=True),
+                BindMount(source=written, target=_DESTINATION),
+                TmpfsMount(target="/tmp"),
+            ),
+        )
+
+
+def _copy(root: int, place: str) -> None:
+    target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        name = os.path.basename(_SOURCE)
+        os.mkdir(name, 0o755, dir_fd=target)
+        unpack_tar(TreeReader(root, ""), target, name.encode(), UnpackRules())
+    finally:
+        os.close(target)
+
+
+def read_statements(place: str) -> Iterator[Predicate]:
+    """The statements that a scanner has written. Raises: InvalidValue, OSError.
+
+    What is in the directory is a stranger's: nothing but plain files is opened.
+    """
+    directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        names = sorted(each for each in os.listdir(directory) if each.endswith(".json"))
+        if len(names) > _MOST_STATEMENTS:
+            raise InvalidValue(f"the scanner has written more than {_MOST_STATEMENTS} statements")
+        for name in names:
+            yield _predicate(name, _content(directory, name))
+    finally:
+        os.close(directory)
+
+
+def _content(directory: int, name: str) -> bytes:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, dir_fd=directory)
+    except OSError as problem:
+        raise InvalidValue(f"the scanner's statement {name}: {problem.strerror}") from problem
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidValue(f"the scanner's statement {name} is no regular file")
+        content = file.read(_LARGEST_STATEMENT + 1)
+    if len(content) > _LARGEST_STATEMENT:
+        raise InvalidValue(
+            f"the scanner's statement {name} is larger than {_LARGEST_STATEMENT} bytes"
+        )
+    return content
+
+
+def _predicate(name: str, content: bytes) -> Predicate:
+    """What a statement says; of whom it says so is told anew."""
+    try:
+        statement = json.loads(content)
+        kind, said = statement["predicateType"], statement["predicate"]
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise InvalidValue(f"the scanner's statement {name} is none: {problem}") from problem
+    if not isinstance(kind, str) or not kind or not isinstance(said, dict):
+        raise InvalidValue(f"the scanner's statement {name} has no predicate of a type")
+    return Predicate(type=kind, content=said)
