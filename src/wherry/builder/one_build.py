@@ -229,7 +229,7 @@ class OneBuild:
         return Scanner(
             wish=wish,
             request=self._request,
-            bases=self._bases,
+            find=self._bases.find,
             containers=self._containers,
             files=self._files,
             work=self._work,

@@ -13,8 +13,8 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
-from wherry.builder.bases import Bases
 from wherry.builder.results.statements import Predicate, asked_for
 from wherry.builder.steps.commands import StepContainers
 from wherry.builder.steps.stage_files import StageFiles
@@ -64,6 +64,14 @@ def wanted_scan(attests: Mapping[str, str]) -> ScanWish | None:
     return ScanWish(generator=generator, parameters=others)
 
 
+class Find(Protocol):
+    """Finds an image, here or elsewhere."""
+
+    async def __call__(self, reference: str, platform: str) -> BuildState:
+        """Raises: as a pull."""
+        ...
+
+
 class Scanner:
     """Runs a scanner over the results of one build."""
 
@@ -72,7 +80,7 @@ class Scanner:
         *,
         wish: ScanWish,
         request: BuildRequest,
-        bases: Bases,
+        find: Find,
         containers: StepContainers,
         files: StageFiles,
         work: WorkPlaces,
@@ -81,7 +89,7 @@ class Scanner:
     ) -> None:
         self._wish = wish
         self._request = request
-        self._bases = bases
+        self._find = find
         self._containers = containers
         self._files = files
         self._work = work
@@ -90,7 +98,7 @@ class Scanner:
 
     async def predicates(self, platform: str, result: BuildState) -> Sequence[Predicate]:
         """What the scanner says of a result. Raises: StepEndedBadly, InvalidValue, as a pull."""
-        scanner = await self._bases.find(self._wish.generator, "")
+        scanner = await self._find(self._wish.generator, "")
         self._tell(ScanStarted(platform=platform, scanner=self._wish.generator))
         async with UndoStack() as opened:
             source = await self._copied(result, opened)
