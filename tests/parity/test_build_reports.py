@@ -201,6 +201,32 @@ def test_a_profile(engine: Engine, context: Path) -> None:
     assert f"#{fast[1]}" not in path[1].split(" > "), shown
 
 
+def test_what_layers_carry_in_vain(engine: Engine, context: Path, tmp_path: Path) -> None:
+    """Bytes that a later step writes again or removes, by who added them; as data too."""
+    write(
+        context,
+        "FROM busybox\nRUN head -c 5000 /dev/zero > /a; head -c 300 /dev/zero > /b\n"
+        "RUN rm /a /bin/busybox\n",
+    )
+    metadata = tmp_path / "metadata"
+    shown = own(engine, context, "--profile", "--metadata-file", str(metadata)).stderr
+    assert re.search(r" 5\.00kB  #\d+ \[2/3\] RUN head", shown), shown
+    assert re.search(
+        r"\nWasted: \S+ are written again .* further up, \S+ of it in the base\n", shown
+    )
+    ref = json.loads(metadata.read_text())["wherry.build.ref"]
+    steps = engine.api("GET", f"/wherry/builds/{ref}/steps").json
+    step = next(each for each in steps if each["Name"].startswith("[2/3] RUN"))
+    assert (step["Outcome"], step["Wasted"], step["Error"]) == ("ran", 5000, "")
+    assert step["Bytes"] >= 5300
+    assert [steps[each]["Name"] for each in step["Needs"]] == [
+        "[1/3] FROM docker.io/library/busybox:latest"
+    ]
+    assert [each["Kind"] for each in step["Causes"]] == ["first"]
+    absent = engine.api("GET", "/wherry/builds/none/steps")
+    assert (absent.status, absent.json) == (404, {"message": "no such build: none"})
+
+
 def test_progress_as_lines_of_json(engine: Engine, context: Path) -> None:
     """Each message is a line; the names, the causes and the ends are in them."""
     lines = own(engine, context, "--progress=rawjson").stderr.splitlines()

@@ -29,6 +29,7 @@ from wherry.model.builds import BuildRequest
 from wherry.model.errors import InvalidValue
 from wherry.model.outcomes import Progress
 from wherry.model.queries import Filters
+from wherry.wire.builds import BuildStep
 from wherry.wire.encoding import encode, to_document
 from wherry.wire.filters import decode_filters
 from wherry.wire.lenient import Decoder, InvalidJson
@@ -74,6 +75,10 @@ class BuildDoor(Protocol):
 
         `tells_result`: in the words of our own client, behind the story.
         """
+        ...
+
+    async def steps(self, ref: str) -> Sequence[BuildStep]:
+        """What is known of the steps of a build. Raises: BuildNotFound."""
         ...
 
     async def join(self, client: RawConnection, offer: SessionOffer) -> None:

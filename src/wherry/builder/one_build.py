@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 
 from wherry.builder import dockerfile as language
 from wherry.builder.bases import BaseImages, Bases
@@ -18,6 +19,7 @@ from wherry.builder.results.event_sink import EventSink
 from wherry.builder.results.exporting import Exporting, Result
 from wherry.builder.results.provenance import ProvenanceFacts, wanted_provenance
 from wherry.builder.results.scanning import Scanner, wanted_scan
+from wherry.builder.results.waste import hidden_bytes
 from wherry.builder.solver import Solver, Vertex, bottom, chain
 from wherry.builder.sources.contexts import Views
 from wherry.builder.sources.kept_contexts import KeptContexts
@@ -42,6 +44,7 @@ from wherry.model.builds import (
     BuildRequest,
     BuildWarned,
     OutputPiece,
+    ResultMeasured,
     ResultPushed,
 )
 from wherry.model.outcomes import Progress
@@ -156,7 +159,31 @@ class OneBuild:
         solved = _solved(solver, order, plan.targets.values())
         facts.learn(order, [each.built.key for each in solved], self._bases.materials)
         done = await exporting.export(results)
+        if self._request.measures:
+            for target in plan.targets.values():
+                self._told.put_nowait(await self._measured(solver, order, target))
         return replace(done, said={**done.said, **await caching.leave(solved)})
+
+    async def _measured(
+        self,
+        solver: Solver[PlannedStep, Built],
+        order: Sequence[Vertex[PlannedStep]],
+        target: Vertex[PlannedStep],
+    ) -> ResultMeasured:
+        """What the layers of one result carry in vain."""
+        layers = solver.result(target).state.layers
+        openers = [partial(self._images.open_layer, each) for each in layers]
+        hidden = await self._ground.offload(hidden_bytes, openers)
+        *above, lowest = chain(target)
+        number = {vertex: place for place, vertex in enumerate(order)}
+        # `above` goes down: of several steps of one height the lowest has added the layer.
+        owners = {len(solver.result(each).state.layers) - 1: number[each] for each in above}
+        base = len(solver.result(lowest).state.layers)
+        steps = {owners[place]: count for place, count in enumerate(hidden) if place >= base}
+        return ResultMeasured(
+            steps={step: count for step, count in steps.items() if count},
+            base_bytes=sum(hidden[:base]),
+        )
 
     def _plans(self) -> BuildPlans:
         return BuildPlans(

@@ -88,6 +88,8 @@ class BuildRequest:
     """A question about the Dockerfile; None: it is to be built."""
     only_plans: bool = False
     """Say what would be done, and do nothing."""
+    measures: bool = False
+    """Say at the end which bytes of layers the result does not show."""
     uses_cache: bool = True
     uncached_stages: tuple[str, ...] = ()
     """Stages that are built anew (`--no-cache-filter`)."""
@@ -268,6 +270,16 @@ class ResultScanned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResultMeasured:
+    """The bytes of layers that a result does not show: written again, or removed, further up."""
+
+    steps: Mapping[int, int]
+    """Of what steps have added, by their numbers; those that hide nothing are left out."""
+    base_bytes: int
+    """Of the image that it was built on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPushed:
     """A result, or a cache, on its way to a registry."""
 
@@ -313,6 +325,7 @@ BuildEvent = (
     | ScanStarted
     | ScanSaid
     | ResultScanned
+    | ResultMeasured
     | ResultPushed
     | OutputPiece
     | BuildDone

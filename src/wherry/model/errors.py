@@ -688,6 +688,12 @@ class ClientGone(Cancelled):
     """The client of a build left, and with it what the build needs."""
 
 
+class BuildNotFound(NotFound):
+    """No build of this name is under way, or remembered."""
+
+    ref: str
+
+
 class StepEndedBadly(InvalidRequest):
     """The command of a RUN instruction ended with another code than zero."""
 

@@ -3,20 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
-from grpclib.const import Handler, Status
+from grpclib.const import Handler
 
 from wherry.api.buildkit.calls import Metadata, answered, streamed
-from wherry.api.buildkit.failures import failure, to_rpc_status
+from wherry.api.buildkit.failures import failure
 from wherry.api.buildkit.history import History
-from wherry.api.buildkit.jobs import Job, Jobs
+from wherry.api.buildkit.jobs import Job, Jobs, exported
 from wherry.api.buildkit.keeping import chosen, to_cache_prune, to_usage_record
-from wherry.api.buildkit.narration import canonical
 from wherry.api.buildkit.sessions import Session, Sessions
-from wherry.api.buildkit.stories import CANCELLED
 from wherry.api.services import Builds, Networks, System
 from wherry.model.errors import ClientGone, FeatureMissing, NotFound
 from wherry.wire.buildkit import control as wire
-from wherry.wire.buildkit.errors import RpcStatus
 
 _LABELS = {
     "org.mobyproject.buildkit.worker.executor": "wherry",
@@ -79,19 +76,12 @@ class Control:
             raise FeatureMissing("builds from an LLB definition (Solve of a graph)")
         session = await self._sessions.get(request.Session) if request.Session else None
         async with self._jobs.running(request, session) as job:
-            await self._history.load()
-            self._history.begin(job)
-            told: RpcStatus | None = RpcStatus(code=Status.CANCELLED.value, message=CANCELLED)
             try:
-                await _until_lost(job, session)
-                told = None
+                async with self._history.remembering(job):
+                    await _until_lost(job, session)
             except Exception as error:
-                refusal = failure(error, job.narrator)
-                told = to_rpc_status(refusal)
-                raise refusal from error
-            finally:
-                await self._history.end(job, _exported(job), told)
-            return wire.SolveResponse(ExporterResponse=_exported(job))
+                raise failure(error, job.narrator) from error
+            return wire.SolveResponse(ExporterResponse=exported(job))
 
     async def listen_build_history(
         self, request: wire.BuildHistoryRequest, _: Metadata
@@ -180,20 +170,6 @@ async def _until_lost(job: Job, session: Session | None) -> None:
         if not ending.done():
             ending.cancel()
             await asyncio.wait([ending])
-
-
-def _exported(job: Job) -> dict[str, str]:
-    """What the exporters say."""
-    said: dict[str, str] = {}
-    for done in job.done.values():
-        if done.image_id:
-            said["containerimage.config.digest"] = done.image_id
-        if done.digest:
-            said["containerimage.digest"] = done.digest
-        if done.names:
-            said["image.name"] = ",".join(canonical(each) for each in done.names)
-        said |= done.said
-    return said
 
 
 def _version(version: str) -> wire.BuildkitVersion:

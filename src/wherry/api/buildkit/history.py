@@ -6,9 +6,14 @@ unpinned or deleted. A build that was under way when an engine died was never he
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
+from grpclib.const import Status
+
+from wherry.api.buildkit.failures import failure, to_rpc_status
 from wherry.api.buildkit.history_filters import chosen
-from wherry.api.buildkit.jobs import Job
+from wherry.api.buildkit.jobs import Job, exported
+from wherry.api.buildkit.stories import CANCELLED
 from wherry.api.services import BuildHistory
 from wherry.kit.aio import own_task
 from wherry.kit.clock import Clock
@@ -50,6 +55,21 @@ class History:
         for each in await self._kept.all():
             record = decode(BuildHistoryRecord, each.record)
             self._records.setdefault(record.Ref, record)
+
+    @asynccontextmanager
+    async def remembering(self, job: Job) -> AsyncIterator[None]:
+        """A build is under way as long as the block runs; then it is one that was."""
+        await self.load()
+        self.begin(job)
+        problem: RpcStatus | None = RpcStatus(code=Status.CANCELLED.value, message=CANCELLED)
+        try:
+            yield
+            problem = None
+        except Exception as error:
+            problem = to_rpc_status(failure(error, job.narrator))
+            raise
+        finally:
+            await self.end(job, exported(job), problem)
 
     def begin(self, job: Job) -> None:
         """A build is under way; those that clients keep to themselves are not remembered."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wherry.api.buildkit.answers import Answer
 from wherry.api.buildkit.layouts import SessionLayouts
-from wherry.api.buildkit.narration import Narrator
+from wherry.api.buildkit.narration import Narrator, canonical
 from wherry.api.buildkit.requests import Options, to_build_request
 from wherry.api.buildkit.session_offers import (
     SessionAgents,
@@ -216,6 +216,20 @@ class Jobs:
                 return self._running.get(ref) or self._ended[ref]
         except TimeoutError:
             raise InvalidValue(f"no such job {ref}") from None
+
+
+def exported(job: Job) -> dict[str, str]:
+    """What the exporters say."""
+    said: dict[str, str] = {}
+    for done in job.done.values():
+        if done.image_id:
+            said["containerimage.config.digest"] = done.image_id
+        if done.digest:
+            said["containerimage.digest"] = done.digest
+        if done.names:
+            said["image.name"] = ",".join(canonical(each) for each in done.names)
+        said |= done.said
+    return said
 
 
 def _check_frontend(frontend: str, options: Options) -> None:

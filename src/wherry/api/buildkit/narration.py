@@ -16,6 +16,7 @@ from wherry.model.builds import (
     BuildEvent,
     BuildWarned,
     DockerfileFound,
+    ResultMeasured,
     ResultPushed,
     ResultScanned,
     ScanSaid,
@@ -84,6 +85,11 @@ class Narrator:
                 self._seek(event)
             case ScanStarted() | ScanSaid() | ResultScanned():
                 self._scan(event)
+            case ResultMeasured(steps=steps, base_bytes=base_bytes):
+                for number, count in steps.items():
+                    self.story.waste(_key(number), count)
+                if base_bytes:
+                    self.story.waste("", base_bytes)
             case ResultPushed(progress=progress):
                 self._push(progress)
             case BuildWarned():

@@ -8,15 +8,16 @@ also what only ours understands: the answer to an inquiry, and what is known of 
 import asyncio
 from collections.abc import AsyncIterator
 
+from wherry.api.buildkit.history import History
 from wherry.api.buildkit.jobs import Job, Jobs
 from wherry.api.buildkit.narration import sentence
-from wherry.api.buildkit.requests import Options
 from wherry.api.buildkit.sessions import Session
 from wherry.api.errors import Refusal, status_of
 from wherry.api.translate.build_transcript import results
 from wherry.api.translate.builds import LOCAL_CONTEXT
 from wherry.builder import LAYOUT_CONTEXT
 from wherry.kit.aio import own_task
+from wherry.kit.values import replace
 from wherry.model.builds import BuildRequest
 from wherry.model.errors import ClientGone, WherryError
 from wherry.model.outcomes import Progress
@@ -24,10 +25,13 @@ from wherry.wire.buildkit.control import SolveRequest
 from wherry.wire.protobuf import encode
 
 _RESULT = "moby.image.id"
+_REF = "wherry.build.ref"
+"""What the build is called, for who asks about it later (`told_steps`)."""
 
 
 async def messages(
     jobs: Jobs,
+    history: History,
     session: Session,
     ref: str,
     request: BuildRequest,
@@ -35,8 +39,10 @@ async def messages(
     tells_result: bool,
 ) -> AsyncIterator[Progress]:
     """Build, and tell of it. Raises (while iterating): Refusal with BuildKit's sentence."""
-    async with jobs.running(SolveRequest(Ref=ref, Session=session.id), session) as job:
-        building = own_task(_built(job, request))
+    solve = SolveRequest(Ref=ref, Session=session.id, FrontendAttrs=_options(request))
+    solve.Internal = request.only_plans or request.inquiry is not None
+    async with jobs.running(solve, session) as job:
+        building = own_task(_built(job, history, request))
         losing = own_task(_end_with(session, building))
         building.add_done_callback(lambda _: job.story.end())
         try:
@@ -51,7 +57,7 @@ async def messages(
             done = job.done[name]
             if tells_result:
                 for result in results(done):
-                    yield result
+                    yield replace(result, said={**(result.said or {}), _REF: ref})
             elif done.image_id:
                 yield Progress(id=_RESULT, built=done.image_id)
         finally:
@@ -60,21 +66,23 @@ async def messages(
             await asyncio.wait((losing, building))
 
 
-async def _built(job: Job, request: BuildRequest) -> str:
-    name = await job.build_requested(request, _options(request))
-    if job.answer:
-        job.story.answer(job.answer)
-    return name
+async def _built(job: Job, history: History, request: BuildRequest) -> str:
+    async with history.remembering(job):
+        name = await job.build_requested(request, job.request.FrontendAttrs)
+        if job.answer:
+            job.story.answer(job.answer)
+        return name
 
 
-def _options(request: BuildRequest) -> Options:
-    """What a frontend would be told of the client's contexts."""
+def _options(request: BuildRequest) -> dict[str, str]:
+    """What a frontend would be told: where its files are, and what is to be built."""
     kinds = (LOCAL_CONTEXT, LAYOUT_CONTEXT)
     contexts = {
         f"context:{name}": place if place.startswith(kinds) else f"docker-image:{place}"
         for name, place in request.contexts.items()
     }
-    return {"filename": request.dockerfile, **contexts}
+    target = {"target": request.target} if request.target else {}
+    return {"filename": request.dockerfile, **target, **contexts}
 
 
 async def _end_with(session: Session, building: "asyncio.Task[str]") -> None:

@@ -20,6 +20,7 @@ from wherry.wire.buildkit.control import (
     VertexLog,
     VertexStatus,
     VertexWarning,
+    Waste,
 )
 from wherry.wire.protobuf import Timestamp, encode, timestamp
 
@@ -75,6 +76,11 @@ class Story:
             if left >= 0 or not each.logs:
                 kept.append(each)
         return encode(KeptStory(told=kept))
+
+    @property
+    def told(self) -> Sequence[StatusResponse]:
+        """All that was told so far."""
+        return self._told
 
     def take(self) -> list[StatusResponse]:
         """What was told since this was asked last, for the one who asks."""
@@ -167,6 +173,11 @@ class Story:
         """What is known of a step that came to its end."""
         report.vertex = self._chapters[key].vertex.digest
         self._tell(StatusResponse(reports=[report]))
+
+    def waste(self, key: str, count: int) -> None:
+        """Bytes that a step has added in vain; that its base has, for an empty key."""
+        vertex = self._chapters[key].vertex.digest if key else ""
+        self._tell(StatusResponse(wastes=[Waste(vertex=vertex, bytes=count)]))
 
     def skip(self, stage: SkippedStage) -> None:
         """A stage that nothing needs."""

@@ -28,6 +28,7 @@ RULES: Rules = {
     kinds.NotInContext: Rule(400, _not_in_context),
     kinds.ClientGone: Rule(499, lambda _: "the client of the build is gone"),
     kinds.DockerfileRefused: Rule(400, _dockerfile_refused),
+    kinds.BuildNotFound: Rule(404, lambda e: f"no such build: {e.ref}"),
     kinds.StepEndedBadly: Rule(
         400,
         lambda e: f"The command '{e.command}' returned a non-zero code: {e.exit_code}",

@@ -45,4 +45,12 @@ async def _build_by_session(call: Call) -> web.StreamResponse:
         return await stream_progress(call, told)
 
 
-ROUTES: Mapping[tuple[str, str], Handler] = {("POST", "/build"): build}
+async def steps(call: Call) -> web.StreamResponse:
+    """`GET /wherry/builds/{id}/steps`: why the steps of a build ran, and what they took."""
+    return call.json_answer([*await call.build_door().steps(call.parameter)])
+
+
+ROUTES: Mapping[tuple[str, str], Handler] = {
+    ("POST", "/build"): build,
+    ("GET", "/wherry/builds/{id}/steps"): steps,
+}

@@ -52,6 +52,7 @@ def to_build_request(call: Call) -> BuildRequest:
         platforms=tuple(each for each in call.text("platform").split(",") if each),
         inquiry=_inquiry(call.text("inquiry")),
         only_plans=call.flag("plan"),
+        measures=call.flag("profile"),
         uses_cache=not call.flag("nocache"),
         pulls_always=call.flag("pull"),
         is_quiet=call.flag("q"),

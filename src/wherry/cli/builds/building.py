@@ -222,7 +222,7 @@ def _outputs(parsed: Parsed) -> list[Output]:
 def _own_query(parsed: Parsed) -> list[tuple[str, str]]:
     """What our own engine understands beside Docker's parameters."""
     query = [("remote", parsed.arguments[0])] if is_remote(parsed.arguments[0]) else []
-    query += [("plan", "1")] if parsed.is_on("plan") else []
+    query += [(name, "1") for name in ("plan", "profile") if parsed.is_on(name)]
     query += [("allow", each) for each in parsed.texts("allow")]
     query += [("nocachefilter", each) for each in parsed.texts("no-cache-filter")]
     return query

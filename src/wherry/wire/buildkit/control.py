@@ -133,6 +133,14 @@ class StepReport(Message):
     compared_at: Annotated[Timestamp | None, 7] = None
 
 
+class Waste(Message):
+    """Bytes of a layer that the result does not show."""
+
+    vertex: Annotated[str, 1] = ""
+    """Empty: of the base's layers."""
+    bytes: Annotated[int, 2] = 0
+
+
 class SkippedStage(Message):
     """A stage that nothing needs."""
 
@@ -159,6 +167,7 @@ class StatusResponse(Message):
     failures: Annotated[list[FailedSource], 1002] = []
     answer: Annotated[dict[str, bytes], 1003] = {}
     """To an inquiry, under the names that BuildKit's frontend gives to its parts."""
+    wastes: Annotated[list[Waste], 1004] = []
 
 
 # -- the builder -----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ def write_raw(response: wire.StatusResponse, to: TextIO) -> None:
         "logs": [_log(each) for each in response.logs],
         "warnings": [_warning(each) for each in response.warnings],
         "reports": [_report(each) for each in response.reports],
+        "wastes": [{"vertex": each.vertex, "bytes": each.bytes} for each in response.wastes],
         "skipped": [{"name": each.name, "line": each.line} for each in response.skipped],
     }
     to.write(json.dumps(_without_empty(parts)) + "\n")

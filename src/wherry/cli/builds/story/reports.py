@@ -91,17 +91,32 @@ def profile_lines(trace: Trace) -> list[str]:
     on_path = {id(each) for each in path}
     whole = max(each.ended for each in steps) - min(each.started for each in steps)
     total = sum(each.report.bytes for each in steps if each.report)
-    lines = [f"Profile: {whole:.2f}s, {byte_words(total)} of layers", "     TIME      BYTES  STEP"]
+    lines = [
+        f"Profile: {whole:.2f}s, {byte_words(total)} of layers",
+        "     TIME      BYTES     WASTED  STEP",
+    ]
     for told in steps:
         added = byte_words(told.report.bytes) if told.report and told.report.bytes else ""
+        wasted = trace.wastes.get(told.vertex.digest, 0)
+        lost = byte_words(wasted) if wasted else ""
         mark = "*" if id(told) in on_path else " "
         lines.append(
-            f" {mark}{told.duration:6.2f}s {added:>10}  #{told.number} {told.vertex.name}"
+            f" {mark}{told.duration:6.2f}s {added:>10} {lost:>10}  "
+            f"#{told.number} {told.vertex.name}"
         )
     names = " > ".join(f"#{each.number}" for each in path)
     took = sum(each.duration for each in path)
     lines.append(f"Critical path (*): {names}, {took:.2f}s of {whole:.2f}s")
-    return lines
+    return [*lines, *_waste_lines(trace)]
+
+
+def _waste_lines(trace: Trace) -> list[str]:
+    """What layers carry that the result does not show."""
+    if not trace.wastes:
+        return []
+    total, base = sum(trace.wastes.values()), trace.wastes.get("", 0)
+    of_base = f", {byte_words(base)} of it in the base" if base else ""
+    return [f"Wasted: {byte_words(total)} are written again or removed further up{of_base}"]
 
 
 def critical_path(trace: Trace) -> list[Told]:

@@ -76,6 +76,9 @@ class Trace:
         self.skipped: list[SkippedStage] = []
         self.failure: FailedSource | None = None
         self.answer: dict[str, bytes] = {}
+        self.wastes: dict[str, int] = {}
+        """Bytes that the result does not show, by the vertex that added them; those of the base
+        by an empty name."""
         self.sent_bytes = 0
         """Of the context, by us: the engine hears the request to its end before it tells."""
 
@@ -111,6 +114,8 @@ class Trace:
         for report in response.reports:
             if report.vertex in self._vertices:
                 self._vertices[report.vertex].report = report
+        for waste in response.wastes:
+            self.wastes[waste.vertex] = self.wastes.get(waste.vertex, 0) + waste.bytes
         self.warnings += response.warnings
         self.skipped += response.skipped
         self.answer |= response.answer
