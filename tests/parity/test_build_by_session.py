@@ -47,7 +47,12 @@ def sent(told: str) -> str:
 
 
 def test_only_what_a_step_needs(engine: Engine, context: Path) -> None:
-    """A file of six bytes beside one of a GiB; then nothing, and then what has changed."""
+    """A file of six bytes beside one of a GiB; then nothing, and then what has changed.
+
+    However many files are ignored.
+    """
+    ignored = "".join(f"a-rather-long-name-of-something/{each}\n" for each in range(5000))
+    (context / ".dockerignore").write_text(ignored)
     with (context / "large").open("w") as large:
         os.truncate(large.fileno(), 1 << 30)
     (context / "small").write_text("small\n")

@@ -216,6 +216,7 @@ def test_what_layers_carry_in_vain(engine: Engine, context: Path, tmp_path: Path
     )
     ref = json.loads(metadata.read_text())["wherry.build.ref"]
     steps = engine.api("GET", f"/wherry/builds/{ref}/steps").json
+    assert isinstance(steps, list), steps
     step = next(each for each in steps if each["Name"].startswith("[2/3] RUN"))
     assert (step["Outcome"], step["Wasted"], step["Error"]) == ("ran", 5000, "")
     assert step["Bytes"] >= 5300

@@ -19,7 +19,7 @@ from wherry.builder.results.event_sink import EventSink
 from wherry.builder.results.exporting import Exporting, Result
 from wherry.builder.results.provenance import ProvenanceFacts, wanted_provenance
 from wherry.builder.results.scanning import Scanner, wanted_scan
-from wherry.builder.results.waste import hidden_bytes
+from wherry.builder.results.waste import hidden_bytes, wasted
 from wherry.builder.solver import Solver, Vertex, bottom, chain
 from wherry.builder.sources.contexts import Views
 from wherry.builder.sources.kept_contexts import KeptContexts
@@ -174,16 +174,10 @@ class OneBuild:
         layers = solver.result(target).state.layers
         openers = [partial(self._images.open_layer, each) for each in layers]
         hidden = await self._ground.offload(hidden_bytes, openers)
+        numbers = {vertex: place for place, vertex in enumerate(order)}
         *above, lowest = chain(target)
-        number = {vertex: place for place, vertex in enumerate(order)}
-        # `above` goes down: of several steps of one height the lowest has added the layer.
-        owners = {len(solver.result(each).state.layers) - 1: number[each] for each in above}
-        base = len(solver.result(lowest).state.layers)
-        steps = {owners[place]: count for place, count in enumerate(hidden) if place >= base}
-        return ResultMeasured(
-            steps={step: count for step, count in steps.items() if count},
-            base_bytes=sum(hidden[:base]),
-        )
+        heights = {numbers[each]: len(solver.result(each).state.layers) for each in above}
+        return wasted(hidden, heights, len(solver.result(lowest).state.layers))
 
     def _plans(self) -> BuildPlans:
         return BuildPlans(

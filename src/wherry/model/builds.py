@@ -105,7 +105,8 @@ class BuildRequest:
     cache_imports: tuple[CacheStore, ...] = ()
     cache_exports: tuple[CacheStore, ...] = ()
     contexts: Mapping[str, str] = field(default_factory=dict)
-    """Named contexts that are images, by reference; those with files come as parts."""
+    """Named contexts: images by reference, and what a client offers on its session (`local:`);
+    those with files come as parts where there is no session."""
     agents: Mapping[str, str] = field(default_factory=dict)
     """SSH agents that listen on this host: the paths of their sockets."""
     attests: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def test_what_is_not_named_is_not_looked_at(folder: Path) -> None:
     assert told(folder, "a.c") == ["a.c"]
     with pytest.raises(OSError, match="Too many levels"):
         told(folder, "round")
+
+
+def test_directories_of_any_depth(tmp_path: Path) -> None:
+    """As deep as a path may be."""
+    deep = "/".join("d" * 1500)
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _each in range(1500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert told(tmp_path)[-1] == deep
+    subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
 
 def test_what_is_left_out(folder: Path) -> None:

@@ -6,7 +6,7 @@ the same id, and what the client offers on the second lives as long as that conn
 
     client                                        engine
     POST /session, Upgrade: h2c ───────────────►  a channel, kept by its id
-    POST /grpc, Upgrade: h2c ──────────────────►  the services of `servicers`
+    POST /grpc, Upgrade: h2c ──────────────────►  `control`, `gateway`
       Control.Solve(ref, session, exporters) ──►  a job
       Control.Status(ref) ─────────────────────►  its story, as it happens
       LLBBridge.Solve(dockerfile.v0, options) ─►  the build

@@ -31,7 +31,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "networks": ("networks",),
     "volumes": ("volumes",),
     "prunes": ("build", "containers", "images", "networks", "system"),
-    "builds": ("build",),
+    "builds": ("build", "wherry"),
     "build_sessions": ("grpc", "session"),
     "plugins": ("plugins",),
     "swarm": ("configs", "nodes", "secrets", "services", "swarm", "tasks"),

@@ -3,10 +3,11 @@ removed. Whoever pulls the image gets them all the same.
 """
 
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from wherry.kit.values import dataclass, field
+from wherry.model.builds import ResultMeasured
 from wherry.snapshots import DIRECTORY, REGULAR, TarReader, decompressed
 
 _REMOVED, _OPAQUE = b".wh.", b".wh..wh..opq"
@@ -56,6 +57,20 @@ def hidden_bytes(layers: Sequence[Callable[[], BinaryIO]]) -> Sequence[int]:
         hidden.append(total)
         cover.add(own)
     return hidden[::-1]
+
+
+def wasted(hidden: Sequence[int], heights: Mapping[int, int], base_height: int) -> ResultMeasured:
+    """Whose bytes are hidden.
+
+    `heights`: by the number of each step, the last one first, the layers below with its own. Of
+    several steps of one height the first has added the layer.
+    """
+    owners = {height - 1: step for step, height in heights.items()}
+    steps = {owners[place]: count for place, count in enumerate(hidden) if place >= base_height}
+    return ResultMeasured(
+        steps={step: count for step, count in steps.items() if count},
+        base_bytes=sum(hidden[:base_height]),
+    )
 
 
 def _above(path: bytes) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from wherry.cli.builds.caches import Caches
 from wherry.cli.builds.contexts import Elsewhere, LocalContext, Sent, compressed
@@ -74,7 +75,7 @@ def by_session(
         **file_sync(directories),
         **secret_service(materials.secrets),
         **credential_service(lambda domain: login_for(session, domain)),
-        **result_service(materials.results.put),
+        **result_service(partial(_taken, materials.results)),
     }
     if materials.agents:
         methods |= agent_service(materials.agents)
@@ -86,6 +87,14 @@ def by_session(
             own.append(("remote", "client-session"))
         own += _contexts_query({each.name: each.offered for each in materials.contexts})
         yield _when_wanted(lambda: client.images.build([*query, *own]))
+
+
+def _taken(results: Results, number: int, piece: bytes) -> None:
+    """Take a piece of a result. Raises: OSError, which the engine is told of."""
+    try:
+        results.put(number, piece)
+    except CommandFailed as problem:
+        raise OSError(str(problem)) from problem
 
 
 @contextmanager

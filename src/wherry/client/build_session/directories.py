@@ -85,7 +85,7 @@ class Folder:
         """As `Directory` has it; sockets are left out, as they are of a context that is a tar."""
         names: dict[tuple[int, int], str] = {}
         told: set[str] = set()
-        for path, state in self._walk("", self.wanted(paths), ignore):
+        for path, state in self._walk(self.wanted(paths), ignore):
             if stat.S_ISSOCK(state.st_mode) or ignore.excludes(path):
                 continue
             for above in _above(path):
@@ -114,21 +114,26 @@ class Folder:
             found.xattrs = {_CAPABILITIES: held}
         return Found(found, path)
 
-    def _walk(
-        self, path: str, wanted: Wanted, ignore: Ignore
-    ) -> Iterator[tuple[str, os.stat_result]]:
-        """What is wanted below a directory, in the order that BuildKit insists on."""
-        place = f"{self._top}/{path}"
-        for name in sorted(os.listdir(place) if wanted.is_all else wanted.names):
-            below = f"{path}/{name}" if path else name
+    def _walk(self, top: Wanted, ignore: Ignore) -> Iterator[tuple[str, os.stat_result]]:
+        """What is wanted below the top, in the order that BuildKit insists on."""
+        waiting = self._inside("", top)
+        while waiting:
+            path, wanted = waiting.pop()
             try:
-                state = os.lstat(f"{self._top}/{below}")
+                state = os.lstat(f"{self._top}/{path}")
             except FileNotFoundError:
                 continue
-            yield below, state
-            if stat.S_ISDIR(state.st_mode) and not ignore.prunes(below):
-                inside = wanted if wanted.is_all else wanted.names[name]
-                yield from self._walk(below, inside, ignore)
+            yield path, state
+            if stat.S_ISDIR(state.st_mode) and not ignore.prunes(path):
+                waiting += self._inside(path, wanted)
+
+    def _inside(self, path: str, wanted: Wanted) -> list[tuple[str, Wanted]]:
+        """What is wanted in a directory, the last name first."""
+        prefix = f"{path}/" if path else ""
+        if wanted.is_all:
+            names = os.listdir(f"{self._top}/{path}")
+            return [(prefix + each, wanted) for each in sorted(names, reverse=True)]
+        return [(prefix + each, wanted.names[each]) for each in sorted(wanted.names, reverse=True)]
 
     # -- paths -------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 
 from grpclib.const import Handler
@@ -11,7 +12,7 @@ from grpclib.protocol import H2Protocol
 
 from wherry.client.connection import Hijacked
 from wherry.client.transport import Transport
-from wherry.wire.buildkit.calling import serving
+from wherry.wire.buildkit.calling import LARGEST_MESSAGE, serving
 
 
 class BuildSession:
@@ -53,7 +54,8 @@ class BuildSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ending()
+        with suppress(RuntimeError):  # The engine has left before, and the loop has ended.
+            self._ending()
         if self._thread is not None:
             self._thread.join()
 
@@ -79,6 +81,9 @@ class _Answering(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._protocol.connection_made(transport)
+        # Each line of a `.dockerignore` comes as a header.
+        http2 = self._protocol.connection._connection
+        http2.decoder.max_header_list_size = LARGEST_MESSAGE
         if self._taken.has_buffered:
             self._protocol.data_received(self._taken.receive())
 

@@ -7,7 +7,6 @@ import logging
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from itertools import islice
 from typing import TypeVar
 
 from grpclib.client import Stream as ClientStream
@@ -26,8 +25,8 @@ Got = TypeVar("Got", bound=Message)
 
 LARGEST_MESSAGE = 16 << 20
 """Bytes; BuildKit has the same."""
-_MOST_AT_ONCE = 256
-"""Messages that go out in one write."""
+_ENOUGH = 128 << 10
+"""Bytes that are worth a write."""
 
 # Each header of each call is a line of theirs at the level DEBUG, which a daemon may have set.
 logging.getLogger("hpack").setLevel(logging.INFO)
@@ -93,9 +92,14 @@ async def send_all(
     """
     # A caller's waiting ends with the connection; a server's does by itself.
     with stream._wrapper if isinstance(stream, ClientStream) else nullcontext():
-        waiting = map(_framed, messages)
-        while together := b"".join(islice(waiting, _MOST_AT_ONCE)):
-            await stream._stream.send_data(together)
+        waiting = bytearray()
+        for message in messages:
+            waiting += _framed(message)
+            if len(waiting) >= _ENOUGH:
+                await stream._stream.send_data(bytes(waiting))
+                waiting.clear()
+        if waiting:
+            await stream._stream.send_data(bytes(waiting))
 
 
 def _framed(message: Message) -> bytes:
