@@ -85,6 +85,19 @@ def test_no_untyped_documents_inside() -> None:
     assert not found, "\n".join(found)
 
 
+def test_values_are_cheap() -> None:
+    """A class of `dataclasses` takes 10 kB that one of `kit.values` does not."""
+    found = [
+        module.at(node.lineno)
+        for module in modules()
+        if module.name not in ("wherry.kit.values", "wherry.api.buildkit.jobs")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+        if any(each.name == "dataclass" for each in node.names)
+    ]
+    assert not found, "take wherry.kit.values:\n" + "\n".join(found)
+
+
 def test_no_wildcard_imports() -> None:
     """Nothing is imported by `*`: a reader finds where each name comes from."""
     found = [

@@ -10,11 +10,12 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from wherry.kit.atomic_files import write_atomically
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
+from wherry.kit.values import dataclass
 from wherry.logs.options import is_readable
 from wherry.model.containers import Container
 from wherry.model.errors import ContainerNotFound
