@@ -105,9 +105,14 @@ def test_flags_of_every_command(path: str) -> None:
 @pytest.mark.parametrize("path", [path for path in every_command() if path in catalogue.ENTRIES])
 def test_arguments_of_every_command(path: str) -> None:
     """What follows a command's name, as docker writes it."""
-    line = next(line for line in help_of(*path.split()).splitlines() if line.startswith("Usage:"))
-    shape = line.removeprefix(f"Usage:  docker {path}").replace("[OPTIONS]", "", 1).strip()
-    assert load_command(path).shape == shape or path.rpartition(" ")[2] == "cp"
+    forms, _, _ = help_of(*path.split()).removeprefix("Usage:  ").partition("\n\n")
+    shapes = [
+        re.sub(rf"docker (container )?{path.split()[-1]}|docker {path}", "", form)
+        .replace("[OPTIONS]", "", 1)
+        .strip()
+        for form in forms.split("\n\t")
+    ]
+    assert load_command(path).shape == "\n".join(shapes)
 
 
 @pytest.mark.parametrize("name", sorted(compose_catalogue.ENTRIES.keys() - {"viz"}))

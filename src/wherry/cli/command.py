@@ -28,7 +28,7 @@ ANY = Arguments(0, NO_LIMIT)
 
 
 class Command(NamedTuple):
-    """One command. `shape` is what follows its name in the usage line."""
+    """One command. `shape` is what follows its name in the usage line, a line for each form."""
 
     shape: str
     summary: str

@@ -219,7 +219,11 @@ def _help(words: list[str]) -> int:
         return _show_program_help()
     from wherry.cli import usage
 
-    path, _ = _resolve(words)
+    path, rest = _resolve(words)
+    is_known = path in catalogue.ENTRIES or path in catalogue.GROUPS
+    if rest and is_known:
+        _complain(f"unknown help topic: {' '.join(rest)}")
+        return 1
     if path in catalogue.ENTRIES:
         print(usage.command_help(path, load_command(path)))
     elif path in catalogue.GROUPS:

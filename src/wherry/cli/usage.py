@@ -11,10 +11,10 @@ PROGRAM = "wherry"
 
 
 def usage_line(path: str, command: Command) -> str:
-    """`Usage:  wherry ps [OPTIONS]`."""
-    shape = ["[OPTIONS]"] if command.flags else []
-    shape += [command.shape] if command.shape else []
-    return " ".join(["Usage: ", PROGRAM, path, *shape])
+    """`Usage:  wherry ps [OPTIONS]`; each further form has a line of its own."""
+    options = " [OPTIONS]" if command.flags else ""
+    forms = [f"{PROGRAM} {path}{options} {form}".rstrip() for form in command.shape.split("\n")]
+    return "Usage:  " + "\n\t".join(forms)
 
 
 def command_help(path: str, command: Command) -> str:

@@ -193,7 +193,7 @@ def _landing(place: Place, *, source_is_directory: bool, base: str) -> tuple[str
 
 
 COPY = Command(
-    "CONTAINER:SRC_PATH DEST_PATH|- | SRC_PATH|- CONTAINER:DEST_PATH",
+    "CONTAINER:SRC_PATH DEST_PATH|-\nSRC_PATH|- CONTAINER:DEST_PATH",
     "Copy files between a container and this machine",
     TWO,
     run,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
-from wherry.cli.options import limits, mounts, ports
+from wherry.cli.options import limits, mounts, networking, ports
 from wherry.cli.options.environment import environment, labels
 from wherry.cli.terminal import size
 from wherry.client.documents import Document, Json, as_json, document
@@ -87,8 +87,10 @@ def _config(parsed: Parsed, published: Sequence[ports.Binding], anonymous: Docum
         result["StopSignal"] = parsed.text("stop-signal")
     if parsed.was_given("stop-timeout"):
         result["StopTimeout"] = parsed.number("stop-timeout")
-    if parsed.text("mac-address"):
-        result["MacAddress"] = parsed.text("mac-address")
+    if address := parsed.text("mac-address"):
+        if not networking.is_mac_address(address):
+            raise ValueError(f"{address} is not a valid mac address")
+        result["MacAddress"] = address
     if (check := _healthcheck(parsed)) is not None:
         result["Healthcheck"] = check
     return result
@@ -199,6 +201,8 @@ def _host_config(
     for flag, field in LIST_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = as_json(parsed.texts(flag))
+    if any("=" not in each for each in parsed.texts("storage-opt")):
+        raise ValueError("invalid storage option")
     for flag, field in MAP_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = _map(parsed.texts(flag))
@@ -321,6 +325,8 @@ def _endpoints(parsed: Parsed) -> Document:
         endpoint = _endpoint(network)
         if position == 0:
             _add_shared_options(endpoint, parsed, aliases)
+        if "Aliases" in endpoint and not _is_user_defined(target):
+            raise ValueError("network-scoped aliases are only supported for user-defined networks")
         if endpoint or len(networks) > 1:
             endpoints[target] = endpoint
     return endpoints

@@ -10,7 +10,6 @@ _TYPES = ("bind", "cluster", "image", "npipe", "tmpfs", "volume")
 _SWITCHES = (
     "readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src",
 )  # fmt: skip
-_PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 _RECURSIVE_READ_ONLY = ("enabled", "disabled", "writable", "readonly")
 
 
@@ -25,6 +24,8 @@ def split_volumes(volumes: Sequence[str]) -> tuple[list[str], Document]:
         if not volume:
             raise ValueError("invalid empty volume spec")
         parts = volume.split(":")
+        if "" in parts:
+            raise ValueError(f"invalid spec: {volume}: empty section between colons")
         if len(parts) == 1:
             anonymous[volume] = {}
         elif parts[0].startswith("."):
@@ -72,8 +73,6 @@ def _set(mount: Document, key: str, value: str, field: str) -> None:
         case "consistency":
             mount["Consistency"] = value.lower()
         case "bind-propagation":
-            if value.lower() not in _PROPAGATIONS:
-                raise ValueError(f"invalid value for {key}: {value}")
             _inner(mount, "BindOptions")["Propagation"] = value.lower()
         case "bind-nonrecursive":
             _inner(mount, "BindOptions")["NonRecursive"] = _switch(key, value)

@@ -6,7 +6,16 @@ import re
 
 from wherry.client.documents import Document, Json
 
+_MAC_ADDRESS = re.compile(
+    r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}",
+    re.IGNORECASE,
+)
 _DOMAIN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\.")
+
+
+def is_mac_address(text: str) -> bool:
+    """Whether it is one of an Ethernet, in one of the forms that Go reads."""
+    return _MAC_ADDRESS.fullmatch(text) is not None
 
 
 def read_network(text: str) -> Document:
