@@ -54,6 +54,7 @@ SETTINGS = {
     "default-ipc-mode": "shareable",
     "log-opts": {"max-file": "7"},
     "no-new-privileges": True,
+    "seccomp-profile": "unconfined",
     "dns": ["10.1.2.3"],
     "dns-search": ["example.test"],
     "host-gateway-ip": "10.7.7.7",
@@ -63,6 +64,13 @@ SETTINGS = {
     "containerd": "/run/containerd.sock",
     "proxies": {"http-proxy": "http://me:secret@proxy.test:3128"},
 }
+
+
+def test_security_in_info(configured: Engine) -> None:
+    """What containers are kept from where they don't say, as `docker info` shows it."""
+    told = json.loads(configured.docker_ok("info", "-f", "{{json .SecurityOptions}}"))
+    assert "name=seccomp,profile=unconfined" in told
+    assert told[-1] == "name=no-new-privileges"
 
 
 # -- TLS -------------------------------------------------------------------------------------

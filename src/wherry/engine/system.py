@@ -37,6 +37,9 @@ class EngineIdentity:
     registry_mirrors: tuple[str, ...]
     insecure_registries: tuple[str, ...]
     init_path: str
+    seccomp_profile: str = "builtin"
+    """Of containers that name none: a path, `unconfined` or `builtin`."""
+    no_new_privileges: bool = False
     default_runtime: str = "wherry"
     runtimes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     components: tuple[tuple[str, str], ...]
@@ -148,9 +151,10 @@ class SystemQueries:
         host = self._host
         return (
             *(("name=apparmor",) if host.has_apparmor else ()),
-            "name=seccomp,profile=builtin",
+            f"name=seccomp,profile={self._identity.seccomp_profile}",
             *(("name=userns",) if host.remapped else ()),
             *(("name=cgroupns",) if host.cgroup_version == 2 else ()),
+            *(("name=no-new-privileges",) if self._identity.no_new_privileges else ()),
         )
 
     async def _init_version(self, path: str) -> str:

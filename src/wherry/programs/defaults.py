@@ -75,6 +75,8 @@ def engine_identity(ground: Ground, settings: Settings) -> EngineIdentity:
         registry_mirrors=settings.hub_mirrors,
         insecure_registries=settings.insecure_registries,
         init_path=settings.init_path,
+        seccomp_profile=settings.seccomp_profile or "builtin",
+        no_new_privileges=settings.no_new_privileges,
         default_runtime=settings.default_runtime,
         runtimes=runtime_table(settings).commands,
         components=(),
