@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,20 @@ def test_a_failing_init_container_leaves_nothing(engine: Engine) -> None:
     assert engine.docker_ok("volume", "ls", "-q") == ""
 
 
+def test_what_others_have_stays(engine: Engine) -> None:
+    """A volume of the same name is neither used nor removed; of two plays at once one wins."""
+    engine.docker_ok("volume", "create", "shop-www")
+    told = play(engine, MANIFEST)[1]
+    assert "there is a volume shop-www already, which is no pod's" in told
+    assert engine.docker_ok("volume", "ls", "-q") == "shop-www"
+    engine.docker_ok("volume", "rm", "shop-www")
+    with ThreadPoolExecutor(2) as both:
+        codes = sorted(code for _, _, code in both.map(lambda _: play(engine, MANIFEST), "ab"))
+    assert codes == [0, 1]
+    members = engine.docker_ok("ps", "-a", "--format", "{{.Names}}").split()
+    assert {"shop-sandbox", "shop-web", "shop-peer"} <= set(members)
+
+
 @pytest.mark.parametrize(
     ("was", "becomes", "told"),
     [
@@ -190,6 +205,7 @@ def test_a_failing_init_container_leaves_nothing(engine: Engine) -> None:
         ("metadata: {name: keys}", "metadata: [", "yaml: line 13"),
         ("fieldPath: status.podIP", "fieldPath: status.hostIP", "no field 'status.hostIP' here"),
         ("runAsUser: 65534,", "runAsNonRoot: true,", "runAsNonRoot needs a runAsUser"),
+        ("token: aHVudGVyMg==", "token: /w==", "'token' is no text, so no variable can have it"),
     ],
 )
 def test_bad_manifests(engine: Engine, was: str, becomes: str, told: str) -> None:

@@ -148,7 +148,9 @@ def _variables(of: Container, around: Surroundings, where: str) -> dict[str, str
             if reference.name not in maps and not reference.optional:
                 raise ManifestError(f"{where}: there is no {kind} {reference.name!r} in the file")
             for key, content in maps.get(reference.name, {}).items():
-                result[source.prefix + key] = content.decode()
+                result[source.prefix + key] = _text(
+                    content, f"{where}: {kind} {reference.name}", key
+                )
     for variable in of.env:
         value = _value(variable, around, where)
         if value is not None:
@@ -182,7 +184,14 @@ def _of_key(
         raise ManifestError(
             f"{where}: there is no {kind} {reference.name!r} with {reference.key!r}"
         )
-    return None if value is None else value.decode()
+    return None if value is None else _text(value, where, reference.key)
+
+
+def _text(content: bytes, where: str, key: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ManifestError(f"{where}: {key!r} is no text, so no variable can have it") from None
 
 
 def _expanded(word: str, variables: Mapping[str, str]) -> str:

@@ -1,10 +1,11 @@
 """Making pods, one request after the other, through the engine's public API.
 
-A pod that can not be made is taken away again, whole: nobody has half a pod.
+A pod that can not be made is taken away again, whole: nobody has half a pod. What is taken away is
+what was made here: a pod of that name that somebody else is making stays.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
 from wherry.client.documents import Document, child, document, mapping, text
 from wherry.client.engine_client import Client
@@ -67,13 +68,15 @@ class Pods:
             raise PodError(f"there is a pod {name} already")
         volumes = volumes_of(pod, manifest)
         sandbox = sandbox_of(pod, volumes, network)
-        with self._undone_on_failure(name):
+        with ExitStack() as undo:
             wishes = [each.wish for each in volumes.values() if each.wish is not None]
             if sandbox.has_tools:
                 wishes.append(own_volume(sandbox.tools_volume, name))
             for wish in wishes:
-                self._client.volumes.create(wish)
+                self._make_volume(wish, name)
+                undo.callback(self._take_back_volume, text(wish, "Name"))
             made = self.create(sandbox)
+            undo.callback(self._take_back, made)
             for volume in volumes.values():
                 if volume.files is not None:
                     self._client.containers.unpack(
@@ -91,10 +94,16 @@ class Pods:
                 facts=self._facts(pod, sandbox),
             )
             for each in pod.spec.init_containers:
-                self._run_to_its_end(each, around)
-            started = [self._created(each, around, is_init=False) for each in pod.spec.containers]
+                identifier = self._created(each, around, is_init=True)
+                undo.callback(self._take_back, identifier)
+                self._run_to_its_end(each, identifier, name)
+            started = []
+            for each in pod.spec.containers:
+                started.append(self._created(each, around, is_init=False))
+                undo.callback(self._take_back, started[-1])
             for identifier in started:
                 self._client.containers.start(identifier)
+            undo.pop_all()
         return made, *started
 
     def remove(self, pod: str, *, is_forced: bool) -> None:
@@ -141,13 +150,27 @@ class Pods:
         chosen = {"label": [f"{POD}={pod}", ROLE]}
         return self._client.containers.list(all_states=True, filters=chosen)
 
-    @contextmanager
-    def _undone_on_failure(self, pod: str) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._remove_all(pod)
-            raise
+    def _make_volume(self, wish: Document, pod: str) -> None:
+        """What an earlier pod of that name has left gives way; others' volumes stay.
+
+        Raises: PodError, ApiError.
+        """
+        name = text(wish, "Name")
+        for found in self._client.volumes.list({"name": [name]}):
+            if text(found, "Name") != name:
+                continue
+            if mapping(found, "Labels").get(POD) != pod:
+                raise PodError(f"there is a volume {name} already, which is no pod's")
+            self._client.volumes.remove(name)
+        self._client.volumes.create(wish)
+
+    def _take_back(self, identifier: str) -> None:
+        with suppress(ApiError):
+            self._client.containers.remove(identifier, is_forced=True, with_volumes=True)
+
+    def _take_back_volume(self, name: str) -> None:
+        with suppress(ApiError):
+            self._client.volumes.remove(name)
 
     def _has_sandbox_image(self) -> None:
         """The engine makes the sandbox's image itself, when it first needs it."""
@@ -190,13 +213,12 @@ class Pods:
         self._pull(of.image)
         return text(self._client.containers.create(request, name=name), "Id")
 
-    def _run_to_its_end(self, of: Container, around: Surroundings) -> None:
-        identifier = self._created(of, around, is_init=True)
+    def _run_to_its_end(self, of: Container, identifier: str, pod: str) -> None:
         self._client.containers.start(identifier)
         code = self._client.containers.wait(identifier)
         if code:
             raise PodError(
-                f"init container {of.name} of pod {around.pod.metadata.name} ended with {code}"
+                f"init container {of.name} of pod {pod} ended with {code}"
                 + self._last_words(identifier)
             )
 
