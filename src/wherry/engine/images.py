@@ -104,7 +104,6 @@ class ImageVerbs:
         reference: str,
         *,
         is_forced: bool = False,
-        prunes_parents: bool = True,
         platforms: Sequence[str] = (),
     ) -> Sequence[Removal]:
         """Untag, and delete what no tag and no container needs.

@@ -58,11 +58,10 @@ class FakeImages:
         reference: str,
         *,
         is_forced: bool = False,
-        prunes_parents: bool = True,
         platforms: Sequence[str] = (),
     ) -> Sequence[Removal]:
         await self.get(reference)
-        self.engine.note("image remove", reference, is_forced, prunes_parents)
+        self.engine.note("image remove", reference, is_forced)
         return (Removal(untagged=reference), Removal(deleted=IMAGE_ID))
 
     async def _receive(self, archive: AsyncIterator[bytes]) -> None:

@@ -74,11 +74,13 @@ async def tag(call: Call) -> web.StreamResponse:
 
 
 async def remove(call: Call) -> web.StreamResponse:
-    """`DELETE /images/{name}`."""
+    """`DELETE /images/{name}`.
+
+    `noprune` asks for what is so: no other image goes with one, an untagged parent neither.
+    """
     steps = await call.services.images.remove(
         call.parameter,
         is_forced=call.flag("force"),
-        prunes_parents=not call.flag("noprune"),
         platforms=[platform_text(each) for each in call.texts("platforms")],
     )
     return call.json_answer(to_deletions(steps))

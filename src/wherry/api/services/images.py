@@ -32,7 +32,6 @@ class Images(Protocol):
         reference: str,
         *,
         is_forced: bool = False,
-        prunes_parents: bool = True,
         platforms: Sequence[str] = (),
     ) -> Sequence[Removal]: ...
     def load(
