@@ -286,6 +286,9 @@ def test_refusals(engine: Engine) -> None:
         (("clone", "data", "a/b"), "includes invalid characters for a local volume name"),
         (("rename", "data", "memory"), "there is a volume memory already"),
         (("rename", "none", "other"), "get none: no such volume"),
+        (("clone", "a/b", "other"), "get a/b: no such volume"),
+        (("export", "a/b"), "get a/b: no such volume"),
+        (("snapshot", "--name", "a/b", "data"), 'invalid snapshot name "a/b": only'),
         (
             ("export", "--compress", "rar", "-o", "/dev/null", "data"),
             "must be gzip, zstd or empty",

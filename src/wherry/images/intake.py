@@ -170,14 +170,14 @@ def only_for(wanted: Sequence[Platform], plans: Sequence[ImagePlan]) -> Sequence
     if not wanted:
         return plans
     offered = [(plan, _platform(plan)) for plan in plans]
-    kept = []
+    kept: list[ImagePlan] = []
     for platform in wanted:
         suiting = [plan for plan, offer in offered if rank(platform, offer) is not None]
         if not suiting:
             names = [name.familiar for plan in plans for name in plan.names]
             raise OtherPlatform(names[0] if names else "archive", formatted(platform))
         kept += suiting
-    return list(dict.fromkeys(kept))
+    return [plan for plan in plans if plan in kept]
 
 
 def _platform(plan: ImagePlan) -> Platform:

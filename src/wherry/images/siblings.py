@@ -12,7 +12,7 @@ A list has one line for the name, that of the image which it leads to first.
 import os
 from collections.abc import Iterable, Sequence
 
-from wherry.model.errors import ImageNotFound, InvalidField, OtherPlatform
+from wherry.model.errors import ImageNotFound, InvalidValue, OtherPlatform
 from wherry.model.images import Image
 from wherry.oci.image_spec import Platform
 from wherry.oci.platforms import formatted, normalised, parse_platform, rank
@@ -24,13 +24,13 @@ def host_platform() -> Platform:
 
 
 def platform_from(text: str, host: Platform) -> Platform:
-    """Read `linux/arm64`; empty: the host's. Raises: InvalidField."""
+    """Read `linux/arm64`; empty: the host's. Raises: InvalidValue."""
     if not text:
         return host
     try:
         return parse_platform(text, host=host)
     except ValueError as error:
-        raise InvalidField("platform", text, str(error)) from error
+        raise InvalidValue(str(error)) from error
 
 
 def platform_of(image: Image) -> Platform:

@@ -22,7 +22,9 @@ _NAMES = {
     "i686": "386",
 }
 _VARIANTS = {"armhf": "v7", "armel": "v6", "armv7l": "v7", "armv6l": "v6"}
-_SYSTEMS = frozenset({"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris"})
+_SYSTEMS = frozenset(
+    {"aix", "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris"}
+)
 _DEFAULTS = {"arm64": "v8", "arm": "v7"}
 _DESCENDING = {
     "arm": ("v8", "v7", "v6", "v5"),
@@ -34,20 +36,25 @@ _DESCENDING = {
 def parse_platform(text: str, *, host: Platform) -> Platform:
     """Read `linux/arm64/v8`, `arm64` or `linux`; what is missing is the host's.
 
-    Raises: ValueError.
+    Raises: ValueError in containerd's words.
     """
-    words = text.strip().split("/")
-    if not 1 <= len(words) <= 3 or not all(_WORD.fullmatch(each) for each in words):
-        raise ValueError(
-            f'"{text}" is an invalid OS component of "{text}": OSAndVersion specifier component '
-            'must match "^([A-Za-z0-9_.-]+)(?:\\\\(([A-Za-z0-9_.-]*)\\\\))?$"'
-        )
+    words = text.split("/")
+    if len(words) > 3:
+        raise ValueError(f'"{text}": cannot parse platform specifier: invalid argument')
+    for word in words:
+        if not _WORD.fullmatch(word):
+            raise ValueError(
+                f'"{word}" is an invalid component of "{text}": platform specifier component must '
+                'match "^[A-Za-z0-9_.-]+$": invalid argument'
+            )
     first = words[0].lower()
     if len(words) == 1:
         if first in _SYSTEMS:
             return Platform(os=first, architecture=host.architecture, variant=host.variant)
         if first not in _known_architectures():
-            raise ValueError(f'"{text}": unknown operating system or architecture')
+            raise ValueError(
+                f'"{text}": unknown operating system or architecture: invalid argument'
+            )
         return normalised(Platform(os=host.os, architecture=first))
     return normalised(
         Platform(

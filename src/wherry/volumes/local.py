@@ -43,7 +43,7 @@ class LocalDriver:
 
     def check(self, name: str, options: Mapping[str, str]) -> None:
         """Raises: InvalidValue with Docker's texts; HostLacks for a quota."""
-        if len(name) == 1:
+        if len(name.encode()) == 1:
             raise InvalidValue(
                 f"create {name}: volume name is too short, names should be at least two "
                 "alphanumeric characters"

@@ -95,13 +95,13 @@ def _required(call: Call, name: str) -> str:
 
 
 ROUTES: Mapping[tuple[str, str], Handler] = {
-    ("GET", "/wherry/volumes/{name}/snapshots"): list_snapshots,
-    ("POST", "/wherry/volumes/{name}/snapshots"): take_snapshot,
-    ("DELETE", "/wherry/volumes/{name}/snapshots"): forget_snapshot,
-    ("POST", "/wherry/volumes/{name}/rollback"): roll_back,
-    ("POST", "/wherry/volumes/{name}/clone"): clone,
-    ("POST", "/wherry/volumes/{name}/rename"): rename,
-    ("GET", "/wherry/volumes/{name}/diff"): changes,
-    ("GET", "/wherry/volumes/{name}/export"): export,
-    ("POST", "/wherry/volumes/{name}/import"): import_archive,
+    ("GET", "/wherry/volumes/{name...}/snapshots"): list_snapshots,
+    ("POST", "/wherry/volumes/{name...}/snapshots"): take_snapshot,
+    ("DELETE", "/wherry/volumes/{name...}/snapshots"): forget_snapshot,
+    ("POST", "/wherry/volumes/{name...}/rollback"): roll_back,
+    ("POST", "/wherry/volumes/{name...}/clone"): clone,
+    ("POST", "/wherry/volumes/{name...}/rename"): rename,
+    ("GET", "/wherry/volumes/{name...}/diff"): changes,
+    ("GET", "/wherry/volumes/{name...}/export"): export,
+    ("POST", "/wherry/volumes/{name...}/import"): import_archive,
 }

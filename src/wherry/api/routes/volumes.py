@@ -61,7 +61,7 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "/volumes"): list_volumes,
     ("POST", "/volumes/create"): create,
     ("POST", "/volumes/prune"): prune,
-    ("GET", "/volumes/{name}"): inspect,
-    ("PUT", "/volumes/{name}"): update,
-    ("DELETE", "/volumes/{name}"): remove,
+    ("GET", "/volumes/{name...}"): inspect,
+    ("PUT", "/volumes/{name...}"): update,
+    ("DELETE", "/volumes/{name...}"): remove,
 }
