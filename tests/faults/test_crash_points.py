@@ -114,6 +114,9 @@ def verbs(place: Path) -> dict[str, Verb]:
         "network connect": Verb(
             ("network", "connect", "more", "new"), (*ENDPOINTS, "new"), "more.",
             (("network", "create", "more"), RUN), (*GONE, ("network", "rm", "more"))),
+        "way out": Verb(
+            ("network", "connect", "--gw-priority", "9", "more", "new"), (*ENDPOINTS, "new"),
+            "more.", (("network", "create", "more"), RUN), (*GONE, ("network", "rm", "more"))),
         "network disconnect": Verb(
             ("network", "disconnect", "web", "new"), (*ENDPOINTS, "new"), "!web.", (RUN,), GONE),
         "publish": Verb(("update", "--publish-add", "8091:81", "new"), ("port", "new"), "8091",
