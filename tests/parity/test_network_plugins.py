@@ -146,6 +146,21 @@ def test_a_plugin_that_brings_the_addresses(engine: Engine, plug: Path) -> None:
     assert told[-3:] == ["Leave", "DeleteEndpoint", "DeleteNetwork"]
 
 
+def test_ports_are_the_plugins_affair(engine: Engine, plug: Path) -> None:
+    """It is told what a container publishes, and when that ends; what it refuses is no start."""
+    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    calls(plug)
+    run = ("run", "--rm", "--network", "far")
+    engine.docker_ok(*run, "-p", "8085:80", "busybox", "true")
+    told = [each for each in calls(plug) if "Connectivity" in each]
+    assert told == ["ProgramExternalConnectivity", "RevokeExternalConnectivity"]
+    refused = engine.docker(*run, "-p", "8086:80", "busybox", "true")
+    assert "not what was asked for" in refused.stderr
+    assert calls(plug)[-3:] == ["Leave", "DeleteEndpoint", "ReleaseAddress 10.88.0.20"]
+    engine.docker_ok(*run, "busybox", "true")
+    assert not [each for each in calls(plug) if "Connectivity" in each]
+
+
 def test_what_a_plugin_refuses(engine: Engine, plug: Path) -> None:
     """Its words reach the user, and nothing is left: no link, no address, no network."""
     engine.docker_ok(

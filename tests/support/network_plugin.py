@@ -74,6 +74,12 @@ class NetworkHandler(Handler):
                         {"Destination": "198.18.0.0/16", "RouteType": 1},
                     ],
                 }
+            case "NetworkDriver.ProgramExternalConnectivity":
+                (port,) = request["Options"]["com.docker.network.portmap"]
+                if port != {**port, "Proto": 6, "Port": 80, "HostPort": 8085, "HostPortEnd": 8085}:
+                    return {"Err": f"not what was asked for: {port}"}
+            case "NetworkDriver.RevokeExternalConnectivity":
+                pass
             case "NetworkDriver.Leave":
                 _ip("link", "delete", f"{end}i")
             case "NetworkDriver.DeleteEndpoint" | "IpamDriver.ReleasePool":

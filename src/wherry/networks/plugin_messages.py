@@ -106,6 +106,25 @@ class Joined(Answer):
     StaticRoutes: tuple[StaticRoute, ...] = ()
 
 
+class PublishedPort(Struct):
+    """A port that is to be reached from outside; zeros and empty: the driver's choice."""
+
+    Proto: int
+    """The protocol's number (IANA)."""
+    Port: int
+    HostIP: str = ""
+    HostPort: int = 0
+    HostPortEnd: int = 0
+
+
+class Publication(Struct):
+    """What of an endpoint is to be reached from outside."""
+
+    NetworkID: str
+    EndpointID: str
+    Options: Mapping[str, tuple[PublishedPort, ...]]
+
+
 # -- addresses -------------------------------------------------------------------------------
 
 

@@ -76,8 +76,12 @@ class WaysOut:
 
         Raises: PortInUse, InvalidField, FeatureMissing, StepFailed.
         """
-        settings = self._networks.under(way_out).segment.publishing
+        segment = self._networks.under(way_out).segment
+        settings = segment.publishing
         if settings is None:
+            bindings = published_ports.bindings_of(request.network)
+            if bindings:
+                await self._offload(segment.publish, way_out, bindings)
             return ()
         wishes = published_ports.wishes_of(
             request.network,
@@ -161,7 +165,8 @@ class WaysOut:
         """The endpoints, of which the way out has the ports that led to the one before."""
         old, new = way_out_of(before), way_out_of(after)
         published = old.published if old is not None else ()
-        if new is not None and not published:
+        is_other = old is None or new is None or old.endpoint_id != new.endpoint_id
+        if new is not None and is_other and not published:
             published = await self.publish(new, request)
         return [replace(each, published=published if each is new else ()) for each in after]
 

@@ -29,7 +29,7 @@ def wishes_of(
 
     Raises: InvalidField for an address that is none; FeatureMissing.
     """
-    wishes = (_wish(each, defaults, filtered, has_ipv6=has_ipv6) for each in _bindings(spec))
+    wishes = (_wish(each, defaults, filtered, has_ipv6=has_ipv6) for each in bindings_of(spec))
     led = (
         replace(wish, addresses=tuple(x for x in wish.addresses if _version(x) not in unled))
         for wish in wishes
@@ -39,7 +39,7 @@ def wishes_of(
 
 def direct_of(spec: NetworkSpec, direct: Set[int]) -> tuple[PublishedPort, ...]:
     """What a container publishes at its own addresses alone: no host port leads there."""
-    ports = dict.fromkeys(binding.port for binding in _bindings(spec))
+    ports = dict.fromkeys(binding.port for binding in bindings_of(spec))
     places = [address for address in (ANY_V4, ANY_V6) if _version(address) in direct]
     return tuple(
         PublishedPort(port=port, host_address=address, host_port=0)
@@ -48,7 +48,8 @@ def direct_of(spec: NetworkSpec, direct: Set[int]) -> tuple[PublishedPort, ...]:
     )
 
 
-def _bindings(spec: NetworkSpec) -> Sequence[PortBinding]:
+def bindings_of(spec: NetworkSpec) -> Sequence[PortBinding]:
+    """What a container publishes: what was named, and with `-P` the rest that is exposed."""
     if not spec.publishes_all:
         return spec.bindings
     bound = {binding.port for binding in spec.bindings}

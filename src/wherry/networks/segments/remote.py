@@ -5,16 +5,17 @@ What happens to an endpoint, in order:
     the engine                          the plugin
     CreateEndpoint (addresses)     ->   may choose the MAC address, or addresses
     Join (path of the namespace)   ->   makes a link on the host; says its name, gateways, routes
+    ProgramExternalConnectivity    ->   leads published ports there
     moves the link inside
       ... the container lives ...
     moves the link back
-    Leave, DeleteEndpoint          ->   removes the link
+    RevokeExternalConnectivity, Leave, DeleteEndpoint    ->   removes the link
 
 The namespace may not be there yet when the plugin is told of it: the link is moved by the engine.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from msgspec import Struct
 
 from wherry.kit.values import replace
 from wherry.model.errors import PluginFailed
-from wherry.model.networks import EndpointStatus, Network
+from wherry.model.networks import EndpointStatus, Network, PortBinding
 from wherry.networks import plugin_messages as said
 from wherry.networks.drivers.bridge import is_valid_name
 from wherry.networks.drivers.inside import EndpointPlan
@@ -35,6 +36,8 @@ from wherry.plugins import Answer, Nothing, Plugin
 _log = logging.getLogger(__name__)
 _SPACES = {"local": "LocalDefault", "global": "GlobalDefault"}
 """What the engine's own address spaces are called, by the scope of the network."""
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+_PORTS = "com.docker.network.portmap"
 _ANY = {4: "0.0.0.0/0", 6: "::/0"}
 _Answer = TypeVar("_Answer", bound=Answer)
 
@@ -51,6 +54,8 @@ class RemoteSegment(LocalSegment):
         """`find` raises PluginNotFound while the plugin is not there."""
         self._network, self._find = network, find
         self._routes: dict[str, tuple[said.StaticRoute, ...]] = {}
+        self._publishing: set[str] = set()
+        """Endpoints whose ports the plugin has led; one of before a boot leaves all the same."""
 
     # -- the network -------------------------------------------------------------------------
 
@@ -117,10 +122,37 @@ class RemoteSegment(LocalSegment):
             ipv6_gateway=joined.GatewayIPv6,
         )
 
+    def publish(self, endpoint: EndpointStatus, bindings: Sequence[PortBinding]) -> None:
+        """Have the plugin lead ports there; one that can't is not obliged to.
+
+        Raises: PluginFailed, PluginNotFound.
+        """
+        ports = tuple(
+            said.PublishedPort(
+                Proto=_PROTOCOLS[each.port.protocol],
+                Port=each.port.number,
+                HostIP=each.host_address,
+                HostPort=each.host_port,
+                HostPortEnd=each.host_port_end or each.host_port,
+            )
+            for each in bindings
+        )
+        publication = said.Publication(self._network.id, endpoint.endpoint_id, {_PORTS: ports})
+        try:
+            self._call("ProgramExternalConnectivity", publication, Answer)
+        except PluginFailed as failed:
+            if not failed.complaint.startswith("status 404"):
+                raise
+            return
+        self._publishing.add(endpoint.endpoint_id)
+
     def dismiss(self, endpoint: EndpointStatus) -> None:
         """Have the plugin remove the link. What it complains of is logged."""
         self._routes.pop(endpoint.endpoint_id, None)
         named = said.EndpointNamed(self._network.id, endpoint.endpoint_id)
+        if endpoint.endpoint_id in self._publishing:
+            self._publishing.discard(endpoint.endpoint_id)
+            self._try("RevokeExternalConnectivity", named)
         self._try("Leave", named)
         self._try("DeleteEndpoint", named)
 

@@ -4,11 +4,11 @@ Each driver has a segment of its own. A segment knows how an endpoint is joined 
 and how it itself comes to be on this host and goes; it knows nothing of which addresses are free.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
-from wherry.model.networks import EndpointStatus
+from wherry.model.networks import EndpointStatus, PortBinding
 from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.drivers.inside import EndpointPlan
 from wherry.operations.plan import Plan
@@ -75,6 +75,13 @@ class Segment(Protocol):
         """
         ...
 
+    def publish(self, endpoint: EndpointStatus, bindings: Sequence[PortBinding]) -> None:
+        """Have somebody else lead ports to an endpoint, where nothing of ours does. Blocks.
+
+        Raises: PluginFailed.
+        """
+        ...
+
     def dismiss(self, endpoint: EndpointStatus) -> None:
         """Tell somebody else that an endpoint has left. Blocks; twice is no error."""
         ...
@@ -120,6 +127,9 @@ class LocalSegment:
         """The endpoint as it is."""
         del namespace_path, name
         return endpoint
+
+    def publish(self, endpoint: EndpointStatus, bindings: Sequence[PortBinding]) -> None:
+        """Nobody does: containers are reached without the host."""
 
     def dismiss(self, endpoint: EndpointStatus) -> None:
         """Nobody is told."""
