@@ -51,6 +51,7 @@ class LiveConnections:
         Raises: ConnectionRefused, AddressTaken, StepFailed.
         """
         made, path = self._networks.of(network), attached.namespace_path
+        before = attached.endpoints
         async with self._inside(path) as container_netlink, UndoStack() as undo:
             endpoint = await self._leases.lease(
                 undo, made, request, wish, namespace_path=path, others=attached.endpoints
@@ -67,11 +68,8 @@ class LiveConnections:
                 )
             )
             await self._ways_out.move(undo, attached, after, request, container_netlink)
-            await self._names.serve(
-                request.container_id, path, attached.endpoints, request.network
-            )
+            await self._tell(undo, attached, request, before)
             undo.keep()
-        await self._refresh_files(request, attached.endpoints)
 
     async def disconnect(
         self, attached: Attached, leaving: EndpointStatus, network: Network, request: AttachRequest
@@ -80,17 +78,29 @@ class LiveConnections:
         if network.driver == "host":
             raise ConnectionRefused("container cannot be disconnected from host network")
         path = attached.namespace_path
-        rest = [each for each in attached.endpoints if each is not leaving]
+        before = attached.endpoints
+        rest = [each for each in before if each is not leaving]
         after = with_way_out(rest, {each.network: each for each in request.network.endpoints})
         async with self._inside(path) as container_netlink, UndoStack() as undo:
             await self._ways_out.move(undo, attached, after, request, container_netlink)
-            await self._names.serve(
-                request.container_id, path, attached.endpoints, request.network
-            )
+            await self._tell(undo, attached, request, before)
             undo.keep()
         if leaving.is_connected:
             await self._joins.delete_link(path, leaving)
             await self._leases.give_back(leaving)
+
+    async def _tell(
+        self,
+        undo: UndoStack,
+        attached: Attached,
+        request: AttachRequest,
+        before: Sequence[EndpointStatus],
+    ) -> None:
+        """Have name server and files say what is so now."""
+        path, spec = attached.namespace_path, request.network
+        undo.push(self._names.serve, request.container_id, path, before, spec)
+        await self._names.serve(request.container_id, path, attached.endpoints, spec)
+        undo.push(self._refresh_files, request, before)
         await self._refresh_files(request, attached.endpoints)
 
     @asynccontextmanager

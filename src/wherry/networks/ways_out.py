@@ -65,9 +65,9 @@ class WaysOut:
         Raises: PortInUse, FeatureMissing, StepFailed.
         """
         before = attached.endpoints
-        undo.push(self._move, attached, before, request, container_netlink)
         there = await self._with_ports(before, after, request)
-        await to_its_end(self._move(attached, there, request, container_netlink))
+        undo.push(self._lead, attached, there, before, request, container_netlink)
+        await to_its_end(self._lead(attached, before, there, request, container_netlink))
 
     async def publish(
         self, way_out: EndpointStatus, request: AttachRequest
@@ -101,10 +101,14 @@ class WaysOut:
             *published_ports.direct_of(request.network, settings.direct),
         )
 
-    async def _move(
-        self, attached: Attached, after: Endpoints, request: AttachRequest, container_netlink: int
+    async def _lead(
+        self,
+        attached: Attached,
+        before: Endpoints,
+        after: Endpoints,
+        request: AttachRequest,
+        container_netlink: int,
     ) -> None:
-        before = attached.endpoints
         async with self._publishing:
             await self._lead_relays(before, after, request)
             await self._lead_ports(before, after)

@@ -9,6 +9,7 @@ and asked inside containers runs in further forks; all end with the scenario.
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import pickle
 import shutil
@@ -145,13 +146,20 @@ class Killed(BaseException):
 
 
 class MortalPool(OffloadPool):
-    """A pool of a daemon that dies after so many more calls; None: it lives."""
+    """A pool of a daemon that dies after so many more calls; None: it lives.
+
+    With `fails_once` it lives, and only that call fails.
+    """
 
     steps: int | None = None
+    fails_once = False
 
     async def __call__(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call, unless the daemon has died."""
         if self.steps is not None:
+            if self.steps <= 0 and self.fails_once:
+                self.steps = None
+                raise OSError(errno.EIO, "Input/output error")
             if self.steps <= 0:
                 raise Killed
             self.steps -= 1

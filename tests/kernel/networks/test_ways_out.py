@@ -4,6 +4,7 @@ The daemon dies before each step and after it: a pool that does nothing any more
 Then the port is asked, a next daemon finds what is there, and the port is asked again.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -12,6 +13,7 @@ import pytest
 
 from kernel.networks.private_host import LAN, Killed, MortalPool, PrivateHost, run
 from wherry.model.containers import NetworkSpec
+from wherry.model.errors import StepFailed
 from wherry.model.networks import (
     AddressRange,
     EndpointWish,
@@ -123,6 +125,33 @@ def test_a_daemon_dies_while_the_way_out_moves(
             await networks.detach(request.container_id)
             steps += 1
         assert steps > 7
+        await networks.remove_everything()
+
+    run(scenario)
+
+
+def test_a_connection_that_fails_is_taken_back() -> None:
+    """Whichever step fails: ports, route, links, addresses and names are as before."""
+
+    async def scenario(host: PrivateHost) -> None:
+        pool = host.offload = MortalPool(4)
+        pool.fails_once = True
+        networks = await made(host)
+        request = host.request("c", spec("b"))
+        sandbox = await networks.attach(request)
+        host.serve(sandbox.namespace_path, 80, "it")
+        route, steps = default_route(host, sandbox), 0
+        for steps in range(7):
+            pool.steps = steps
+            with contextlib.suppress(OSError, StepFailed):
+                await connects(networks, request)
+                break
+            assert pool.steps is None
+            assert answers(host) == ["it"] * 4, f"failed after {steps} steps"
+            assert default_route(host, sandbox) == route
+            assert len(host.inside(sandbox.namespace_path, "ip -br link").splitlines()) == 2
+        pool.steps = None
+        assert steps > 4
         await networks.remove_everything()
 
     run(scenario)
