@@ -102,16 +102,14 @@ class BuildCache:
             ).fetchone()
         return _cached_step(row) if row is not None else None
 
-    def linked(self, link: str, *, now_ns: int) -> CachedStep | None:
-        """The newest result of a step whatever was below it, which is used once more now."""
-        with self._database.transaction() as rows:
+    def key_of_link(self, link: str) -> str | None:
+        """The key of the newest result of a step, whatever was below it."""
+        with self._database.reading() as rows:
             row = rows.execute(
-                "UPDATE build_cache SET used_at_ns = ?, use_count = use_count + 1 WHERE key = "
-                "(SELECT key FROM build_cache WHERE link = ? ORDER BY created_at_ns DESC LIMIT 1) "
-                f"RETURNING {_RESULT}",
-                (now_ns, link),
+                "SELECT key FROM build_cache WHERE link = ? ORDER BY created_at_ns DESC LIMIT 1",
+                (link,),
             ).fetchone()
-        return _cached_step(row) if row is not None else None
+        return row[0] if row is not None else None
 
     def look(self, key: str) -> CachedStep | None:
         """A step's result, which is not used by this."""

@@ -109,11 +109,7 @@ class StepExecutor:
         return self._request.uses_cache and not step.is_uncached and not is_boundary(step)
 
     def _found(self, key: str, step: Step, parent: Built) -> Built | None:
-        row = (
-            self._cache.look(key)
-            if self._request.only_plans
-            else self._cache.get(key, now_ns=self._clock.now_ns())
-        )
+        row = self._row(key)
         if row is None or (
             row.diff_id and not self._images.has(parent.state, DiffId(row.diff_id))
         ):
@@ -139,7 +135,14 @@ class StepExecutor:
         return built
 
     def _linked(self, link: str) -> CachedStep | None:
-        return self._cache.linked(link, now_ns=self._clock.now_ns())
+        key = self._cache.key_of_link(link)
+        return self._row(key) if key is not None else None
+
+    def _row(self, key: str) -> CachedStep | None:
+        """What is kept of a step, which is used by this unless nothing is to be done."""
+        if self._request.only_plans:
+            return self._cache.look(key)
+        return self._cache.get(key, now_ns=self._clock.now_ns())
 
     def stands_alone(self, key: str) -> bool:
         """Whether a step's layer is the same whatever is below it."""

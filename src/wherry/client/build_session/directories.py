@@ -9,7 +9,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
 from wherry.kit.path_patterns import Ignore, segment_pattern
@@ -88,10 +88,10 @@ class Folder:
         for path, state in self._walk(self.wanted(paths), ignore):
             if stat.S_ISSOCK(state.st_mode) or ignore.excludes(path):
                 continue
-            for above in _above(path):
-                if above not in told:  # It is left out itself, and this file below it is not.
-                    told.add(above)
-                    yield self._found(above, os.lstat(f"{self._top}/{above}"), names)
+            # A directory may be left out itself where something below it is not.
+            for above in reversed([*_untold(path, told)]):
+                told.add(above)
+                yield self._found(above, os.lstat(f"{self._top}/{above}"), names)
             if stat.S_ISDIR(state.st_mode):
                 told.add(path)
             yield self._found(path, state, names)
@@ -174,10 +174,12 @@ class Folder:
         top.at("/".join(passed)).is_all = True
 
 
-def _above(path: str) -> Iterator[str]:
-    """The directories that a path is in, from the top."""
-    parts = posixpath.dirname(path).split("/")
-    return ("/".join(parts[: count + 1]) for count in range(len(parts)) if parts[0])
+def _untold(path: str, told: Collection[str]) -> Iterator[str]:
+    """The directories that a path is in, from the nearest up to one that was told of."""
+    above = posixpath.dirname(path)
+    while above and above not in told:
+        yield above
+        above = posixpath.dirname(above)
 
 
 def _names(directory: str) -> Sequence[str]:
