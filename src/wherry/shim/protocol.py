@@ -107,6 +107,17 @@ class ExecOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViewMount:
+    """What is mounted in a view."""
+
+    source: str
+    """A path of the host."""
+    destination: str
+    subpath: str = ""
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How a process ended; `model.tasks.ExitRecord` on the daemon's side."""
 
@@ -171,6 +182,9 @@ EXEC_ORDER = plain(
     seccomp_program=text(),
     opens_stdin=flag(),
     can_be_ended=flag(),
+)
+VIEW_MOUNT = plain(
+    ViewMount, source=text(), destination=text(), subpath=text(), is_read_only=flag()
 )
 ENDING = plain(
     Ending,

@@ -12,10 +12,8 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from wherry.kit.messages import Message
-from wherry.kit.values import dataclass
 from wherry.oci.runtime_json import ROOTFS
 from wherry.oci.runtime_spec import RootfsMount
-from wherry.oci.shapes import flag, plain, text
 from wherry.operations.files.foreign_trees import CloneForeignTree
 from wherry.operations.files.mounts import BindMount
 from wherry.operations.files.roots import SetPropagation
@@ -23,29 +21,14 @@ from wherry.operations.files.views import VIEW, AttachTree, DetachTree, MakeMoun
 from wherry.operations.plan import Hands, Journal, Operation, OperationFailed, Plan, execute
 from wherry.operations.processes.namespaces import JoinNamespace, Unshare
 from wherry.runtime.root_plan import whole_root
+from wherry.shim.protocol import VIEW_MOUNT, ViewMount
 
 _WHY = "somebody outside looks at the container's files"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewMount:
-    """What is mounted in a view."""
-
-    source: str
-    """A path of the host."""
-    destination: str
-    subpath: str = ""
-    is_read_only: bool = False
-
-
-_VIEW_MOUNT = plain(
-    ViewMount, source=text(), destination=text(), subpath=text(), is_read_only=flag()
-)
-
-
 def open_view(message: Message) -> tuple[Message, tuple[int, ...]]:
     """Answer with a descriptor of a container's files. Raises: OSError; KeyError; ValueError."""
-    mounts = [_VIEW_MOUNT.from_json(each, "mounts") for each in message["mounts"]]
+    mounts = [VIEW_MOUNT.from_json(each, "mounts") for each in message["mounts"]]
     target = message["target"]
     hands, journal = Hands(), Journal()
     try:

@@ -10,8 +10,7 @@ Lock order: none is held across an await of another component.
 """
 
 from wherry.logs.options import LogTarget
-from wherry.shim.protocol import ForeignRuntimeChoice, LogOrder
-from wherry.shim.views import ViewMount
+from wherry.shim.protocol import ForeignRuntimeChoice, LogOrder, ViewMount
 from wherry.tasks.feeder import LogFeeder
 from wherry.tasks.following import follow_log, read_log
 from wherry.tasks.requests import ExecRequest, SpawnRequest

@@ -1,7 +1,6 @@
 """All tasks of an engine: made, found again, and the jobs in namespaces."""
 
 import asyncio
-import dataclasses
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -25,10 +24,11 @@ from wherry.shim.protocol import (
     LOG_ORDER,
     SOCKET_NAME,
     SPAWN_ORDER,
+    VIEW_MOUNT,
     LogOrder,
     Refused,
+    ViewMount,
 )
-from wherry.shim.views import ViewMount
 from wherry.tasks import orphans
 from wherry.tasks.channel import Answer, ChannelLost
 from wherry.tasks.feeder import LogFeeder
@@ -251,7 +251,7 @@ class Tasks:
                 target=self._empty_directory,
                 pid=root if isinstance(root, int) else 0,
                 rootfs=None if isinstance(root, int) else runtime_json.ROOTFS.to_json(root),
-                mounts=[dataclasses.asdict(each) for each in mounts],
+                mounts=[VIEW_MOUNT.to_json(each) for each in mounts],
                 writes=writes,
             )
         except StartFailed as failed:

@@ -7,6 +7,7 @@ leaves the container as it was. The journal is kept beside that of the start.
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from wherry.engine.containers.cgroups import cgroup_directories
 from wherry.engine.containers.publishing import PublishedPorts
@@ -26,9 +27,10 @@ from wherry.oci.runtime_spec import Resources
 from wherry.operations.journal_files import read_journal, write_journal
 from wherry.operations.plan import Hands, Journal, OperationFailed, Plan, execute, undo
 from wherry.operations.processes.cgroup_changes import ChangeCgroupFile, latest
-from wherry.runtime.cgroup_settings import Setting
-from wherry.runtime.limits import limit_settings
 from wherry.specgen import HostFacts, admitted, find_block_devices, limit_resources
+
+if TYPE_CHECKING:
+    from wherry.runtime.cgroup_settings import Setting
 
 _FIRST_WHEN_RAISED = ("memory.memsw.limit_in_bytes",)
 """Memory may never exceed memory and swap together: the sum grows first, and shrinks last."""
@@ -105,7 +107,9 @@ class UpdateContainer:
             for operation in _change(each, directories[each.controller])
         )
 
-    def _settings(self, limits: Limits, was: Limits | None = None) -> list[Setting]:
+    def _settings(self, limits: Limits, was: Limits | None = None) -> "list[Setting]":
+        from wherry.runtime.limits import limit_settings  # Loaded for who updates.
+
         resources = limit_resources(limits, self._host, find_block_devices(limits))
         return list(limit_settings(_with_lifted(resources, limits, was), self._layout))
 
@@ -150,7 +154,7 @@ def _raises_swap(before: Limits, after: Limits) -> bool:
     return most(after) > most(before)
 
 
-def _change(setting: Setting, directory: str) -> Iterator[ChangeCgroupFile]:
+def _change(setting: "Setting", directory: str) -> Iterator[ChangeCgroupFile]:
     """The operation of a setting; none where the kernel lacks a file that it may lack."""
     file, value = setting.file, setting.value
     if not os.path.exists(f"{directory}/{file}"):
@@ -163,7 +167,7 @@ def _change(setting: Setting, directory: str) -> Iterator[ChangeCgroupFile]:
     )
 
 
-def _file(setting: Setting) -> tuple[str, str]:
+def _file(setting: "Setting") -> tuple[str, str]:
     """Which line of which file a setting is."""
     device, blank, _ = setting.value.partition(" ")
     return setting.file, device if blank and ":" in device else ""
