@@ -23,6 +23,7 @@ Verb = Callable[[Message, list[int]], Message | None]
 keeps it duplicates. Raises: Refused, OSError, KeyError, ValueError."""
 
 _BACKLOG = 16
+_ACCEPT_AGAIN_NS = 100_000_000
 
 
 class Control:
@@ -95,7 +96,12 @@ class Control:
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
         except OSError:
+            # No descriptor to spare: it would be said again and again until there is one.
+            self._loop.forget(listener.fileno())
+            self._loop.call_later(_ACCEPT_AGAIN_NS, lambda: self._serve_listener(listener))
             return
         self.add(connection)
 
