@@ -70,10 +70,11 @@ class EventLoop:
         """Until `stop`."""
         self._is_running = True
         while self._is_running:
-            for descriptor, events in self._epoll.poll(self._wait_s(), _EVENTS_AT_ONCE):
-                # A callback before this one may have forgotten it; what it gives is gone then.
-                ready = self._ready.get(descriptor)
-                if ready is not None:
+            came = self._epoll.poll(self._wait_s(), _EVENTS_AT_ONCE)
+            for ready, (descriptor, events) in [(self._ready.get(each[0]), each) for each in came]:
+                # A callback before this one may have forgotten it, and its number may be
+                # another's by now: what came is not about that one.
+                if ready is not None and self._ready.get(descriptor) is ready:
                     ready(events)
             if self._timers:
                 self._run_timers()
