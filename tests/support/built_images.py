@@ -75,7 +75,7 @@ def _text(lines: Iterator[str] | list[str]) -> str:
 
 
 def _told(entry: Mapping[str, Any]) -> str:
-    created_by = _DIGEST.sub("...", entry.get("created_by", "")).rstrip()
+    created_by = _DIGEST.sub("...", entry.get("created_by") or "-").rstrip()
     return created_by + (" (no layer)" if entry.get("empty_layer") else "")
 
 

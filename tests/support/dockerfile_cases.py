@@ -14,12 +14,14 @@ Dockerfile gives without it; so the words are struck, one pair after the other, 
 result stays the same is blind and fails. «a⇒b» puts b in the place of a instead.
 
 Sections: `Dockerfile`; `options`, the flags of `docker build`; `parent`, a Dockerfile that is
-built first, as the image `parent`, with `parent options`; `result` and `history`, which
-`./dev oracle` with WHERRY_UPDATE_GOLDEN=1 writes; any other name is a file of the context.
+built first, as the image `parent`, with `parent options`; `result`, `history` and `history of
+BuildKit`, which `./dev oracle` with WHERRY_UPDATE_GOLDEN=1 writes; any other name is a file of
+the context.
 Attributes: `newer` (Debian's dockerd 20.10 does not know it), `buildkit` (the classic door has
 no such flag), `classic` (the other one has none), `own` (only our command line has it), `times`
-(of files are compared), `layers` (are counted), `errors` (the result is what the builder says,
-for it builds nothing), `told` (the history is ours).
+(of files are compared), `layers` (are counted), `cached` (what the parent's build left may be
+used), `errors` (the result is what the builder says, for it builds nothing), `told` (the history
+is ours), `retold` (BuildKit's is, for it was another once).
 """
 
 import gzip
@@ -34,7 +36,7 @@ from pathlib import Path
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "dockerfiles"
 _STRUCK = re.compile("«([^»⇒]*)(?:⇒([^»]*))?»")
-_RESULTS = ("result", "history")
+_RESULTS = ("result", "history", "history of BuildKit")
 _NO_FILES = ("Dockerfile", "options", "parent", "parent options", *_RESULTS)
 OLD = 1_500_000_000
 """When the context's files were changed, in seconds."""

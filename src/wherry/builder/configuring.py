@@ -1,9 +1,11 @@
 """Instructions that change what an image says, and no file of it."""
 
 import posixpath
+import sys
 
 from wherry.builder import dockerfile as language
 from wherry.images import parse_exposed
+from wherry.kit.durations import duration_text
 from wherry.kit.values import dataclass, replace
 from wherry.model.errors import DockerfileRefused
 from wherry.model.signals import parse_signal
@@ -98,7 +100,7 @@ def _env(config: ExecutionDefaults, pairs: list[tuple[str, str]]) -> Configured:
 def _health(config: ExecutionDefaults, step: language.HealthCheckWish) -> Configured:
     if step.command is None:
         check = Healthcheck(test=("NONE",))
-        return Configured(replace(config, healthcheck=check), "HEALTHCHECK NONE")
+        return Configured(replace(config, healthcheck=check), f"HEALTHCHECK {_check(check)}")
     kind = "CMD-SHELL" if step.command.is_for_shell else "CMD"
     check = Healthcheck(
         test=(kind, *step.command.words),
@@ -108,8 +110,27 @@ def _health(config: ExecutionDefaults, step: language.HealthCheckWish) -> Config
         start_interval=step.start_interval_ns,
         retries=step.retries,
     )
-    told = step.text.split(None, 1)[1]
-    return Configured(replace(config, healthcheck=check), f"HEALTHCHECK {told}")
+    return Configured(replace(config, healthcheck=check), f"HEALTHCHECK {_check(check)}")
+
+
+_NAMED = "\a\b\f\n\r\t\v'\\"
+_ESCAPES = {each: f"\\{name}" for each, name in zip(_NAMED, "abfnrtv'\\", strict=True)}
+
+
+def _check(check: Healthcheck) -> str:
+    """A check as Go's %q writes the structure that Docker keeps it in."""
+    times = (check.interval, check.timeout, check.start_period, check.start_interval)
+    told = " ".join(f'"{duration_text(each)}"' for each in times)
+    return f"&{{{quoted(check.test)} {told} {_rune(check.retries)}}}"
+
+
+def _rune(number: int) -> str:
+    """A number as Go's %q writes it: the character that it is the code of."""
+    character = chr(number) if number <= sys.maxunicode else "\N{REPLACEMENT CHARACTER}"
+    escape = _ESCAPES.get(character)
+    if escape is None:
+        escape = character if character.isprintable() else f"\\x{number:02x}"
+    return f"'{escape}'"
 
 
 def for_shell(command: language.CommandLine, config: ExecutionDefaults) -> tuple[str, ...]:

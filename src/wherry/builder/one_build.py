@@ -266,7 +266,7 @@ class OneBuild:
         self, file: language.Dockerfile, views: Views, elsewhere: Elsewhere
     ) -> StepExecutor:
         ground, images = self._ground, self._images
-        words = Words(file.escape, self._request.arguments)
+        words = Words(file.escape, self._request)
         mounts = Mounts(
             ground=ground.mounts,
             ports=self._ports,

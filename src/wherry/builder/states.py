@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from wherry.builder import dockerfile as language
 from wherry.builder.configuring import DEFAULT_SHELL, absolute, configured, for_shell
-from wherry.builder.planning import Step, is_boundary
+from wherry.builder.planning import EPOCH, Step, is_boundary
+from wherry.builder.telling import Told, history_entry
 from wherry.images import BuildState, LayerBlob
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.kit.values import dataclass, field, replace
+from wherry.model.builds import BuildRequest
 from wherry.model.errors import DockerfileRefused
-from wherry.oci.image_spec import History
+from wherry.oci.image_spec import ExecutionDefaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Built:
     """What the stage began with: the name, and the image that it led to."""
     layer_bytes: int = 0
     """Of what the step added."""
+    declared: tuple[str, ...] = ()
+    """ARG of the stage, by name, with or without a value."""
     has_command: bool = False
     """This Dockerfile has said CMD: an ENTRYPOINT behind it leaves it alone."""
 
@@ -44,10 +48,12 @@ class Built:
 class Words:
     """How the words of one Dockerfile are read."""
 
-    def __init__(self, escape: str, arguments: Mapping[str, str | None]) -> None:
-        """`arguments`: what the user gives (`--build-arg`)."""
+    def __init__(self, escape: str, request: BuildRequest) -> None:
         self._escape = escape
-        self._given = arguments
+        self._given = request.arguments
+        self.history = request.history
+        self.carries_keys = request.arguments.get(EPOCH) is None
+        """Images say by which keys steps are found, but for those that are alike everywhere."""
 
     def scope(self, parent: Built) -> language.Scope:
         """ENV wins over ARG."""
@@ -106,33 +112,40 @@ def after(
     instruction, state = step.instruction, parent.state
     if is_boundary(step):
         # A stage on another one begins with its files and configuration, and no ARG of it.
-        return replace(parent, key=key, arguments={}, layer_bytes=0, has_command=False)
+        return replace(
+            parent, key=key, arguments={}, declared=(), layer_bytes=0, has_command=False
+        )
     scope = words.scope(parent)
-    change = configured(instruction, state.document.config, scope)
-    config, author = state.document.config, state.document.author
-    if change is not None:
-        config, comment = change.config, f"#(nop)  {change.comment}"
-        if isinstance(instruction, language.Entrypoint) and parent.has_command:
-            config = replace(config, cmd=state.document.config.cmd)
-        author = author if change.author is None else change.author
-    elif isinstance(instruction, language.WorkDir):
-        place = absolute(scope.word(instruction.path), config).rstrip("/") or "/"
-        config = replace(config, working_dir=place)
-        comment = f"#(nop) WORKDIR {place}"
-    else:
-        is_command = isinstance(instruction, language.Run)
-        comment = _run_comment(instruction, parent) if is_command else f"#(nop) {copied}"
+    config, author, text = _changed(step, parent, scope, copied)
+    arguments = words.arguments(instruction, parent, scope)
+    declared, values = parent.declared, scope.values
+    if isinstance(instruction, language.Arg):
+        names = (name for name, _default in instruction.pairs)
+        declared, values = tuple(dict.fromkeys((*declared, *names))), arguments
+    told = Told(
+        instruction=instruction,
+        config=config,
+        text=text,
+        arguments=parent.run_environment,
+        declared=declared,
+        values=values,
+    )
     created = rfc3339_nano(created_at_ns)
-    shell = " ".join(config.shell or DEFAULT_SHELL)
-    told = comment if isinstance(instruction, language.Run) else f"{shell} {comment}"
-    history = History(created=created, created_by=told, author=author, empty_layer=layer is None)
+    entry = history_entry(words.history, told, created, author)
+    entries = (
+        ()
+        if entry is None
+        else (
+            replace(entry, empty_layer=layer is None, step_key=key if words.carries_keys else ""),
+        )
+    )
     document = replace(
         state.document,
         created=created,
         author=author,
         comment="",
         config=config,
-        history=(*state.document.history, history),
+        history=(*state.document.history, *entries),
     )
     built = replace(state, document=document)
     if layer is not None:
@@ -142,9 +155,30 @@ def after(
         key=key,
         state=built,
         layer_bytes=layer.blob_bytes if layer is not None else 0,
-        arguments=words.arguments(instruction, parent, scope),
+        arguments=arguments,
+        declared=declared,
         has_command=parent.has_command or isinstance(instruction, language.Cmd),
     )
+
+
+def _changed(
+    step: Step, parent: Built, scope: language.Scope, copied: str
+) -> tuple[ExecutionDefaults, str, str]:
+    """Configuration and author after a step, and what is told of it."""
+    instruction, document = step.instruction, parent.state.document
+    config = document.config
+    change = configured(instruction, config, scope)
+    if change is not None:
+        keeps_command = isinstance(instruction, language.Entrypoint) and parent.has_command
+        changed = replace(change.config, cmd=config.cmd) if keeps_command else change.config
+        author = document.author if change.author is None else change.author
+        return changed, author, change.comment
+    if isinstance(instruction, language.WorkDir):
+        place = absolute(scope.word(instruction.path), config).rstrip("/") or "/"
+        return replace(config, working_dir=place), document.author, f"WORKDIR {place}"
+    if isinstance(instruction, language.Run):
+        return config, document.author, " ".join(command_words(instruction, parent))
+    return config, document.author, copied
 
 
 def meaning(
@@ -199,17 +233,6 @@ def command_words(run: language.Run, parent: Built) -> tuple[str, ...]:
         interpreter = first.content[2:].partition("\n")[0].split()
         return (*shell, _as_input(interpreter, first.content))
     return (*shell, first.content)
-
-
-def _run_comment(instruction: language.Instruction, parent: Built) -> str:
-    """How the history tells of a command: with the arguments that it saw."""
-    assert isinstance(instruction, language.Run)
-    command = " ".join(command_words(instruction, parent))
-    seen = parent.run_environment
-    if not seen:
-        return command
-    told = " ".join(f"{name}={value}" for name, value in sorted(seen.items()))
-    return f"|{len(seen)} {told} {command}"
 
 
 def _as_input(interpreter: list[str], script: str) -> str:

@@ -67,6 +67,13 @@ class SentPart:
     pieces: AsyncIterator[bytes]
 
 
+class HistoryForm(Enum):
+    """In whose words an image's history tells of its steps."""
+
+    CLASSIC = "classic"
+    BUILDKIT = "buildkit"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     """A build of one target. Where its files and secrets come from stands beside it (`ports`)."""
@@ -116,6 +123,7 @@ class BuildRequest:
     limits: Limits = field(default_factory=Limits)
     shm_bytes: int = 0
     cgroup_parent: str = ""
+    history: HistoryForm = HistoryForm.BUILDKIT
 
 
 # -- what is told ----------------------------------------------------------------------------

@@ -168,6 +168,7 @@ _HISTORY = Shape(
     comment=text(),
     author=text(),
     empty_layer=flag("empty_layer"),
+    step_key=text("dev.wherry.step"),
 )
 _IMAGE = Shape(
     ImageDocument,

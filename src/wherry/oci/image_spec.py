@@ -99,6 +99,8 @@ class History:
     comment: str = ""
     author: str = ""
     empty_layer: bool = False
+    step_key: str = ""
+    """Ours: by what the builder finds the step's result again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from wherry.model.builds import (
     CachePrune,
     CacheRecord,
     CacheStore,
+    HistoryForm,
     OutputKind,
 )
 from wherry.model.errors import InvalidValue
@@ -85,7 +86,13 @@ def to_build_request(call: Call) -> BuildRequest:
         ),
         shm_bytes=call.integer("shmsize") or 0,
         cgroup_parent=call.text("cgroupparent"),
+        history=HistoryForm.BUILDKIT if _is_buildkit(call) else HistoryForm.CLASSIC,
     )
+
+
+def _is_buildkit(call: Call) -> bool:
+    """Whether the client wants what BuildKit gives, and no old builder's transcript."""
+    return has_session(call) or call.flag("story")
 
 
 def has_session(call: Call) -> bool:

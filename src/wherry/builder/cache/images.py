@@ -1,11 +1,11 @@
 """Results of steps in images: what `--cache-from` finds there, and `type=inline` leaves.
 
-An image's history says of each step what it did, with the digest of what it copied, and which
-layer came of it. So every image is a cache of its own build: where an image begins with the very
-history and layers that a build has so far, its next line may be the step that comes next, and its
-next layer is that step's result.
+Each line of the history of an image that was built here carries the key of its step, and says
+whether a layer came of it. So every image is a cache of its own build. Only one that is to be the
+same wherever it is built (SOURCE_DATE_EPOCH) has no keys.
 """
 
+import contextlib
 from collections.abc import Sequence
 
 from wherry.builder.cache.format import moment_ns
@@ -27,23 +27,15 @@ class CacheImages:
     def __init__(self, states: Sequence[BuildState]) -> None:
         self._states = states
 
-    def find(self, below: BuildState, told: str) -> FoundStep | None:
-        """The result of a step by its line of the history, on what is below."""
-        history = below.document.history
+    def find(self, key: str) -> FoundStep | None:
+        """The result of a step."""
         for state in self._states:
-            lines = state.document.history
-            if len(lines) <= len(history) or lines[: len(history)] != history:
-                continue
-            if state.document.diff_ids[: len(below.layers)] != below.document.diff_ids:
-                continue
-            line = lines[len(history)]
-            if line.created_by != told or len(state.layers) < len(below.layers) + (
-                not line.empty_layer
-            ):
-                continue
-            layer = None if line.empty_layer else state.layers[len(below.layers)]
-            try:
-                return FoundStep(layer, moment_ns(line.created))
-            except ValueError:
-                continue  # It does not say when it was made, so its image can't be made again.
+            layers = iter(state.layers)
+            for line in state.document.history:
+                layer = None if line.empty_layer else next(layers, None)
+                if line.step_key != key or (layer is None and not line.empty_layer):
+                    continue
+                with contextlib.suppress(ValueError):
+                    # One that does not say when it was made can't be made again.
+                    return FoundStep(layer, moment_ns(line.created))
         return None

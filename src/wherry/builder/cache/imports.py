@@ -1,8 +1,7 @@
 """Caches elsewhere that steps are looked for in (`--cache-from`).
 
 A cache document names steps by our own keys, and the layer of a step that is found is fetched
-then, and only then. An image is a cache too, of its own build: its history says what each step
-did (`cache_images`).
+then, and only then. An image is a cache too, of its own build (`images`).
 """
 
 from collections.abc import Callable, Sequence
@@ -82,8 +81,8 @@ class Elsewhere:
         self._images = images
         self._offload = offload
 
-    async def find(self, key: str, below: BuildState, told: str) -> FoundStep | None:
-        """The result of a step, by its key or its line of the history; its layer is here then.
+    async def find(self, key: str, below: BuildState) -> FoundStep | None:
+        """The result of a step; its layer is here then.
 
         A layer that can't be had is no reason not to run the step.
         """
@@ -106,7 +105,7 @@ class Elsewhere:
                 self._warn(f"layer {step.layer.blob.digest} of a cache: {problem}")
                 continue
             return FoundStep(layer, step.created_at_ns)
-        found = self._looked_in.find(below, told)
+        found = self._looked_in.find(key)
         if found is None or found.layer is None:
             return found
         # An image of a registry has its layers compressed; results of steps are kept plain.

@@ -182,8 +182,7 @@ class StepExecutor:
 
     async def _found_elsewhere(self, key: str, step: Step, parent: Built) -> Built | None:
         """The step's result as a cache or an image has it that was named (`--cache-from`)."""
-        told = self._after(key, step, parent, None, 0).state.document.history[-1]
-        found = await self._elsewhere.find(key, parent.state, told.created_by)
+        found = await self._elsewhere.find(key, parent.state)
         if found is None:
             return None
         built = self._after(key, step, parent, found.layer, found.created_at_ns)

@@ -3,7 +3,7 @@
 import os
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from wherry.builder import dockerfile as language
@@ -21,7 +21,9 @@ from wherry.builder.steps.stage_files import StageFiles
 from wherry.images import BuildImages, BuildState, LayerBlob
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
+from wherry.kit.urls import without_credentials
 from wherry.kit.values import dataclass, replace
+from wherry.model.builds import HistoryForm
 from wherry.model.errors import InvalidValue, NotInContext
 
 _NUMBERS = re.compile(r"([0-9]+(:[0-9]+)?)?")
@@ -104,6 +106,8 @@ class Filling:
     def _told(
         self, copying: language.Copy | language.Add, content: str, scope: language.Scope
     ) -> str:
+        if self._words.history is HistoryForm.BUILDKIT:
+            return " ".join(self._written(copying, scope))
         words = [_name(copying)]
         if copying.mode:
             words.append(f"--chmod={self._words.word(scope, copying.mode, copying.line)}")
@@ -112,6 +116,20 @@ class Filling:
         # Docker has no blank behind the owner either.
         words.append(f"--chown={owner}{content}" if owner else content)
         return " ".join([*words, "in", target, ""])
+
+    def _written(
+        self, copying: language.Copy | language.Add, scope: language.Scope
+    ) -> Iterator[str]:
+        """The words of an instruction, as BuildKit keeps them."""
+        yield _name(copying)
+        if isinstance(copying, language.Copy) and copying.keeps_parents:
+            yield "--parents"
+        for flag, text in (("chown", copying.owner), ("chmod", copying.mode)):
+            if value := self._words.word(scope, text, copying.line):
+                yield f"--{flag}={value}"
+        yield from map(without_credentials, self._wanted(copying, scope))
+        yield from (f"<<{each.name}" for each in copying.inlines)
+        yield self._words.word(scope, copying.target, copying.line)
 
     async def copy(
         self, step: Step, copying: language.Copy | language.Add, parent: Built,
