@@ -129,12 +129,12 @@ def pack(export: CacheExport, solved: Sequence[Solved], images: BuildImages) -> 
         if not key or key in results:
             continue
         places[key] = len(results)
-        history = each.built.state.document.history
+        created = each.built.state.document.created
         results[key] = CachedResult(
             key=key,
             below=places.get(each.below, -1),
             top=place_of(each.built),
-            created_at_ns=parse_rfc3339(history[-1].created) if history else 0,
+            created_at_ns=parse_rfc3339(created) if created else 0,
         )
     content = encode_cache(
         CacheDocument(
