@@ -108,7 +108,7 @@ def test_overrides_for_development(engine: Engine, tmp_path: Path) -> None:
         "it shows the code of the host",
         lambda: engine.docker_ok("logs", "tw-www-1") == "development 1 nobody\nedited",
     )
-    engine.wherry("compose", "-p", "tw", "down", "--rmi", "all")
+    engine.wherry("compose", "-p", "tw", "down", "-t", "0", "--rmi", "all")
 
 
 @pytest.mark.slide("2.1")

@@ -23,6 +23,10 @@ def _no_networks_after(engine: Engine) -> Iterator[None]:
     engine.docker("network", "prune", "-f")
 
 
+NOBODY = "127.0.0.1"
+"""A name server that is not there, which is known at once."""
+
+
 def sleeper(engine: Engine, name: str, *flags: str) -> str:
     """A container that is there."""
     return engine.docker_ok("run", "-d", "--name", name, *flags, "busybox", "sleep", "1000")
@@ -98,7 +102,7 @@ def test_ipv6_names(engine: Engine) -> None:
 def test_the_default_bridge_has_no_names(engine: Engine) -> None:
     """As the course says: links and the hosts file there."""
     sleeper(engine, "db")
-    sleeper(engine, "web")
+    sleeper(engine, "web", "--dns", NOBODY)
     assert "127.0.0.11" not in engine.docker_ok("exec", "web", "cat", "/etc/resolv.conf")
     assert engine.docker("exec", "web", "ping", "-c", "1", "-W", "1", "db").returncode != 0
 

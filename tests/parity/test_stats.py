@@ -2,8 +2,8 @@
 
 import json
 import socket
-import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -147,12 +147,22 @@ def test_own_table(engine: Engine) -> None:
     flags = ("-d", "--name", "one", "-m", "64m", "--network", "none")
     engine.docker_ok("run", *flags, "busybox", "sleep", "1000")
     template = "{{.Container}} {{.Name}} {{.PIDs}} {{.NetIO}} {{.BlockIO}}"
-    for arguments in (("one",), ("--no-trunc", "one"), ()):
-        flags = ("stats", "--no-stream", "--format", template, *arguments)
-        ran: subprocess.CompletedProcess[str] = engine.wherry(*flags)
-        assert ran.stdout == engine.docker(*flags).stdout
-    header = engine.wherry("stats", "--no-stream").stdout.splitlines()[0]
-    assert header == engine.docker_ok("stats", "--no-stream").splitlines()[0]
+    wanted = [
+        ("stats", "--no-stream", "--format", template, *arguments)
+        for arguments in (("one",), ("--no-trunc", "one"), ())
+    ]
+    table = ("stats", "--no-stream")
+    # Each waits for a second reading, so they wait together.
+    with ThreadPoolExecutor() as pool:
+        told = [
+            [pool.submit(client, *words) for client in (engine.wherry, engine.docker)]
+            for words in (*wanted, table)
+        ]
+    *rows, tables = [[each.result().stdout for each in pair] for pair in told]
+    for own, stock in rows:
+        assert own == stock
+    own_header, stock_header = (each.splitlines()[0] for each in tables)
+    assert own_header == stock_header
     missing = engine.wherry("stats", "--no-stream", "nobody")
     assert missing.returncode == 1
     assert "No such container: nobody" in missing.stderr
