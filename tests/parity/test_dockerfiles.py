@@ -45,7 +45,7 @@ def chosen() -> Iterator[tuple[str, Case]]:
     for number, case in enumerate(all_cases()):
         doors = doors_of(case)
         if RENEWS:
-            doors = [door for door in doors if door != "own" or "own" in case.attributes]
+            doors = [door for door in doors if door != "own" or "buildkit" not in doors]
         is_all = Size.is_whole or IS_STOCK or RENEWS or case.place.stem == "options"
         for door in doors if is_all else doors[number % len(doors) :][:1]:
             yield door, case
