@@ -1,24 +1,29 @@
 #!/bin/sh
-# Puts launchers of this checkout's programs into $DESTDIR$PREFIX/bin.
+# Puts the programs into $DESTDIR$PREFIX: a copy of them in lib/wherry, and launchers in bin.
 #
-# Each is a few lines of Python under `-I -S`: no environment, no user site, no site module and
-# no `.pth` files. That is 20 ms of every `wherry ps`, and nothing in the caller's directory or
-# environment can put code into a program that root runs.
+# A launcher is a few lines of Python under `-I -S`: no environment, no user site, no site module
+# and no `.pth` files. That is 20 ms of every `wherry ps`, and nothing in the caller's directory or
+# environment can put code into a program that root runs. It finds its copy from where it lies
+# itself, so that all of $PREFIX can be moved.
 set -eu
 cd "$(dirname "$0")/.."
-bin="${DESTDIR:-}${PREFIX:-/usr/local}/bin"
-site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-mkdir -p "$bin"
+prefix="${DESTDIR:-}${PREFIX:-/usr/local}"
+bin="$prefix/bin"
+mkdir -p "$bin" "$prefix/lib/wherry"
+tree=$(.venv/bin/python scripts/installed_tree.py "$prefix/lib/wherry")
+interpreter=$(.venv/bin/python -c 'import os, sys; print(os.path.realpath(sys.executable))')
 
-launcher() { # NAME MODULE [DIRECTORY]
+launcher() { # NAME MODULE [DIRECTORY FROM_THERE_TO_THE_PREFIX]
     place="${3:-$bin}"
     mkdir -p "$place"
     staged="$place/.$1.new"
     cat > "$staged" <<PYTHON
-#!$PWD/.venv/bin/python -IS
+#!$interpreter -IS
+import os.path
 import sys
 
-sys.path[:0] = ["$PWD/src", "$site"]
+here = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.normpath(f"{here}/${4:-..}/lib/wherry/$tree"))
 from $2 import main
 
 sys.exit(main())
@@ -28,7 +33,6 @@ PYTHON
     echo "$place/$1"
 }
 
-.venv/bin/python -m compileall -q src
 for name in wherry wherryd; do launcher $name wherry.programs.$name; done
 # The runtime as a command of its own, where this version has it.
 [ ! -f src/wherry/programs/wherry_runtime.py ] || launcher wherry-runtime wherry.programs.wherry_runtime
@@ -49,10 +53,10 @@ others_plugin() {
     done
     return 1
 }
-plugins="${DESTDIR:-}${PREFIX:-/usr/local}/lib/docker/cli-plugins"
+plugins="$prefix/lib/docker/cli-plugins"
 if ! others_program && ours_or_absent "$bin/docker-compose"; then
     launcher docker-compose wherry.programs.docker_compose
 fi
 if ! others_plugin && ours_or_absent "$plugins/docker-compose"; then
-    launcher docker-compose wherry.programs.docker_compose "$plugins"
+    launcher docker-compose wherry.programs.docker_compose "$plugins" ../../..
 fi

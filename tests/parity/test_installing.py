@@ -1,10 +1,11 @@
-"""`docker compose` and `docker-compose` are ours after `make install`, where no other is."""
+"""`make install`: a copy that needs no checkout, and `docker compose` where no other is."""
 
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,16 +22,20 @@ services:
 """  # noqa: E501
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make install` puts below a prefix."""
-    root = tmp_path_factory.mktemp("installed")
+def _install(root: Path) -> None:
     subprocess.run(
         [str(REPOSITORY / "scripts" / "install.sh")],
         env={**os.environ, "DESTDIR": str(root), "PREFIX": "/usr"},
         check=True,
         stdout=subprocess.DEVNULL,
     )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make install` puts below a prefix."""
+    root = tmp_path_factory.mktemp("installed")
+    _install(root)
     return root / "usr"
 
 
@@ -39,7 +44,7 @@ def plugged(engine: Engine, installed: Path, tmp_path: Path) -> Iterator[Compose
     """A project, and the plugin where this test's docker looks for it."""
     plugins = Path(engine.environment["DOCKER_CONFIG"]) / "cli-plugins"
     plugins.mkdir(exist_ok=True)
-    shutil.copy(installed / "lib/docker/cli-plugins/docker-compose", plugins)
+    (plugins / "docker-compose").symlink_to(installed / "lib/docker/cli-plugins/docker-compose")
     project = ComposeProject(engine, tmp_path, _FILE, "plugged")
     yield project
     project.down()
@@ -95,15 +100,50 @@ def test_alone(plugged: ComposeProject, installed: Path) -> None:
     assert "Container plugged_a_1  Running" in told.stderr
 
 
-def test_others_stay(installed: Path, tmp_path: Path) -> None:
+def test_others_stay(installed: Path) -> None:
     """A docker-compose that isn't ours is left where it is."""
-    other = tmp_path / "usr/bin/docker-compose"
-    other.parent.mkdir(parents=True)
+    other = installed / "bin/docker-compose"
     other.write_text("#!/bin/sh\n")
-    subprocess.run(
-        [str(REPOSITORY / "scripts" / "install.sh")],
-        env={**os.environ, "DESTDIR": str(tmp_path), "PREFIX": "/usr"},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    _install(installed.parent)
     assert other.read_text() == "#!/bin/sh\n"
+
+
+_EVERYTHING = """
+import pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import wherry
+for module in pkgutil.walk_packages(wherry.__path__, "wherry."):
+    __import__(module.name)
+"""
+
+
+def test_a_copy(installed: Path) -> None:
+    """The programs run from the copy, wherever it was moved, and every module is there whole."""
+    moved = installed.rename(installed.with_name("moved"))
+    (tree,) = moved.glob("lib/wherry/*")
+    trace = moved / "trace"
+    traced = ["strace", "-f", "-e", "trace=openat", "-A", "-o", str(trace)]
+    try:
+        for name in ("wherry", "wherryd", "wherry-runtime"):
+            command = [*traced, str(moved / "bin" / name), "--version"]
+            told = subprocess.run(command, capture_output=True, text=True, cwd="/", check=True)
+            assert "0.1.0" in told.stdout
+        base = os.path.realpath(sys.executable)
+        subprocess.run([*traced, base, "-IS", "-c", _EVERYTHING, str(tree)], cwd="/", check=True)
+        assert str(tree) in trace.read_text()
+        assert str(REPOSITORY) not in trace.read_text()
+    finally:
+        moved.rename(installed)
+
+
+def test_who_runs_keeps_the_copy(installed: Path) -> None:
+    """An update leaves the copy that a process was started from, and removes it afterwards."""
+    older = installed / "lib/wherry/older"
+    older.mkdir()
+    (older / "program.py").write_text("input()\n")
+    with subprocess.Popen([sys.executable, older / "program.py"], stdin=subprocess.PIPE) as runs:
+        _install(installed.parent)
+        assert older.exists()
+        runs.communicate(b"\n")
+    _install(installed.parent)
+    assert len([*installed.glob("lib/wherry/*")]) == 1
