@@ -103,7 +103,8 @@ def test_the_same_containers(engine: Engine, tmp_path: Path) -> None:
         project.ok(tool, "up", "-d")
         made[tool] = project.facts()
         made[tool]["/said"] = engine.docker_ok("exec", "rich-all-1", "cat", "/said")
-        made[tool]["secrets"] = engine.docker_ok("exec", "rich-all-1", "ls", "-l", "/run/secrets")
+        look = "cd /run/secrets; stat -c '%A %u %g %s %n' *"
+        made[tool]["secrets"] = engine.docker_ok("exec", "rich-all-1", "sh", "-c", look)
         project.down()
     assert list(made[OURS]) == list(made[THEIRS])
     for name, theirs in made[THEIRS].items():

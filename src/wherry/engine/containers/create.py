@@ -122,7 +122,7 @@ class CreateContainer:
             self._volumes.given(container.spec)
             undo.keep()
         self._events.container("create", container)
-        doubts = await self._doubts(container.spec, image, asked_for=platform)
+        doubts = await self._doubts(spec, image, asked_for=platform)
         return CreateOutcome(container_id=container.id, warnings=(*doubts, *admission.warnings))
 
     # -- steps -------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class CreateContainer:
     async def _doubts(
         self, spec: ContainerSpec, image: Image, *, asked_for: str
     ) -> tuple[str, ...]:
-        """What of the wish will not be as it says; `asked_for` is the platform, if any."""
+        """What of the wish, as it came, will not be; `asked_for` is the platform, if any."""
         foreign = await self._offload(
             platform_warnings, image, self._images.host, was_asked=bool(asked_for)
         )
