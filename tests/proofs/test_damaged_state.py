@@ -47,7 +47,8 @@ TREES = ("diff", "work", "_data", "snapshots", "rootfs", "netns")
 MADE_ANEW = re.compile(r"/(hosts|resolv\.conf|hostname|engine\.lock|platforms\.json|\w+\.bpf)$")
 """What each start writes, or what is nothing but a lock."""
 ASKED_FOR = re.compile(
-    r"/([0-9a-f]{64}-json\.log|(\w+-)?journal\.json|exit\.json|config\.json|events\.log|name)$|/plugins/"
+    r"/(resolv\.conf\.hash|[0-9a-f]{64}-json\.log|(\w+-)?journal\.json|exit\.json|config\.json"
+    r"|events\.log|name)$|/plugins/"
 )
 """What is read when it is asked for, and passes over or names what it can't read."""
 
