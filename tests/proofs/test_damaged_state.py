@@ -166,6 +166,16 @@ def test_every_file_damaged(world: World, size: Size, figure: list[str]) -> None
     )
 
 
+def test_names_of_a_container_lost(world: World) -> None:
+    """The file that a running container has for /etc/hosts is written anew, and it goes on."""
+    path = Path(world.engine.inspect("runs")["HostsPath"])
+    world.engine.stop()
+    path.unlink()
+    world.engine.start()
+    world.check("hosts gone")
+    assert "localhost" in path.read_text()
+
+
 @contextlib.contextmanager
 def rows(engine: Engine) -> Iterator[sqlite3.Connection]:
     """The database, while the engine is not there; and no newer copy than before."""

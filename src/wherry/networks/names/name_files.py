@@ -191,7 +191,14 @@ def write_private_files(
 def refresh_private_files(
     request: AttachRequest, *, endpoints: Sequence[EndpointStatus], gateway: str
 ) -> None:
-    """Change what differs since the container's networks are these. Raises: OSError."""
+    """Change what differs since the container's networks are these; without a file, write all.
+
+    Raises: OSError.
+    """
+    files = [os.path.join(request.files_directory, each) for each in (HOSTS, RESOLV_CONF)]
+    if not all(map(os.path.exists, files)):
+        write_private_files(request, endpoints=endpoints, gateway=gateway)
+        return
     own = _own_names(request.hostname, request.domainname)
     gates = [
         name
