@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.images.test_store import HOSTILE_ARCHIVES
+from kernel.images.test_archives import HOSTILE_ARCHIVES
 from support.daemon import Engine
 from support.image_archives import docker_archive, oci_layout
 from support.mutants import Mutant, mutated_engine
