@@ -53,6 +53,36 @@ class Columns(Generic[Row]):
         self.as_json = as_json
 
 
+def show(
+    session: Session,
+    rows: Sequence[Row],
+    columns: Columns[Row],
+    names: Sequence[str],
+    *,
+    form: str,
+    is_quiet: bool = False,
+    raw: str = "",
+    identity: str = "ID",
+) -> None:
+    """Print rows as their reader wants them: the table of `names`, identities alone, or a format.
+
+    `raw` is the template of the format of that name, a line for each property.
+
+    Raises: CommandFailed with Docker's text for a template that is wrong.
+    """
+    if form == "raw" and raw:
+        lines = (line for line in raw.split("\n") if f".{identity}}}}}" in line)
+        show_formatted(session, rows, columns, next(lines) if is_quiet else raw)
+    elif not wants_table(form):
+        show_formatted(session, rows, columns, form)
+    elif is_quiet:
+        (column,) = (each for each in columns.columns if each.name == identity)
+        for row in rows:
+            session.say(column.text(row))
+    else:
+        show_table(session, rows, columns, names)
+
+
 def show_table(
     session: Session, rows: Sequence[Row], columns: Columns[Row], names: Sequence[str]
 ) -> None:

@@ -9,7 +9,7 @@ from wherry.cli.containers import stats
 from wherry.cli.durations import ago, local_time
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import FILTER, INT, STRING, SWITCH, Flag, Parsed, filters_of
-from wherry.cli.rows import Column, Columns, show_formatted, show_table, wants_table
+from wherry.cli.rows import Column, Columns, show, show_table, wants_table
 from wherry.cli.session import Session
 from wherry.cli.system import events
 from wherry.cli.tables import align, table
@@ -124,15 +124,16 @@ def volumes(session: Session, parsed: Parsed) -> int:
             for mount in each.mounts
         }
         found = [each for each in found if text(each, "Name") in mounted]
-    if parsed.is_on("quiet"):
-        for each in found:
-            session.say(text(each, "Name"))
-        return 0
-    form = parsed.text("format", "table")
-    if wants_table(form):
-        show_table(session, found, _volume_columns(), ("Driver", "Name"))
-    else:
-        show_formatted(session, found, _volume_columns(), form)
+    form = "table" if parsed.is_on("quiet") else parsed.text("format", "table")
+    show(
+        session,
+        found,
+        _volume_columns(),
+        ("Driver", "Name"),
+        form=form,
+        is_quiet=parsed.is_on("quiet"),
+        identity="Name",
+    )
     return 0
 
 

@@ -14,13 +14,28 @@ COMMAND_WIDTH, MOUNT_WIDTH = 20, 15
 
 _DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 
+_IGNORED = "WARNING: Ignoring custom format, because both --format and --quiet are set."
+_RAW = """\
+container_id: {{.ID}}
+image: {{.Image}}
+command: {{.Command}}
+created_at: {{.CreatedAt}}
+state: {{- pad .State 1 0}}
+status: {{- pad .Status 1 0}}
+names: {{.Names}}
+labels: {{- pad .Labels 1 0}}
+ports: {{- pad .Ports 1 0}}
+"""
+
 
 def run(session: Session, parsed: Parsed) -> int:
     """List containers."""
     is_quiet = parsed.is_on("quiet")
     form = parsed.text("format")
-    if not form and not is_quiet:
-        form = session.setting("psFormat")
+    if not form:
+        form = "" if is_quiet else session.setting("psFormat")
+    elif is_quiet:
+        session.complain(_IGNORED)
     limit = parsed.number("last", -1)
     if parsed.is_on("latest"):
         limit = 1
@@ -36,16 +51,11 @@ def run(session: Session, parsed: Parsed) -> int:
         with_size=needs_size,
         filters=filters_of(parsed),
     )
-    if is_quiet and rows.wants_table(form):
-        for row in found:
-            session.say(columns.columns[0].text(row))
-    elif rows.wants_table(form):
-        names = (*_DEFAULT, "Size") if shows_size else _DEFAULT
-        rows.show_table(session, found, columns, names)
-    elif is_quiet:
-        rows.show_formatted(session, found, columns, "{{.ID}}")
-    else:
-        rows.show_formatted(session, found, columns, form)
+    if is_quiet and form != "raw" and not rows.wants_table(form):
+        form = "{{.ID}}"
+    size = ("Size",) if shows_size else ()
+    raw = _RAW + "size: {{.Size}}\n" if shows_size else _RAW
+    rows.show(session, found, columns, (*_DEFAULT, *size), form=form, is_quiet=is_quiet, raw=raw)
     return 0
 
 

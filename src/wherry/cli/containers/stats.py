@@ -54,10 +54,7 @@ def run(session: Session, parsed: Parsed) -> int:
 
 
 def _show(session: Session, shown: Sequence[Row], columns: rows.Columns[Row], form: str) -> None:
-    if rows.wants_table(form):
-        rows.show_table(session, shown, columns, DEFAULT)
-    else:
-        rows.show_formatted(session, shown, columns, form)
+    rows.show(session, shown, columns, DEFAULT, form=form)
 
 
 def _rounds(session: Session, names: Sequence[str], *, wants_all: bool) -> Iterator[list[Row]]:

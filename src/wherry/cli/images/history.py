@@ -22,13 +22,8 @@ def run(session: Session, parsed: Parsed) -> int:
         truncates=not parsed.is_on("no-trunc"), is_human=parsed.is_on("human", default=True)
     )
     form = parsed.text("format")
-    if parsed.is_on("quiet") and rows.wants_table(form):
-        for step in steps:
-            session.say(columns.columns[0].text(step))
-    elif rows.wants_table(form):
-        rows.show_table(session, steps, columns, _NAMES)
-    else:
-        rows.show_formatted(session, steps, columns, form)
+    is_quiet = parsed.is_on("quiet")
+    rows.show(session, steps, columns, _NAMES, form=form, is_quiet=is_quiet)
     return 0
 
 

@@ -13,6 +13,13 @@ from wherry.cli.texts import short_id
 from wherry.client.documents import Document, number, text, texts
 from wherry.kit.byte_sizes import human_size, human_size_short
 
+_RAW = """\
+repository: {{.Repository}}
+tag: {{.Tag}}%s
+image_id: {{.ID}}
+created_at: {{.CreatedAt}}
+virtual_size: {{.Size}}
+"""
 NONE = "<none>"
 UNKNOWN = "N/A"
 
@@ -47,15 +54,16 @@ def run(session: Session, parsed: Parsed) -> int:
     needs_digests = shows_digests or ".Digest" in form
     listed = [row for image in found for row in _rows_of(image, with_digests=needs_digests)]
     columns = image_columns(truncates=not parsed.is_on("no-trunc"))
-    if parsed.is_on("quiet") and rows.wants_table(form):
-        for row in listed:
-            session.say(columns.columns[0].text(row))
-    elif rows.wants_table(form):
-        digest = ("Digest",) if shows_digests else ()
-        names = ("Repository", "Tag", *digest, "ID", "CreatedSince", "Size")
-        rows.show_table(session, listed, columns, names)
-    else:
-        rows.show_formatted(session, listed, columns, form)
+    digest = ("Digest",) if shows_digests else ()
+    rows.show(
+        session,
+        listed,
+        columns,
+        ("Repository", "Tag", *digest, "ID", "CreatedSince", "Size"),
+        form=form,
+        is_quiet=parsed.is_on("quiet"),
+        raw=_RAW % ("\ndigest: {{.Digest}}" if shows_digests else ""),
+    )
     return 0
 
 

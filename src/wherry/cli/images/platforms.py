@@ -12,13 +12,8 @@ _NAMES = ("Platform", "Status", "RunsBy")
 def list_platforms(session: Session, parsed: Parsed) -> int:
     """List the platforms whose programs run here, or could."""
     found, form = session.client.wherry.platforms(), parsed.text("format")
-    if parsed.is_on("quiet"):
-        for each in found:
-            session.say(text(each, "Platform"))
-    elif rows.wants_table(form):
-        rows.show_table(session, found, _COLUMNS, _NAMES)
-    else:
-        rows.show_formatted(session, found, _COLUMNS, form)
+    is_quiet = parsed.is_on("quiet")
+    rows.show(session, found, _COLUMNS, _NAMES, form=form, is_quiet=is_quiet, identity="Platform")
     return 0
 
 

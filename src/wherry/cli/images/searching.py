@@ -25,10 +25,7 @@ def run(session: Session, parsed: Parsed) -> int:
     found.sort(key=lambda each: -number(each, "star_count"))
     columns = _columns(truncates=not parsed.is_on("no-trunc"))
     form = parsed.text("format")
-    if rows.wants_table(form):
-        rows.show_table(session, found, columns, _NAMES)
-    else:
-        rows.show_formatted(session, found, columns, form)
+    rows.show(session, found, columns, _NAMES, form=form)
     return 0
 
 

@@ -10,6 +10,13 @@ from wherry.kit.timestamps import NANOSECONDS, parse_rfc3339
 
 _NAMES = ("ID", "Name", "Driver", "Scope")
 
+_RAW = """\
+network_id: {{.ID}}
+name: {{.Name}}
+driver: {{.Driver}}
+scope: {{.Scope}}
+"""
+
 
 def run(session: Session, parsed: Parsed) -> int:
     """List networks by name."""
@@ -17,13 +24,8 @@ def run(session: Session, parsed: Parsed) -> int:
     found.sort(key=lambda network: _natural(text(network, "Name")))
     columns = _columns(truncates=not parsed.is_on("no-trunc"))
     form = parsed.text("format") or session.setting("networksFormat")
-    if parsed.is_on("quiet") and rows.wants_table(form):
-        for network in found:
-            session.say(columns.columns[0].text(network))
-    elif rows.wants_table(form):
-        rows.show_table(session, found, columns, _NAMES)
-    else:
-        rows.show_formatted(session, found, columns, form)
+    is_quiet = parsed.is_on("quiet")
+    rows.show(session, found, columns, _NAMES, form=form, is_quiet=is_quiet, raw=_RAW)
     return 0
 
 

@@ -91,13 +91,8 @@ def list_pods(session: Session, parsed: Parsed) -> int:
     found = [_row(name, members) for name, members in pods_of(session).list().items()]
     columns = _columns(truncates=not parsed.is_on("no-trunc"))
     form = parsed.text("format")
-    if parsed.is_on("quiet") and rows.wants_table(form):
-        for pod in found:
-            session.say(columns.columns[0].text(pod))
-    elif rows.wants_table(form):
-        rows.show_table(session, found, columns, _COLUMNS)
-    else:
-        rows.show_formatted(session, found, columns, form)
+    is_quiet = parsed.is_on("quiet")
+    rows.show(session, found, columns, _COLUMNS, form=form, is_quiet=is_quiet)
     return 0
 
 

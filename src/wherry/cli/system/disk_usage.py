@@ -40,10 +40,7 @@ def run(session: Session, parsed: Parsed) -> int:
         _show_pieces(session, usage, form)
         return 0
     found = _sums(usage)
-    if rows.wants_table(form):
-        rows.show_table(session, found, _COLUMNS, _SUMMARY)
-    else:
-        rows.show_formatted(session, found, _COLUMNS, form)
+    rows.show(session, found, _COLUMNS, _SUMMARY, form=form)
     return 0
 
 

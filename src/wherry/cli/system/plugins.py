@@ -18,6 +18,12 @@ from wherry.cli.texts import ellipsis, short_id
 from wherry.client.credentials import Login
 from wherry.client.documents import Document, child, flag, text, texts
 
+_RAW = """\
+plugin_id: {{.ID}}
+name: {{.Name}}
+description: {{.Description}}
+enabled: {{.Enabled}}
+"""
 _TABLE = ("ID", "Name", "Description", "Enabled")
 
 
@@ -76,13 +82,8 @@ def list_(session: Session, parsed: Parsed) -> int:
     found = session.client.plugins.list(filters_of(parsed))
     columns = _columns(truncates=not parsed.is_on("no-trunc"))
     form = parsed.text("format") or session.setting("pluginsFormat")
-    if parsed.is_on("quiet") and rows.wants_table(form):
-        for each in found:
-            session.say(columns.columns[0].text(each))
-    elif rows.wants_table(form):
-        rows.show_table(session, found, columns, _TABLE)
-    else:
-        rows.show_formatted(session, found, columns, form)
+    is_quiet = parsed.is_on("quiet")
+    rows.show(session, found, columns, _TABLE, form=form, is_quiet=is_quiet, raw=_RAW)
     return 0
 
 

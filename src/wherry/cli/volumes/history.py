@@ -49,13 +49,8 @@ def snapshots(session: Session, parsed: Parsed) -> int:
     if doomed:
         return 0
     found, form = session.client.volumes.snapshots(name), parsed.text("format")
-    if parsed.is_on("quiet"):
-        for each in found:
-            session.say(text(each, "Name"))
-    elif rows.wants_table(form):
-        rows.show_table(session, found, _COLUMNS, _TABLE)
-    else:
-        rows.show_formatted(session, found, _COLUMNS, form)
+    is_quiet = parsed.is_on("quiet")
+    rows.show(session, found, _COLUMNS, _TABLE, form=form, is_quiet=is_quiet, identity="Name")
     return 0
 
 

@@ -51,13 +51,16 @@ def list_(session: Session, parsed: Parsed) -> int:
     found = session.client.volumes.list(filters_of(parsed))
     found.sort(key=lambda volume: text(volume, "Name"))
     form = parsed.text("format") or session.setting("volumesFormat")
-    if parsed.is_on("quiet") and rows.wants_table(form):
-        for volume in found:
-            session.say(text(volume, "Name"))
-    elif rows.wants_table(form):
-        rows.show_table(session, found, _COLUMNS, _TABLE)
-    else:
-        rows.show_formatted(session, found, _COLUMNS, form)
+    rows.show(
+        session,
+        found,
+        _COLUMNS,
+        _TABLE,
+        form=form,
+        is_quiet=parsed.is_on("quiet"),
+        raw="name: {{.Name}}\ndriver: {{.Driver}}\n",
+        identity="Name",
+    )
     return 0
 
 
