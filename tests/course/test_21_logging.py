@@ -58,7 +58,8 @@ def test_a_server_named_log(engine: Engine) -> None:
     received = engine.root / "received"
     for place in ("development", "production"):
         run = ("run", "--network", place)
-        send = f"until echo to {place} | nc -w 1 log 514; do sleep 0.1; done"
+        # nc ends when the other side ends, whether a pipe's writer has been there yet or not.
+        send = f"echo to {place} > said; until nc -w 1 log 514 < said; do sleep 0.1; done"
         engine.docker_ok("network", "create", place)
         engine.docker_ok(*run, "-d", "--name", place, "--network-alias", "log", "busybox",
                          "sh", "-c", "nc -l -p 514 > /received")  # fmt: skip
