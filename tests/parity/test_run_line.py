@@ -53,8 +53,10 @@ def _document(engine: Engine, name: str) -> Any:
     kept = {key: value for key, value in shown.items() if key not in _OWN}
     if kept["Config"]["Hostname"] == shown["Id"][:12]:
         kept["Config"]["Hostname"] = "short id"
-    if kept["HostConfig"]["Binds"]:  # The stock client sends them in the order of a Go map.
-        kept["HostConfig"]["Binds"].sort()
+    # The stock client sends these in the order of a Go map.
+    for each in (kept["HostConfig"]["Binds"], kept["Config"]["Env"]):
+        if each:
+            each.sort()
     return kept
 
 
