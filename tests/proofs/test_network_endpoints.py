@@ -150,9 +150,9 @@ def test_udp_mutant(figure: list[str]) -> None:
     """With flows left as they are, the client goes on talking to an address that nobody has."""
     mutant = Mutant(
         "flows are kept",
-        "operations/network/packet_filter.py",
-        "            conntrack.forget_udp_flows(descriptor, udp)",
-        "            pass",
+        "operations/network/port_entries.py",
+        "        conntrack.forget_udp_flows(descriptor, ports)",
+        "        pass",
     )
     with mutated_engine(mutant) as engine:
         waits = replaced(engine, 3)

@@ -109,7 +109,7 @@ def test_annotations_have_no_say(tidy: Engine, tmp_path: Path) -> None:
 
 def test_mutant() -> None:
     """With labels handed on as they are the container is killed, or counted as another's."""
-    mutant = Mutant("an image's labels are taken over", "engine/containers/create.py",
+    mutant = Mutant("an image's labels are taken over", "engine/containers/image_defaults.py",
                     "**_inherited(image.labels)", "**image.labels")  # fmt: skip
     with mutated_engine(mutant) as engine, pytest.raises(AssertionError):
         an_image_has_no_say(engine)
