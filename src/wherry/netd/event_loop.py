@@ -77,18 +77,21 @@ class EventLoop:
 
     def wait(self, timeout_s: float) -> None:
         """Wait for something to be ready or due, at most so long, and call back."""
-        now = time.monotonic()
-        while self._timers and self._timers[0].callback is None:
-            heapq.heappop(self._timers)
-        if self._timers:
-            timeout_s = min(timeout_s, max(0.0, self._timers[0].when - now))
-        ready = self._poll.poll(timeout_s)
+        ready = self._poll.poll(self._until_due(timeout_s) if self._timers else timeout_s)
         for watched, (descriptor, events) in [(self._watched.get(x[0]), x) for x in ready]:
             # An earlier callback of the same round may have closed this one.
             if watched is not None and self._watched.get(descriptor) is watched:
                 wanted, callback = watched
                 callback(_named(events) & wanted)
-        self._call_due()
+        if self._timers:
+            self._call_due()
+
+    def _until_due(self, timeout_s: float) -> float:
+        while self._timers and self._timers[0].callback is None:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return timeout_s
+        return min(timeout_s, max(0.0, self._timers[0].when - time.monotonic()))
 
     def _call_due(self) -> None:
         now = time.monotonic()

@@ -40,9 +40,9 @@ class Netd:
     def run(self) -> None:
         """Serve until the end."""
         self._loop.watch(self._listener, READ, self._accept)
+        self._consider_ending()
         while not self._is_ending:
             self._loop.wait(_TICK_S)
-            self._consider_ending()
         self._give_up_name()
 
     def _give_up_name(self) -> None:
@@ -50,6 +50,8 @@ class Netd:
             os.unlink(self._path)
 
     def _consider_ending(self) -> None:
+        """Now and then, not after each question: a look-up would pay for the look at the disk."""
+        self._loop.call_later(_TICK_S, self._consider_ending)
         now = time.monotonic()
         if self._clients or len(self._reservations) or len(self._services):
             self._idle_since = now

@@ -41,6 +41,8 @@ SERVER_TIMEOUT_S = 4.0
 TCP_TIMEOUT_S = 10.0
 _MOST_TCP_CLIENTS = 64
 _LARGEST_PACKET = 65535
+_LARGEST_QUESTION = 4096
+"""By UDP; one name takes 255 bytes at most, and what extensions add is short (RFC 6891, 6.2.5)."""
 _PORT = 53
 
 Reply = Callable[[bytes], None]
@@ -89,7 +91,7 @@ class Resolver:
         self._view, self._kept = view, KeptAnswers(names)
         for each in (udp, tcp):
             each.setblocking(False)
-        loop.watch(udp, READ, lambda _events: self._serve_udp())
+        loop.watch(udp, READ, self._serve_udp)
         loop.watch(tcp, READ, lambda _events: self._accept())
 
     def change_view(self, view: View) -> None:
@@ -107,18 +109,17 @@ class Resolver:
             self._loop.forget(each)
             each.close()
 
-    def _serve_udp(self) -> None:
+    def _serve_udp(self, _events: int) -> None:
         """One datagram; while there are more, the loop comes back, and others have their turn."""
         try:
-            packet, sender = self._udp.recvfrom(_LARGEST_PACKET)
+            packet, sender = self._udp.recvfrom(_LARGEST_QUESTION)
+            answer = self._kept.find(packet)
+            if answer is not None:
+                self._udp.sendto(answer, sender)
+                return
         except OSError:
             return
-        answer = self._kept.find(packet)
-        if answer is None:
-            self._consider(packet, self._reply_to(sender), by_tcp=False)
-            return
-        with contextlib.suppress(OSError):
-            self._udp.sendto(answer, sender)
+        self._consider(packet, self._reply_to(sender), by_tcp=False)
 
     def _reply_to(self, sender: tuple[str, int]) -> Reply:
         def reply(answer: bytes) -> None:
