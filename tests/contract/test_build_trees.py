@@ -13,7 +13,8 @@ from wherry.builder.sources.directory_trees import DirectoryTree
 from wherry.builder.sources.tar_trees import TarTree
 from wherry.builder.sources.trees import Tree, View
 from wherry.kit.path_patterns import Ignore
-from wherry.model.errors import ArchiveRefused, NotInContext
+from wherry.model.errors.builds import NotInContext
+from wherry.model.errors.images import ArchiveRefused
 
 
 def directory_tree(place: Path) -> Tree:

@@ -14,7 +14,8 @@ import pytest
 
 from support.crash_points import cut_off, steps_of
 from support.fake_clock import FakeClock
-from wherry.model.errors import VolumeExists, VolumeNotFound, WherryError
+from wherry.model.errors import WherryError
+from wherry.model.errors.volumes import VolumeExists, VolumeNotFound
 from wherry.model.volumes import Consistency, VolumeSpec
 from wherry.store import Database
 from wherry.volumes import MIGRATIONS, Volumes

@@ -25,7 +25,7 @@ from support.image_archives import config, digest, with_manifest
 from support.mutants import Mutant, mutated_engine
 from support.proof_size import Size
 from support.tar_archives import archive, member
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 from wherry.snapshots import decompressed
 
 __all__ = ["canary"]

@@ -41,7 +41,8 @@ from wherry.images import ImageArchives, ImageMaker, ImagePulls, ImageStore, Pul
 from wherry.kit.aio import OffloadPool
 from wherry.model.builds import BuildRequest, PartKind, SentPart
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus
-from wherry.model.errors import NetworkNameTaken, VolumeSnapshotExists
+from wherry.model.errors.networks import NetworkNameTaken
+from wherry.model.errors.volumes import VolumeSnapshotExists
 from wherry.model.ids import ContainerId, NetworkId, SnapshotKey
 from wherry.model.images import CommitPlan, Image
 from wherry.model.lifecycle import ContainerState

@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from itertools import count
 
-from wherry.model.errors import NetworkNotFound, PortInUse
+from wherry.model.errors.networks import NetworkNotFound, PortInUse
 from wherry.model.ids import ContainerId, EndpointId, NetworkId
 from wherry.model.networks import (
     EndpointStatus,

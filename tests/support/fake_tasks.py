@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from wherry.kit.clock import Clock, SystemClock
 from wherry.kit.streams import frame
-from wherry.model.errors import CommandNotFound, StartFailed
+from wherry.model.errors.containers import CommandNotFound, StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.tasks import ExecRequest, SpawnRequest

@@ -12,7 +12,7 @@ import pytest
 
 from support.fake_engine import FakeEngine, served
 from wherry.kit.streams import STDERR, STDOUT
-from wherry.model.errors import CommandNotExecutable, CommandNotFound
+from wherry.model.errors.containers import CommandNotExecutable, CommandNotFound
 from wherry.model.queries import LogLine
 
 DOCKER = shutil.which("docker")

@@ -7,7 +7,7 @@ from wherry.builder import dockerfile as language
 from wherry.images import parse_exposed
 from wherry.kit.durations import duration_text
 from wherry.kit.values import dataclass, replace
-from wherry.model.errors import DockerfileRefused
+from wherry.model.errors.builds import DockerfileRefused
 from wherry.model.signals import parse_signal
 from wherry.oci.image_spec import ExecutionDefaults, Healthcheck
 

@@ -10,7 +10,8 @@ from wherry.images import BuildState
 from wherry.kit.urls import without_credentials
 from wherry.kit.values import dataclass, replace
 from wherry.model.builds import PROXIES as PROXIES
-from wherry.model.errors import DockerfileRefused, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.builds import DockerfileRefused
 
 EPOCH = "SOURCE_DATE_EPOCH"
 """The argument that says when everything was made, in seconds since 1970; it needs no ARG."""

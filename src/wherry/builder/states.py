@@ -14,7 +14,7 @@ from wherry.images import BuildState, LayerBlob
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.kit.values import dataclass, field, replace
 from wherry.model.builds import BuildRequest
-from wherry.model.errors import DockerfileRefused
+from wherry.model.errors.builds import DockerfileRefused
 from wherry.oci.image_spec import ExecutionDefaults
 
 

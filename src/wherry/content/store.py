@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from wherry.content.ingest import BlobWriter, StagedBlob
 from wherry.kit.atomic_files import sync_directory
-from wherry.model.errors import DigestMismatch, StateUnreadable
+from wherry.model.errors import StateUnreadable
+from wherry.model.errors.images import DigestMismatch
 from wherry.model.ids import Digest
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")

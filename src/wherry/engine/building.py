@@ -28,7 +28,10 @@ from wherry.model.builds import (
     Voice,
 )
 from wherry.model.containers import ContainerSpec
-from wherry.model.errors import ContainerRunning, ImageNotFound, InvalidValue, OtherPlatform
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import ContainerRunning
+from wherry.model.errors.images import ImageNotFound
+from wherry.model.errors.registries import OtherPlatform
 from wherry.model.ids import ContainerId, Digest
 from wherry.model.images import Image
 from wherry.model.outcomes import Progress, WaitCondition

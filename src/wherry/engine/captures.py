@@ -15,7 +15,7 @@ import struct
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from wherry.model.containers import Container
-from wherry.model.errors import ContainerNotRunning
+from wherry.model.errors.containers import ContainerNotRunning
 
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _BYTE_ORDER = 0x1A2B3C4D

@@ -13,7 +13,8 @@ from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container
-from wherry.model.errors import ContainerNotFound, ContainerNotRunning, StateUnreadable
+from wherry.model.errors import StateUnreadable
+from wherry.model.errors.containers import ContainerNotFound, ContainerNotRunning
 from wherry.model.ids import ContainerId
 from wherry.operations.journal_files import UnknownJournal, read_journal
 from wherry.operations.plan import Journal

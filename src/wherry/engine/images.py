@@ -18,7 +18,7 @@ from wherry.images import (
 )
 from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
 from wherry.kit.clock import Clock
-from wherry.model.errors import ImageNotFound
+from wherry.model.errors.images import ImageNotFound
 from wherry.model.ids import Digest
 from wherry.model.images import DescribedImage, Image
 from wherry.model.outcomes import Progress, Removal

@@ -10,14 +10,13 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.values import replace
 from wherry.model.containers import Container
-from wherry.model.errors import (
+from wherry.model.errors import InvalidValue, WherryError
+from wherry.model.errors.containers import ContainerNotFound
+from wherry.model.errors.networks import (
     AlreadyConnected,
-    ContainerNotFound,
     EndpointNotFound,
-    InvalidValue,
     NetworkInUse,
     NotConnected,
-    WherryError,
 )
 from wherry.model.ids import EndpointId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkRequest

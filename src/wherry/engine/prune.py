@@ -19,15 +19,9 @@ from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.model.containers import Container
-from wherry.model.errors import (
-    ContainerNotFound,
-    ContainerRunning,
-    ImageInUse,
-    ImageNotFound,
-    PruneRunning,
-    RemovalInProgress,
-    WherryError,
-)
+from wherry.model.errors import PruneRunning, WherryError
+from wherry.model.errors.containers import ContainerNotFound, ContainerRunning, RemovalInProgress
+from wherry.model.errors.images import ImageInUse, ImageNotFound
 from wherry.model.ids import SnapshotKey
 from wherry.model.images import Image
 from wherry.model.outcomes import PrunedContainers, PrunedImages, PrunedNetworks, Removal

@@ -13,11 +13,11 @@ import msgspec
 
 from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container
-from wherry.model.errors import (
+from wherry.model.errors import StepFailed
+from wherry.model.errors.containers import (
     AmbiguousReference,
     ContainerNameTaken,
     ContainerNotFound,
-    StepFailed,
 )
 from wherry.model.ids import ContainerId
 from wherry.store import Database, Migration, keys_aside, read_records

@@ -22,12 +22,8 @@ from wherry.images import (
     platform_from,
 )
 from wherry.kit.values import dataclass, field
-from wherry.model.errors import (
-    InvalidValue,
-    LoginNeeded,
-    RegistryUnauthorized,
-    SystemUnusable,
-)
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.registries import LoginNeeded, RegistryUnauthorized, SystemUnusable
 from wherry.model.ids import Digest
 from wherry.model.images import DistributionImage, FoundRepository, RegistryLogin
 from wherry.model.outcomes import Progress

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from wherry.kit.values import dataclass, field
-from wherry.model.errors import UnknownRuntime
+from wherry.model.errors.containers import UnknownRuntime
 from wherry.tasks import ForeignRuntimeChoice
 
 OURS = "wherry"

@@ -22,7 +22,9 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack, written_in_thread
 from wherry.model.containers import Container, VolumeMount
-from wherry.model.errors import ContainerNotFound, InvalidField, VolumeExists
+from wherry.model.errors import InvalidField
+from wherry.model.errors.containers import ContainerNotFound
+from wherry.model.errors.volumes import VolumeExists
 from wherry.model.files import Change
 from wherry.model.lifecycle import ContainerState
 from wherry.model.volumes import Consistency, Volume, VolumeSnapshot, VolumeSpec

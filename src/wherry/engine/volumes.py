@@ -6,7 +6,7 @@ from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
 from wherry.engine.filters import FilterReader
 from wherry.kit.aio import OffloadPool
-from wherry.model.errors import VolumeInUse, VolumeNotFound
+from wherry.model.errors.volumes import VolumeInUse, VolumeNotFound
 from wherry.model.queries import Filters
 from wherry.model.volumes import Volume, VolumePrune, VolumeSpec, VolumeUsage
 from wherry.volumes import Volumes

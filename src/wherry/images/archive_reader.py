@@ -18,13 +18,9 @@ from wherry.images.intake import ImagePlan, StagedManifest
 from wherry.images.references import Reference, parse
 from wherry.kit.random_ids import short_id
 from wherry.kit.values import dataclass, replace
-from wherry.model.errors import (
-    ArchiveRefused,
-    DigestMismatch,
-    InvalidReference,
-    ManifestRefused,
-    WherryError,
-)
+from wherry.model.errors import WherryError
+from wherry.model.errors.images import ArchiveRefused, DigestMismatch, InvalidReference
+from wherry.model.errors.registries import ManifestRefused
 from wherry.model.ids import Digest
 from wherry.model.outcomes import Progress
 from wherry.oci import json_fields

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from wherry.images.image_rows import LayerBlob
 from wherry.kit.timestamps import parse_rfc3339
-from wherry.model.errors import ArchiveRefused, StateUnreadable, SystemUnusable
+from wherry.model.errors import StateUnreadable
+from wherry.model.errors.images import ArchiveRefused
+from wherry.model.errors.registries import SystemUnusable
 from wherry.model.health import HealthCheck
 from wherry.model.ids import ChainId, ImageId
 from wherry.model.images import HistoryEntry, Image, ImageConfig, Layer

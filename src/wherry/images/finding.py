@@ -8,7 +8,8 @@ from wherry.images.image_table import ImageTable
 from wherry.images.references import Reference
 from wherry.images.siblings import meant
 from wherry.kit.values import dataclass
-from wherry.model.errors import AmbiguousReference, ImageNotFound
+from wherry.model.errors.containers import AmbiguousReference
+from wherry.model.errors.images import ImageNotFound
 from wherry.model.images import Image
 from wherry.oci.image_spec import Platform
 

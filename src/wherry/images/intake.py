@@ -17,7 +17,8 @@ from wherry.images.image_table import ImageTable, NewImage
 from wherry.images.references import Reference
 from wherry.kit.clock import Clock
 from wherry.kit.values import dataclass, field, replace
-from wherry.model.errors import ArchiveRefused, OtherPlatform, SystemUnusable
+from wherry.model.errors.images import ArchiveRefused
+from wherry.model.errors.registries import OtherPlatform, SystemUnusable
 from wherry.model.ids import ChainId, DiffId, ImageId
 from wherry.model.images import Image
 from wherry.oci.image_spec import LAYER, ImageDocument, Platform

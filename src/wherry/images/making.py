@@ -18,7 +18,8 @@ from wherry.images.store import ImageStore
 from wherry.kit.aio import BlockingWriter
 from wherry.kit.timestamps import rfc3339_nano
 from wherry.kit.values import replace
-from wherry.model.errors import InvalidField, UnusableReference
+from wherry.model.errors import InvalidField
+from wherry.model.errors.images import UnusableReference
 from wherry.model.ids import Digest, ImageId, SnapshotKey
 from wherry.model.images import CommitPlan, Image
 from wherry.model.outcomes import Progress

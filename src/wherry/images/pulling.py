@@ -17,13 +17,9 @@ from wherry.images.references import Reference, with_digest
 from wherry.images.store import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.kit.values import dataclass
-from wherry.model.errors import (
-    ImageNotFound,
-    ManifestRefused,
-    OtherPlatform,
-    PlatformMissing,
-    StateUnreadable,
-)
+from wherry.model.errors import StateUnreadable
+from wherry.model.errors.images import ImageNotFound
+from wherry.model.errors.registries import ManifestRefused, OtherPlatform, PlatformMissing
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId
 from wherry.model.outcomes import Progress
 from wherry.oci.image_spec import (

@@ -7,7 +7,7 @@ The grammar and the familiar forms are those of the distribution project's `refe
 import re
 
 from wherry.kit.values import dataclass
-from wherry.model.errors import InvalidReference, UnusableReference
+from wherry.model.errors.images import InvalidReference, UnusableReference
 from wherry.model.ids import Digest
 
 DEFAULT_TAG = "latest"

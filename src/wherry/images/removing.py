@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from wherry.images.finding import ImageFinder
 from wherry.images.image_table import ImageTable
 from wherry.images.references import Reference
-from wherry.model.errors import ImageHasTags, ImageInUse
+from wherry.model.errors.images import ImageHasTags, ImageInUse
 from wherry.model.ids import ImageId
 from wherry.model.images import Image
 from wherry.model.outcomes import Removal

@@ -12,7 +12,9 @@ A list has one line for the name, that of the image which it leads to first.
 import os
 from collections.abc import Iterable, Sequence
 
-from wherry.model.errors import ImageNotFound, InvalidValue, OtherPlatform
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.images import ImageNotFound
+from wherry.model.errors.registries import OtherPlatform
 from wherry.model.images import Image
 from wherry.oci.image_spec import Platform
 from wherry.oci.platforms import formatted, normalised, parse_platform, rank

@@ -23,7 +23,7 @@ from wherry.images.removing import Removals, Users
 from wherry.images.siblings import host_platform
 from wherry.images.workspaces import Workspaces
 from wherry.kit.clock import Clock, SystemClock
-from wherry.model.errors import UnusableReference
+from wherry.model.errors.images import UnusableReference
 from wherry.model.ids import Digest, ImageId
 from wherry.model.images import Image
 from wherry.model.outcomes import Removal

@@ -20,7 +20,7 @@ from collections.abc import Sequence, Set
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import AlreadyConnected, NotConnected
+from wherry.model.errors.networks import AlreadyConnected, NotConnected
 from wherry.model.ids import ContainerId
 from wherry.model.networks import (
     EndpointStatus,

@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_network
 
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import dataclass, replace
-from wherry.model.errors import ConnectionRefused, InvalidValue, NetworkIsBuiltin, SubnetTaken
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.networks import ConnectionRefused, NetworkIsBuiltin, SubnetTaken
 from wherry.model.ids import NetworkId
 from wherry.model.networks import AddressRange, Network, NetworkRequest
 from wherry.networks.addresses.pools import Subnet, choose_subnet

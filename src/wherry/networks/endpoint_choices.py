@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from wherry.kit.random_ids import new_id, short_id
 from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import ConnectionRefused, InvalidValue, NetworkNotFound
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.networks import ConnectionRefused, NetworkNotFound
 from wherry.model.ids import EndpointId
 from wherry.model.networks import EndpointStatus, EndpointWish, Network, NetworkModeKind
 from wherry.networks import default_networks

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from wherry.kit.values import replace
-from wherry.model.errors import ConnectionRefused, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.model.networks import AddressRange
 
 _Subnet = IPv4Network | IPv6Network

@@ -14,7 +14,8 @@ from collections.abc import Collection
 
 from wherry.kit.aio import OffloadPool
 from wherry.kit.values import replace
-from wherry.model.errors import StartFailed, StepFailed
+from wherry.model.errors import StepFailed
+from wherry.model.errors.containers import StartFailed
 from wherry.model.networks import EndpointStatus
 from wherry.networks import connections
 from wherry.networks.connections import host_interface_name

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from wherry.kit.aio import OffloadPool
 from wherry.kit.values import dataclass, field
 from wherry.linux.id_maps import IdMap
-from wherry.model.errors import StartFailed
+from wherry.model.errors.containers import StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.networks import EndpointStatus, Network
 from wherry.networks import connections

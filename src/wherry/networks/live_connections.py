@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from wherry.kit.aio import UndoStack
-from wherry.model.errors import ConnectionRefused
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.model.networks import EndpointStatus, EndpointWish, Network
 from wherry.networks.endpoint_choices import with_way_out
 from wherry.networks.endpoint_options import sysctls_of

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.linux import nftables
-from wherry.model.errors import ConnectionRefused, PluginFailed, PluginNotFound, StepFailed
+from wherry.model.errors import StepFailed
+from wherry.model.errors.networks import ConnectionRefused
+from wherry.model.errors.plugins import PluginFailed, PluginNotFound
 from wherry.model.ids import NetworkId
 from wherry.model.networks import EndpointStatus, Network, OverlayKey, Peer
 from wherry.networks import connections, default_bridge

@@ -8,11 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wherry.model.errors import (
-    AmbiguousNetwork,
-    NetworkNameTaken,
-    NetworkNotFound,
-)
+from wherry.model.errors.networks import AmbiguousNetwork, NetworkNameTaken, NetworkNotFound
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
 from wherry.store import Database, Migration, read_records

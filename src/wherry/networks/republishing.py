@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from wherry.kit.aio import OffloadPool
 from wherry.kit.values import replace
-from wherry.model.errors import ConnectionRefused, StepFailed
+from wherry.model.errors import StepFailed
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.model.networks import EndpointStatus, PortBinding, PublishedPort
 from wherry.networks import connections
 from wherry.networks.joins import Attached

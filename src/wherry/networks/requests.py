@@ -7,12 +7,8 @@ is a record and nothing else. What neither says comes from the daemon's own word
 from collections.abc import Iterable, Mapping
 
 from wherry.kit.values import replace
-from wherry.model.errors import (
-    ConfigurationNotFound,
-    ConnectionRefused,
-    InvalidValue,
-    NoCluster,
-)
+from wherry.model.errors import InvalidValue, NoCluster
+from wherry.model.errors.networks import ConfigurationNotFound, ConnectionRefused
 from wherry.model.networks import Network, NetworkRequest
 from wherry.networks.bridge_options import ENABLE
 from wherry.networks.option_values import flag

@@ -11,10 +11,8 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import (
-    NetworkIsBuiltin,
-    PluginNotFound,
-)
+from wherry.model.errors.networks import NetworkIsBuiltin
+from wherry.model.errors.plugins import PluginNotFound
 from wherry.model.ids import ContainerId
 from wherry.model.networks import (
     EndpointStatus,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from wherry.model.errors import PluginFailed, PluginNotFound
+from wherry.model.errors.plugins import PluginFailed, PluginNotFound
 from wherry.plugins.discovery import (
     SOCKET_DIRECTORIES,
     SPEC_DIRECTORIES,

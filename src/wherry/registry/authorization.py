@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.kit.values import dataclass
-from wherry.model.errors import RegistryUnauthorized
+from wherry.model.errors.registries import RegistryUnauthorized
 from wherry.registry.challenges import Challenge, parse_challenges
 from wherry.registry.credentials import Credentials
 from wherry.registry.hosts import RegistryHost

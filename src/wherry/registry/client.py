@@ -8,15 +8,15 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from wherry.kit.clock import Clock, SystemClock
 from wherry.kit.values import dataclass
-from wherry.model.errors import (
-    DigestMismatch,
+from wherry.model.errors import WherryError
+from wherry.model.errors.images import DigestMismatch
+from wherry.model.errors.registries import (
     ManifestRefused,
     ManifestUnknown,
     RegistryFailed,
     RegistryRefused,
     RegistryUnreachable,
     RepositoryDenied,
-    WherryError,
 )
 from wherry.model.ids import Digest
 from wherry.oci.image_spec import Descriptor

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from wherry.model.errors import DownloadRefused, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.registries import DownloadRefused
 from wherry.registry.transport import Incoming, Question, Transport
 
 _LARGEST_COMPLAINT = 4096

@@ -15,7 +15,11 @@ from urllib.parse import urlsplit
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.kit.values import dataclass, replace
-from wherry.model.errors import RegistryFailed, RegistryUnauthorized, RegistryUnreachable
+from wherry.model.errors.registries import (
+    RegistryFailed,
+    RegistryUnauthorized,
+    RegistryUnreachable,
+)
 from wherry.registry.authorization import Authorizer
 from wherry.registry.credentials import Credentials
 from wherry.registry.hosts import RegistryHost

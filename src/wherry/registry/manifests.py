@@ -9,7 +9,8 @@ import hashlib
 import json
 
 from wherry.kit.values import dataclass
-from wherry.model.errors import DigestMismatch, ManifestRefused
+from wherry.model.errors.images import DigestMismatch
+from wherry.model.errors.registries import ManifestRefused
 from wherry.model.ids import Digest
 from wherry.oci.image_json import decode_index, decode_manifest
 from wherry.oci.image_spec import (

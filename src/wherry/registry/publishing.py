@@ -10,7 +10,17 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from wherry.kit.values import dataclass
-from wherry.model import errors as kinds
+from wherry.model.errors import WherryError
+from wherry.model.errors.images import DigestMismatch
+from wherry.model.errors.registries import (
+    ManifestRefused,
+    ManifestUnknown,
+    RegistryFailed,
+    RegistryRefused,
+    RegistryUnauthorized,
+    RegistryUnreachable,
+    RepositoryDenied,
+)
 from wherry.model.ids import Digest
 from wherry.oci.image_json import decode_image
 from wherry.oci.image_spec import DOCKER_MANIFEST_LIST, INDEX, MANIFEST, Index, Manifest
@@ -73,7 +83,7 @@ class Publisher:
         with _in_one_sentence():
             try:
                 found = await self._manifest(path, reference)
-            except (kinds.ManifestUnknown, kinds.RepositoryDenied) as error:
+            except (ManifestUnknown, RepositoryDenied) as error:
                 raise NothingThere(reference) from error
             if isinstance(found.document, Manifest):
                 return _image(found, await self._platform(path, found.document))
@@ -234,22 +244,22 @@ def _in_one_sentence() -> Iterator[None]:
     """Raises: PublishProblem, in place of every kind that the engine tells apart."""
     try:
         yield
-    except kinds.RepositoryDenied as error:
+    except RepositoryDenied as error:
         raise PublishProblem(error.complaint) from error
-    except kinds.ManifestUnknown as error:
+    except ManifestUnknown as error:
         raise PublishProblem(f"{error.repository} has no {error.reference}") from error
-    except kinds.RegistryUnreachable as error:
+    except RegistryUnreachable as error:
         sentence = f'{error.method.capitalize()} "{error.url}": {error.cause}'
         raise PublishProblem(sentence) from error
-    except kinds.RegistryUnauthorized as error:
+    except RegistryUnauthorized as error:
         raise PublishProblem(f'Get "{error.place}": {error.complaint}') from error
-    except (kinds.RegistryFailed, kinds.RegistryRefused) as error:
+    except (RegistryFailed, RegistryRefused) as error:
         raise PublishProblem(error.complaint) from error
-    except kinds.ManifestRefused as error:
+    except ManifestRefused as error:
         raise PublishProblem(f"invalid manifest: {error.problem}") from error
-    except kinds.DigestMismatch as error:
+    except DigestMismatch as error:
         raise PublishProblem(
             f"content has digest {error.actual}, expected {error.expected}"
         ) from error
-    except kinds.WherryError as error:
+    except WherryError as error:
         raise PublishProblem(str(error)) from error

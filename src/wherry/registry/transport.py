@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from wherry.kit.values import dataclass, field, replace
-from wherry.model.errors import RegistryUnreachable
+from wherry.model.errors.registries import RegistryUnreachable
 from wherry.registry.hosts import Trust
 
 if TYPE_CHECKING:

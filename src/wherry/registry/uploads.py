@@ -16,11 +16,7 @@ from typing import BinaryIO
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from wherry.kit.values import dataclass
-from wherry.model.errors import (
-    RegistryFailed,
-    RegistryRefused,
-    RegistryUnreachable,
-)
+from wherry.model.errors.registries import RegistryFailed, RegistryRefused, RegistryUnreachable
 from wherry.model.ids import Digest
 from wherry.registry.exchange import Asker, Exchange
 from wherry.registry.manifests import ACCEPTANCE

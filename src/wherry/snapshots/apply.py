@@ -18,7 +18,7 @@ from wherry.kit.values import dataclass
 from wherry.linux import xattrs
 from wherry.linux.files import file_creation_mask
 from wherry.linux.syscall import KernelError
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 from wherry.snapshots.layer_names import (
     OPAQUE_MARKER,
     WHITEOUT_METADATA_PREFIX,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Protocol, assert_never
 
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 from wherry.snapshots.diff import Writable
 from wherry.snapshots.tar_reader import Readable
 

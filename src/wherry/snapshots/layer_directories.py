@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from wherry.kit.values import dataclass
 from wherry.linux.files import remove_tree
-from wherry.model.errors import DigestMismatch
+from wherry.model.errors.images import DigestMismatch
 from wherry.model.ids import DiffId, Digest
 from wherry.operations.files.layers import AdoptLayer, ApplyLayer, DressLayer, RemoveLayer
 from wherry.operations.plan import Evidence

@@ -4,7 +4,7 @@ The rules of the OCI image specification ("Layer Filesystem Changeset"): `.wh.NA
 NAME of the layers below is gone, `.wh..wh..opq` that all of the directory's is.
 """
 
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 
 WHITEOUT_PREFIX = b".wh."
 OPAQUE_MARKER = b".wh..wh..opq"

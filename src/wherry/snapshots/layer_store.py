@@ -17,7 +17,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from wherry.kit.values import dataclass
 from wherry.linux.files import syncfs
-from wherry.model.errors import ArchiveRefused, StateUnreadable, StepFailed
+from wherry.model.errors import StateUnreadable, StepFailed
+from wherry.model.errors.images import ArchiveRefused
 from wherry.model.ids import ChainId, DiffId
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.host_trees import open_directory

@@ -18,7 +18,7 @@ from wherry.kit.values import dataclass
 from wherry.linux import xattrs
 from wherry.linux.files import open_in_root, remove_tree
 from wherry.linux.syscall import KernelError
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 WHITEOUT_DEVICE = os.makedev(0, 0)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 from wherry.model.ids import DiffId, Digest
 from wherry.snapshots.diff import Writable
 from wherry.snapshots.tar_reader import Readable

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from wherry.kit.values import dataclass, field
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 
 BLOCK = 512
 LARGEST_METADATA = 1 << 20

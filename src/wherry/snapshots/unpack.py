@@ -18,7 +18,8 @@ from wherry.kit.values import dataclass
 from wherry.linux import xattrs
 from wherry.linux.files import making_files_as, open_in_root, remove_tree
 from wherry.linux.syscall import KernelError
-from wherry.model.errors import ArchiveRefused, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.images import ArchiveRefused
 from wherry.operations.files import targets
 from wherry.snapshots.apply import LayerCounts, TreeWriter, refusal
 from wherry.snapshots.layer_names import clean, shown

@@ -1,11 +1,11 @@
 """What a shim refuses, in the engine's kinds of errors."""
 
-from wherry.model.errors import (
+from wherry.model.errors import WherryError
+from wherry.model.errors.containers import (
     CommandNotExecutable,
     CommandNotFound,
     StartFailed,
     UserNotFound,
-    WherryError,
 )
 from wherry.shim.protocol import Refused
 

@@ -11,7 +11,8 @@ from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.linux.id_maps import IdMap
 from wherry.linux.sockets import connect_at
-from wherry.model.errors import ReceiverUnreachable, StartFailed, StepFailed
+from wherry.model.errors import StepFailed
+from wherry.model.errors.containers import ReceiverUnreachable, StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.oci import runtime_json

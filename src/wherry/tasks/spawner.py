@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from wherry.kit import messages
 from wherry.kit.aio import OffloadPool
 from wherry.kit.messages import Message
-from wherry.model.errors import StartFailed
+from wherry.model.errors.containers import StartFailed
 from wherry.shim.protocol import READY_NOTICE, Refused
 from wherry.tasks.channel import Answer, Channel, ChannelLost
 from wherry.tasks.interpreter import protected_interpreter

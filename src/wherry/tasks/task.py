@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from wherry.kit.messages import Message
-from wherry.model.errors import StartFailed, StepFailed
+from wherry.model.errors import StepFailed
+from wherry.model.errors.containers import StartFailed
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.shim.protocol import ENDING, EXEC_ORDER, EXIT_NOTICE, INIT, OOM_NOTICE, Refused

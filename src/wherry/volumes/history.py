@@ -26,8 +26,8 @@ from wherry.kit.timestamps import NANOSECONDS
 from wherry.kit.values import replace
 from wherry.linux import btrfs
 from wherry.linux.files import syncfs
-from wherry.model.errors import (
-    InvalidValue,
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.volumes import (
     VolumeExists,
     VolumeHasNoHistory,
     VolumeSnapshotExists,

@@ -9,7 +9,8 @@ used.
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from wherry.model.errors import PluginFailed, StepFailed
+from wherry.model.errors import StepFailed
+from wherry.model.errors.plugins import PluginFailed
 from wherry.model.volumes import LOCAL, Volume
 from wherry.operations.plan import Journal
 from wherry.plugins import (

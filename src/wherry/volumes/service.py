@@ -15,11 +15,9 @@ from wherry.kit.timestamps import parse_rfc3339
 from wherry.kit.values import replace
 from wherry.linux.files import open_in_root
 from wherry.linux.syscall import KernelError
-from wherry.model.errors import (
-    InvalidValue,
-    PluginFailed,
-    PluginNotFound,
-    StepFailed,
+from wherry.model.errors import InvalidValue, StepFailed
+from wherry.model.errors.plugins import PluginFailed, PluginNotFound
+from wherry.model.errors.volumes import (
     VolumeDriverNotFound,
     VolumeExists,
     VolumeMounted,

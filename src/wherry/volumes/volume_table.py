@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from wherry.kit.values import replace
-from wherry.model.errors import VolumeNotFound
+from wherry.model.errors.volumes import VolumeNotFound
 from wherry.model.volumes import Volume, VolumeSnapshot
 from wherry.store import Database, Migration, read_records
 

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from support.strict_registry import Fault, StrictRegistry, digest_of
-from wherry.model.errors import (
-    DigestMismatch,
+from wherry.model.errors.images import DigestMismatch
+from wherry.model.errors.registries import (
     ManifestRefused,
     ManifestUnknown,
     RegistryFailed,

@@ -10,7 +10,7 @@ import pytest
 
 from support.task_bench import TaskBench, fake_bench, plain_bench, real_bench, runc_bench
 from wherry.kit.streams import Unframer
-from wherry.model.errors import CommandNotFound, StartFailed
+from wherry.model.errors.containers import CommandNotFound, StartFailed
 from wherry.oci.runtime_spec import Process
 from wherry.tasks import ExecRequest, TaskStream
 

@@ -19,7 +19,7 @@ from support.image_archives import (
 from support.loaded_images import BASE, TOP, load, on_disk
 from support.tar_archives import archive, directory, hard_link, member, symlink
 from wherry.images import ImageArchives, ImageStore
-from wherry.model.errors import ArchiveRefused, DigestMismatch, ImageNotFound
+from wherry.model.errors.images import ArchiveRefused, DigestMismatch, ImageNotFound
 from wherry.model.ids import SnapshotKey
 from wherry.snapshots import Snapshots, TarReader
 

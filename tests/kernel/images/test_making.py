@@ -12,7 +12,8 @@ from support.image_archives import digest
 from support.loaded_images import BASE, on_disk
 from support.tar_archives import archive, member
 from wherry.images import ImageMaker, ImageStore
-from wherry.model.errors import ArchiveRefused, InvalidReference, InvalidValue, WherryError
+from wherry.model.errors import InvalidValue, WherryError
+from wherry.model.errors.images import ArchiveRefused, InvalidReference
 from wherry.snapshots import Snapshots
 
 pytestmark = pytest.mark.kernel

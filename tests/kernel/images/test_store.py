@@ -8,13 +8,8 @@ import pytest
 from support.image_archives import config, docker_archive
 from support.loaded_images import BASE, TOP, load, on_disk
 from wherry.images import ImageStore, Removal
-from wherry.model.errors import (
-    AmbiguousReference,
-    ImageHasTags,
-    ImageInUse,
-    ImageNotFound,
-    InvalidReference,
-)
+from wherry.model.errors.containers import AmbiguousReference
+from wherry.model.errors.images import ImageHasTags, ImageInUse, ImageNotFound, InvalidReference
 from wherry.model.ids import ImageId, SnapshotKey
 from wherry.snapshots import Snapshots
 from wherry.store import Database

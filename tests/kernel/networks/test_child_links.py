@@ -18,7 +18,8 @@ from kernel.networks.private_host import (
 )
 from wherry.linux import netlink, virtual_links
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import ConnectionRefused, HostLacks, InvalidValue, StepFailed
+from wherry.model.errors import HostLacks, InvalidValue, StepFailed
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.model.ids import ContainerId
 from wherry.model.networks import (
     AddressRange,

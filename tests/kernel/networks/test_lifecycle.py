@@ -15,7 +15,8 @@ from kernel.networks.private_host import LAN, PrivateHost, netd_pid, run, shell
 from support.waiting import wait_until
 from wherry.linux import netlink, network_links
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import InvalidField, PortInUse
+from wherry.model.errors import InvalidField
+from wherry.model.errors.networks import PortInUse
 from wherry.model.ids import ContainerId
 from wherry.model.networks import NetworkMode, NetworkModeKind, Port, PortBinding
 from wherry.netd.protocol import Wish

@@ -4,7 +4,8 @@ import pytest
 
 from kernel.networks.overlay_hosts import SUBNET, Container, machines, tell
 from kernel.networks.private_host import PrivateHost, run, shell
-from wherry.model.errors import ConnectionRefused, InvalidValue, NoCluster
+from wherry.model.errors import InvalidValue, NoCluster
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.model.networks import AddressRange, NetworkRequest, OverlayPlace, Peer
 from wherry.networks import Networks
 

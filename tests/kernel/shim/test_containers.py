@@ -13,7 +13,7 @@ import pytest
 from support.task_bench import TaskBench, real_bench
 from support.waiting import wait_until
 from wherry.logs.options import LogTarget
-from wherry.model.errors import StartFailed
+from wherry.model.errors.containers import StartFailed
 from wherry.model.tasks import ExitRecord
 from wherry.oci.runtime_spec import Memory, Process, Resources, RootfsMount
 from wherry.operations.journal import from_json

@@ -10,7 +10,7 @@ import pytest
 
 from kernel.snapshots.conftest import Canary, layer_directory, names_on_disk
 from kernel.snapshots.hostile_layers import CORPUS, Hostile
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 from wherry.snapshots import Snapshots
 
 pytestmark = pytest.mark.kernel

@@ -14,7 +14,7 @@ from kernel.snapshots.conftest import layer_directory, names_on_disk
 from kernel.snapshots.hostile_layers import CAPABILITY
 from support.tar_archives import archive, directory, hard_link, member, symlink
 from support.trees import Facts, tree
-from wherry.model.errors import DigestMismatch
+from wherry.model.errors.images import DigestMismatch
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.snapshots import Snapshots
 

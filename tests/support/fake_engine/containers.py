@@ -19,7 +19,7 @@ from wherry.model.containers import (
     ExecSpec,
     ExecStatus,
 )
-from wherry.model.errors import (
+from wherry.model.errors.containers import (
     CommandNotFound,
     ContainerNameTaken,
     ContainerNotFound,
@@ -29,11 +29,11 @@ from wherry.model.errors import (
     ContainerRunning,
     ExecAlreadyStarted,
     ExecNotFound,
-    ImageNotFound,
     NothingToKill,
     PathNotFound,
     UpdateRefused,
 )
+from wherry.model.errors.images import ImageNotFound
 from wherry.model.files import Change, CopyRules, PathState
 from wherry.model.ids import (
     ContainerId,

@@ -4,10 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from support.fake_engine.state import IMAGE_ID, FakeState
-from wherry.model.errors import (
-    ImageNotFound,
-    ManifestUnknown,
-)
+from wherry.model.errors.images import ImageNotFound
+from wherry.model.errors.registries import ManifestUnknown
 from wherry.model.images import (
     DescribedImage,
     DistributionImage,

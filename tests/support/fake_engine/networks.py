@@ -7,9 +7,7 @@ from support.fake_engine.state import BRIDGE, BRIDGE_ID, FakeState
 from wherry.model.containers import (
     Container,
 )
-from wherry.model.errors import (
-    NetworkNotFound,
-)
+from wherry.model.errors.networks import NetworkNotFound
 from wherry.model.ids import (
     NetworkId,
 )

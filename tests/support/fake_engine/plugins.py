@@ -2,9 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from wherry.model.errors import (
-    PluginNotFound,
-)
+from wherry.model.errors.plugins import PluginNotFound
 from wherry.model.outcomes import (
     Progress,
 )

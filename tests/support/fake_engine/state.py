@@ -10,10 +10,8 @@ from wherry.model.containers import (
     Container,
     ExecStatus,
 )
-from wherry.model.errors import (
-    ContainerNotFound,
-    WherryError,
-)
+from wherry.model.errors import WherryError
+from wherry.model.errors.containers import ContainerNotFound
 from wherry.model.events import Event
 from wherry.model.ids import (
     ChainId,

@@ -3,11 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from support.fake_engine.state import SECOND
-from wherry.model.errors import (
-    InvalidValue,
-    VolumeNotFound,
-    VolumeSnapshotNotFound,
-)
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.volumes import VolumeNotFound, VolumeSnapshotNotFound
 from wherry.model.files import Change
 from wherry.model.queries import (
     Filters,

@@ -1,23 +1,40 @@
 """Every failure has a status and a sentence."""
 
 import dataclasses
-import inspect
+import importlib
+import pkgutil
 
 import pytest
 
 from wherry.api.errors import RULES, Refusal, message_of, status_of, worded
 from wherry.api.errors.containers import running
 from wherry.api.errors.execs import exec_refused
-from wherry.model import errors as kinds
-from wherry.model.errors import WherryError
+from wherry.model import errors
+from wherry.model.errors import FeatureMissing, InvalidValue, WherryError
+from wherry.model.errors.containers import (
+    CommandNotExecutable,
+    CommandNotFound,
+    ContainerNameTaken,
+    ContainerNotFound,
+    ContainerNotRunning,
+    ContainerPaused,
+    ExecNotFound,
+    UserNotFound,
+)
+from wherry.model.errors.images import ImageInUse, ImageNotFound
+from wherry.model.errors.networks import NetworkingFailed, NetworkNotFound
+from wherry.model.errors.volumes import BindSourceMissing
 
 CONTAINER = "c" * 64
 
 
 def all_kinds() -> list[type[WherryError]]:
-    """Everything that `model.errors` defines."""
-    classes = inspect.getmembers(kinds, inspect.isclass)
-    return [value for _, value in classes if issubclass(value, WherryError)]
+    """Everything that `model.errors` defines, whichever noun's it is."""
+    names = (each.name for each in pkgutil.iter_modules(errors.__path__, f"{errors.__name__}."))
+    modules = (errors, *map(importlib.import_module, names))
+    classes = (each for module in modules for each in vars(module).values())
+    found = {each for each in classes if isinstance(each, type) and issubclass(each, WherryError)}
+    return sorted(found, key=lambda kind: kind.__name__)
 
 
 @pytest.mark.parametrize("kind", all_kinds(), ids=lambda kind: kind.__name__)
@@ -39,30 +56,30 @@ def test_every_rule_makes_a_sentence_of_the_fields(kind: type[WherryError]) -> N
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (kinds.ContainerNotFound("x"), 404, "No such container: x"),
-        (kinds.ImageNotFound("x:latest"), 404, "No such image: x:latest"),
-        (kinds.NetworkNotFound("x"), 404, "network x not found"),
-        (kinds.ExecNotFound("x"), 404, "No such exec instance: x"),
-        (kinds.ContainerNotRunning(CONTAINER), 409, f"container {CONTAINER} is not running"),
+        (ContainerNotFound("x"), 404, "No such container: x"),
+        (ImageNotFound("x:latest"), 404, "No such image: x:latest"),
+        (NetworkNotFound("x"), 404, "network x not found"),
+        (ExecNotFound("x"), 404, "No such exec instance: x"),
+        (ContainerNotRunning(CONTAINER), 409, f"container {CONTAINER} is not running"),
         (
-            kinds.ContainerNameTaken("x", CONTAINER),
+            ContainerNameTaken("x", CONTAINER),
             409,
             f'Conflict. The container name "/x" is already in use by container "{CONTAINER}". You '
             "have to remove (or rename) that container to be able to reuse that name.",
         ),
-        (kinds.InvalidValue("no command specified"), 400, "no command specified"),
+        (InvalidValue("no command specified"), 400, "no command specified"),
         (
-            kinds.BindSourceMissing("/nope"),
+            BindSourceMissing("/nope"),
             400,
             'invalid mount config for type "bind": bind source path does not exist: /nope',
         ),
-        (kinds.UserNotFound("x", False), 400,
+        (UserNotFound("x", False), 400,
          "unable to find user x: no matching entries in passwd file"),
-        (kinds.NetworkingFailed(kinds.NetworkNotFound("x")), 404,
+        (NetworkingFailed(NetworkNotFound("x")), 404,
          "failed to set up container networking: network x not found"),
-        (kinds.FeatureMissing("flying"), 501, "Wherry does not have this yet: flying"),
+        (FeatureMissing("flying"), 501, "Wherry does not have this yet: flying"),
         (
-            kinds.ImageInUse("busybox", CONTAINER, False, "sha256:" + "d" * 64),
+            ImageInUse("busybox", CONTAINER, False, "sha256:" + "d" * 64),
             409,
             'conflict: unable to remove repository reference "busybox" (must force) - '
             "container cccccccccccc is using its referenced image dddddddddddd",
@@ -76,15 +93,15 @@ def test_docker_words(error: WherryError, status: int, message: str) -> None:
 
 def test_a_missing_program_has_the_words_for_exit_code_127() -> None:
     """The stock CLI finds its exit code in the text."""
-    bare = message_of(kinds.CommandNotFound("nope", in_search_path=True))
+    bare = message_of(CommandNotFound("nope", in_search_path=True))
     assert 'exec: "nope": executable file not found in $PATH: unknown' in bare
-    path = message_of(kinds.CommandNotFound("/nope", in_search_path=False))
+    path = message_of(CommandNotFound("/nope", in_search_path=False))
     assert 'exec: "/nope": stat /nope: no such file or directory: unknown' in path
 
 
 def test_a_program_that_cannot_run_has_the_words_for_exit_code_126() -> None:
     """As above."""
-    error = kinds.CommandNotExecutable("/etc", "permission denied")
+    error = CommandNotExecutable("/etc", "permission denied")
     assert 'exec: "/etc": permission denied: unknown' in message_of(error)
     assert exec_refused(error) == (
         "OCI runtime exec failed: exec failed: unable to start container process: "
@@ -108,13 +125,13 @@ def test_a_route_may_reword_a_kind() -> None:
     """The status stays, the sentence is the verb's."""
     with (
         pytest.raises(Refusal) as refusal,
-        worded({kinds.ContainerPaused: lambda e: f"{e.container} sleeps"}),
+        worded({ContainerPaused: lambda e: f"{e.container} sleeps"}),
     ):
-        raise kinds.ContainerPaused("x")
+        raise ContainerPaused("x")
     assert (refusal.value.status, refusal.value.message) == (409, "x sleeps")
 
 
 def test_other_kinds_pass_a_rewording() -> None:
     """Only what is named is reworded."""
-    with pytest.raises(kinds.ContainerNotFound), worded({kinds.ContainerPaused: str}):
-        raise kinds.ContainerNotFound("x")
+    with pytest.raises(ContainerNotFound), worded({ContainerPaused: str}):
+        raise ContainerNotFound("x")

@@ -19,7 +19,8 @@ from wherry.model.builds import (
     StepPlanned,
     StepStarted,
 )
-from wherry.model.errors import ImageNotFound, StepEndedBadly
+from wherry.model.errors.builds import StepEndedBadly
+from wherry.model.errors.images import ImageNotFound
 from wherry.wire.buildkit.control import StatusResponse, Vertex
 from wherry.wire.protobuf import Message, decode, encode
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.mutations import mutated
 from wherry.builder import dockerfile as language
 from wherry.builder.dockerfile import Scope, parse
-from wherry.model.errors import DockerfileRefused
+from wherry.model.errors.builds import DockerfileRefused
 
 
 def steps(text: str) -> tuple[language.Instruction, ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from wherry.content import ContentStore
-from wherry.model.errors import DigestMismatch, StateUnreadable
+from wherry.model.errors import StateUnreadable
+from wherry.model.errors.images import DigestMismatch
 from wherry.model.ids import Digest
 
 

@@ -14,11 +14,11 @@ from wherry.model.containers import (
     ContainerStatus,
     TmpfsMount,
 )
-from wherry.model.errors import (
+from wherry.model.errors import StepFailed
+from wherry.model.errors.containers import (
     AmbiguousReference,
     ContainerNameTaken,
     ContainerNotFound,
-    StepFailed,
 )
 from wherry.model.ids import ContainerId, ImageId
 from wherry.model.lifecycle import ContainerState

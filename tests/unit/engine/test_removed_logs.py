@@ -8,7 +8,7 @@ import pytest
 from support.fake_clock import FakeClock
 from wherry.engine.containers.removed_logs import RemovedLogs
 from wherry.model.containers import Container, ContainerSpec, ContainerStatus, LogSpec
-from wherry.model.errors import ContainerNotFound
+from wherry.model.errors.containers import ContainerNotFound
 from wherry.model.ids import ContainerId, ImageId
 from wherry.model.lifecycle import ContainerState
 

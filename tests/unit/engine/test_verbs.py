@@ -10,7 +10,8 @@ import pytest
 from support.engine_bench import EngineBench, engine_bench
 from wherry.kit.streams import frame
 from wherry.model.containers import ContainerSpec, ExecSpec, NetworkSpec, Terminal
-from wherry.model.errors import (
+from wherry.model.errors import InvalidValue, StepFailed
+from wherry.model.errors.containers import (
     CommandNotFound,
     ContainerNameTaken,
     ContainerNotFound,
@@ -19,17 +20,14 @@ from wherry.model.errors import (
     ContainerPaused,
     ContainerRunning,
     ExecAlreadyStarted,
-    ImageNotFound,
     InvalidContainerName,
-    InvalidValue,
     JoinedContainerNotRunning,
-    NetworkingFailed,
     NothingToKill,
-    PortInUse,
     StartFailed,
-    StepFailed,
-    VolumeInUse,
 )
+from wherry.model.errors.images import ImageNotFound
+from wherry.model.errors.networks import NetworkingFailed, PortInUse
+from wherry.model.errors.volumes import VolumeInUse
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import NetworkMode, NetworkModeKind, Port, PortBinding

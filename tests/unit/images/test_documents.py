@@ -5,7 +5,8 @@ import json
 import pytest
 
 from wherry.images.documents import image_config, moment, parse_exposed, read_document
-from wherry.model.errors import ArchiveRefused, SystemUnusable
+from wherry.model.errors.images import ArchiveRefused
+from wherry.model.errors.registries import SystemUnusable
 from wherry.model.networks import Port
 
 DIFF_ID = "sha256:" + "a" * 64

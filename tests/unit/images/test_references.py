@@ -3,7 +3,7 @@
 import pytest
 
 from wherry.images.references import parse, parse_new
-from wherry.model.errors import InvalidReference, UnusableReference
+from wherry.model.errors.images import InvalidReference, UnusableReference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from wherry.model.errors import ContainerNotFound, NoCluster, NotFound, StartFailed, WherryError
+from wherry.model.errors import NoCluster, NotFound, WherryError
+from wherry.model.errors.containers import ContainerNotFound, StartFailed
 
 
 def test_fields_come_in_order_or_by_name() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.model.errors import AddressPoolExhausted, AddressTaken, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.networks import AddressPoolExhausted, AddressTaken
 from wherry.model.networks import AddressRange
 from wherry.networks.addresses.pools import (
     Address,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.model.errors import AmbiguousNetwork, NetworkNameTaken, NetworkNotFound
+from wherry.model.errors.networks import AmbiguousNetwork, NetworkNameTaken, NetworkNotFound
 from wherry.model.ids import NetworkId
 from wherry.model.networks import AddressRange, Network
 from wherry.networks.network_table import MIGRATIONS, NetworkTable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.model.errors import PluginFailed, PluginNotFound
+from wherry.model.errors.plugins import PluginFailed, PluginNotFound
 from wherry.plugins import PluginHost
 from wherry.plugins.discovery import PluginAddress, find
 

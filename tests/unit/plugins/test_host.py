@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.model.errors import PluginNotFound
+from wherry.model.errors.plugins import PluginNotFound
 from wherry.plugins import NETWORK_DRIVER, VOLUME_DRIVER, PluginHost
 
 

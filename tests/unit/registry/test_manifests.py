@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from wherry.model.errors import DigestMismatch, ManifestRefused
+from wherry.model.errors.images import DigestMismatch
+from wherry.model.errors.registries import ManifestRefused
 from wherry.model.ids import Digest
 from wherry.oci.image_spec import DOCKER_MANIFEST, INDEX, MANIFEST, Index, Manifest
 from wherry.registry.manifests import LARGEST_MANIFEST, digest_of, read_manifest

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.tar_archives import archive, member
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 from wherry.snapshots import TAR_END, TarEntry, TarReader, decompressed, tar_header, tar_padding
 
 names = st.binary(min_size=1, max_size=300).filter(lambda name: b"\0" not in name)

@@ -14,7 +14,7 @@ from support.log_lines import read_lines
 from support.task_bench import TaskBench, plain_bench
 from support.waiting import wait_until
 from wherry.kit.streams import Unframer
-from wherry.model.errors import StartFailed
+from wherry.model.errors.containers import StartFailed
 from wherry.model.tasks import ExitRecord
 from wherry.oci.runtime_spec import Process
 from wherry.shim.records import read_end

@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 
 from support.fake_clock import FakeClock
-from wherry.model.errors import (
-    HostLacks,
-    InvalidValue,
-    VolumeDriverNotFound,
-    VolumeNameTaken,
-    VolumeNotFound,
-    WherryError,
-)
+from wherry.model.errors import HostLacks, InvalidValue, WherryError
+from wherry.model.errors.volumes import VolumeDriverNotFound, VolumeNameTaken, VolumeNotFound
 from wherry.model.volumes import VolumeSpec
 from wherry.store import Database
 from wherry.volumes import MIGRATIONS, Volumes

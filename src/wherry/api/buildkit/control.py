@@ -12,7 +12,8 @@ from wherry.api.buildkit.jobs import Job, Jobs, exported
 from wherry.api.buildkit.keeping import chosen, to_cache_prune, to_usage_record
 from wherry.api.buildkit.sessions import Session, Sessions
 from wherry.api.services import Builds, Networks, System
-from wherry.model.errors import ClientGone, FeatureMissing, NotFound
+from wherry.model.errors import FeatureMissing, NotFound
+from wherry.model.errors.builds import ClientGone
 from wherry.wire.buildkit import control as wire
 
 _LABELS = {

@@ -17,7 +17,7 @@ from wherry.api.services import Services
 from wherry.kit.aio import closed_after
 from wherry.kit.clock import Clock
 from wherry.model.builds import BuildRequest
-from wherry.model.errors import BuildNotFound
+from wherry.model.errors.builds import BuildNotFound
 from wherry.model.outcomes import Progress
 from wherry.wire.buildkit.sessions import (
     HealthCheckRequest,

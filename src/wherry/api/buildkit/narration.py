@@ -28,7 +28,8 @@ from wherry.model.builds import (
     StepStarted,
     Voice,
 )
-from wherry.model.errors import Cancelled, DockerfileRefused, NotInContext, StepEndedBadly
+from wherry.model.errors import Cancelled
+from wherry.model.errors.builds import DockerfileRefused, NotInContext, StepEndedBadly
 from wherry.model.outcomes import Progress
 from wherry.wire.buildkit.control import (
     FailedSource,

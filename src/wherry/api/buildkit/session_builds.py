@@ -19,7 +19,8 @@ from wherry.builder import LAYOUT_CONTEXT
 from wherry.kit.aio import own_task
 from wherry.kit.values import replace
 from wherry.model.builds import BuildRequest
-from wherry.model.errors import ClientGone, WherryError
+from wherry.model.errors import WherryError
+from wherry.model.errors.builds import ClientGone
 from wherry.model.outcomes import Progress
 from wherry.wire.buildkit.control import SolveRequest
 from wherry.wire.protobuf import encode

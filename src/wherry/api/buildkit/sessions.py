@@ -14,7 +14,8 @@ from h2.exceptions import StreamClosedError
 from wherry.api.buildkit.links import SessionChannel
 from wherry.api.call import SessionOffer
 from wherry.api.raw_connections import RawConnection
-from wherry.model.errors import ClientGone, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.builds import ClientGone
 from wherry.wire.protobuf import MalformedMessage, Message
 
 Reply = TypeVar("Reply", bound=Message)

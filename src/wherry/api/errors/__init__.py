@@ -18,12 +18,14 @@ from wherry.api.errors import (
     images,
     networks,
     plugins,
+    registries,
     starts,
     volumes,
 )
 from wherry.api.errors.rules import Rule, Rules, Sentence
-from wherry.model import errors as kinds
 from wherry.model.errors import WherryError
+from wherry.model.errors.containers import ContainerPaused
+from wherry.model.errors.networks import NetworkingFailed
 
 RULES: Rules = {
     **general.RULES,
@@ -32,9 +34,10 @@ RULES: Rules = {
     **volumes.RULES,
     **plugins.RULES,
     **images.RULES,
+    **registries.RULES,
     **networks.RULES,
     **builds.RULES,
-    kinds.NetworkingFailed: Rule(
+    NetworkingFailed: Rule(
         500, lambda e: f"failed to set up container networking: {message_of(e.cause)}"
     ),
 }
@@ -52,7 +55,7 @@ class Refusal(Exception):
 def paused_before(verb: str) -> Mapping[type[WherryError], Sentence]:
     """How a verb that needs a running container tells of a paused one; for `worded`."""
     return {
-        kinds.ContainerPaused: lambda e: (
+        ContainerPaused: lambda e: (
             f"container {e.container} is paused, unpause the container before {verb}"
         )
     }
@@ -87,7 +90,7 @@ def status_of(error: Exception) -> int:
     match error:
         case Refusal():
             return error.status
-        case kinds.NetworkingFailed():
+        case NetworkingFailed():
             return status_of(error.cause)
         case WherryError():
             return rule_of(error).status

@@ -3,7 +3,7 @@
 import posixpath
 
 from wherry.api.errors.rules import Rule, Rules
-from wherry.model import errors as kinds
+from wherry.model.errors import builds as kinds
 
 
 def _dockerfile_refused(error: kinds.DockerfileRefused) -> str:

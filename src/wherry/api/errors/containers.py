@@ -1,7 +1,7 @@
 """Containers, the programs in them, and their files."""
 
 from wherry.api.errors.rules import Rule, Rules
-from wherry.model import errors as kinds
+from wherry.model.errors import containers as kinds
 
 
 def _name_taken(error: kinds.ContainerNameTaken) -> str:
@@ -76,11 +76,5 @@ RULES: Rules = {
     ),
     kinds.PathNotFound: Rule(
         404, lambda e: f"Could not find the file {e.path} in container {e.container}"
-    ),
-    kinds.BindSourceMissing: Rule(
-        400,
-        lambda e: (
-            f'invalid mount config for type "bind": bind source path does not exist: {e.path}'
-        ),
     ),
 }

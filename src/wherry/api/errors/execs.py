@@ -2,7 +2,8 @@
 
 from wherry.api.errors import message_of
 from wherry.api.errors.starts import not_executable, program_missing
-from wherry.model.errors import CommandNotExecutable, CommandNotFound, StartFailed, WherryError
+from wherry.model.errors import WherryError
+from wherry.model.errors.containers import CommandNotExecutable, CommandNotFound, StartFailed
 
 
 def exec_refused(error: WherryError) -> str:

@@ -34,4 +34,11 @@ RULES: Rules = {
     ),
     kinds.StateUnreadable: Rule(500, lambda e: f"{e.place} is unreadable: {e.problem}"),
     kinds.PruneRunning: Rule(409, lambda e: "a prune operation is already running"),
+    kinds.NoCluster: Rule(
+        503,
+        lambda _: (
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to '
+            "connect this node to swarm and try again."
+        ),
+    ),
 }

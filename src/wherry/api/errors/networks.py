@@ -1,7 +1,7 @@
 """Networks, endpoints and ports."""
 
 from wherry.api.errors.rules import Rule, Rules
-from wherry.model import errors as kinds
+from wherry.model.errors import networks as kinds
 
 
 def _builtin_network(error: kinds.NetworkIsBuiltin) -> str:
@@ -30,13 +30,6 @@ RULES: Rules = {
     ),
     kinds.ConfigurationNotFound: Rule(
         404, lambda e: f'configuration network "{e.name}" does not exist'
-    ),
-    kinds.NoCluster: Rule(
-        503,
-        lambda _: (
-            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to '
-            "connect this node to swarm and try again."
-        ),
     ),
     kinds.NetworkNameTaken: Rule(409, lambda e: f"network with name {e.name} already exists"),
     kinds.NetworkIsBuiltin: Rule(403, _builtin_network),

@@ -1,7 +1,7 @@
 """Plugins."""
 
 from wherry.api.errors.rules import Rule, Rules
-from wherry.model import errors as kinds
+from wherry.model.errors import plugins as kinds
 
 RULES: Rules = {
     kinds.PluginNotFound: Rule(404, lambda e: f'plugin "{e.name}" not found'),

@@ -1,7 +1,7 @@
 """Programs that could not be started, in a new container or in one that runs."""
 
 from wherry.api.errors.rules import Rule, Rules
-from wherry.model import errors as kinds
+from wherry.model.errors import containers as kinds
 
 _TASK = "failed to create task for container: failed to create shim task: "
 _CREATING = (

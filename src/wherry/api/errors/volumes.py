@@ -2,7 +2,7 @@
 
 from wherry.api.errors.rules import Rule, Rules
 from wherry.kit.random_ids import short_id
-from wherry.model import errors as kinds
+from wherry.model.errors import volumes as kinds
 
 RULES: Rules = {
     kinds.VolumeNotFound: Rule(404, lambda e: f"get {e.name}: no such volume"),
@@ -39,5 +39,11 @@ RULES: Rules = {
     ),
     kinds.VolumeSnapshotExists: Rule(
         409, lambda e: f"volume {e.volume} has a snapshot {e.snapshot} already"
+    ),
+    kinds.BindSourceMissing: Rule(
+        400,
+        lambda e: (
+            f'invalid mount config for type "bind": bind source path does not exist: {e.path}'
+        ),
     ),
 }

@@ -14,16 +14,15 @@ from wherry.api.translate.limits import discarded_limits
 from wherry.api.translate.listing import to_summary
 from wherry.api.translate.networking import warnings_of
 from wherry.api.translate.platforms import checked_platform
-from wherry.model.errors import (
+from wherry.model.errors import InvalidValue, WherryError
+from wherry.model.errors.containers import (
     ContainerNameTaken,
     ContainerNotFound,
     ContainerPaused,
     ContainerRunning,
-    ImageNotFound,
     InvalidContainerName,
-    InvalidValue,
-    WherryError,
 )
+from wherry.model.errors.images import ImageNotFound
 from wherry.model.outcomes import StartOutcome, StopOutcome, WaitCondition
 from wherry.model.queries import ContainerQuery, ContainerSizes
 from wherry.wire import containers as shapes

@@ -17,16 +17,15 @@ from wherry.api.translate.creation import console_size
 from wherry.api.translate.execs import to_exec_answer, to_exec_spec
 from wherry.kit.streams import STDOUT, frame
 from wherry.model.containers import ExecStatus
-from wherry.model.errors import (
+from wherry.model.errors import InvalidValue, WherryError
+from wherry.model.errors.containers import (
     CommandNotExecutable,
     CommandNotFound,
     ContainerNotRunning,
     ContainerPaused,
     ExecAlreadyStarted,
-    InvalidValue,
     StartFailed,
     UserNotFound,
-    WherryError,
 )
 from wherry.model.lifecycle import ContainerState
 from wherry.wire.execs import ExecCreateAnswer, ExecCreateRequest, ExecStartRequest

@@ -13,7 +13,8 @@ from wherry.api.translate.platforms import platform_text
 from wherry.api.translate.registries import from_header
 from wherry.kit.aio import closed_after
 from wherry.linux import heap
-from wherry.model.errors import InvalidValue, StepEndedBadly, WherryError
+from wherry.model.errors import InvalidValue, WherryError
+from wherry.model.errors.builds import StepEndedBadly
 from wherry.model.outcomes import Progress
 from wherry.wire.encoding import encode
 from wherry.wire.media_types import TAR

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from wherry.builder.sources.ports import Layouts
 from wherry.images import BuildImages, BuildState, LayerBlob, read_document
 from wherry.kit.aio import OffloadPool
-from wherry.model.errors import DigestMismatch, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.images import DigestMismatch
 from wherry.model.ids import DiffId, Digest
 from wherry.oci.image_spec import Descriptor, Index, Manifest, Platform
 from wherry.oci.platforms import best, formatted

@@ -16,7 +16,7 @@ from wherry.builder.sources.remote import is_remote
 from wherry.images import parse
 from wherry.kit.path_patterns import Ignore
 from wherry.kit.values import dataclass, replace
-from wherry.model.errors import InvalidReference
+from wherry.model.errors.images import InvalidReference
 from wherry.oci.image_spec import Platform
 from wherry.oci.platforms import formatted
 

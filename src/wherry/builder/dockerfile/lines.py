@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from wherry.builder.dockerfile import words
 from wherry.kit.values import dataclass, field
-from wherry.model.errors import DockerfileRefused
+from wherry.model.errors.builds import DockerfileRefused
 
 LONGEST_LINE = 65535
 """Bytes of one physical line, as in Docker."""

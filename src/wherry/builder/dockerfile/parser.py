@@ -33,7 +33,7 @@ from wherry.builder.dockerfile.instructions import (
 )
 from wherry.builder.dockerfile.lines import Line, read_text
 from wherry.kit.values import dataclass
-from wherry.model.errors import DockerfileRefused
+from wherry.model.errors.builds import DockerfileRefused
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _ONBUILD = re.compile(r"onbuild\s*", re.IGNORECASE)

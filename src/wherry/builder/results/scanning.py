@@ -30,7 +30,8 @@ from wherry.model.builds import (
     ScanStarted,
 )
 from wherry.model.containers import BindMount, ContainerSpec, LogSpec, NetworkSpec, TmpfsMount
-from wherry.model.errors import FeatureMissing, InvalidValue, StepEndedBadly
+from wherry.model.errors import FeatureMissing, InvalidValue
+from wherry.model.errors.builds import StepEndedBadly
 from wherry.snapshots import TreeReader, UnpackRules, unpack_tar
 
 _SOURCE, _DESTINATION = "/run/src/core/sbom", "/run/out"

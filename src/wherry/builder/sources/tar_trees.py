@@ -13,7 +13,7 @@ from typing import IO
 
 from wherry.builder.sources.trees import Place
 from wherry.kit.values import dataclass
-from wherry.model.errors import ArchiveRefused
+from wherry.model.errors.images import ArchiveRefused
 from wherry.snapshots import (
     DIRECTORY,
     HARD_LINK,

@@ -15,7 +15,8 @@ from wherry.builder.digests import digest_of
 from wherry.builder.sources.permissions import Permissions
 from wherry.kit.path_patterns import BadPattern, Ignore, segment_pattern
 from wherry.kit.values import dataclass
-from wherry.model.errors import InvalidValue, NotInContext
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.builds import NotInContext
 from wherry.snapshots import DIRECTORY, HARD_LINK, SYMLINK, Archive, TarEntry
 
 _WILDCARDS = frozenset("*?[")

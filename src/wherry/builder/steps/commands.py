@@ -17,7 +17,7 @@ from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.random_ids import short_id
 from wherry.model.builds import BuildRequest, Voice
 from wherry.model.containers import ContainerSpec, LogSpec, NetworkSpec, Security
-from wherry.model.errors import StepEndedBadly
+from wherry.model.errors.builds import StepEndedBadly
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.images import Image
 from wherry.model.networks import NetworkMode, NetworkModeKind

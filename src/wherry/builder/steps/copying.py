@@ -16,7 +16,8 @@ from wherry.builder.sources.trees import Renamed, View
 from wherry.kit.values import dataclass
 from wherry.linux.files import open_in_root
 from wherry.linux.syscall import KernelError
-from wherry.model.errors import ArchiveRefused, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.images import ArchiveRefused
 from wherry.operations.files import targets
 from wherry.snapshots import (
     REGULAR,

@@ -24,7 +24,8 @@ from wherry.kit.clock import Clock
 from wherry.kit.urls import without_credentials
 from wherry.kit.values import dataclass, replace
 from wherry.model.builds import HistoryForm
-from wherry.model.errors import InvalidValue, NotInContext
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.builds import NotInContext
 
 _NUMBERS = re.compile(r"([0-9]+(:[0-9]+)?)?")
 

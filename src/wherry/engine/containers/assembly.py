@@ -23,12 +23,9 @@ from wherry.kit.atomic_files import write_atomically
 from wherry.kit.values import dataclass, field, replace
 from wherry.linux.id_maps import IdMap
 from wherry.model.containers import BindMount, Container, NetworkSpec
-from wherry.model.errors import (
-    IpcNotShareable,
-    JoinedContainerNotRunning,
-    NetworkingFailed,
-    WherryError,
-)
+from wherry.model.errors import WherryError
+from wherry.model.errors.containers import IpcNotShareable, JoinedContainerNotRunning
+from wherry.model.errors.networks import NetworkingFailed
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.networks import NetworkModeKind
 from wherry.networks import HOST_GATEWAY, AttachRequest, Networks, Sandbox, rename_host

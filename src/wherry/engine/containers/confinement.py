@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 from wherry.linux import apparmor
-from wherry.model.errors import StartFailed
+from wherry.model.errors.containers import StartFailed
 from wherry.operations.plan import Hands, OperationFailed, execute
 from wherry.operations.processes.apparmor import LoadAppArmorProfile
 from wherry.specgen import DEFAULT_PROFILE, default_profile_text

@@ -30,13 +30,10 @@ from wherry.model.containers import (
     ContainerStatus,
     LogSpec,
 )
-from wherry.model.errors import (
-    BindSourceMissing,
-    InvalidContainerName,
-    InvalidValue,
-    PluginFailed,
-    PluginNotFound,
-)
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import InvalidContainerName
+from wherry.model.errors.plugins import PluginFailed, PluginNotFound
+from wherry.model.errors.volumes import BindSourceMissing
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.images import Image
 from wherry.model.lifecycle import ContainerState

@@ -14,13 +14,13 @@ from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ExecSpec, ExecStatus
-from wherry.model.errors import (
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import (
     ContainerNotRunning,
     ContainerPaused,
     ContainerRestarting,
     ExecAlreadyStarted,
     ExecNotFound,
-    InvalidValue,
 )
 from wherry.model.ids import ContainerId, ExecId
 from wherry.model.lifecycle import ContainerState

@@ -14,7 +14,7 @@ from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.kit.values import replace
 from wherry.model.containers import Container
-from wherry.model.errors import NetworkNotFound
+from wherry.model.errors.networks import NetworkNotFound
 from wherry.model.health import unprobed
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state

@@ -1,6 +1,6 @@
 """The exit code by which a program that could not be run is remembered."""
 
-from wherry.model.errors import CommandNotExecutable, CommandNotFound
+from wherry.model.errors.containers import CommandNotExecutable, CommandNotFound
 
 EXIT_NOT_FOUND = 127
 EXIT_NOT_EXECUTABLE = 126

@@ -15,7 +15,8 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import BlockingReader, BlockingWriter, OffloadPool, written_in_thread
 from wherry.linux.files import open_in_root
 from wherry.model.containers import Container
-from wherry.model.errors import InvalidValue, PathNotFound, StepFailed, UserNotFound
+from wherry.model.errors import InvalidValue, StepFailed
+from wherry.model.errors.containers import PathNotFound, UserNotFound
 from wherry.model.files import CopyRules, PathState
 from wherry.snapshots import (
     TarReader,

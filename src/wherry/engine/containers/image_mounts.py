@@ -12,7 +12,8 @@ import msgspec
 from wherry.images import ImageStore
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ContainerSpec, ImageMount, MountSpec
-from wherry.model.errors import ImageNotFound, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.images import ImageNotFound
 from wherry.model.ids import ChainId, ContainerId, SnapshotKey
 from wherry.snapshots import Snapshots
 

@@ -9,7 +9,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.streams import frames
 from wherry.model.containers import Container
-from wherry.model.errors import ContainerPaused
+from wherry.model.errors.containers import ContainerPaused
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import AttachRequest, LogQuery

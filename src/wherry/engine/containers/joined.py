@@ -3,7 +3,8 @@
 from wherry.engine.records import ContainerRecords
 from wherry.kit.values import replace
 from wherry.model.containers import Container
-from wherry.model.errors import ContainerNotFound, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import ContainerNotFound
 from wherry.model.networks import NetworkMode, NetworkModeKind
 
 

@@ -12,7 +12,8 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.random_ids import short_id
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ContainerSpec, Link
-from wherry.model.errors import ContainerNotFound, InvalidValue, LinkedContainerNotRunning
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import ContainerNotFound, LinkedContainerNotRunning
 from wherry.model.ids import ContainerId
 from wherry.model.networks import NetworkModeKind, Port
 

@@ -5,7 +5,7 @@ Nothing here is stored: boot finds it again from shims and sandboxes.
 
 import asyncio
 
-from wherry.model.errors import ContainerNotRunning
+from wherry.model.errors.containers import ContainerNotRunning
 from wherry.model.ids import ContainerId
 from wherry.model.tasks import ExitRecord
 from wherry.networks import Sandbox

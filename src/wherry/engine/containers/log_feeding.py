@@ -13,12 +13,9 @@ from wherry.logs.options import PLUGIN, REMOTE_DRIVERS, extra_attributes, kept_a
 from wherry.logs.receivers.messages import LogSource
 from wherry.logs.tags import DEFAULT_TAG, TagFields, render_tag
 from wherry.model.containers import Container
-from wherry.model.errors import (
-    PluginFailed,
-    PluginNotFound,
-    ReceiverUnreachable,
-    WherryError,
-)
+from wherry.model.errors import WherryError
+from wherry.model.errors.containers import ReceiverUnreachable
+from wherry.model.errors.plugins import PluginFailed, PluginNotFound
 from wherry.model.ids import ContainerId
 from wherry.model.queries import LogDelivery
 from wherry.plugins import LOG_DRIVER, Plugin, PluginHost

@@ -12,7 +12,8 @@ from wherry.logs.json_lines import STDERR, STDOUT, Line
 from wherry.logs.options import PLUGIN, is_readable, kept_as
 from wherry.logs.reader import Selection
 from wherry.model.containers import Container
-from wherry.model.errors import InvalidValue, LogsNotReadable
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import LogsNotReadable
 from wherry.model.queries import LogLine, LogQuery, RemovedLines
 from wherry.tasks import follow_log, read_log
 

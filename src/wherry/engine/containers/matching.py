@@ -14,7 +14,8 @@ from wherry.model.containers import (
     TmpfsMount,
     VolumeMount,
 )
-from wherry.model.errors import ImageNotFound, InvalidReference, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.images import ImageNotFound, InvalidReference
 from wherry.model.images import Image
 from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import Filters

@@ -5,7 +5,8 @@ A network need not be there before the start, so a wish may name one that is unk
 
 from wherry.kit.values import replace
 from wherry.model.containers import NetworkSpec
-from wherry.model.errors import InvalidValue, NetworkNotFound
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.networks import NetworkNotFound
 from wherry.model.ids import EndpointId, NetworkId
 from wherry.model.networks import EndpointStatus, EndpointWish, NetworkMode, NetworkModeKind
 from wherry.networks import Networks, check_wish

@@ -19,7 +19,8 @@ from wherry.kit.timestamps import rfc3339_nano
 from wherry.logs.json_lines import Line
 from wherry.logs.reader import Selection
 from wherry.model.containers import Container
-from wherry.model.errors import PluginFailed, ReceiverUnreachable
+from wherry.model.errors.containers import ReceiverUnreachable
+from wherry.model.errors.plugins import PluginFailed
 from wherry.model.tasks import ExitRecord
 from wherry.plugins import LogCapabilities, LogWindow, Nothing, PluginHost
 

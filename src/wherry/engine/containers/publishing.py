@@ -7,7 +7,8 @@ from wherry.engine.paths import ContainerPaths
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.values import replace
 from wherry.model.containers import Container, NetworkSpec
-from wherry.model.errors import InvalidValue, UpdateRefused
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import UpdateRefused
 from wherry.model.networks import (
     NetworkModeKind,
     PortBinding,

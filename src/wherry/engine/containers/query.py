@@ -17,7 +17,9 @@ from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container
-from wherry.model.errors import ContainerNotRunning, ImageNotFound, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import ContainerNotRunning
+from wherry.model.errors.images import ImageNotFound
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.images import Image
 from wherry.model.queries import ContainerDetails, ContainerQuery, ProcessTable

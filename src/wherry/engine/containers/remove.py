@@ -16,11 +16,7 @@ from wherry.kit.aio import KeyedLock, OffloadPool
 from wherry.kit.directories import remove_directory
 from wherry.kit.values import replace
 from wherry.model.containers import Container
-from wherry.model.errors import (
-    ContainerRunning,
-    NothingToKill,
-    RemovalInProgress,
-)
+from wherry.model.errors.containers import ContainerRunning, NothingToKill, RemovalInProgress
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.tasks import ExitRecord

@@ -18,7 +18,7 @@ from wherry.kit.timestamps import NANOSECONDS
 from wherry.kit.values import dataclass
 from wherry.logs.options import is_readable
 from wherry.model.containers import Container
-from wherry.model.errors import ContainerNotFound
+from wherry.model.errors.containers import ContainerNotFound
 
 _RECORD_NAME = "record.json"
 _JOURNAL_SUFFIX = "journal.json"

@@ -15,7 +15,8 @@ from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.clock import Clock
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ContainerStatus
-from wherry.model.errors import ContainerPaused, RemovalInProgress, WherryError
+from wherry.model.errors import WherryError
+from wherry.model.errors.containers import ContainerPaused, RemovalInProgress
 from wherry.model.health import first_health
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state

@@ -16,7 +16,7 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.values import replace
 from wherry.model.containers import Container, RestartMode
-from wherry.model.errors import (
+from wherry.model.errors.containers import (
     ContainerNotFound,
     ContainerNotPaused,
     ContainerNotRunning,

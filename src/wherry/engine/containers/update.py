@@ -18,7 +18,8 @@ from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack
 from wherry.kit.values import replace
 from wherry.linux.cgroups import CgroupLayout
 from wherry.model.containers import Container, RestartMode, RestartPolicy
-from wherry.model.errors import StepFailed, UpdateRefused
+from wherry.model.errors import StepFailed
+from wherry.model.errors.containers import UpdateRefused
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.limits import Limits

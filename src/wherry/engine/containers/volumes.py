@@ -27,14 +27,9 @@ from wherry.model.containers import (
     TmpfsMount,
     VolumeMount,
 )
-from wherry.model.errors import (
-    ContainerNotFound,
-    InvalidValue,
-    StepFailed,
-    VolumeDriverNotFound,
-    VolumeInUse,
-    VolumeNotFound,
-)
+from wherry.model.errors import InvalidValue, StepFailed
+from wherry.model.errors.containers import ContainerNotFound
+from wherry.model.errors.volumes import VolumeDriverNotFound, VolumeInUse, VolumeNotFound
 from wherry.model.ids import ContainerId
 from wherry.model.volumes import Volume, VolumeSpec
 from wherry.oci.runtime_spec import RootfsMount

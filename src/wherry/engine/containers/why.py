@@ -20,7 +20,7 @@ from wherry.kit.byte_sizes import binary_size
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.model.callers import Caller
 from wherry.model.containers import Container
-from wherry.model.errors import LogsNotReadable
+from wherry.model.errors.containers import LogsNotReadable
 from wherry.model.events import Event
 from wherry.model.lifecycle import ContainerState
 from wherry.model.queries import LogDelivery, LogQuery

@@ -19,7 +19,7 @@ from wherry.content import ContentStore
 from wherry.engine.plugins.config import PluginConfig, read_config
 from wherry.engine.plugins.plugin_table import ROW_VERSION
 from wherry.linux.files import remove_tree, syncfs
-from wherry.model.errors import PluginNotFound
+from wherry.model.errors.plugins import PluginNotFound
 from wherry.model.ids import Digest
 from wherry.model.plugins import ManagedPlugin, PluginLayer
 from wherry.snapshots import (

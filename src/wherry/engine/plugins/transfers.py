@@ -21,7 +21,8 @@ from wherry.images import Reference, parse
 from wherry.kit.aio import OffloadPool
 from wherry.kit.random_ids import short_id
 from wherry.kit.values import replace
-from wherry.model.errors import ManifestRefused, PluginPrivilegesWrong
+from wherry.model.errors.plugins import PluginPrivilegesWrong
+from wherry.model.errors.registries import ManifestRefused
 from wherry.model.ids import Digest
 from wherry.model.outcomes import Progress
 from wherry.model.plugins import ManagedPlugin, PluginLayer, PluginPrivilege

@@ -29,13 +29,8 @@ from wherry.engine.plugins.transfers import PluginTransfers, reference_of
 from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import replace
-from wherry.model.errors import (
-    InvalidReference,
-    PluginDisabled,
-    PluginEnabled,
-    PluginExists,
-    PluginInUse,
-)
+from wherry.model.errors.images import InvalidReference
+from wherry.model.errors.plugins import PluginDisabled, PluginEnabled, PluginExists, PluginInUse
 from wherry.model.outcomes import Progress
 from wherry.model.plugins import ManagedPlugin, PluginPrivilege
 from wherry.model.queries import Filters

@@ -10,7 +10,8 @@ from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool
 from wherry.kit.values import replace
 from wherry.model.containers import Container
-from wherry.model.errors import ContainerNotFound, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.containers import ContainerNotFound
 from wherry.model.lifecycle import ContainerState
 from wherry.model.networks import EndpointStatus, NetworkModeKind, PublishedPort
 from wherry.model.reaching import (

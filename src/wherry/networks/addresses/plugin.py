@@ -9,7 +9,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from wherry.kit.values import replace
-from wherry.model.errors import FeatureMissing, PluginFailed
+from wherry.model.errors import FeatureMissing
+from wherry.model.errors.plugins import PluginFailed
 from wherry.model.networks import AddressRange, NetworkRequest
 from wherry.networks import plugin_messages as said
 from wherry.networks.addresses.pools import Address, Subnet

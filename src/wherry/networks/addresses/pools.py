@@ -13,7 +13,8 @@ from ipaddress import (
 )
 from typing import Protocol
 
-from wherry.model.errors import AddressPoolExhausted, AddressTaken, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.networks import AddressPoolExhausted, AddressTaken
 from wherry.model.networks import AddressRange
 from wherry.networks.given_ranges import unusable
 

@@ -5,7 +5,8 @@ import logging
 
 from wherry.kit.aio import OffloadPool
 from wherry.kit.random_ids import short_id
-from wherry.model.errors import HostLacks, PortInUse, StepFailed
+from wherry.model.errors import HostLacks, StepFailed
+from wherry.model.errors.networks import PortInUse
 from wherry.model.ids import ContainerId
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.networks.ports.keeper import PortKeeper

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from wherry.model.errors import ConnectionRefused
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.model.ids import NetworkId
 from wherry.model.networks import EndpointStatus
 from wherry.networks.connections import as_done

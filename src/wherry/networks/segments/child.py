@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from wherry.model.errors import ConnectionRefused
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.networks.drivers import child
 from wherry.networks.drivers.child import ChildSettings
 from wherry.networks.drivers.inside import EndpointPlan

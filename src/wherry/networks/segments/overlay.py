@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 from wherry.linux import netlink, network_links, virtual_links, xfrm
-from wherry.model.errors import ConnectionRefused, HostLacks, StepFailed
+from wherry.model.errors import HostLacks, StepFailed
+from wherry.model.errors.networks import ConnectionRefused
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Peer
 from wherry.networks.connections import as_done, as_step_failed

@@ -22,7 +22,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from wherry.kit.values import replace
-from wherry.model.errors import PluginFailed
+from wherry.model.errors.plugins import PluginFailed
 from wherry.model.networks import EndpointStatus, Network, PortBinding
 from wherry.networks import plugin_messages as said
 from wherry.networks.drivers.bridge import is_valid_name
