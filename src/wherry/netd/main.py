@@ -12,9 +12,9 @@ import socket
 import time
 
 from wherry.kit import messages
+from wherry.kit.event_loop import READ, EventLoop
 from wherry.linux.sockets import bind_at
 from wherry.netd import protocol
-from wherry.netd.event_loop import READ, EventLoop
 from wherry.netd.name_services import NameServices
 from wherry.netd.reservations import Reservations
 

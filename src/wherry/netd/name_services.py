@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Sequence
 
-from wherry.netd.event_loop import EventLoop
+from wherry.kit.event_loop import EventLoop
 from wherry.netd.names import Names, holder_of
 from wherry.netd.protocol import NameService
 from wherry.netd.resolver import Forwarding, Resolver, View

@@ -19,7 +19,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from wherry.netd.event_loop import READ, WRITE, EventLoop
+from wherry.kit.event_loop import READ, WRITE, EventLoop
 
 _PIPE_BYTES = 1 << 16
 _ROUNDS_AT_ONCE = 64
@@ -126,7 +126,11 @@ class _TcpRelay:
             self.close(reset=False)
             return
         for each in (self._client, self._container):
-            self._loop.watch(each, self._wanted(each), self._pump)
+            wanted = self._wanted(each)
+            if wanted:
+                self._loop.watch(each, wanted, self._pump)
+            else:
+                self._loop.forget(each)
 
     def _wanted(self, end: socket.socket) -> int:
         events = 0

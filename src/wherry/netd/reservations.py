@@ -18,8 +18,8 @@ import socket
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from wherry.kit.event_loop import EventLoop
 from wherry.kit.values import dataclass, field, replace
-from wherry.netd.event_loop import EventLoop
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.netd.relays import Listener, listen
 

@@ -28,10 +28,10 @@ import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from wherry.kit.event_loop import READ, WRITE, EventLoop, Timer
 from wherry.kit.values import dataclass, field
 from wherry.netd import dns_messages as dns
 from wherry.netd.elsewhere import opened_beside
-from wherry.netd.event_loop import READ, WRITE, EventLoop, Timer
 from wherry.netd.kept_answers import KeptAnswers
 from wherry.netd.names import Names
 

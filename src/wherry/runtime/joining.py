@@ -65,7 +65,7 @@ def join(
     machine, process = machine or this_machine(), request.process
     try:
         cgroup_paths = tuple(
-            _habitable(each, init_pid, machine.layout.unified) for each in cgroup_paths
+            habitable(each, init_pid, machine.layout.unified) for each in cgroup_paths
         )
         if not process.args:
             raise PlanRefused("no command specified")
@@ -106,7 +106,7 @@ def join(
     )
 
 
-def _habitable(path: str, init_pid: int, unified: Hierarchy | None) -> str:
+def habitable(path: str, init_pid: int, unified: Hierarchy | None) -> str:
     """A cgroup that a process may enter: a container's own, or where its init is now.
 
     One of version 2 that passes controllers on has no processes of its own (cgroups(7), "no

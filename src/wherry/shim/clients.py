@@ -15,12 +15,12 @@ import os
 from collections import deque
 from collections.abc import Callable
 
+from wherry.kit.event_loop import HANGUP, READ, WRITE, EventLoop, Timer
 from wherry.kit.streams import SYSTEM_ERROR, frame
-from wherry.shim.event_loop import HANGUP, READABLE, WRITABLE, EventLoop, Timer
 
 QUEUE_LIMIT = 1 << 20
 _LOW_WATER = QUEUE_LIMIT // 2
-_PATIENCE_NS = 500_000_000
+_PATIENCE_S = 0.5
 _PROGRESS_BYTES = 16 * 1024
 _READ_SIZE = 64 * 1024
 _CUT_TEXT = b"output lost: this client did not read for too long\n"
@@ -66,7 +66,7 @@ class Client:
         self._reads = True
         self._input_is_paused = False
         self._is_watched = True
-        loop.watch(stream, READABLE, self._on_ready)
+        loop.watch(stream, READ, self._on_ready)
 
     @property
     def is_full(self) -> bool:
@@ -85,7 +85,7 @@ class Client:
         self._enqueue(frame(stream, data) if self.is_framed else data)
         if self.is_full and not self._is_patient and self._look is None:
             self._sent_since_look = 0
-            self._look = self._loop.call_later(_PATIENCE_NS, self._look_at_progress)
+            self._look = self._loop.call_later(_PATIENCE_S, self._look_at_progress)
 
     def end(self) -> None:
         """There is no more output: close once everything is sent."""
@@ -145,7 +145,7 @@ class Client:
             self._cut()
             return
         self._sent_since_look = 0
-        self._look = self._loop.call_later(_PATIENCE_NS, self._look_at_progress)
+        self._look = self._loop.call_later(_PATIENCE_S, self._look_at_progress)
 
     def _cut(self) -> None:
         """Drop what waits, but for the rest of the chunk that is half sent."""
@@ -160,7 +160,7 @@ class Client:
     # -- events ------------------------------------------------------------------------------
 
     def _on_ready(self, events: int) -> None:
-        if events & WRITABLE and self._queue:
+        if events & WRITE and self._queue:
             was_full = self._queued > _LOW_WATER
             self._flush()
             if not self._queue:
@@ -173,7 +173,7 @@ class Client:
         if not self.is_open:
             return
         is_waiting = self.has_stdin and self._input_is_paused
-        if events & (READABLE | HANGUP) and self._reads and not is_waiting:
+        if events & (READ | HANGUP) and self._reads and not is_waiting:
             # Also for HANGUP alone: it may be news from before the input was resumed, and what
             # the other side wrote before it went is still to be read.
             self._read()
@@ -202,10 +202,8 @@ class Client:
         if not self.is_open:
             return
         reads = self._reads and not (self.has_stdin and self._input_is_paused)
-        events = (READABLE if reads else 0) | (WRITABLE if self._queue else 0)
-        if self._is_watched:
-            self._loop.change(self._stream, events)
-        elif reads:
+        events = (READ if reads else 0) | (WRITE if self._queue else 0)
+        if self._is_watched or reads:
             self._loop.watch(self._stream, events, self._on_ready)
             self._is_watched = True
 

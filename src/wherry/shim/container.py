@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 
+from wherry.kit.event_loop import EventLoop
 from wherry.kit.messages import Message
 from wherry.kit.values import dataclass
 from wherry.logs.sinks import LogSink, open_sink
@@ -25,7 +26,6 @@ from wherry.runtime.container import CreateFailed, CreateRequest
 from wherry.runtime.signals import kill
 from wherry.shim import protocol, records
 from wherry.shim.commands import Commands
-from wherry.shim.event_loop import EventLoop
 from wherry.shim.faces import Living, Parked, Runtime
 from wherry.shim.filters import read_filter
 from wherry.shim.kept_journal import KeptJournal
@@ -34,7 +34,7 @@ from wherry.shim.protocol import INIT, Ending, ExecOrder, Refused, SpawnOrder
 from wherry.shim.session import Session
 from wherry.shim.sessions import Sessions
 
-_RETRY_RECORD_NS = 1_000_000_000
+_RETRY_RECORD_S = 1.0
 
 
 class Container:
@@ -338,7 +338,7 @@ class Container:
             # Its directory was removed: nobody will ever ask.
             self.is_durable = True
         except OSError:
-            self._loop.call_later(_RETRY_RECORD_NS, lambda: self._write_end(ending))
+            self._loop.call_later(_RETRY_RECORD_S, lambda: self._write_end(ending))
         else:
             self.is_durable = True
         if self.is_durable:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from wherry.kit import messages
+from wherry.kit.event_loop import READ, EventLoop
 from wherry.kit.messages import Message
 from wherry.linux.mounts import closing
 from wherry.linux.sockets import bind_at
 from wherry.operations.plan import explain_error
 from wherry.shim import protocol
-from wherry.shim.event_loop import READABLE, EventLoop
 from wherry.shim.protocol import Refused
 
 Verb = Callable[[Message, list[int]], Message | None]
@@ -23,7 +23,7 @@ Verb = Callable[[Message, list[int]], Message | None]
 keeps it duplicates. Raises: Refused, OSError, KeyError, ValueError."""
 
 _BACKLOG = 16
-_ACCEPT_AGAIN_NS = 100_000_000
+_ACCEPT_AGAIN_S = 0.1
 
 
 class Control:
@@ -77,16 +77,14 @@ class Control:
 
     def _serve_listener(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._loop.watch(listener.fileno(), READABLE, lambda _events: self._accept(listener))
+        self._loop.watch(listener, READ, lambda _events: self._accept(listener))
 
     def add(self, connection: socket.socket) -> None:
         """Serve one more connection."""
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, messages.LARGEST_MESSAGE)
         self._connections.append(connection)
-        self._loop.watch(
-            connection.fileno(), READABLE, lambda _events: self._on_readable(connection)
-        )
+        self._loop.watch(connection, READ, lambda _events: self._on_readable(connection))
 
     def broadcast(self, message: Message) -> None:
         """Tell every daemon."""
@@ -100,8 +98,8 @@ class Control:
             return
         except OSError:
             # No descriptor to spare: it would be said again and again until there is one.
-            self._loop.forget(listener.fileno())
-            self._loop.call_later(_ACCEPT_AGAIN_NS, lambda: self._serve_listener(listener))
+            self._loop.forget(listener)
+            self._loop.call_later(_ACCEPT_AGAIN_S, lambda: self._serve_listener(listener))
             return
         self.add(connection)
 
@@ -147,7 +145,7 @@ class Control:
         if connection not in self._connections:
             return
         self._connections.remove(connection)
-        self._loop.forget(connection.fileno())
+        self._loop.forget(connection)
         connection.close()
         if not self._connections:
             self._on_alone()

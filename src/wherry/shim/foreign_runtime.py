@@ -48,7 +48,7 @@ from wherry.operations.processes.terminals import STDIO
 from wherry.runtime import signals
 from wherry.runtime.accounts import AccountNotFound
 from wherry.runtime.container import CreateRequest
-from wherry.runtime.joining import JoinRequest
+from wherry.runtime.joining import JoinRequest, habitable
 from wherry.runtime.machine import this_machine
 from wherry.runtime.root_plan import whole_root
 from wherry.shim.console_socket import ConsoleSocket
@@ -68,6 +68,15 @@ class ForeignProcess:
     pidfd: int
     console: int | None
 
+    def discard(self) -> None:
+        """Kill it, reap it, and close what is its."""
+        signals.kill(self.pidfd, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        if self.console is not None:
+            os.close(self.console)
+
 
 class ForeignInit:
     """A container's first process, parked by its runtime."""
@@ -77,6 +86,7 @@ class ForeignInit:
     ) -> None:
         self.pid, self.pidfd, self.console = process.pid, process.pidfd, process.console
         self.journal = journal
+        self._process = process
         self._operation = operation
         self._name = name
 
@@ -92,10 +102,8 @@ class ForeignInit:
     def discard(self) -> None:
         """Have the runtime delete it, and reap it."""
         undo(self.journal, Hands())
-        _end(self.pid, self.pidfd)
-        if self.console is not None:
-            os.close(self.console)
-            self.console = None
+        self._process.discard()
+        self.console = None
 
 
 class ForeignRuntime:
@@ -148,12 +156,19 @@ class ForeignRuntime:
     def join(self, init: Living, cgroups: tuple[str, ...], request: JoinRequest) -> ForeignProcess:
         """Raises: CreateFailed."""
         try:
+            unified = this_machine().layout.unified
+            groups = tuple(habitable(each, init.pid, unified) for each in cgroups)
             process = identified_inside(init, request.process, request.user, request.group_add)
             pid, console = self._executed(process, request.stdio or ())
-            _move(pid, cgroups)
-            return ForeignProcess(pid=pid, pidfd=os.pidfd_open(pid), console=console)
+            joined = ForeignProcess(pid=pid, pidfd=os.pidfd_open(pid), console=console)
+            try:
+                _move(pid, groups)
+            except OSError:
+                joined.discard()
+                raise
         except (AccountNotFound, RuntimeRefused, OSError, ValueError) as error:
             raise create_failed(self._name, error, []) from error
+        return joined
 
     def _executed(self, process: Process, stdio: tuple[int, ...]) -> tuple[int, int | None]:
         """Have the runtime run a process in the container: its pid, and its terminal's master.
@@ -225,15 +240,13 @@ def _root_plan(request: CreateRequest) -> tuple[Operation, ...]:
 
 
 def _move(pid: int, cgroups: tuple[str, ...]) -> None:
-    """Into the cgroups that it was meant for: `exec` knows only the container's own."""
+    """Into the cgroups that it was meant for: `exec` knows only the container's own.
+
+    Raises: OSError; not for a process that has ended meanwhile.
+    """
     for directory in cgroups:
-        # It may have ended already.
-        with suppress(OSError), open(f"{directory}/cgroup.procs", "w", encoding="ascii") as file:
+        with (
+            suppress(ProcessLookupError),
+            open(f"{directory}/cgroup.procs", "w", encoding="ascii") as file,
+        ):
             file.write(str(pid))
-
-
-def _end(pid: int, pidfd: int) -> None:
-    signals.kill(pidfd, signal.SIGKILL)
-    with suppress(ChildProcessError):
-        os.waitpid(pid, 0)
-    os.close(pidfd)

@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from wherry.kit.event_loop import PRIORITY, READ, EventLoop
 from wherry.linux import cgroups
-from wherry.shim.event_loop import PRIORITY, READABLE, EventLoop
 
 
 class MemoryLimit:
@@ -71,7 +71,7 @@ class OomWatch:
         self._is_legacy = os.path.exists(f"{directory}/memory.oom_control")
         if self._is_legacy:
             self._descriptor = self._register_eventfd()
-            loop.watch(self._descriptor, READABLE, self._on_event)
+            loop.watch(self._descriptor, READ, self._on_event)
         else:
             self._descriptor = os.open(f"{directory}/memory.events", os.O_RDONLY | os.O_CLOEXEC)
             loop.watch(self._descriptor, PRIORITY, self._on_change)

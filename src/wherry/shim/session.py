@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
+from wherry.kit.event_loop import EDGE, READ, EventLoop
 from wherry.kit.messages import Message
 from wherry.linux.terminals import set_window_size
 from wherry.logs.json_lines import STDERR, STDOUT
 from wherry.shim.clients import Client
-from wherry.shim.event_loop import EDGE, READABLE, EventLoop
 from wherry.shim.protocol import Ending
 from wherry.shim.stdin import Stdin
 
@@ -148,7 +148,7 @@ class Session:
         self.is_alive = True
         for descriptor in self._outputs:
             os.set_blocking(descriptor, False)
-            self._loop.watch(descriptor, READABLE, self._reader(descriptor))
+            self._loop.watch(descriptor, READ, self._reader(descriptor))
 
     def abandon(self) -> None:
         """The process could not be made: close the streams and end the clients."""
@@ -237,7 +237,7 @@ class Session:
             # EIO of a terminal: nobody has its other side open. While the process lives it may
             # open /dev/console again, as an init system does: wait for an edge, not a level.
             if self.is_alive:
-                self._loop.change(descriptor, READABLE | EDGE)
+                self._loop.watch(descriptor, READ | EDGE, self._reader(descriptor))
                 self._is_hung_up = True
                 return False
             data = b""
@@ -245,7 +245,7 @@ class Session:
             self._close_output(descriptor)
             return False
         if self._is_hung_up:
-            self._loop.change(descriptor, READABLE)
+            self._loop.watch(descriptor, READ, self._reader(descriptor))
             self._is_hung_up = False
         self._pass_on(self._outputs[descriptor], data)
         return True

@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from wherry.kit.event_loop import EventLoop
 from wherry.logs.sinks import LogSink
-from wherry.shim.event_loop import EventLoop
 from wherry.shim.protocol import INIT, Ending, Refused
 from wherry.shim.session import Session
 

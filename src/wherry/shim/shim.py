@@ -9,20 +9,21 @@ import os
 import socket
 
 from wherry.kit import messages
+from wherry.kit.event_loop import EventLoop, Timer
 from wherry.kit.messages import Message
 from wherry.kit.values import replace
 from wherry.shim import protocol
+from wherry.shim.child_signals import watch_children
 from wherry.shim.container import Container
 from wherry.shim.control import Control
-from wherry.shim.event_loop import EventLoop, Timer
 from wherry.shim.faces import Runtime
 from wherry.shim.foreign_runtime import ForeignRuntime
 from wherry.shim.protocol import Refused, SpawnOrder
 from wherry.shim.verbs import verbs_of
 
-_LINGER_NS = 10_000_000_000
+_LINGER_S = 10.0
 """How long clients may still read what a deleted container wrote."""
-_HAND_OVER_AFTER_NS = 300_000_000
+_HAND_OVER_AFTER_S = 0.3
 """How long a container runs, or has been quiet, before the maker leaves it to the keeper."""
 
 
@@ -38,7 +39,8 @@ class Shim:
         self._is_leaving = False
         self._shim_pid = os.getpid() if keeper_end is None else os.getppid()
         self._hand_over_timer: Timer | None = None
-        self._loop = EventLoop(self._reap)
+        self._loop = EventLoop()
+        watch_children(self._loop, self._reap)
         if order.runtime is not None:
             runtime = ForeignRuntime(order.runtime, order.container_id, order.bundle)
         self._container = Container(
@@ -69,7 +71,7 @@ class Shim:
     def _plan_hand_over(self) -> None:
         if self._hand_over_timer is None:
             self._hand_over_timer = self._loop.call_later(
-                _HAND_OVER_AFTER_NS, self._hand_over_if_quiet
+                _HAND_OVER_AFTER_S, self._hand_over_if_quiet
             )
 
     def _hand_over_if_quiet(self) -> None:
@@ -120,5 +122,5 @@ class Shim:
             self._plan_hand_over()
         elif container.is_durable and (container.is_collected or self._control.is_alone):
             self._is_leaving = True
-            self._loop.call_later(_LINGER_NS, self._loop.stop)
+            self._loop.call_later(_LINGER_S, self._loop.stop)
             self._on_change()

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from wherry.shim.event_loop import WRITABLE, EventLoop
+from wherry.kit.event_loop import WRITE, EventLoop
 
 
 class Stdin:
@@ -40,7 +40,7 @@ class Stdin:
             return
         self._waiting = self._write_some(data)
         if self._waiting:
-            self._loop.watch(self._pipe, WRITABLE, self._on_ready)
+            self._loop.watch(self._pipe, WRITE, self._on_ready)
             self._on_full(True)
 
     def end(self) -> None:

@@ -19,10 +19,10 @@ import pytest
 
 from kernel.networks.private_host import in_child
 from support.waiting import wait_until
+from wherry.kit.event_loop import EventLoop
 from wherry.linux.process import CLONE_NEWNET, unshare
 from wherry.netd import dns_messages as dns
 from wherry.netd import resolver as resolvers
-from wherry.netd.event_loop import EventLoop
 from wherry.netd.names import Holder, Names
 from wherry.netd.resolver import Forwarding, Resolver, View
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from wherry.kit.event_loop import EventLoop
 from wherry.netd import dns_messages as dns
-from wherry.netd.event_loop import EventLoop
 from wherry.netd.kept_answers import LARGEST_KEPT_BYTES, MOST_KEPT, KeptAnswers
 from wherry.netd.names import Names, holder_of
 from wherry.netd.resolver import Forwarding, Resolver, View

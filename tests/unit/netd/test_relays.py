@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from wherry.netd.event_loop import WRITE, EventLoop
+from wherry.kit.event_loop import EventLoop
 from wherry.netd.relays import TcpListener, UdpListener
 
 TIMEOUT_S = 10
@@ -82,18 +82,6 @@ def test_bytes_come_whole_in_both_directions(
                 thread.join(TIMEOUT_S)
     assert hashlib.sha256(back).digest() == hashlib.sha256(sent).digest()
     assert [len(each) for each in received] == [len(sent)]
-
-
-def test_another_callback_for_the_same_events() -> None:
-    """What is called is what was said last, also when the events stay the same."""
-    loop, called = EventLoop(), []
-    one, other = socket.socketpair()
-    with one, other:
-        loop.watch(one, WRITE, lambda _events: called.append("first"))
-        loop.watch(one, WRITE, lambda _events: called.append("second"))
-        loop.wait(TIMEOUT_S)
-        loop.forget(one)
-    assert called == ["second"]
 
 
 def test_half_close_leaves_the_other_direction_open(

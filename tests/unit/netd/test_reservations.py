@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wherry.netd.event_loop import EventLoop
+from wherry.kit.event_loop import EventLoop
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.netd.reservations import Reservations
 
