@@ -290,9 +290,9 @@ def test_killed_at_every_step(bench: Bench, name: str) -> None:
 
 
 MUTANTS = (
-    Mutant("a boot sweeps no snapshots", "engine/boot.py",
+    Mutant("a boot sweeps no snapshots", "engine/stock_taking.py",
            "        self._snapshots.sweep(living)\n", ""),
-    Mutant("a boot sweeps no directories of containers", "engine/boot.py",
+    Mutant("a boot sweeps no directories of containers", "engine/stock_taking.py",
            "remove_directory(self._paths.record_directory(stranger))", "pass"),
 )  # fmt: skip
 

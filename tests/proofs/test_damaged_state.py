@@ -362,7 +362,7 @@ def test_the_database_and_its_copy_lost(world: World, figure: list[str]) -> None
 
 
 _MUTANTS: tuple[tuple[Callable[[World], object], Mutant], ...] = (
-    (lose_everything, Mutant("strangers are swept", "engine/boot.py",
+    (lose_everything, Mutant("strangers are swept", "engine/stock_taking.py",
                              "if self._database.has_lost:", "if False:")),
     (lose_the_log, Mutant("the age is not compared", "store/database.py",
                           "if known is not None and known >", "if known is None and 1 >")),

@@ -41,8 +41,10 @@ class ExitWatcher:
         restarts: Restarts,
         volumes: ContainerVolumes,
         events: EventLog,
+        remove: Callable[[ContainerId], Awaitable[None]],
         offload: OffloadPool,
     ) -> None:
+        """`remove` removes a container that asked to be removed when it ends (`--rm`)."""
         self._records = records
         self._locks = locks
         self._live = live
@@ -52,13 +54,9 @@ class ExitWatcher:
         self._restarts = restarts
         self._volumes = volumes
         self._events = events
+        self._remove = remove
         self._offload = offload
         self._watching: set[asyncio.Task[None]] = set()
-        self._remove: Callable[[ContainerId], Awaitable[None]] | None = None
-
-    def remove_with(self, remove: Callable[[ContainerId], Awaitable[None]]) -> None:
-        """Which verb removes a container that asked to be removed when it ends (`--rm`)."""
-        self._remove = remove
 
     def watch(self, container_id: ContainerId, task: Task) -> None:
         """Record the end of a task when it comes."""
@@ -72,8 +70,7 @@ class ExitWatcher:
         container = self._records.get(container_id)
         if container is None or container.is_alive or not container.spec.removes_itself:
             return
-        if self._remove is not None:
-            await self._remove(container_id)
+        await self._remove(container_id)
 
     async def close(self) -> None:
         """Stop watching; the containers go on."""

@@ -30,16 +30,20 @@ _log = logging.getLogger(__name__)
 class Restarts:
     """The containers that wait for their next start."""
 
-    def __init__(self, *, records: ContainerRecords, waiters: Waiters, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        records: ContainerRecords,
+        waiters: Waiters,
+        start: Callable[[ContainerId], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        """`start` starts a container whose wait is over."""
         self._records = records
         self._waiters = waiters
+        self._start = start
         self._clock = clock
         self._waiting: dict[ContainerId, asyncio.Task[None]] = {}
-        self._start: Callable[[ContainerId], Awaitable[None]] | None = None
-
-    def start_with(self, start: Callable[[ContainerId], Awaitable[None]]) -> None:
-        """Which verb starts a container whose wait is over."""
-        self._start = start
 
     def decided(self, ended: Container) -> Container:
         """The record of a container that has just ended: EXITED, or RESTARTING by its policy."""
@@ -91,7 +95,6 @@ class Restarts:
         # From here on it is no wait that could be cancelled, but a start.
         if self._waiting.get(container_id) is asyncio.current_task():
             del self._waiting[container_id]
-        assert self._start is not None
         try:
             await self._start(container_id)
         except WherryError as error:

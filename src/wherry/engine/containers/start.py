@@ -5,10 +5,9 @@ from collections.abc import Callable
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.failures import exit_code_of
-from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.live import LiveContainers
-from wherry.engine.containers.log_feeding import Loggers
+from wherry.engine.containers.watchers import Watchers
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
@@ -37,8 +36,7 @@ class StartContainer:
         live: LiveContainers,
         attachments: Attachments,
         exits: ExitWatcher,
-        health: HealthMonitor,
-        loggers: Loggers,
+        watchers: Watchers,
         events: EventLog,
         told_as: Callable[[WherryError], str],
         clock: Clock,
@@ -50,8 +48,7 @@ class StartContainer:
         self._live = live
         self._attachments = attachments
         self._exits = exits
-        self._health = health
-        self._loggers = loggers
+        self._watchers = watchers
         self._events = events
         self._told_as = told_as
         self._clock = clock
@@ -105,14 +102,12 @@ class StartContainer:
         async with UndoStack() as undo:
             task, sandbox = await self._assembly.assemble(container, undo)
             await self._attachments.bind(container, task)
-            await self._loggers.start(container)
-            undo.push(self._loggers.take_back, container.id)
+            await self._watchers.prepare(container, undo)
             await task.start()
             running = self._running(container, task, sandbox)
             await self._records.replace(running)
             self._live.enter(container.id, task, sandbox)
-            self._exits.watch(container.id, task)
-            self._health.watch(running, task)
+            self._watchers.watch(running, task)
             undo.keep()
         await self._assembly.follow_links(running)
         self._exits.announce_mounts("mount", running)
