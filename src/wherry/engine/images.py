@@ -1,33 +1,22 @@
 """Images as the API asks for them: the image store, and who uses an image."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from wherry.engine.events import EventLog
 from wherry.engine.image_matching import matching_images
 from wherry.engine.records import ContainerRecords
-from wherry.engine.registries import told
 from wherry.images import (
-    ImageArchives,
-    ImageMaker,
     ImageStore,
-    Tell,
     check_content,
     platform_from,
 )
-from wherry.kit.aio import BlockingReader, OffloadPool, in_thread
+from wherry.kit.aio import OffloadPool, in_thread
 from wherry.kit.clock import Clock
-from wherry.model.errors.images import ImageNotFound
 from wherry.model.ids import Digest
 from wherry.model.images import DescribedImage, Image
 from wherry.model.outcomes import Progress, Removal
 from wherry.model.queries import Filters
-from wherry.oci.image_spec import Platform
-from wherry.registry import Downloads, Incoming
 from wherry.snapshots import Snapshots
-
-_TOLD_EVERY_S = 0.1
 
 
 class ImageVerbs:
@@ -37,19 +26,13 @@ class ImageVerbs:
         self,
         *,
         store: ImageStore,
-        archives: ImageArchives,
-        maker: ImageMaker,
         snapshots: Snapshots,
         records: ContainerRecords,
         events: EventLog,
         offload: OffloadPool,
         clock: Clock,
-        downloads: Downloads,
     ) -> None:
         self._store = store
-        self._archives = archives
-        self._maker = maker
-        self._downloads = downloads
         self._snapshots = snapshots
         self._records = records
         self._events = events
@@ -116,7 +99,7 @@ class ImageVerbs:
             reference,
             is_forced=is_forced,
             users=self._users_of,
-            platforms=self._platforms(platforms),
+            platforms=[platform_from(each, self._store.host) for each in platforms],
         )
         for removal in removals:
             if removal.untagged:
@@ -125,118 +108,9 @@ class ImageVerbs:
                 self._events.image("delete", image.id, image.id, image)
         return removals
 
-    def load(
-        self, archive: AsyncIterator[bytes], *, platforms: Sequence[str] = ()
-    ) -> AsyncIterator[Progress]:
-        """Read an image archive, whole or only what is for some platforms.
-
-        Raises: InvalidField; while iterating ArchiveRefused, DigestMismatch, OtherPlatform.
-        """
-        wanted = self._platforms(platforms)
-
-        def loading(reader: BlockingReader) -> Iterator[Progress]:
-            return self._archives.load(reader, platforms=wanted)
-
-        return self._receiving(archive, loading, "load")
-
-    def save(
-        self, references: Sequence[str], *, platforms: Sequence[str] = ()
-    ) -> AsyncIterator[bytes]:
-        """An archive of images. Raises (before the first byte): ImageNotFound, OtherPlatform."""
-        wanted = self._platforms(platforms)
-        for reference in references:
-            image = self._store.resolve(reference)
-            self._events.image("save", image.id, reference, image)
-        return in_thread(
-            self._offload, lambda: iter(self._archives.save(references, platforms=wanted))
-        )
-
-    def import_archive(
-        self,
-        archive: AsyncIterator[bytes],
-        *,
-        reference: str,
-        message: str = "",
-        changes: Sequence[str] = (),
-        platform: str = "",
-    ) -> AsyncIterator[Progress]:
-        """Make an image of one layer from a file tree in a tar archive."""
-
-        def importing(reader: BlockingReader) -> Iterator[Progress]:
-            return iter(
-                self._maker.import_archive(
-                    reader,
-                    reference=reference,
-                    message=message,
-                    changes=changes,
-                    platform=platform,
-                )
-            )
-
-        return self._receiving(archive, importing, "import")
-
-    def import_from(
-        self,
-        address: str,
-        *,
-        reference: str,
-        message: str = "",
-        changes: Sequence[str] = (),
-        platform: str = "",
-    ) -> AsyncIterator[Progress]:
-        """As `import_archive`, of a tar archive that is fetched from the web.
-
-        Raises (before the first message): InvalidValue, DownloadRefused, RegistryUnreachable.
-        """
-
-        async def work(tell: Tell) -> None:
-            async with self._downloads.opened(address) as incoming:
-                tell(Progress(status=f"Downloading from {address}"))
-                async for progress in self.import_archive(
-                    counted(incoming, tell),
-                    reference=reference,
-                    message=message or f"Imported from {address}",
-                    changes=changes,
-                    platform=platform,
-                ):
-                    tell(progress)
-
-        return told(work)
-
-    def bootstrap(self, reference: str) -> AsyncIterator[Progress]:
-        """Make a base image without a registry. Raises: InvalidValue for an unknown one."""
-        return in_thread(self._offload, lambda: iter(self._maker.bootstrap(reference)))
-
     def check(self) -> AsyncIterator[Progress]:
         """Read all that images are made of. Raises (while iterating): ContentDamaged."""
         return in_thread(self._offload, lambda: check_content(self._store))
-
-    async def _receiving(
-        self,
-        archive: AsyncIterator[bytes],
-        receive: Callable[[BlockingReader], Iterator[Progress]],
-        action: str,
-    ) -> AsyncIterator[Progress]:
-        announced = {""}
-        reader = BlockingReader(archive, asyncio.get_running_loop())
-        async with contextlib.aclosing(
-            in_thread(self._offload, lambda: receive(reader))
-        ) as told_of:
-            try:
-                async for progress in told_of:
-                    if progress.received not in announced:
-                        announced.add(progress.received)
-                        self._announce(action, progress.received)
-                    yield progress
-            finally:
-                await reader.abandon()
-
-    def _announce(self, action: str, image_id: str) -> None:
-        with contextlib.suppress(ImageNotFound):  # Somebody may have removed it already.
-            self._events.image(action, image_id, image_id, self._store.resolve(image_id))
-
-    def _platforms(self, texts: Sequence[str]) -> Sequence[Platform]:
-        return [platform_from(each, self._store.host) for each in texts]
 
     def _users_of(self, image_id: str) -> Sequence[tuple[str, bool]]:
         """Containers that need an image, and whether they run."""
@@ -245,15 +119,3 @@ class ImageVerbs:
             for each in self._records.all()
             if each.image_id == image_id
         ]
-
-
-async def counted(incoming: Incoming, tell: Tell) -> AsyncIterator[bytes]:
-    """A download's bytes, telling now and then how many have come."""
-    total, count, told_at = incoming.length, 0, 0.0
-    loop = asyncio.get_running_loop()
-    async for chunk in incoming.chunks():
-        yield chunk
-        count += len(chunk)
-        if loop.time() - told_at > _TOLD_EVERY_S:
-            told_at = loop.time()
-            tell(Progress(status="Importing", current=count, total=total))

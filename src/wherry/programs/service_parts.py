@@ -14,6 +14,7 @@ from wherry.engine.containers.views import ContainerViews
 from wherry.engine.containers.why import Reasons
 from wherry.engine.disk_usage import DiskUsage
 from wherry.engine.explain import Explanations
+from wherry.engine.image_archives import ImageArchiveVerbs
 from wherry.engine.images import ImageVerbs
 from wherry.engine.networks import NetworkVerbs
 from wherry.engine.platforms import Platforms
@@ -67,6 +68,7 @@ class ServiceParts:
             files=self._files,
             commits=self._commits,
             images=self._images,
+            image_archives=self._image_archives,
             builds=self._builds,
             build_history=BuildHistory(KeptBuilds(self._ground.database), self._ground.offload),
             registries=self._registries,
@@ -150,14 +152,22 @@ class ServiceParts:
     def _images(self) -> ImageVerbs:
         return ImageVerbs(
             store=self._stores.images,
-            archives=ImageArchives(self._stores.images),
-            maker=self._image_maker,
-            downloads=self._transfers.downloads,
             snapshots=self._ground.snapshots,
             records=self._stores.records,
             events=self._stores.events,
             offload=self._ground.offload,
             clock=self._ground.clock,
+        )
+
+    @cached_property
+    def _image_archives(self) -> ImageArchiveVerbs:
+        return ImageArchiveVerbs(
+            store=self._stores.images,
+            archives=ImageArchives(self._stores.images),
+            maker=self._image_maker,
+            downloads=self._transfers.downloads,
+            events=self._stores.events,
+            offload=self._ground.offload,
         )
 
     @cached_property

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support.fake_engine.builds import FakeBuildHistory, FakeBuilds
 from support.fake_engine.containers import FakeCommits, FakeContainers, FakeExecs, FakeFiles
-from support.fake_engine.images import FakeImages, FakePlatforms, FakeRegistries
+from support.fake_engine.images import FakeImageArchives, FakeImages, FakePlatforms, FakeRegistries
 from support.fake_engine.networks import FakeNetworks, FakeSights
 from support.fake_engine.plugins import FakePlugins
 from support.fake_engine.state import SECOND, FakeState, FakeStream
@@ -45,6 +45,7 @@ class FakeEngine(FakeState):
             containers=FakeContainers(self),
             execs=FakeExecs(self),
             images=FakeImages(self),
+            image_archives=FakeImageArchives(self),
             builds=self.builds,
             build_history=FakeBuildHistory(),
             registries=FakeRegistries(self),

@@ -62,6 +62,17 @@ class FakeImages:
         self.engine.note("image remove", reference, is_forced)
         return (Removal(untagged=reference), Removal(deleted=IMAGE_ID))
 
+    async def check(self) -> AsyncIterator[Progress]:
+        async for message in _messages(self.engine, "check"):
+            yield message
+
+
+@dataclass
+class FakeImageArchives:
+    """Bytes in and out."""
+
+    engine: FakeState
+
     async def _receive(self, archive: AsyncIterator[bytes]) -> None:
         async for piece in archive:
             self.engine.uploaded += piece
@@ -70,14 +81,14 @@ class FakeImages:
         self, archive: AsyncIterator[bytes], *, platforms: Sequence[str] = ()
     ) -> AsyncIterator[Progress]:
         await self._receive(archive)
-        async for message in self._messages("load"):
+        async for message in _messages(self.engine, "load"):
             yield message
 
     async def save(
         self, references: Sequence[str], *, platforms: Sequence[str] = ()
     ) -> AsyncIterator[bytes]:
         for reference in references:
-            await self.get(reference)
+            await FakeImages(self.engine).get(reference)
         yield b"tar of "
         yield ",".join(references).encode()
 
@@ -91,7 +102,7 @@ class FakeImages:
         platform: str = "",
     ) -> AsyncIterator[Progress]:
         await self._receive(archive)
-        async for each in self._messages("import", reference, message, tuple(changes)):
+        async for each in _messages(self.engine, "import", reference, message, tuple(changes)):
             yield each
 
     async def import_from(
@@ -103,21 +114,20 @@ class FakeImages:
         changes: Sequence[str] = (),
         platform: str = "",
     ) -> AsyncIterator[Progress]:
-        async for each in self._messages("import", address, reference, message, tuple(changes)):
+        async for each in _messages(
+            self.engine, "import", address, reference, message, tuple(changes)
+        ):
             yield each
 
     async def bootstrap(self, reference: str) -> AsyncIterator[Progress]:
-        async for message in self._messages("bootstrap", reference):
+        async for message in _messages(self.engine, "bootstrap", reference):
             yield message
 
-    async def check(self) -> AsyncIterator[Progress]:
-        async for message in self._messages("check"):
-            yield message
 
-    async def _messages(self, *call: object) -> AsyncIterator[Progress]:
-        for message in self.engine.progress:
-            yield message
-        self.engine.note(*call)
+async def _messages(engine: FakeState, *call: object) -> AsyncIterator[Progress]:
+    for message in engine.progress:
+        yield message
+    engine.note(*call)
 
 
 class FakePlatforms:

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 async def load(call: Call) -> web.StreamResponse:
     """`POST /images/load`."""
-    messages = call.services.images.load(call.body_stream(), platforms=_platforms(call))
+    messages = call.services.image_archives.load(call.body_stream(), platforms=_platforms(call))
     if call.flag("quiet"):
         messages = _results_only(messages)
     return await stream_progress(call, messages)
@@ -43,11 +43,11 @@ async def create(call: Call) -> web.StreamResponse:
     source = call.text("fromSrc")
     if not source:
         raise InvalidValue("neither fromImage nor fromSrc was given")
-    images = call.services.images
+    archives = call.services.image_archives
     importing = (
-        partial(images.import_archive, call.body_stream())
+        partial(archives.import_archive, call.body_stream())
         if source == "-"
-        else partial(images.import_from, source)
+        else partial(archives.import_from, source)
     )
     repository, tag = call.text("repo"), call.text("tag")
     messages = importing(
@@ -96,7 +96,7 @@ async def save_several(call: Call) -> web.StreamResponse:
 async def _save(call: Call, references: list[str]) -> web.StreamResponse:
     """The first piece decides whether this is an archive or a failure."""
     async with closed_after(
-        call.services.images.save(references, platforms=_platforms(call))
+        call.services.image_archives.save(references, platforms=_platforms(call))
     ) as pieces:
         first = await anext(pieces, b"")
         answer = await call.stream_answer(TAR)

@@ -58,7 +58,7 @@ async def bootstrap_image(call: Call) -> web.StreamResponse:
     reference = call.text("reference")
     if not reference:
         raise InvalidField("reference", reference, "must name an image")
-    return await stream_progress(call, call.services.images.bootstrap(reference))
+    return await stream_progress(call, call.services.image_archives.bootstrap(reference))
 
 
 async def check_content(call: Call) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from wherry.api.services.bodies import ByteSource
 from wherry.api.services.builds import BuildHistory, Builds, CredentialSource
 from wherry.api.services.containers import Commits, Containers, DuplexStream, Execs, Files
-from wherry.api.services.images import Images, Registries
+from wherry.api.services.images import ImageArchives, Images, Registries
 from wherry.api.services.networks import Networks, Sights
 from wherry.api.services.plugins import Plugins
 from wherry.api.services.system import (
@@ -38,6 +38,7 @@ __all__ = [
     "Execs",
     "Explanations",
     "Files",
+    "ImageArchives",
     "Images",
     "Networks",
     "Platforms",
@@ -62,6 +63,7 @@ class Services:
     files: Files
     commits: Commits
     images: Images
+    image_archives: ImageArchives
     builds: Builds
     build_history: BuildHistory
     registries: Registries

@@ -34,6 +34,12 @@ class Images(Protocol):
         is_forced: bool = False,
         platforms: Sequence[str] = (),
     ) -> Sequence[Removal]: ...
+    def check(self) -> AsyncIterator[Progress]: ...
+
+
+class ImageArchives(Protocol):
+    """Images that come in as archives, go out as archives, or are made on the spot."""
+
     def load(
         self, archive: ByteSource, *, platforms: Sequence[str] = ()
     ) -> AsyncIterator[Progress]: ...
@@ -59,7 +65,6 @@ class Images(Protocol):
         platform: str = "",
     ) -> AsyncIterator[Progress]: ...
     def bootstrap(self, reference: str) -> AsyncIterator[Progress]: ...
-    def check(self) -> AsyncIterator[Progress]: ...
 
 
 class Registries(Protocol):
