@@ -434,7 +434,7 @@ def cut_often(verb: str) -> str:
 _MUTANTS = (
     ("load", Mutant("layers are not flushed", "snapshots/layer_store.py",
                     "                syncfs(descriptor)", "                pass")),
-    ("snapshot", Mutant("volumes are not flushed", "volumes/history.py",
+    ("snapshot", Mutant("volumes are not flushed", "volumes/trees.py",
                         "                syncfs(parent)", "                pass")),
 )  # fmt: skip
 

@@ -241,7 +241,7 @@ class Volumes:
         with self._changing:
             self._compare_with_disk()
             if self._table.unsettled_trees():
-                self.history.heal()
+                self.history.trees.heal()
             renames = self._table.renames().items()
             return {old: self.history.rename(old, new) for old, new in renames}
 
