@@ -9,7 +9,7 @@ I never: know by which door a build came, speak HTTP, or run a container myself 
 RUN steps, as it runs any container).
 On disk I leave: rows of the build cache, and layers that images share; copies of what clients
 have sent, in `build-contexts`; in `tmp` the context of a build that is under way.
-Called by: engine.
+Called by: engine; api offers it what a client of a session has.
 """
 
 from wherry.builder.cache.kept_builds import KeptBuilds

@@ -6,7 +6,7 @@ I never: know a container (who uses an image is asked of the caller), or unpack 
 (snapshots).
 On disk I leave: rows for images and names, blobs in `content`; in `tmp` what is under way. An
 image has its row only when all of it is on the disk.
-Called by: engine.
+Called by: engine, builder.
 """
 
 from wherry.images.archive_writer import layout_archive, name_annotations

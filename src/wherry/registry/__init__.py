@@ -5,7 +5,7 @@ that can be trusted, blobs as verified streams, uploads.
 I never: keep anything: no blob, no tag, no credential outlives the client (content and images
 keep blobs, the command line keeps credentials).
 On disk and in the kernel I leave: nothing.
-Called by: engine (pull, push, login, search), build, and the command line (manifest commands).
+Called by: images (pull, push), engine (login, search), builder, and the command line (manifests).
 """
 
 from wherry.registry.client import RegistryClient, Repository, SearchHit

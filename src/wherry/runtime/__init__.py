@@ -5,5 +5,6 @@ namespaces, the handshake with it, joining a container that runs, and signals to
 I never: keep state, know images or networks, run a thread, or import anything after a fork.
 On disk and in the kernel I leave: cgroups, namespaces and one process for each container, all
 of them named in the journal that `destroy` takes.
-Called by: shim, and the `wherry-runtime` program.
+Called by: shim, and the `wherry-runtime` program; tasks, for what a shim has left; accounts and
+limits are read by engine and builder.
 """

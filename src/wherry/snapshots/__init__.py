@@ -6,7 +6,7 @@ I never: mount anything (the runtime does, in the container's namespace), know w
 or follow a link out of a tree.
 On disk I leave: one directory, of the driver's name. A layer's data is synced before its row says
 that it is there; what has no row is swept at boot.
-Called by: images (layers), engine (snapshots of containers), build.
+Called by: images (layers), engine (snapshots of containers), builder, volumes (trees).
 """
 
 from wherry.snapshots.apply import LayerCounts

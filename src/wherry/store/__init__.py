@@ -5,7 +5,8 @@ that says which room is at which version. Each other table belongs to the room t
 I never: know what a row means.
 On disk I leave: `engine.db` with its `-wal` and `-shm`, `engine.db.copy`, and what was damaged, as
 `engine.db.damaged-TIME`; mode 0600.
-Called by: programs (opens it), and the rooms that keep rows: engine, images, snapshots, networks.
+Called by: programs (opens it), and the rooms that keep rows: engine, builder, images, snapshots,
+networks, volumes.
 """
 
 from wherry.store.damages import Damage, Damages

@@ -5,7 +5,7 @@ taking over after a restart of the daemon, and clearing up after a shim that was
 I never: know an image, a network or a container's record; block the event loop; run a thread
 per container.
 On disk I leave: `config.json` in each bundle; the shims leave the rest (see `shim`).
-Called by: engine; networks, for its jobs in namespaces.
+Called by: engine, builder; networks, for its jobs in namespaces.
 Lock order: none is held across an await of another component.
 """
 

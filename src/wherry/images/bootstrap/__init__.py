@@ -3,7 +3,7 @@
 I own: one recipe per image. Each writes one layer's tar and says what the image's defaults are.
 I never: record an image; the store does.
 On disk I leave: nothing; what a recipe needs meanwhile is in the workspace that it is given.
-Called by: images.store.
+Called by: images.making.
 """
 
 from wherry.images import references
