@@ -4,7 +4,7 @@ import re
 
 from wherry.client.documents import Document
 from wherry.compose.errors import ComposeError
-from wherry.kit.numbers import parse_unsigned
+from wherry.kit.numbers import parse_range
 
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
@@ -55,15 +55,10 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _range(text: str, name: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
     try:
-        begin = parse_unsigned(first, bits=16)
-        end = parse_unsigned(last, bits=16) if dash else begin
+        return parse_range(text, bits=16)
     except ValueError:
         raise ComposeError(f"invalid {name}: {text}") from None
-    if end < begin:
-        raise ComposeError(f"invalid {name}: {text}")
-    return begin, end
 
 
 def parse_volume(text: str) -> Document:

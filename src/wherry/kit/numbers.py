@@ -30,3 +30,16 @@ def parse_unsigned(text: str, *, bits: int = 64) -> int:
     if value >= 1 << bits:
         raise ValueError(f"number out of range: {text}")
     return value
+
+
+def parse_range(text: str, *, bits: int) -> tuple[int, int]:
+    """Read `80` or `80-90`: the first and the last of unsigned numbers.
+
+    Raises: ValueError, also where the last is below the first.
+    """
+    first_text, dash, last_text = text.partition("-")
+    first = parse_unsigned(first_text, bits=bits)
+    last = parse_unsigned(last_text, bits=bits) if dash else first
+    if last < first:
+        raise ValueError(f"a range that goes down: {text!r}")
+    return first, last

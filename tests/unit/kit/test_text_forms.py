@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.kit.byte_sizes import binary_size, human_size, human_size_short, parse_size
-from wherry.kit.numbers import parse_int, parse_unsigned
+from wherry.kit.numbers import parse_int, parse_range, parse_unsigned
 from wherry.kit.timestamps import (
     ZERO,
     parse_moment,
@@ -29,6 +29,15 @@ def test_unsigned_is_bounded() -> None:
         parse_unsigned("65536", bits=16)
     with pytest.raises(ValueError):
         parse_unsigned("-1")
+
+
+def test_ranges_go_up() -> None:
+    """One number is a range too; what goes down, or lacks an end, is none."""
+    assert parse_range("80", bits=16) == (80, 80)
+    assert parse_range("80-90", bits=16) == (80, 90)
+    for text in ("90-80", "80-", "-80", "80-90-100", "80-65536"):
+        with pytest.raises(ValueError):
+            parse_range(text, bits=16)
 
 
 @pytest.mark.parametrize(

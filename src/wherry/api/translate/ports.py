@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from wherry.kit.numbers import parse_unsigned
+from wherry.kit.numbers import parse_range
 from wherry.model.errors import InvalidValue
 from wherry.model.networks import Port, PortBinding, PortRemoval, PublishedPort
 from wherry.wire.container_config import Empty, HostPort
@@ -67,15 +67,10 @@ def _ports(text: str) -> Iterator[Port]:
 
 
 def _range(text: str) -> tuple[int, int]:
-    first_text, dash, last_text = text.partition("-")
     try:
-        first = parse_unsigned(first_text, bits=16)
-        last = parse_unsigned(last_text, bits=16) if dash else first
+        return parse_range(text, bits=16)
     except ValueError:
         raise _invalid(text) from None
-    if last < first:
-        raise _invalid(text)
-    return first, last
 
 
 def _binding(port: Port, wish: HostPort) -> PortBinding:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wherry.cli.flags import read_unsigned
 from wherry.client.documents import Document
-from wherry.kit.numbers import parse_unsigned
+from wherry.kit.numbers import parse_range
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 
@@ -109,15 +109,10 @@ def _address(text: str) -> str:
 
 
 def _range(text: str, name: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
     try:
-        begin = parse_unsigned(first, bits=16)
-        end = parse_unsigned(last, bits=16) if dash else begin
+        return parse_range(text, bits=16)
     except ValueError:
         raise ValueError(f"invalid {name}: {text}") from None
-    if end < begin:
-        raise ValueError(f"invalid {name}: {text}")
-    return begin, end
 
 
 def _host_port(text: str, first: int, last: int, step: int, *, is_single: bool) -> str:

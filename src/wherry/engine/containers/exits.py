@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from wherry.engine.containers.assembly import ContainerAssembly
+from wherry.engine.containers.exit_records import with_exit
 from wherry.engine.containers.live import LiveContainers, Waiters
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.volumes import ContainerVolumes
@@ -12,13 +13,10 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.timestamps import NANOSECONDS
-from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors.networks import NetworkNotFound
-from wherry.model.health import unprobed
 from wherry.model.ids import ContainerId
-from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
-from wherry.model.networks import EndpointStatus
+from wherry.model.lifecycle import ContainerState
 from wherry.model.tasks import ExitRecord
 from wherry.networks import Networks
 from wherry.tasks import Task
@@ -148,30 +146,3 @@ class ExitWatcher:
         container = self._records.get(container_id)
         if container is not None:
             self._events.container("oom", container)
-
-
-def with_exit(container: Container, record: ExitRecord) -> Container:
-    """The record of a container after its task ended."""
-    return replace(
-        container,
-        endpoints=tuple(_disconnected(each) for each in container.endpoints),
-        status=replace(
-            container.status,
-            state=next_state(container.status.state, ContainerEvent.EXITED),
-            pid=0,
-            exit_code=record.exit_code,
-            was_oom_killed=record.was_oom_killed,
-            error=record.error,
-            lost_output_bytes=record.lost_output_bytes,
-            health=unprobed(container.status.health),
-            finished_at_ns=record.exited_at_ns,
-        ),
-    )
-
-
-def _disconnected(endpoint: EndpointStatus) -> EndpointStatus:
-    return EndpointStatus(
-        endpoint_id=endpoint.endpoint_id,
-        network_id=endpoint.network_id,
-        network_name=endpoint.network_name,
-    )

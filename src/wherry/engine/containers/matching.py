@@ -6,7 +6,7 @@ from wherry.engine.containers.links import names_by_links
 from wherry.engine.filters import FilterReader, invalid_value
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
-from wherry.kit.numbers import parse_int, parse_unsigned
+from wherry.kit.numbers import parse_int, parse_range
 from wherry.model.containers import (
     BindMount,
     Container,
@@ -218,15 +218,13 @@ def _ports(key: str, text: str) -> Iterable[tuple[int, str]]:
     if ":" in text:
         raise InvalidValue(f"filter for '{key}' should not contain ':': {text}")
     numbers, _slash, protocol = text.partition("/")
-    first, dash, last = numbers.partition("-")
     try:
-        begin = parse_unsigned(first, bits=16)
-        end = parse_unsigned(last, bits=16) if dash else begin
+        first, last = parse_range(numbers, bits=16)
     except ValueError:
         raise InvalidValue(
             f"error while looking up for {key} {text}: invalid port specification"
         ) from None
-    return ((number, protocol or "tcp") for number in range(begin, end + 1))
+    return ((number, protocol or "tcp") for number in range(first, last + 1))
 
 
 _MAKERS: Mapping[str, Maker] = {

@@ -2,6 +2,7 @@
 
 import logging
 
+from wherry.engine.containers.exit_records import last_exit
 from wherry.engine.containers.image_mounts import snapshots_of
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.links import split_reference
@@ -19,7 +20,6 @@ from wherry.model.containers import Container
 from wherry.model.errors.containers import ContainerRunning, NothingToKill, RemovalInProgress
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
-from wherry.model.tasks import ExitRecord
 from wherry.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
@@ -138,14 +138,3 @@ class RemoveContainer:
         for key in snapshots_of(container):
             self._snapshots.remove(key)
         remove_directory(self._paths.record_directory(container.id))
-
-
-def last_exit(container: Container) -> ExitRecord:
-    """How the container ended the last time; zeroes when it never ran."""
-    status = container.status
-    return ExitRecord(
-        exit_code=status.exit_code,
-        exited_at_ns=status.finished_at_ns or 0,
-        was_oom_killed=status.was_oom_killed,
-        error=status.error,
-    )

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from wherry.engine.containers.exit_records import last_exit
 from wherry.engine.containers.live import Waiters
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import own_task
@@ -22,7 +23,6 @@ from wherry.model.errors import WherryError
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
 from wherry.model.restarting import restart_delay_ns, wants_start_at_boot
-from wherry.model.tasks import ExitRecord
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Restarts:
         state = next_state(container.status.state, ContainerEvent.RESTART_CANCELLED)
         status = replace(container.status, state=state)
         await self._records.note(replace(container, explicit_stop=True, status=status))
-        self._waiters.exited(container.id, _last_exit(container))
+        self._waiters.exited(container.id, replace(last_exit(container), error=""))
 
     async def resume(self) -> None:
         """At boot: go on waiting; begin to, where the policy speaks of a start of the engine."""
@@ -101,7 +101,7 @@ class Restarts:
             _log.warning("restart.failed container=%s error=%s", container_id, error)
             container = self._records.get(container_id)
             if container is not None:
-                self._waiters.exited(container_id, _last_exit(container))
+                self._waiters.exited(container_id, replace(last_exit(container), error=""))
         except Exception:
             _log.exception("restart.failed container=%s", container_id)
 
@@ -121,8 +121,3 @@ def _planned(ended: Container, delay_ns: int) -> Container:
 
 def _is_idle(container: Container) -> bool:
     return container.status.state is ContainerState.EXITED
-
-
-def _last_exit(container: Container) -> ExitRecord:
-    status = container.status
-    return ExitRecord(exit_code=status.exit_code, exited_at_ns=status.finished_at_ns or 0)

@@ -7,7 +7,8 @@ or nothing is known of it. A task that no record knows as started was never ackn
 import logging
 
 from wherry.engine.containers.assembly import ContainerAssembly
-from wherry.engine.containers.exits import ExitWatcher, with_exit
+from wherry.engine.containers.exit_records import with_exit
+from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.watchers import Watchers

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
 from wherry.engine.containers.create import CreateContainer
+from wherry.engine.containers.exit_records import last_exit
 from wherry.engine.containers.io import AttachedStream, ContainerStreams, RecordedStream
 from wherry.engine.containers.live import Waiters
 from wherry.engine.containers.log_reading import ContainerLogs
 from wherry.engine.containers.query import ContainerQueries
-from wherry.engine.containers.remove import RemoveContainer, last_exit
+from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stats import StatsCollector
