@@ -1,7 +1,6 @@
 """Every volume of an engine, whichever driver keeps it."""
 
 import contextlib
-import errno
 import logging
 import os
 import threading
@@ -11,12 +10,9 @@ from typing import TYPE_CHECKING
 
 from wherry.kit.clock import Clock
 from wherry.kit.random_ids import new_id
-from wherry.kit.timestamps import parse_rfc3339
 from wherry.kit.values import replace
-from wherry.linux.files import open_in_root
-from wherry.linux.syscall import KernelError
-from wherry.model.errors import InvalidValue, StepFailed
-from wherry.model.errors.plugins import PluginFailed, PluginNotFound
+from wherry.model.errors import StepFailed
+from wherry.model.errors.plugins import PluginFailed
 from wherry.model.errors.volumes import (
     VolumeDriverNotFound,
     VolumeExists,
@@ -25,14 +21,13 @@ from wherry.model.errors.volumes import (
     VolumeNotFound,
 )
 from wherry.model.volumes import ANONYMOUS_LABEL, LOCAL, Volume, VolumeSnapshot, VolumeSpec
-from wherry.operations.files.volumes import PopulateVolume
 from wherry.operations.plan import Journal
-from wherry.plugins import VOLUME_DRIVER, PluginHost, VolumeState
-from wherry.snapshots import file_sizes, perform
+from wherry.plugins import PluginHost
+from wherry.snapshots import file_sizes
 from wherry.store import Database
-from wherry.volumes.driver import VolumeDriver
+from wherry.volumes.drivers import VolumeDrivers
+from wherry.volumes.filling import fill, is_empty
 from wherry.volumes.local import LocalDriver
-from wherry.volumes.plugin import PluginDriver
 from wherry.volumes.volume_table import VolumeTable
 
 if TYPE_CHECKING:
@@ -58,8 +53,7 @@ class Volumes:
         self._database = database
         self._clock = clock
         self._table = VolumeTable(database)
-        self._local = LocalDriver(directory)
-        self._plugins = plugins or PluginHost()
+        self._drivers = VolumeDrivers(LocalDriver(directory), plugins or PluginHost())
         self._holders: dict[str, set[str]] = {}
         self._changing = threading.RLock()
 
@@ -78,37 +72,24 @@ class Volumes:
 
         Raises: VolumeNotFound.
         """
-        volume = self._table.get(name) or self._elsewhere(name)
+        volume = self._table.get(name) or self._drivers.elsewhere(name)
         if volume is None:
             raise VolumeNotFound(name)
         if volume.driver == LOCAL or volume.status:
             return volume
-        found = self._plugin_driver(name, volume.driver).find(name)
+        found = self._drivers.plugin(name, volume.driver).find(name)
         return replace(volume, status=bytes(found.Status) if found is not None else b"")
 
     def everywhere(self) -> Sequence[Volume]:
         """Every volume by name, with those that only the plugins know that were used so far."""
         found = dict(self._table.all())
-        for driver in self._active_drivers():
-            for each in driver.listed():
-                if each.Name and each.Name not in found:
-                    found[each.Name] = _foreign(each, driver)
+        for each in self._drivers.all_elsewhere(found):
+            found.setdefault(each.name, each)
         return [volume for _name, volume in sorted(found.items())]
-
-    def _elsewhere(self, name: str) -> Volume | None:
-        """A volume that one of the plugins has that were used so far."""
-        for driver in self._active_drivers():
-            found = driver.find(name)
-            if found is not None:
-                return _foreign(found, driver)
-        return None
-
-    def _active_drivers(self) -> Sequence[PluginDriver]:
-        return [self._plugin_driver("", each) for each in self._plugins.active(VOLUME_DRIVER)]
 
     def drivers(self) -> Sequence[str]:
         """The names of the drivers that are here."""
-        return (LOCAL, *self._plugins.active(VOLUME_DRIVER))
+        return self._drivers.names()
 
     def size_of(self, volume: Volume) -> int:
         """The bytes of its files, each inode once; -1 for one that isn't a plain directory."""
@@ -125,7 +106,7 @@ class Volumes:
         """
         existing = self._table.get(spec.name)
         if existing is None:
-            driver = self._driver(spec.name, spec.driver or LOCAL)
+            driver = self._drivers.find(spec.name, spec.driver or LOCAL)
             if spec.name:
                 driver.check(spec.name, spec.options)
         elif spec.driver and existing.driver not in (spec.driver, f"{spec.driver}:latest"):
@@ -145,12 +126,12 @@ class Volumes:
             if not name:
                 name = new_id()
                 labels[ANONYMOUS_LABEL] = ""
-            known = self._elsewhere(name) if spec.name and not spec.driver else None
+            known = self._drivers.elsewhere(name) if spec.name and not spec.driver else None
             if known is not None:
                 adopted = replace(known, mount_point="", status=b"")
                 self._table.add(adopted)
                 return adopted, False
-            driver = self._driver(name, spec.driver or LOCAL)
+            driver = self._drivers.find(name, spec.driver or LOCAL)
             driver.check(name, spec.options)
             volume = Volume(
                 name=name,
@@ -168,7 +149,7 @@ class Volumes:
         """Remove a volume and its files. Raises: VolumeNotFound, StepFailed."""
         with self._changing:
             volume = self.get(name)
-            driver = self._driver(name, volume.driver)
+            driver = self._drivers.find(name, volume.driver)
             # Of what its options mount no boot may remove anything.
             is_plain = volume.driver == LOCAL and not volume.options
             tree = f"{self._directory}/{name}" if is_plain else ""
@@ -194,7 +175,7 @@ class Volumes:
 
     def check_new_name(self, name: str) -> None:
         """Refuse a name for a new volume of ours. Raises: InvalidValue, VolumeExists."""
-        self._local.check(name, {})
+        self._drivers.local.check(name, {})
         if self._table.get(name) is not None:
             raise VolumeExists(name)
 
@@ -278,7 +259,7 @@ class Volumes:
         """
         with self._changing:
             volume = self.get(name)
-            driver = self._driver(name, volume.driver)
+            driver = self._drivers.find(name, volume.driver)
             done = driver.mount(volume)
             self._note_place(volume, driver.place(volume))
             self._holders.setdefault(name, set()).add(holder)
@@ -310,7 +291,7 @@ class Volumes:
                     _log.warning("volume.not_unmounted volume=%s: %s", volume.name, error)
 
     def _let_go(self, volume: Volume) -> None:
-        driver = self._driver(volume.name, volume.driver)
+        driver = self._drivers.find(volume.name, volume.driver)
         driver.unmount(volume)
         if volume.driver != LOCAL:
             self._note_place(volume, "")
@@ -322,67 +303,8 @@ class Volumes:
 
     def is_empty(self, volume: Volume) -> bool:
         """Whether nothing was ever written to it, as it is mounted now."""
-        with os.scandir(self.get(volume.name).mount_point) as entries:
-            return next(entries, None) is None
+        return is_empty(self.get(volume.name))
 
-    def populate(self, volume: Volume, root: int, path: str) -> Journal:
-        """Copy what a container's root has at a path into an empty volume, owners and all.
-
-        `root` is a descriptor; the path is resolved inside of it, whatever links the image has
-        on the way (CVE-2022-23648). A place that is not there copies nothing.
-
-        Raises: InvalidValue when it is a file; StepFailed.
-        """
-        try:
-            source = open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
-        except KernelError as error:
-            if error.errno == errno.ENOTDIR:
-                raise InvalidValue(
-                    f"cannot mount volume over existing file, file exists {path}"
-                ) from error
-            return []
-        try:
-            return self._populate(volume, source, path)
-        finally:
-            os.close(source)
-
-    def _populate(self, volume: Volume, source: int, path: str) -> Journal:
-        from wherry.operations.files.tree_copy import copy_directory
-
-        place = self.get(volume.name).mount_point
-        target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        copying = PopulateVolume(
-            why=f"volume {volume.name} is empty, and the image has files there",
-            directory=place,
-            source=path,
-            work=lambda: copy_directory(source, target),
-        )
-        try:
-            return perform(copying)
-        finally:
-            os.close(target)
-
-    def _driver(self, volume: str, name: str) -> VolumeDriver:
-        return self._local if name == LOCAL else self._plugin_driver(volume, name)
-
-    def _plugin_driver(self, volume: str, name: str) -> PluginDriver:
-        try:
-            return PluginDriver(self._plugins.get(name, VOLUME_DRIVER))
-        except PluginNotFound as error:
-            raise VolumeDriverNotFound(volume, name) from error
-
-
-def _foreign(found: VolumeState, driver: PluginDriver) -> Volume:
-    """A volume that a plugin has and nobody made here; when it was made, it may say."""
-    try:
-        created_at_ns = parse_rfc3339(found.CreatedAt)
-    except ValueError:
-        created_at_ns = 0
-    return Volume(
-        name=found.Name,
-        driver=driver.name,
-        mount_point=found.Mountpoint,
-        created_at_ns=created_at_ns,
-        scope=driver.scope(),
-        status=bytes(found.Status),
-    )
+    def fill(self, volume: Volume, root: int, path: str) -> Journal:
+        """Copy what a container's root has at a path into an empty volume. Raises: as `fill`."""
+        return fill(self.get(volume.name), root, path)

@@ -258,7 +258,7 @@ class ContainerVolumes:
                 root = await self._tasks.open_view(rootfs)
                 try:
                     for mount, volume in waiting:
-                        await self._offload(self._volumes.populate, volume, root, mount.target)
+                        await self._offload(self._volumes.fill, volume, root, mount.target)
                 finally:
                     os.close(root)
         finally:
