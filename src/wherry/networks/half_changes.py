@@ -80,8 +80,9 @@ class HalfChanges:
         path = attached.namespace_path
         try:
             container_netlink = await self._jobs.open_netlink(path)
-        except (OSError, StartFailed):
-            return  # the namespace has gone
+        except (OSError, StartFailed) as problem:  # The namespace may have gone meanwhile.
+            _log.warning("networks.not_mended path=%s problem=%s", path, problem)
+            return
         try:
             lost += await self._without_strays(attached, container_netlink)
             if lost:
