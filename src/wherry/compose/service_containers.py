@@ -81,11 +81,35 @@ def creation(
 
     Raises: ComposeError.
     """
+    links = _links(made, making, service, linked)
+    body = _program(made, making, service)
+    body["Labels"] = dict(container_labels(made, making, service, image))
+    if not takes_all_networks and (address := _mac_address(service)):
+        body["MacAddress"] = address
+    body["HostConfig"] = {
+        **_host_config(made, service),
+        **_mounted(made, making, service, image, warn),
+        **resources(service),
+        "AutoRemove": bool(making.one_off and making.one_off.is_removed),
+        "NetworkMode": _network_mode(made, service),
+        "Links": list(links),
+    }
+    if not text(service, "network_mode"):
+        names = networks_by_priority(service)
+        endpoints = {
+            text(child(made.networks, key), "name"): endpoint(made, making, service, key, links)
+            for key in (names if takes_all_networks else names[:1])
+        }
+        body["NetworkingConfig"] = {"EndpointsConfig": dict(endpoints)}
+    return body
+
+
+def _program(made: Application, making: Making, service: Document) -> Document:
+    """What runs, with which streams and around it."""
     one_off = making.one_off
     opens_stdin = flag(service, "stdin_open")
     attaches_stdin = one_off.attaches_stdin if one_off else False
-    links = _links(made, making, service, linked)
-    body: Document = {
+    return {
         "Hostname": text(service, "hostname"),
         "Domainname": text(service, "domainname"),
         "User": text(service, "user"),
@@ -101,7 +125,6 @@ def creation(
         "Image": made.image_of(making.service),
         "WorkingDir": text(service, "working_dir"),
         "NetworkDisabled": text(service, "network_mode") == "disabled",
-        "Labels": dict(container_labels(made, making, service, image)),
         "StopSignal": text(service, "stop_signal"),
         "StopTimeout": _seconds(service, "stop_grace_period"),
         "Env": [
@@ -110,24 +133,6 @@ def creation(
         ],
         "Healthcheck": _health_check(child(service, "healthcheck")),
     }
-    if not takes_all_networks and (address := _mac_address(service)):
-        body["MacAddress"] = address
-    body["HostConfig"] = {
-        **_host_config(made, service),
-        **_mounted(made, making, service, image, warn),
-        **resources(service),
-        "AutoRemove": bool(one_off and one_off.is_removed),
-        "NetworkMode": _network_mode(made, service),
-        "Links": list(links),
-    }
-    if not text(service, "network_mode"):
-        names = networks_by_priority(service)
-        endpoints = {
-            text(child(made.networks, key), "name"): endpoint(made, making, service, key, links)
-            for key in (names if takes_all_networks else names[:1])
-        }
-        body["NetworkingConfig"] = {"EndpointsConfig": dict(endpoints)}
-    return body
 
 
 def container_labels(

@@ -131,25 +131,10 @@ class Intake:
                 f"got {len(promises)}"
             )
         for layer, promised in zip(plan.layers, promises, strict=True):
-            diff_id = DiffId(promised)
-            loose = ahead.take(layer) if ahead is not None else None
-            with layer.open() as packed:
-                compression = compression_of(packed.read(16))
-                packed.seek(0)
-                if loose is not None:
-                    unpacked = self._snapshots.layers.settle(chain, loose, diff_id=diff_id)
-                else:
-                    unpacked = self._snapshots.layers.stage(chain, packed, diff_id=diff_id)
+            unpacked, blob = self._unpack_layer(chain, layer, DiffId(promised), ahead)
             staged.append(unpacked)
             chain = unpacked.layer.chain_id
-            blobs.append(
-                LayerBlob(
-                    diff_id=diff_id,
-                    blob=layer.digest,
-                    blob_bytes=layer.size_bytes,
-                    media_type=media_type(compression),
-                )
-            )
+            blobs.append(blob)
         manifest = plan.manifest
         return NewImage(
             id=ImageId(plan.config.digest),
@@ -160,6 +145,29 @@ class Intake:
             if manifest is None
             else ManifestBlob(digest=manifest.blob.digest, media_type=manifest.media_type),
             indexes={name: index.digest for name, index in plan.indexes.items()},
+        )
+
+    def _unpack_layer(
+        self,
+        below: ChainId | None,
+        layer: StagedBlob,
+        diff_id: DiffId,
+        ahead: UnpackingAhead | None,
+    ) -> tuple[StagedLayer, LayerBlob]:
+        """A layer on those below it, unless that was done ahead; and the record of its blob."""
+        loose = ahead.take(layer) if ahead is not None else None
+        with layer.open() as packed:
+            compression = compression_of(packed.read(16))
+            packed.seek(0)
+            if loose is not None:
+                unpacked = self._snapshots.layers.settle(below, loose, diff_id=diff_id)
+            else:
+                unpacked = self._snapshots.layers.stage(below, packed, diff_id=diff_id)
+        return unpacked, LayerBlob(
+            diff_id=diff_id,
+            blob=layer.digest,
+            blob_bytes=layer.size_bytes,
+            media_type=media_type(compression),
         )
 
 

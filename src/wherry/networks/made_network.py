@@ -56,6 +56,22 @@ class MadeNetwork:
             raise InvalidValue(
                 f"{self.network.driver} interfaces do not support custom mac address assignment"
             )
+        taken = self._lease_each(wish)
+        endpoint = EndpointStatus(
+            endpoint_id=EndpointId(new_id()),
+            network_id=self.network.id,
+            network_name=self.network.name,
+            mac_address=mac_address or self._mac_address(taken),
+            interface=interface,
+            link_local=wish.link_local,
+            is_routed_by_link=self.segment.routes_by_link,
+        )
+        for pool, address in taken:
+            endpoint = self._with_address(endpoint, pool, address)
+        return endpoint
+
+    def _lease_each(self, wish: EndpointWish) -> list[tuple[Pool, Address]]:
+        """An address of each version that the network has, or none at all."""
         taken: list[tuple[Pool, Address]] = []
         try:
             for version, wanted in ((4, wish.ipv4_address), (6, wish.ipv6_address)):
@@ -66,33 +82,17 @@ class MadeNetwork:
             for pool, address in taken:
                 pool.release(address)
             raise
-        found = {address.version: (pool, address) for pool, address in taken}
-        endpoint = EndpointStatus(
-            endpoint_id=EndpointId(new_id()),
-            network_id=self.network.id,
-            network_name=self.network.name,
-            mac_address=mac_address or self._mac_address(taken),
-            interface=interface,
-            link_local=wish.link_local,
-            is_routed_by_link=self.segment.routes_by_link,
+        return taken
+
+    def _with_address(
+        self, endpoint: EndpointStatus, pool: Pool, address: Address
+    ) -> EndpointStatus:
+        text, length, gateway = str(address), pool.subnet.prefixlen, self._gateway(pool)
+        if address.version == 4:
+            return replace(endpoint, address=text, prefix_length=length, gateway=gateway)
+        return replace(
+            endpoint, ipv6_address=text, ipv6_prefix_length=length, ipv6_gateway=gateway
         )
-        if 4 in found:
-            pool, address = found[4]
-            endpoint = replace(
-                endpoint,
-                address=str(address),
-                prefix_length=pool.subnet.prefixlen,
-                gateway=self._gateway(pool),
-            )
-        if 6 in found:
-            pool, address = found[6]
-            endpoint = replace(
-                endpoint,
-                ipv6_address=str(address),
-                ipv6_prefix_length=pool.subnet.prefixlen,
-                ipv6_gateway=self._gateway(pool),
-            )
-        return endpoint
 
     def take(self, endpoint: EndpointStatus) -> None:
         """At boot: the addresses of an endpoint that lives are not free."""

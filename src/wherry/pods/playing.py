@@ -4,7 +4,7 @@ A pod that can not be made is taken away again, whole: nobody has half a pod. Wh
 what was made here: a pod of that name that somebody else is making stays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 
 from wherry.client.documents import Document, child, document, mapping, text
@@ -28,7 +28,7 @@ from wherry.pods.sandbox import (
     Sandbox,
     joining,
 )
-from wherry.pods.volumes import own_volume
+from wherry.pods.volumes import PodVolume, own_volume
 
 _NOT_FOUND = 404
 _TOLD_OF_A_FAILURE = 10
@@ -68,23 +68,16 @@ class Pods:
             raise PodError(f"there is a pod {name} already")
         volumes = volumes_of(pod, manifest)
         sandbox = sandbox_of(pod, volumes, network)
+        wishes = [each.wish for each in volumes.values() if each.wish is not None]
+        if sandbox.has_tools:
+            wishes.append(own_volume(sandbox.tools_volume, name))
         with ExitStack() as undo:
-            wishes = [each.wish for each in volumes.values() if each.wish is not None]
-            if sandbox.has_tools:
-                wishes.append(own_volume(sandbox.tools_volume, name))
             for wish in wishes:
                 self._make_volume(wish, name)
                 undo.callback(self._take_back_volume, text(wish, "Name"))
             made = self.create(sandbox)
             undo.callback(self._take_back, made)
-            for volume in volumes.values():
-                if volume.files is not None:
-                    self._client.containers.unpack(
-                        sandbox.name,
-                        f"{VOLUMES}/{volume.source}",
-                        [volume.archive()],
-                        gives_to_user=False,
-                    )
+            self._fill(volumes.values(), sandbox)
             around = Surroundings(
                 pod=pod,
                 sandbox=sandbox,
@@ -105,6 +98,17 @@ class Pods:
                 self._client.containers.start(identifier)
             undo.pop_all()
         return made, *started
+
+    def _fill(self, volumes: Iterable[PodVolume], sandbox: Sandbox) -> None:
+        """Put the files of a manifest into the volumes that are made of them."""
+        for volume in volumes:
+            if volume.files is not None:
+                self._client.containers.unpack(
+                    sandbox.name,
+                    f"{VOLUMES}/{volume.source}",
+                    [volume.archive()],
+                    gives_to_user=False,
+                )
 
     def remove(self, pod: str, *, is_forced: bool) -> None:
         """Remove a pod with its volumes, the sandbox last.

@@ -15,24 +15,17 @@ import shutil
 import time
 from contextlib import suppress
 
-from wherry.engine.plugins.config import PluginConfig
+from wherry.engine.plugins.as_container import SOCKETS, container_spec
 from wherry.engine.plugins.installed import InstalledPlugins
 from wherry.kit.aio import OffloadPool, own_task
 from wherry.kit.clock import Clock
 from wherry.model.containers import (
-    BindMount,
     Container,
-    ContainerSpec,
     ContainerStatus,
-    Namespaces,
-    NetworkSpec,
-    Security,
 )
-from wherry.model.devices import DeviceMapping, DeviceSpec
 from wherry.model.errors import StepFailed, WherryError
 from wherry.model.ids import ContainerId, ImageId
 from wherry.model.lifecycle import ContainerState
-from wherry.model.networks import NetworkMode, NetworkModeKind
 from wherry.model.plugins import ManagedPlugin
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.files.shared_directories import ShareDirectory, UnshareDirectory
@@ -40,7 +33,6 @@ from wherry.operations.plan import Hands, execute
 from wherry.specgen import HostFacts, SandboxPaths, find_devices, runtime_spec
 from wherry.tasks import SpawnRequest, Task, Tasks
 
-SOCKETS = "/run/docker/plugins"
 STOP_TIMEOUT_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 60.0
 _SIGTERM, _SIGKILL = 15, 9
@@ -262,68 +254,3 @@ class PluginProcesses:
         if os.path.isdir(shared):
             leaving = UnshareDirectory(why=f"plugin {plugin.name} has ended", directory=shared)
             execute((leaving,), Hands(), [])
-
-
-def container_spec(plugin: ManagedPlugin, config: PluginConfig, place: str) -> ContainerSpec:
-    """A plugin as a container, with the privileges that were allowed and no others."""
-    settings = plugin.settings
-    sources, devices = dict(settings.mounts), dict(settings.devices)
-    mounts = [
-        BindMount(
-            source=sources.get(each.Name) or each.Source or "",
-            target=each.Destination,
-            is_read_only="ro" in (each.Options or ()),
-            is_recursive="bind" not in (each.Options or ()),
-            propagation=_propagation(each.Options or ()),
-        )
-        for each in config.Mounts or ()
-        if sources.get(each.Name) or each.Source
-    ]
-    mounts.append(BindMount(source=f"{SOCKETS}/{plugin.id}", target=SOCKETS))
-    if config.PropagatedMount:
-        mounts.append(
-            BindMount(
-                source=f"{place}/propagated-mount",
-                target=config.PropagatedMount,
-                propagation="rshared",
-            )
-        )
-    paths = [devices.get(each.Name) or each.Path or "" for each in config.Linux.Devices or ()]
-    is_of_host = config.Network.Type == "host"
-    if is_of_host:
-        mounts += [
-            BindMount(source=each, target=each, is_read_only=True)
-            for each in ("/etc/hosts", "/etc/resolv.conf")
-        ]
-    return ContainerSpec(
-        image="",
-        entrypoint=tuple(config.Entrypoint or ()),
-        command=settings.arguments,
-        environment=settings.environment,
-        working_directory=config.WorkDir,
-        mounts=tuple(mounts),
-        devices=DeviceSpec(
-            mappings=tuple(
-                DeviceMapping(host_path=each, container_path=each) for each in paths if each
-            ),
-            rules=("a *:* rwm",) if config.Linux.AllowAllDevices else (),
-        ),
-        security=Security(
-            capabilities_added=tuple(config.Linux.Capabilities or ()),
-            seccomp="unconfined",
-            apparmor="unconfined",
-        ),
-        namespaces=Namespaces(
-            pid="host" if config.PidHost else "",
-            ipc="host" if config.IpcHost else "private",
-            user="host",
-        ),
-        network=NetworkSpec(
-            mode=NetworkMode(kind=NetworkModeKind.HOST if is_of_host else NetworkModeKind.NONE)
-        ),
-    )
-
-
-def _propagation(options: list[str] | tuple[()]) -> str:
-    known = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
-    return next((each for each in options if each in known), "rprivate")

@@ -180,38 +180,15 @@ def bridge_plan(
             )
         )
     if has_ipv6 and not 0 < settings.mtu < _IPV6_LEAST_MTU:
-        plan += (
-            SetSysctl(
-                why="a container must not change the host's routes by router advertisements",
-                name=f"net/ipv6/conf/{name}/accept_ra",
-                value="0",
-            ),
-            SetSysctl(
-                why=(
-                    "the bridge is a gateway of IPv6"
-                    if settings.is_ipv6_gateway
-                    else "the bridge is no gateway of IPv6"
-                ),
-                name=f"net/ipv6/conf/{name}/disable_ipv6",
-                value="0" if settings.is_ipv6_gateway else "1",
-            ),
-        )
+        plan += _ipv6_switches(settings)
     plan += (
         AssignAddress(
             why="the bridge is its containers' gateway", interface=name, address=str(each)
         )
         for each in missing
     )
-    switches = ["net/ipv4/ip_forward"]
-    if settings.has_ipv6:
-        switches.append("net/ipv6/conf/all/forwarding")
     if settings.forwards:
-        plan += (
-            SetSysctl(
-                why="the host forwards between containers and the world", name=each, value="1"
-            )
-            for each in switches
-        )
+        plan += _forwarding(settings)
     if settings.is_filtered:  # which also keeps others' packets for 127.0.0.1 out
         plan.append(
             SetSysctl(
@@ -222,6 +199,32 @@ def bridge_plan(
         )
     plan.append(BringUp(why="the bridge carries traffic", interface=name))
     return tuple(plan)
+
+
+def _ipv6_switches(settings: BridgeSettings) -> Plan:
+    is_gateway = settings.is_ipv6_gateway
+    return (
+        SetSysctl(
+            why="a container must not change the host's routes by router advertisements",
+            name=f"net/ipv6/conf/{settings.name}/accept_ra",
+            value="0",
+        ),
+        SetSysctl(
+            why=f"the bridge is {'a' if is_gateway else 'no'} gateway of IPv6",
+            name=f"net/ipv6/conf/{settings.name}/disable_ipv6",
+            value="0" if is_gateway else "1",
+        ),
+    )
+
+
+def _forwarding(settings: BridgeSettings) -> Plan:
+    switches = ["net/ipv4/ip_forward"]
+    if settings.has_ipv6:
+        switches.append("net/ipv6/conf/all/forwarding")
+    return tuple(
+        SetSysctl(why="the host forwards between containers and the world", name=each, value="1")
+        for each in switches
+    )
 
 
 def link_plan(settings: BridgeSettings, endpoint: EndpointPlan) -> Plan:
