@@ -185,7 +185,7 @@ def settled_link_local(pid: int) -> str:
     "mutant",
     [
         Mutant("the host listens", "networks/drivers/bridge.py",
-               'accept_ra",\n                value="0"', 'accept_ra",\n                value="2"'),
+               'accept_ra",\n            value="0"', 'accept_ra",\n            value="2"'),
     ],
     ids=lambda each: each.name,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from wherry.engine.containers.assembly import ContainerAssembly
+from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.events import EventLog
 from wherry.engine.filters import FilterReader
 from wherry.engine.records import ContainerRecords
@@ -37,13 +37,13 @@ class NetworkVerbs:
         networks: Networks,
         records: ContainerRecords,
         locks: KeyedLock,
-        assembly: ContainerAssembly,
+        attach_requests: AttachRequests,
         events: EventLog,
     ) -> None:
         self._networks = networks
         self._records = records
         self._locks = locks
-        self._assembly = assembly
+        self._attach_requests = attach_requests
         self._events = events
 
     # -- looking -----------------------------------------------------------------------------
@@ -96,7 +96,7 @@ class NetworkVerbs:
             found = self._records.find(container_id)
             wished = _with_wish(found, wish)
             if found.is_alive:
-                request = self._assembly.attach_request(wished)
+                request = self._attach_requests.of(wished)
                 endpoints = await self._networks.connect(request, wish)
                 undo.push(self._networks.disconnect, request, network)
             else:
@@ -127,7 +127,7 @@ class NetworkVerbs:
                 raise NotConnected(found.id, network.name, found.is_alive)
             without = _without_wish(found, network)
             if found.is_alive:
-                request = self._assembly.attach_request(without)
+                request = self._attach_requests.of(without)
                 endpoints = await self._networks.disconnect(request, network)
             else:
                 endpoints = tuple(x for x in found.endpoints if not _is_of(x, network))

@@ -1,6 +1,7 @@
 """Where the engine keeps what belongs to one container."""
 
 import os
+import shutil
 
 from wherry.kit.values import dataclass
 from wherry.model.ids import ContainerId
@@ -46,6 +47,10 @@ class ContainerPaths:
     def seccomp_program(self, digest: str) -> str:
         """A compiled system call filter."""
         return f"{self.exec_root}/seccomp/{digest}.bpf"
+
+    def erase_bundle(self, container_id: ContainerId) -> None:
+        """Remove the bundle of a container that does not run. Blocking."""
+        shutil.rmtree(self.bundle(container_id), ignore_errors=True)
 
     def containers_on_disk(self) -> tuple[set[ContainerId], set[ContainerId]]:
         """Ids that have a record directory, and ids that have a bundle."""

@@ -1,7 +1,6 @@
 """What is on disk, compared with the records: what is to be there, and what is nobody's."""
 
 import logging
-import shutil
 from collections.abc import Set
 
 from wherry.engine.containers.image_mounts import snapshots_of
@@ -62,6 +61,6 @@ class StockTaking:
             except OSError as error:
                 _log.warning("boot.files_left container=%s problem=%s", stranger, error)
         for ended in bundles - running - unreadable:
-            shutil.rmtree(self._paths.bundle(ended), ignore_errors=True)
+            self._paths.erase_bundle(ended)
         self._snapshots.sweep(living)
         self._images.sweep()

@@ -103,7 +103,7 @@ class ContainerParts:
             layout=self._layout,
             ports=PublishedPorts(
                 networks=self._networks,
-                assembly=self._life.assembly,
+                attach_requests=self._life.attach_requests,
                 paths=self._ground.paths,
                 offload=self._ground.offload,
             ),

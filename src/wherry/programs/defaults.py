@@ -2,8 +2,9 @@
 
 from ipaddress import ip_network
 
-from wherry.engine.containers.assembly import StartDefaults
+from wherry.engine.containers.attach_requests import NetworkDefaults
 from wherry.engine.containers.engine_defaults import CreateDefaults
+from wherry.engine.containers.spawn_requests import RuntimeDefaults
 from wherry.engine.runtimes import RuntimeTable
 from wherry.engine.system import EngineIdentity
 from wherry.model.containers import LogSpec
@@ -47,15 +48,17 @@ def runtime_table(settings: Settings) -> RuntimeTable:
     )
 
 
-def start_defaults(settings: Settings) -> StartDefaults:
-    return StartDefaults(
+def network_defaults(settings: Settings) -> NetworkDefaults:
+    return NetworkDefaults(
         dns=settings.dns,
         dns_options=settings.dns_options,
         dns_search=settings.dns_search,
         host_gateway=settings.host_gateway,
-        cgroup_parent=settings.cgroup_parent,
-        runtimes=runtime_table(settings),
     )
+
+
+def runtime_defaults(settings: Settings) -> RuntimeDefaults:
+    return RuntimeDefaults(cgroup_parent=settings.cgroup_parent, runtimes=runtime_table(settings))
 
 
 def engine_identity(ground: Ground, settings: Settings) -> EngineIdentity:

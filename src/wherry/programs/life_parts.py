@@ -5,7 +5,8 @@ from functools import cached_property
 from wherry.api.errors import message_of
 from wherry.api.errors.execs import exec_refused
 from wherry.engine.boot import Boot
-from wherry.engine.containers.assembly import ContainerAssembly, SeccompPrograms
+from wherry.engine.containers.assembly import ContainerAssembly
+from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.health import HealthMonitor
@@ -15,13 +16,15 @@ from wherry.engine.containers.log_feeding import Loggers
 from wherry.engine.containers.remove import RemoveContainer
 from wherry.engine.containers.removed_logs import RemovedLogs
 from wherry.engine.containers.restarts import Restarts
+from wherry.engine.containers.seccomp_programs import SeccompPrograms
+from wherry.engine.containers.spawn_requests import SpawnRequests
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stop import StopContainer
 from wherry.engine.containers.taking_over import TakeOver
 from wherry.engine.containers.watchers import Watchers
 from wherry.engine.stock_taking import StockTaking
 from wherry.networks import Networks
-from wherry.programs.defaults import start_defaults
+from wherry.programs.defaults import network_defaults, runtime_defaults
 from wherry.programs.ground import Ground
 from wherry.programs.stores import Stores
 from wherry.tasks import Tasks
@@ -76,7 +79,7 @@ class LifeParts:
             live=self.live,
             tasks=self._tasks,
             networks=self._networks,
-            assembly=self.assembly,
+            attach_requests=self.attach_requests,
             exits=self.exits,
             watchers=self.watchers,
             restarts=self.restarts,
@@ -89,7 +92,7 @@ class LifeParts:
         return StartContainer(
             records=self._stores.records,
             locks=self._stores.locks,
-            assembly=self.assembly,
+            assembly=self._assembly,
             live=self.live,
             attachments=self.attachments,
             exits=self.exits,
@@ -100,21 +103,40 @@ class LifeParts:
         )
 
     @cached_property
-    def assembly(self) -> ContainerAssembly:
+    def _assembly(self) -> ContainerAssembly:
         return ContainerAssembly(
             records=self._stores.records,
             live=self.live,
-            snapshots=self._ground.snapshots,
             networks=self._networks,
             tasks=self._tasks,
             volumes=self._stores.users,
+            attach_requests=self.attach_requests,
+            spawn_requests=self.spawn_requests,
+            paths=self._ground.paths,
+            offload=self._ground.offload,
+        )
+
+    @cached_property
+    def attach_requests(self) -> AttachRequests:
+        return AttachRequests(
+            records=self._stores.records,
+            live=self.live,
+            paths=self._ground.paths,
+            host=self._ground.host,
+            defaults=network_defaults(self._ground.settings),
+        )
+
+    @cached_property
+    def spawn_requests(self) -> SpawnRequests:
+        return SpawnRequests(
+            records=self._stores.records,
+            snapshots=self._ground.snapshots,
             seccomp=self.seccomp,
             apparmor=AppArmorProfiles(),
             paths=self._ground.paths,
             host=self._ground.host,
             init_binary=self._ground.settings.init_path,
-            defaults=start_defaults(self._ground.settings),
-            offload=self._ground.offload,
+            defaults=runtime_defaults(self._ground.settings),
         )
 
     @cached_property
@@ -129,11 +151,11 @@ class LifeParts:
             live=self.live,
             waiters=self.waiters,
             networks=self._networks,
-            assembly=self.assembly,
             restarts=self.restarts,
             volumes=self._stores.users,
             events=self._stores.events,
             remove=lambda container_id: self.remove.after_exit(container_id),
+            paths=self._ground.paths,
             offload=self._ground.offload,
         )
 

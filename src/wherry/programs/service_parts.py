@@ -243,7 +243,7 @@ class ServiceParts:
             networks=self._networks,
             records=self._stores.records,
             locks=self._stores.locks,
-            assembly=self._life.assembly,
+            attach_requests=self._life.attach_requests,
             events=self._stores.events,
         )
 

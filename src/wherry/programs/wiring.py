@@ -19,8 +19,9 @@ from wherry.programs.container_parts import ContainerParts
 from wherry.programs.defaults import (
     create_defaults,
     engine_identity,
+    network_defaults,
     network_settings,
-    start_defaults,
+    runtime_defaults,
 )
 from wherry.programs.ground import Ground, lay_ground
 from wherry.programs.life_parts import LifeParts
@@ -99,7 +100,8 @@ async def engine_on(
 
     def reload(settings: Settings) -> None:
         containers.defaults.use(create_defaults(settings))
-        life.assembly.use_defaults(start_defaults(settings))
+        life.attach_requests.use(network_defaults(settings))
+        life.spawn_requests.use(runtime_defaults(settings))
         services.system.use_identity(engine_identity(ground, settings))
         transfers.adopt(settings)
         attributes = {**reload_attributes(settings), "name": os.uname().nodename}

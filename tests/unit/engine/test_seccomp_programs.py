@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from wherry.engine.containers.assembly import SeccompPrograms
+from wherry.engine.containers.seccomp_programs import SeccompPrograms
 from wherry.engine.paths import ContainerPaths
 from wherry.oci.runtime_spec import Seccomp
 

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 
-from wherry.engine.containers.assembly import SeccompPrograms
 from wherry.engine.containers.failures import exit_code_of
 from wherry.engine.containers.links import with_link_variables
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.seccomp_programs import SeccompPrograms
 from wherry.engine.containers.session_stream import SessionStream
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords

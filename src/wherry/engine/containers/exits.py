@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.exit_records import with_exit
 from wherry.engine.containers.live import LiveContainers, Waiters
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
+from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool, own_task
 from wherry.kit.timestamps import NANOSECONDS
@@ -35,11 +35,11 @@ class ExitWatcher:
         live: LiveContainers,
         waiters: Waiters,
         networks: Networks,
-        assembly: ContainerAssembly,
         restarts: Restarts,
         volumes: ContainerVolumes,
         events: EventLog,
         remove: Callable[[ContainerId], Awaitable[None]],
+        paths: ContainerPaths,
         offload: OffloadPool,
     ) -> None:
         """`remove` removes a container that asked to be removed when it ends (`--rm`)."""
@@ -48,7 +48,7 @@ class ExitWatcher:
         self._live = live
         self._waiters = waiters
         self._networks = networks
-        self._assembly = assembly
+        self._paths = paths
         self._restarts = restarts
         self._volumes = volumes
         self._events = events
@@ -100,7 +100,7 @@ class ExitWatcher:
             lost = record.lost_output_bytes
             _log.warning("output.lost container=%s bytes=%d", container_id, lost)
         await self._given_back(container_id, "volumes", self._volumes.release(container))
-        erased = self._offload(self._assembly.erase_bundle, container_id)
+        erased = self._offload(self._paths.erase_bundle, container_id)
         await self._given_back(container_id, "bundle", erased)
         self._live.leave(container_id)
         self.announce(container, ended, record)

@@ -14,8 +14,8 @@ import logging
 import signal
 from collections.abc import Callable
 
-from wherry.engine.containers.assembly import SeccompPrograms
 from wherry.engine.containers.live import LiveContainers
+from wherry.engine.containers.seccomp_programs import SeccompPrograms
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool, own_task

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from wherry.engine.containers.assembly import ContainerAssembly
+from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.paths import ContainerPaths
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.values import replace
@@ -31,11 +31,11 @@ class PublishedPorts:
         self,
         *,
         networks: Networks,
-        assembly: ContainerAssembly,
+        attach_requests: AttachRequests,
         paths: ContainerPaths,
         offload: OffloadPool,
     ) -> None:
-        self._networks, self._assembly = networks, assembly
+        self._networks, self._attach_requests = networks, attach_requests
         self._paths, self._offload = paths, offload
 
     async def changed(
@@ -55,7 +55,7 @@ class PublishedPorts:
         after = replace(container, spec=replace(container.spec, network=network))
         if not container.is_alive:
             return after
-        request = self._assembly.attach_request(after)
+        request = self._attach_requests.of(after)
         endpoints, journal = await self._networks.republish(
             request, kept=kept, added=added, keeps_flows=changes.keeps_flows
         )

@@ -6,7 +6,7 @@ or nothing is known of it. A task that no record knows as started was never ackn
 
 import logging
 
-from wherry.engine.containers.assembly import ContainerAssembly
+from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.containers.exit_records import with_exit
 from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.live import LiveContainers
@@ -37,7 +37,7 @@ class TakeOver:
         live: LiveContainers,
         tasks: Tasks,
         networks: Networks,
-        assembly: ContainerAssembly,
+        attach_requests: AttachRequests,
         exits: ExitWatcher,
         watchers: Watchers,
         restarts: Restarts,
@@ -48,7 +48,7 @@ class TakeOver:
         self._live = live
         self._tasks = tasks
         self._networks = networks
-        self._assembly = assembly
+        self._attach_requests = attach_requests
         self._exits = exits
         self._watchers = watchers
         self._restarts = restarts
@@ -81,7 +81,7 @@ class TakeOver:
             await found.discard()
 
     async def _adopt(self, container: Container, task: Task) -> None:
-        request = self._assembly.restore_request(container)
+        request = self._attach_requests.of_running(container)
         sandbox = await self._networks.restore(request, container.endpoints)
         self._live.enter(container.id, task, sandbox)
         if container.status.pid != task.pid:
