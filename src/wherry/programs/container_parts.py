@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from wherry.engine.containers.create import CreateContainer
+from wherry.engine.containers.deciding import DecideSpec
 from wherry.engine.containers.engine_defaults import EngineDefaults
 from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.io import ContainerStreams
@@ -61,16 +62,26 @@ class ContainerParts:
         return CreateContainer(
             records=self._stores.records,
             images=self._stores.images,
-            snapshots=self._ground.snapshots,
             networks=self._networks,
             events=self._stores.events,
-            paths=self._ground.paths,
+            volumes=self._stores.users,
+            decide=self._decide,
+            disk=self._life.disk,
+            offload=self._ground.offload,
+            clock=self._ground.clock,
+        )
+
+    @cached_property
+    def _decide(self) -> DecideSpec:
+        return DecideSpec(
+            records=self._stores.records,
+            images=self._stores.images,
+            snapshots=self._ground.snapshots,
             volumes=self._stores.users,
             plugins=self._ground.plugins,
             host=self._ground.host,
             defaults=self.defaults,
             offload=self._ground.offload,
-            clock=self._ground.clock,
         )
 
     @cached_property

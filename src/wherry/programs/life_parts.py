@@ -8,6 +8,7 @@ from wherry.engine.boot import Boot
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.containers.confinement import AppArmorProfiles
+from wherry.engine.containers.disk import ContainerDisk
 from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments
@@ -50,6 +51,12 @@ class LifeParts:
             f"{ground.settings.data_root}/removed-logs",
             retention_days=ground.settings.log_retention_days,
             clock=ground.clock,
+        )
+        self.disk = ContainerDisk(
+            images=stores.images,
+            snapshots=ground.snapshots,
+            removed_logs=self.removed_logs,
+            paths=ground.paths,
         )
 
     @cached_property
@@ -212,11 +219,9 @@ class LifeParts:
             stop=self.stop,
             waiters=self.waiters,
             attachments=self.attachments,
-            snapshots=self._ground.snapshots,
+            disk=self.disk,
             volumes=self._stores.users,
             events=self._stores.events,
-            removed_logs=self.removed_logs,
-            paths=self._ground.paths,
             offload=self._ground.offload,
         )
 

@@ -2,25 +2,21 @@
 
 import logging
 
+from wherry.engine.containers.disk import ContainerDisk
 from wherry.engine.containers.exit_records import last_exit
-from wherry.engine.containers.image_mounts import snapshots_of
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.links import split_reference
 from wherry.engine.containers.live import Waiters
-from wherry.engine.containers.removed_logs import RemovedLogs
 from wherry.engine.containers.stop import StopContainer
 from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
-from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool
-from wherry.kit.directories import remove_directory
 from wherry.kit.values import replace
 from wherry.model.containers import Container
 from wherry.model.errors.containers import ContainerRunning, NothingToKill, RemovalInProgress
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerEvent, ContainerState, next_state
-from wherry.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +32,9 @@ class RemoveContainer:
         stop: StopContainer,
         waiters: Waiters,
         attachments: Attachments,
-        snapshots: Snapshots,
         volumes: ContainerVolumes,
         events: EventLog,
-        removed_logs: RemovedLogs,
-        paths: ContainerPaths,
+        disk: ContainerDisk,
         offload: OffloadPool,
     ) -> None:
         self._records = records
@@ -48,11 +42,9 @@ class RemoveContainer:
         self._stop = stop
         self._waiters = waiters
         self._attachments = attachments
-        self._snapshots = snapshots
         self._volumes = volumes
         self._events = events
-        self._removed_logs = removed_logs
-        self._paths = paths
+        self._disk = disk
         self._offload = offload
 
     async def __call__(
@@ -126,15 +118,9 @@ class RemoveContainer:
             raise
         self._attachments.drop(container.id)
         try:
-            await self._offload(self._erase_files, container)
+            await self._offload(self._disk.erase, container)
         except Exception:
             # Its row has gone, so it is removed; the next boot sweeps what is left.
             _log.exception("container.files_left container=%s", container.id)
         self._events.container("destroy", container)
         self._waiters.removed(container.id, replace(last_exit(container), error=""))
-
-    def _erase_files(self, container: Container) -> None:
-        self._removed_logs.keep(container, self._paths.log(container.id))
-        for key in snapshots_of(container):
-            self._snapshots.remove(key)
-        remove_directory(self._paths.record_directory(container.id))
