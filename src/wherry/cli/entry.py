@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 from wherry.cli import catalogue
 from wherry.cli.command import NO_LIMIT, Command, count_problem
@@ -70,7 +71,7 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     words = options.arguments
     if not words:
-        return _show_program_help()
+        return _show_program_help(sys.stderr)
     if words[0] == "help":
         return _help(words[1:])
     return _dispatch(options, words)
@@ -104,16 +105,27 @@ def _resolve(words: list[str]) -> tuple[str, list[str]]:
 
 
 def _run_group(group: str, rest: list[str]) -> int:
+    """A group of commands, with no command that is in it: help is the answer to some words."""
     from wherry.cli import usage
 
-    unknown = [word for word in rest if not word.startswith("-")]
-    if not unknown:
-        print(usage.group_help(group))
+    if not rest:
+        _complain(usage.group_help(group))
         return 0
-    _complain(f"{PROGRAM}: unknown command: {PROGRAM} {group} {unknown[0]}\n")
-    _complain(f"Usage:  {PROGRAM} {group}\n")
+    words = [word for word in rest if word not in ("--help", "-h")]
+    if len(words) < len(rest):
+        path, _ = _resolve([group, *words])
+        known = path in catalogue.ENTRIES
+        print(usage.command_help(path, load_command(path)) if known else usage.group_help(group))
+        return 0
+    try:
+        [unknown, *_] = parse(rest, ()).arguments
+    except FlagError as problem:
+        code, told = BAD_FLAG, str(problem)
+    else:
+        code, told = 1, f"{PROGRAM}: unknown command: {PROGRAM} {group} {unknown}"
+    _complain(f"{told}\n\nUsage:  {PROGRAM} {group}\n")
     _complain(f"Run '{PROGRAM} {group} --help' for more information")
-    return 1
+    return code
 
 
 def load_command(path: str) -> Command:
@@ -234,10 +246,11 @@ def _help(words: list[str]) -> int:
     return 0
 
 
-def _show_program_help() -> int:
+def _show_program_help(to: TextIO | None = None) -> int:
+    """Help that was asked for goes to standard output."""
     from wherry.cli import usage
 
-    print(usage.program_help(GLOBAL_FLAGS))
+    print(usage.program_help(GLOBAL_FLAGS), file=to)
     return 0
 
 

@@ -186,8 +186,13 @@ def absent_flag(name: str, usage: str, *, label: str = "") -> Flag:
     return Flag(name, kind, f"Not there yet: {usage}")
 
 
-def read_filter(text: str) -> tuple[str, str]:
-    """`name=value` of `--filter`; the name in lower case. Raises: ValueError."""
+def read_filter(text: str) -> tuple[str, str] | None:
+    """`name=value` of `--filter`; the name in lower case. None for one that is empty.
+
+    Raises: ValueError.
+    """
+    if not text:
+        return None
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError("bad format of filter (expected name=value)")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
+from wherry.cli.images.platform_names import checked_platform
 from wherry.cli.session import Session, explain
 from wherry.cli.templates.docker_types import type_named
 from wherry.cli.templates.executor import TemplateExecutionError, execute
@@ -83,7 +84,7 @@ def _show_run_lines(session: Session, names: Sequence[str]) -> int:
 
 def run_images(session: Session, parsed: Parsed) -> int:
     """Print images."""
-    images, platform = session.client.images, parsed.text("platform")
+    images, platform = session.client.images, checked_platform(parsed.text("platform"))
     return _inspect(
         session,
         parsed,

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 
 from wherry.cli.options.container_config import (
+    CAPABILITY_FIELDS,
     LIST_FIELDS,
     MAP_FIELDS,
     NUMBER_FIELDS,
@@ -272,7 +273,7 @@ def _plain(host: Document, defaults: dict[str, str]) -> Iterator[str]:
         is_off = name == "init" and host.get(field) is False
         if name not in _ELSEWHERE and (flag(host, field) or is_off):
             yield f"--{name}=false" if is_off else f"--{name}"
-    for name, field in LIST_FIELDS.items():
+    for name, field in (CAPABILITY_FIELDS | LIST_FIELDS).items():
         if name not in _ELSEWHERE and not (is_privileged and name == "security-opt"):
             yield from (f"--{name}={each}" for each in texts(host, field))
     for name, field in MAP_FIELDS.items():

@@ -55,18 +55,20 @@ class WholeFile:
         self.end(is_whole=kind is None)
 
 
-def deliver(pieces: Iterable[bytes], path: str, *, purpose: str) -> None:
+def deliver(fetch: Callable[[], Iterable[bytes]], path: str, *, purpose: str) -> None:
     """Write a result to a file, or without a path to standard output.
 
-    `purpose` is for the error, as in `failed to save image`. Raises: CommandFailed, OSError.
+    It is fetched once there is a place for it. `purpose` is for the error, as in `failed to save
+    image`. Raises: CommandFailed, OSError, and as `fetch`.
     """
     if not path:
         sys.stdout.flush()
-        for piece in pieces:
+        for piece in fetch():
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return
     _check_target(path, purpose)
+    pieces = fetch()
     with WholeFile(path) as file:
         for piece in pieces:
             file.put(piece)

@@ -4,7 +4,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator
 
 from wherry.client.connection import Hijacked, Response
-from wherry.client.documents import Document, document, documents, parse
+from wherry.client.documents import Document, child, document, documents, parse, text
 from wherry.client.errors import ProtocolError
 from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
 
@@ -35,6 +35,8 @@ class Containers:
     def create(self, config: Document, *, name: str = "", platform: str = "") -> Document:
         """A new container; the answer has its Id and Warnings."""
         query = [(key, value) for key, value in (("name", name), ("platform", platform)) if value]
+        if not self._client.speaks("1.44"):
+            config = _with_one_mac_address(config)
         return document(self._client.fetch("POST", "/containers/create", query=query, body=config))
 
     def inspect(self, container: str, *, with_size: bool = False) -> Document:
@@ -200,3 +202,11 @@ def _end_query(signal: str, timeout_s: int | None) -> Pairs:
     if timeout_s is not None:
         query.append(("t", str(timeout_s)))
     return query
+
+
+def _with_one_mac_address(config: Document) -> Document:
+    """As older engines want it: the address is the container's, not an endpoint's."""
+    told = document(child(config, "NetworkingConfig").get("EndpointsConfig"))
+    addresses = [text(document(each), "MacAddress") for each in told.values()]
+    found = next(filter(None, addresses), "")
+    return {**config, "MacAddress": found} if found else config

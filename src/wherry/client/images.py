@@ -1,11 +1,13 @@
 """Images, over the Engine API."""
 
+import os
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
 from wherry.client.credentials import Login
 from wherry.client.documents import Document, document, documents, encode, stream
 from wherry.client.transport import Filters, Transport, filter_query, segment, switch_query
+from wherry.kit.platform_names import PlatformName, one_spelling, read_platform
 
 Summaries = list[Document]  # Inside the class `list` is the method.
 
@@ -94,7 +96,7 @@ class Images:
         self, name: str, tag: str, *, platform: str = "", login: Login | None = None
     ) -> Iterator[Document]:
         """Send to a registry, all tags if none is named; a stream of progress messages."""
-        query = [("tag", tag), ("platform", platform)]
+        query = [("tag", tag), *_for_platform(platform)]
         response = self._client.request(
             "POST",
             f"/images/{segment(name)}/push",
@@ -153,12 +155,29 @@ class Images:
 
 
 def platform_json(text: str) -> str:
-    """A platform as OCI's JSON; an architecture alone is Linux's."""
-    words = text.split("/")
-    if len(words) == 1:
-        words.insert(0, "linux")
-    members = zip(("os", "architecture", "variant"), words, strict=False)
-    return encode(dict(members)).decode()
+    """A platform as OCI's JSON; what it leaves out is this machine's. Raises: ValueError."""
+    read = _read_platform(text)
+    members = {
+        "architecture": read.architecture,
+        "os": read.system,
+        "os.version": read.system_version,
+        "variant": read.variant,
+    }
+    return encode({key: value for key, value in members.items() if value}).decode()
+
+
+def whole_platform(text: str) -> str:
+    """A platform as text, in one spelling; empty for none. Raises: ValueError."""
+    if not text:
+        return ""
+    read = _read_platform(text)
+    system = f"{read.system}({read.system_version})" if read.system_version else read.system
+    return "/".join(each for each in (system, read.architecture, read.variant) if each)
+
+
+def _read_platform(text: str) -> PlatformName:
+    host = PlatformName("linux", *one_spelling(os.uname().machine, ""))
+    return read_platform(text, host=host)
 
 
 def _for_platform(*platforms: str) -> "list[tuple[str, str]]":

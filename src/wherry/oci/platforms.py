@@ -4,27 +4,11 @@ The text is `os/architecture[/variant]` (containerd's `platforms`, OCI image ind
 run an older variant of their architecture run its images too; the closest one is taken.
 """
 
-import re
 from collections.abc import Sequence
 
+from wherry.kit.platform_names import PlatformName, one_spelling, read_platform
 from wherry.oci.image_spec import Descriptor, Platform
 
-_WORD = re.compile(r"[A-Za-z0-9_.-]+")
-_NAMES = {
-    "x86_64": "amd64",
-    "x86-64": "amd64",
-    "aarch64": "arm64",
-    "armhf": "arm",
-    "armel": "arm",
-    "armv7l": "arm",
-    "armv6l": "arm",
-    "i386": "386",
-    "i686": "386",
-}
-_VARIANTS = {"armhf": "v7", "armel": "v6", "armv7l": "v7", "armv6l": "v6"}
-_SYSTEMS = frozenset(
-    {"aix", "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris"}
-)
 _DEFAULTS = {"arm64": "v8", "arm": "v7"}
 _DESCENDING = {
     "arm": ("v8", "v7", "v6", "v5"),
@@ -38,41 +22,16 @@ def parse_platform(text: str, *, host: Platform) -> Platform:
 
     Raises: ValueError in containerd's words.
     """
-    words = text.split("/")
-    if len(words) > 3:
-        raise ValueError(f'"{text}": cannot parse platform specifier: invalid argument')
-    for word in words:
-        if not _WORD.fullmatch(word):
-            raise ValueError(
-                f'"{word}" is an invalid component of "{text}": platform specifier component must '
-                'match "^[A-Za-z0-9_.-]+$": invalid argument'
-            )
-    first = words[0].lower()
-    if len(words) == 1:
-        if first in _SYSTEMS:
-            return Platform(os=first, architecture=host.architecture, variant=host.variant)
-        if first not in _known_architectures():
-            raise ValueError(
-                f'"{text}": unknown operating system or architecture: invalid argument'
-            )
-        return normalised(Platform(os=host.os, architecture=first))
+    names_of_host = PlatformName(host.os, host.architecture, host.variant)
+    read = read_platform(text, host=names_of_host)
     return normalised(
-        Platform(
-            os=first,
-            architecture=words[1].lower(),
-            variant=words[2].lower() if len(words) == 3 else "",
-        )
+        Platform(os=read.system, architecture=read.architecture, variant=read.variant)
     )
 
 
 def normalised(platform: Platform) -> Platform:
     """One spelling: `aarch64` is `arm64`, whose only variant `v8` is left out."""
-    architecture = _NAMES.get(platform.architecture, platform.architecture)
-    variant = platform.variant or _VARIANTS.get(platform.architecture, "")
-    if architecture == "arm" and not variant:
-        variant = _DEFAULTS["arm"]
-    if (architecture, variant) in (("arm64", "v8"), ("amd64", "v1")):
-        variant = ""
+    architecture, variant = one_spelling(platform.architecture, platform.variant)
     return Platform(os=platform.os or "linux", architecture=architecture, variant=variant)
 
 
@@ -115,9 +74,3 @@ def best(wanted: Platform, offered: Sequence[Descriptor]) -> Descriptor | None:
 
 def _index(order: Sequence[str], variant: str) -> int | None:
     return order.index(variant) if variant in order else None
-
-
-def _known_architectures() -> frozenset[str]:
-    return frozenset(_NAMES) | {
-        "amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "mips64le", "loong64",
-    }  # fmt: skip

@@ -63,6 +63,7 @@ def test_a_list_imports_nothing_heavy() -> None:
         (["-H", "unix:///nonexistent", "ps"], 1, "Cannot connect to the Wherry daemon at unix:"),
         (["-H", "unix:///nonexistent", "run", "x"], 125, "Run 'wherry run --help'"),
         (["help", "nosuch"], 1, "unknown help topic: nosuch"),
+        (["container", "--x"], 125, "unknown flag: --x\n\nUsage:  wherry container\n"),
     ],
 )
 def test_complaints(
@@ -75,13 +76,33 @@ def test_complaints(
     assert shown.out == ""
 
 
-def test_help_goes_to_stdout(capfd: pytest.CaptureFixture[str]) -> None:
-    """Asking for help is no mistake."""
-    for arguments in (["--help"], ["help"], [], ["ps", "--help"], ["help", "ps"], ["container"]):
-        assert entry.main(arguments) == 0
-        shown = capfd.readouterr()
-        assert "Usage:  wherry" in shown.out
-        assert shown.err == ""
+@pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        ("--help", "wherry [OPTIONS] COMMAND"),
+        ("help", "wherry [OPTIONS] COMMAND"),
+        ("ps --help", "wherry ps [OPTIONS]"),
+        ("help ps", "wherry ps [OPTIONS]"),
+        ("container --help", "wherry container COMMAND"),
+        ("container --help ls", "wherry container ls [OPTIONS]"),
+        ("container nosuch --help", "wherry container COMMAND"),
+    ],
+)
+def test_help_goes_to_stdout(line: str, usage: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Asking for help is no mistake, wherever on the line."""
+    assert entry.main(line.split()) == 0
+    shown = capfd.readouterr()
+    assert shown.out.startswith(f"Usage:  {usage}\n")
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize("line", ["", "container"])
+def test_help_for_who_says_nothing(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """A line without a command prints nothing that a script could take for an answer."""
+    assert entry.main(line.split()) == 0
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert f"{f'wherry {line}'.strip()} " in shown.err.splitlines()[0]
 
 
 @pytest.mark.parametrize(

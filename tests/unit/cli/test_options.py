@@ -49,7 +49,7 @@ EXAMPLES = {
     "pid": "host", "pids-limit": "5", "privileged": "", "publish": "80:80", "publish-all": "",
     "read-only": "", "restart": "always", "rm": "", "runtime": "r",
     "security-opt": "no-new-privileges", "shm-size": "1m", "stop-signal": "INT",
-    "stop-timeout": "3", "storage-opt": "a=b", "sysctl": "a=b", "tmpfs": "/t", "tty": "",
+    "stop-timeout": "3", "storage-opt": "a=b", "sysctl": "net.a=b", "tmpfs": "/t", "tty": "",
     "ulimit": "nofile=5", "user": "u", "userns": "host", "uts": "host", "volume": "/a:/b",
     "volume-driver": "v", "volumes-from": "c", "workdir": "/w",
 }  # fmt: skip

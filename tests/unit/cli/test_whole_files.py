@@ -23,9 +23,9 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        deliver(broken(), str(place), purpose="save image")
+        deliver(broken, str(place), purpose="save image")
     assert place.read_bytes() == b"before"
-    deliver([b"one", b"two"], str(place), purpose="save image")
+    deliver(lambda: [b"one", b"two"], str(place), purpose="save image")
     assert place.read_bytes() == b"onetwo"
     assert os.listdir(tmp_path) == ["result"]
 
@@ -47,7 +47,7 @@ def test_archives_take_no_other_place(tmp_path: Path) -> None:
     }
     for path, problem in kinds.items():
         with pytest.raises(CommandFailed, match="failed to export container: ") as refused:
-            deliver([b"x"], path, purpose="export container")
+            deliver(lambda: pytest.fail("was fetched"), path, purpose="export container")
         assert str(refused.value).endswith(problem)
 
 

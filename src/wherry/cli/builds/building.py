@@ -40,7 +40,9 @@ from wherry.cli.flags import (
     Parsed,
     repeated,
 )
+from wherry.cli.images.references import parse_reference
 from wherry.cli.options import limits, networking
+from wherry.cli.options.environment import LABELS, read_variable_name
 from wherry.cli.progress import show_progress
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, mapping, number, parse, text
@@ -293,7 +295,13 @@ def _arguments(given: list[str]) -> dict[str, str | None]:
     return arguments
 
 
+def _read_tag(text: str) -> str:
+    parse_reference(text)
+    return text
+
+
 _NO_TRUST = "Skip image verification; there is no other way here"
+_VARIABLES = repeated("list", read_variable_name)
 _HOSTS = repeated("list", networking.read_extra_host)
 BUILD = Command(
     shape="PATH | URL | -",
@@ -308,7 +316,7 @@ BUILD = Command(
             "build-context", LIST, "Another context (name=path, docker-image:// or oci-layout://)"
         ),
         Flag("add-host", _HOSTS, "Add a host name (host:ip)"),
-        Flag("build-arg", LIST, "Set a build-time variable"),
+        Flag("build-arg", _VARIABLES, "Set a build-time variable"),
         Flag("cache-from", LIST, "Where to find results (name, type=registry,ref=, local,src=)"),
         Flag("cache-to", LIST, "Where to leave results (type=inline, registry,ref=, local,dest=)"),
         Flag("call", STRING, "What is asked of the Dockerfile (build, check, outline, targets)"),
@@ -325,7 +333,7 @@ BUILD = Command(
         Flag("force-rm", SWITCH, "Always remove the containers of RUN"),
         Flag("iidfile", STRING, "Write the image's id to a file"),
         Flag("isolation", STRING, "How RUN is kept apart (default)"),
-        Flag("label", LIST, "Set metadata of the image"),
+        Flag("label", LABELS, "Set metadata of the image"),
         Flag("memory", BYTES, "Memory limit of RUN", short="m"),
         Flag("memory-swap", BYTES_OR_UNLIMITED, "Limit of memory plus swap; -1 for any swap"),
         Flag("network", STRING, "The network of RUN"),
@@ -349,7 +357,7 @@ BUILD = Command(
         Flag("shm-size", BYTES, "Size of /dev/shm"),
         Flag("squash", SWITCH, "One layer for all that the build adds to its base"),
         Flag("ssh", LIST, "SSH keys for RUN (default, ID=SOCKET, or ID=KEY,KEY)"),
-        Flag("tag", LIST, "Name of the image (name:tag)", short="t"),
+        Flag("tag", repeated("list", _read_tag), "Name of the image (name:tag)", short="t"),
         Flag("target", STRING, "The stage to build"),
         Flag("ulimit", repeated("ulimit", limits.read_ulimit), "Limits of RUN"),
         Flag("why", SWITCH, "Say of each step why it was not found in the cache"),

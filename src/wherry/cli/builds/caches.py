@@ -40,7 +40,8 @@ class Caches:
 
 def read_caches(found_in: Sequence[str], left_in: Sequence[str]) -> Caches:
     """Raises: CommandFailed."""
-    sources = [source for each in found_in if (source := _source(each))]
+    given = [part for each in found_in for part in ([each] if "=" in each else each.split(","))]
+    sources = [source for each in given if (source := _source(each))]
     is_plain = [each.kind == "registry" and set(each.attributes) == {"ref"} for each in sources]
     return Caches(
         references=[

@@ -86,9 +86,10 @@ def context_at(place: str, dockerfile: str) -> LocalContext:
     top = _directory(place)
     if dockerfile == STDIN:
         return LocalContext(top, _DOCKERFILE, sys.stdin.buffer.read())
-    path = dockerfile or os.path.join(top, _DOCKERFILE)
-    if dockerfile and not os.path.exists(path):
-        path = os.path.join(top, dockerfile)
+    path = os.path.abspath(dockerfile) if dockerfile else os.path.join(top, _DOCKERFILE)
+    inside = os.path.join(top, dockerfile)
+    if dockerfile and not os.path.exists(path) and os.path.exists(inside):
+        path = inside
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -147,8 +148,10 @@ def is_remote(place: str) -> bool:
 
 
 def _directory(place: str) -> str:
-    if not os.path.isdir(place):
+    if not os.path.exists(place):
         raise CommandFailed(f'unable to prepare context: path "{place}" not found')
+    if not os.path.isdir(place):
+        raise CommandFailed(f"unable to prepare context: context must be a directory: {place}")
     return os.path.realpath(place)
 
 

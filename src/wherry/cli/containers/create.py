@@ -7,7 +7,8 @@ from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed, UsageProblem
 from wherry.cli.flags import Parsed
 from wherry.cli.images.missing import pull
-from wherry.cli.images.references import parse_reference, with_default_tag
+from wherry.cli.images.platform_names import checked_platform
+from wherry.cli.images.references import is_image_id, parse_reference, with_default_tag
 from wherry.cli.options.container_config import create_request
 from wherry.cli.options.container_flags import CONTAINER_FLAGS
 from wherry.cli.session import Session
@@ -44,7 +45,7 @@ def check_image(parsed: Parsed) -> None:
             f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
         )
     image = parsed.arguments[0]
-    if not _is_hexadecimal_id(image):
+    if not is_image_id(image):
         parse_reference(image)
 
 
@@ -75,7 +76,8 @@ def _create_or_pull(
     session: Session, parsed: Parsed, request: Document, *, may_pull: bool
 ) -> Document:
     containers = session.client.containers
-    name, platform = parsed.text("name"), parsed.text("platform")
+    name = parsed.text("name")
+    platform = checked_platform(parsed.text("platform"), lead="error parsing specified platform: ")
     try:
         return containers.create(request, name=name, platform=platform)
     except ApiError as problem:
@@ -108,10 +110,6 @@ def _checked_cid_path(path: str) -> str:
             code=125,
         )
     return path
-
-
-def _is_hexadecimal_id(image: str) -> bool:
-    return len(image) == 64 and not set(image) - set("0123456789abcdef")
 
 
 CREATE = Command(

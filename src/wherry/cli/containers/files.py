@@ -58,8 +58,8 @@ def export(session: Session, parsed: Parsed) -> int:
         raise CommandFailed(
             "cowardly refusing to export to a terminal. Use the -o flag or redirect"
         )
-    pieces = session.client.containers.export(parsed.arguments[0])
-    deliver(pieces, path, purpose="export container")
+    containers, name = session.client.containers, parsed.arguments[0]
+    deliver(lambda: containers.export(name), path, purpose="export container")
     return 0
 
 

@@ -10,12 +10,14 @@ from wherry.cli.command import NONE, ONE_OR_MORE, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import LIST, STRING, SWITCH, Flag, Parsed
 from wherry.cli.images.oci_directories import pieces_of_directory, write_directory
+from wherry.cli.images.platform_names import checked_platforms
 from wherry.cli.images.references import parse_reference
 from wherry.cli.progress import show_progress
 from wherry.cli.session import Session
 from wherry.cli.whole_files import deliver
 
 _PIECE_BYTES = 256 * 1024
+_BAD_PLATFORM = "invalid platform: "
 OCI_DIRECTORY = "oci-dir"
 FORMATS = ("docker-archive", "oci-archive", OCI_DIRECTORY)
 """The first two are the same file: it has the lists of both."""
@@ -26,11 +28,12 @@ def load(session: Session, parsed: Parsed) -> int:
     path = parsed.text("input")
     if not path and sys.stdin.isatty():
         raise CommandFailed("requested load from stdin, but stdin is empty")
+    platforms = checked_platforms(parsed.texts("platform"), lead=_BAD_PLATFORM)
     with opened_layout(path) as pieces:
         messages = session.client.images.load(
             pieces,
             is_quiet=parsed.is_on("quiet") or not session.out.isatty(),
-            platforms=parsed.texts("platform"),
+            platforms=platforms,
         )
         show_progress(messages, session.out)
     return 0
@@ -47,9 +50,13 @@ def save(session: Session, parsed: Parsed) -> int:
         )
     if not path and sys.stdout.isatty():
         raise CommandFailed("cowardly refusing to save to a terminal. Use the -o flag or redirect")
-    pieces = session.client.images.save(parsed.arguments, platforms=parsed.texts("platform"))
+    platforms = checked_platforms(parsed.texts("platform"), lead=_BAD_PLATFORM)
+
+    def pieces() -> Iterable[bytes]:
+        return session.client.images.save(parsed.arguments, platforms=platforms)
+
     if form == OCI_DIRECTORY:
-        write_directory(path, pieces)
+        write_directory(path, pieces())
     else:
         deliver(pieces, path, purpose="save image")
     return 0

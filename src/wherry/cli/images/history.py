@@ -4,6 +4,7 @@ from wherry.cli import rows
 from wherry.cli.command import ONE, Command
 from wherry.cli.durations import ago
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
+from wherry.cli.images.platform_names import checked_platform
 from wherry.cli.session import Session
 from wherry.cli.texts import ellipsis, short_id
 from wherry.client.documents import Document, number, text
@@ -17,7 +18,8 @@ _NAMES = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
 
 def run(session: Session, parsed: Parsed) -> int:
     """Print the steps of an image, newest first."""
-    steps = session.client.images.history(parsed.arguments[0], platform=parsed.text("platform"))
+    platform = checked_platform(parsed.text("platform"), lead="invalid platform: ")
+    steps = session.client.images.history(parsed.arguments[0], platform=platform)
     columns = _columns(
         truncates=not parsed.is_on("no-trunc"), is_human=parsed.is_on("human", default=True)
     )

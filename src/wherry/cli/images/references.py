@@ -33,12 +33,17 @@ class Reference(NamedTuple):
         return f"{self.domain}/{self.name}"
 
 
+def is_image_id(text: str) -> bool:
+    """Whether it is a whole id: no repository may be called so."""
+    return re.fullmatch(_IDENTIFIER, text) is not None
+
+
 def parse_reference(text: str) -> Reference:
     """Read and normalise a reference; a tag is not added.
 
     Raises: ValueError with the library's text.
     """
-    if re.fullmatch(_IDENTIFIER, text):
+    if is_image_id(text):
         raise ValueError(
             f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
         )

@@ -3,6 +3,7 @@
 from wherry.cli.command import ONE, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRING, SWITCH, Flag, Parsed
+from wherry.cli.images.platform_names import checked_platform
 from wherry.cli.images.references import DEFAULT_TAG, Reference, parse_reference
 from wherry.cli.images.registry_access import login_for
 from wherry.cli.progress import show_progress
@@ -40,6 +41,7 @@ def push(session: Session, parsed: Parsed) -> int:
     """Upload an image, or all of a repository."""
     reference = _reference(parsed.arguments[0])
     wants_all, is_quiet = parsed.is_on("all-tags"), parsed.is_on("quiet")
+    platform = checked_platform(parsed.text("platform"), lead="invalid platform: ")
     if reference.digest:
         raise CommandFailed("cannot push a digest reference")
     if wants_all and reference.tag:
@@ -47,12 +49,12 @@ def push(session: Session, parsed: Parsed) -> int:
     tag = "" if wants_all else reference.tag or DEFAULT_TAG
     if tag and not reference.tag and not is_quiet:
         session.say(f"Using default tag: {DEFAULT_TAG}")
-    if parsed.text("platform"):
+    if platform:
         session.say(_ONE_PLATFORM)
     messages = session.client.images.push(
         reference.familiar_name,
         tag,
-        platform=parsed.text("platform"),
+        platform=platform,
         login=login_for(session, reference.domain),
     )
     show_progress(messages, session.out, is_quiet=is_quiet)

@@ -3,7 +3,13 @@
 from wherry.cli.command import ONE_OR_MORE, TWO, Command
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import STRINGS, SWITCH, Flag, Parsed
-from wherry.cli.images.references import DEFAULT_TAG, parse_reference
+from wherry.cli.images.platform_names import checked_platforms
+from wherry.cli.images.references import (
+    DEFAULT_TAG,
+    Reference,
+    is_image_id,
+    parse_reference,
+)
 from wherry.cli.session import Session, explain
 from wherry.client.documents import text
 from wherry.client.errors import ApiError
@@ -14,12 +20,9 @@ NOT_FOUND = 404
 def tag(session: Session, parsed: Parsed) -> int:
     """Give an image another name."""
     source, target = parsed.arguments
-    try:
-        reference = parse_reference(target)
-    except ValueError as problem:
-        raise CommandFailed(
-            f'Error parsing reference: "{target}" is not a valid repository/tag: {problem}'
-        ) from None
+    if not is_image_id(source):
+        _read(source)
+    reference = _read(target)
     if reference.digest:
         raise CommandFailed("refusing to create a tag with a digest reference")
     session.client.images.tag(
@@ -28,9 +31,19 @@ def tag(session: Session, parsed: Parsed) -> int:
     return 0
 
 
+def _read(text: str) -> Reference:
+    try:
+        return parse_reference(text)
+    except ValueError as problem:
+        raise CommandFailed(
+            f'Error parsing reference: "{text}" is not a valid repository/tag: {problem}'
+        ) from None
+
+
 def remove(session: Session, parsed: Parsed) -> int:
     """Remove names of images, and the images that have none left."""
     is_forced = parsed.is_on("force")
+    platforms = checked_platforms(parsed.texts("platform"))
     failed = False
     for image in parsed.arguments:
         try:
@@ -38,7 +51,7 @@ def remove(session: Session, parsed: Parsed) -> int:
                 image,
                 is_forced=is_forced,
                 keeps_parents=parsed.is_on("no-prune"),
-                platforms=parsed.texts("platform"),
+                platforms=platforms,
             )
         except ApiError as problem:
             session.complain(explain(problem))

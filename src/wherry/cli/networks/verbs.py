@@ -6,7 +6,6 @@ from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import (
     FILTER,
     INT,
-    LIST,
     MAP,
     STRING,
     STRINGS,
@@ -17,6 +16,7 @@ from wherry.cli.flags import (
     repeated,
 )
 from wherry.cli.networks.pools import NoSuchPool, pools_of
+from wherry.cli.options.environment import LABELS
 from wherry.cli.options.networking import read_link
 from wherry.cli.session import Session
 from wherry.cli.system.pruning import confirmed
@@ -147,7 +147,7 @@ CREATE = Command(
         Flag("ipam-opt", MAP, "Set an option of that driver"),
         Flag("ipv4", SWITCH, "Whether it has IPv4", default="true"),
         Flag("ipv6", SWITCH, "Whether it has IPv6"),
-        Flag("label", LIST, "Set metadata on a network"),
+        Flag("label", LABELS, "Set metadata on a network"),
         Flag("opt", MAP, "Set an option of the driver", short="o"),
         Flag("scope", STRING, "How far the network reaches"),
         Flag("subnet", STRINGS, "Subnet in CIDR notation"),

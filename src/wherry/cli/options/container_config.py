@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
-from wherry.cli.options import limits, mounts, networking, ports
+from wherry.cli.options import limits, mounts, ports
+from wherry.cli.options.endpoints import endpoints, network_mode
 from wherry.cli.options.environment import environment, labels
 from wherry.cli.terminal import size
 from wherry.client.documents import Document, Json, as_json, document
@@ -27,7 +28,7 @@ def create_request(parsed: Parsed) -> Document:
     binds, anonymous = mounts.split_volumes(parsed.texts("volume"))
     config = _config(parsed, published, anonymous)
     config["HostConfig"] = _host_config(parsed, published, binds)
-    config["NetworkingConfig"] = {"EndpointsConfig": _endpoints(parsed)}
+    config["NetworkingConfig"] = {"EndpointsConfig": endpoints(parsed)}
     return config
 
 
@@ -87,10 +88,6 @@ def _config(parsed: Parsed, published: Sequence[ports.Binding], anonymous: Docum
         result["StopSignal"] = parsed.text("stop-signal")
     if parsed.was_given("stop-timeout"):
         result["StopTimeout"] = parsed.number("stop-timeout")
-    if address := parsed.text("mac-address"):
-        if not networking.is_mac_address(address):
-            raise ValueError(f"{address} is not a valid mac address")
-        result["MacAddress"] = address
     if (check := _healthcheck(parsed)) is not None:
         result["Healthcheck"] = check
     return result
@@ -161,8 +158,6 @@ SWITCH_FIELDS = {
 }
 LIST_FIELDS = {
     "add-host": "ExtraHosts",
-    "cap-add": "CapAdd",
-    "cap-drop": "CapDrop",
     "device-cgroup-rule": "DeviceCgroupRules",
     "dns": "Dns",
     "dns-search": "DnsSearch",
@@ -170,6 +165,7 @@ LIST_FIELDS = {
     "link": "Links",
     "volumes-from": "VolumesFrom",
 }
+CAPABILITY_FIELDS = {"cap-add": "CapAdd", "cap-drop": "CapDrop"}
 _OBJECT_FIELDS = {
     "blkio-weight-device": "BlkioWeightDevice",
     "device-read-bps": "BlkioDeviceReadBps",
@@ -190,9 +186,10 @@ def _host_config(
         "Binds": as_json(binds) if binds else None,
         "PortBindings": ports.port_bindings(published),
         "RestartPolicy": limits.restart_policy(parsed.text("restart", "no")),
-        "NetworkMode": _network_mode(parsed),
+        "NetworkMode": network_mode(parsed),
         "LogConfig": _log_config(parsed),
         "ConsoleSize": list(size(1) or (0, 0)),
+        "MemorySwappiness": parsed.number("memory-swappiness", -1),
     }
     result |= given_limits(parsed)
     for flag, field in SWITCH_FIELDS.items():
@@ -201,13 +198,14 @@ def _host_config(
     for flag, field in LIST_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = as_json(parsed.texts(flag))
+    for flag, field in CAPABILITY_FIELDS.items():
+        if parsed.was_given(flag):
+            result[field] = as_json(_capabilities(parsed.texts(flag)))
     if any("=" not in each for each in parsed.texts("storage-opt")):
         raise ValueError("invalid storage option")
     for flag, field in MAP_FIELDS.items():
         if parsed.was_given(flag):
             result[field] = _map(parsed.texts(flag))
-    if parsed.was_given("memory-swappiness"):
-        result["MemorySwappiness"] = parsed.number("memory-swappiness")
     if options := parsed.texts("dns-option") + parsed.texts("dns-opt"):
         result["DnsOptions"] = as_json(options)
     if parsed.was_given("tmpfs"):
@@ -257,6 +255,14 @@ def _log_config(parsed: Parsed) -> Document:
     return {"Type": driver, "Config": _map(options)}
 
 
+def _capabilities(given: Sequence[str]) -> list[str]:
+    """Each once and by its whole name, or `ALL` alone."""
+    named = {each.strip().upper() for each in given}
+    if "ALL" in named:
+        return ["ALL"]
+    return sorted(each if each.startswith("CAP_") else f"CAP_{each}" for each in named)
+
+
 def _add_devices(host_config: Document, given: Sequence[str]) -> None:
     plain = [device for device in given if not limits.is_cdi_device(device)]
     named = [device for device in given if limits.is_cdi_device(device)]
@@ -298,86 +304,6 @@ def _security_option(option: str) -> str:
             f"compacting json for seccomp profile ({value}) failed: {problem}"
         ) from None
     return "seccomp=" + json.dumps(profile, separators=(",", ":"))
-
-
-def _networks(parsed: Parsed) -> list[Document]:
-    return _documents(parsed, "network") + _documents(parsed, "net")
-
-
-def _network_mode(parsed: Parsed) -> str:
-    networks = _networks(parsed)
-    return str(networks[0]["Target"]) if networks else "default"
-
-
-def _endpoints(parsed: Parsed) -> Document:
-    """One endpoint per network that is told more than its name, and for each but the first."""
-    networks = _networks(parsed)
-    if not networks:
-        networks = [{"Target": "default"}]
-    aliases = parsed.texts("network-alias") + parsed.texts("net-alias")
-    endpoints: Document = {}
-    for position, network in enumerate(networks):
-        target = str(network["Target"])
-        if not target:
-            raise ValueError("no name set for network")
-        if target in endpoints:
-            raise ValueError(f'network "{target}" is specified multiple times')
-        endpoint = _endpoint(network)
-        if position == 0:
-            _add_shared_options(endpoint, parsed, aliases)
-        if "Aliases" in endpoint and not _is_user_defined(target):
-            raise ValueError("network-scoped aliases are only supported for user-defined networks")
-        if endpoint or len(networks) > 1:
-            endpoints[target] = endpoint
-    return endpoints
-
-
-def _endpoint(network: Document) -> Document:
-    endpoint: Document = {
-        key: network[key]
-        for key in ("Aliases", "DriverOpts", "MacAddress", "GwPriority")
-        if key in network
-    }
-    addresses: Document = {
-        key: network[key]
-        for key in ("IPv4Address", "IPv6Address", "LinkLocalIPs")
-        if key in network
-    }
-    if addresses:
-        endpoint["IPAMConfig"] = addresses
-    return endpoint
-
-
-def _add_shared_options(endpoint: Document, parsed: Parsed, aliases: Sequence[str]) -> None:
-    """The options that say which endpoint they mean by naming none: the first network's."""
-    addresses = document(endpoint.get("IPAMConfig"))
-    for flag, field in (("ip", "IPv4Address"), ("ip6", "IPv6Address")):
-        if parsed.text(flag):
-            if field in addresses:
-                raise ValueError(
-                    f"conflicting options: cannot specify both --{flag} and per-network "
-                    f"{'IPv4' if flag == 'ip' else 'IPv6'} address"
-                )
-            addresses[field] = parsed.text(flag)
-    if parsed.texts("link-local-ip"):
-        addresses["LinkLocalIPs"] = as_json(parsed.texts("link-local-ip"))
-    if addresses:
-        endpoint["IPAMConfig"] = addresses
-    if aliases:
-        if "Aliases" in endpoint:
-            raise ValueError(
-                "conflicting options: cannot specify both --network-alias and per-network alias"
-            )
-        endpoint["Aliases"] = as_json(aliases)
-    if parsed.texts("link") and _is_user_defined(_network_mode(parsed)):
-        endpoint["Links"] = as_json(parsed.texts("link"))
-    if parsed.text("mac-address"):
-        endpoint.setdefault("MacAddress", parsed.text("mac-address"))
-
-
-def _is_user_defined(mode: str) -> bool:
-    """Whether somebody made the network, so that its links are its own affair."""
-    return mode not in ("default", "bridge", "host", "none") and not mode.startswith("container:")
 
 
 def _documents(parsed: Parsed, flag: str) -> list[Document]:

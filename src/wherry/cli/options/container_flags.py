@@ -18,7 +18,7 @@ from wherry.cli.flags import (
     repeated,
 )
 from wherry.cli.options import limits, mounts, networking
-from wherry.cli.options.environment import read_label, read_variable
+from wherry.cli.options.environment import LABELS, read_variable
 
 
 def _read_stream(text: str) -> str:
@@ -28,8 +28,17 @@ def _read_stream(text: str) -> str:
     return name
 
 
+_SYSCTLS = frozenset({
+    "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
+    "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
+})  # fmt: skip
+"""Those that a namespace has for itself, beside the network's and the queues'."""
+
+
 def _read_sysctl(text: str) -> str:
-    if "=" not in text:
+    name, equals, _ = text.partition("=")
+    is_known = name in _SYSCTLS or name.startswith(("net.", "fs.mqueue."))
+    if not equals or not is_known:
         raise ValueError(f"sysctl '{text}' is not allowed")
     return text
 
@@ -93,7 +102,7 @@ CONTAINER_FLAGS = (
     Flag("ipc", STRING, "IPC namespace to use"),
     Flag("isolation", STRING, "Isolation technology"),
     Flag("kernel-memory", BYTES, "Kernel memory limit"),
-    Flag("label", _list(read_label), "Set metadata", short="l"),
+    Flag("label", LABELS, "Set metadata", short="l"),
     Flag("label-file", LIST, "Read labels from a file"),
     Flag("link", _list(networking.read_link), "Link to another container"),
     Flag("link-local-ip", LIST, "Link-local addresses"),

@@ -3,16 +3,23 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+from wherry.cli.flags import repeated
+
 
 class EnvironmentFileError(ValueError):
     """A file of variables or labels that cannot be read."""
 
 
+def read_variable_name(text: str) -> str:
+    """`NAME=value` or `NAME`, as it is. Raises: ValueError."""
+    if not text.partition("=")[0]:
+        raise ValueError(f"invalid environment variable: {text}")
+    return text
+
+
 def read_variable(text: str) -> str:
     """`NAME=value`, or `NAME` for this process's own value. Raises: ValueError."""
-    name, equals, _ = text.partition("=")
-    if not name:
-        raise ValueError(f"invalid environment variable: {text}")
+    name, equals, _ = read_variable_name(text).partition("=")
     if equals or name not in os.environ:
         return text
     return f"{name}={os.environ[name]}"
@@ -20,10 +27,16 @@ def read_variable(text: str) -> str:
 
 def read_label(text: str) -> str:
     """`key=value` or `key`. Raises: ValueError."""
-    key, _, _ = text.partition("=")
-    if not key.strip():
+    key = text.partition("=")[0].lstrip()
+    if not key:
         raise ValueError(f"invalid label '{text}': empty name")
+    if any(character.isspace() for character in key):
+        raise ValueError(f"label '{key}' contains whitespaces")
     return text
+
+
+LABELS = repeated("list", read_label)
+"""The kind of `--label`, whatever it is that gets them."""
 
 
 def environment(files: Sequence[str], given: Sequence[str]) -> Iterator[str]:

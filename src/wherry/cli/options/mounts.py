@@ -135,16 +135,19 @@ def _check(mount: Document) -> None:
             raise ValueError(f"cannot mix '{prefix}-*' options with mount type '{kind}'")
     binding = document(mount.get("BindOptions"))
     if binding.get("ReadOnlyNonRecursive") and not mount.get("ReadOnly"):
-        raise ValueError("option 'bind-recursive=writable' requires 'readonly' to be specified")
+        raise ValueError(
+            "option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction"
+        )
     if binding.get("ReadOnlyForceRecursive"):
         if not mount.get("ReadOnly"):
             raise ValueError(
-                "option 'bind-recursive=readonly' requires 'readonly' to be specified"
+                "option 'bind-recursive=readonly' requires 'readonly' to be specified "
+                "in conjunction"
             )
         if binding.get("Propagation") != "rprivate":
             raise ValueError(
                 "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' "
-                "to be specified"
+                "to be specified in conjunction"
             )
 
 

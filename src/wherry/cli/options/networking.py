@@ -104,12 +104,11 @@ def read_search_domain(text: str) -> str:
 
 def read_link(text: str) -> str:
     """`container:alias` or `container`. Raises: ValueError."""
-    name, _, rest = text.partition(":")
     if not text:
         raise ValueError("empty string specified for links")
-    if ":" in rest:
+    if text.count(":") > 1:
         raise ValueError(f"bad format for links: {text}")
-    return f"{name}:{rest or name}"
+    return text
 
 
 def _address(text: str) -> str:

@@ -80,7 +80,11 @@ def _containers(session: Session, filters: Filters) -> int:
 
 def _images(session: Session, filters: Filters, *, takes_all: bool) -> int:
     answer = session.client.system.prune(
-        "images", {**filters, "dangling": ["false" if takes_all else "true"]}
+        "images",
+        {
+            **filters,
+            "dangling": ["false" if takes_all else "true", *filters.get("dangling", [])],
+        },
     )
     lines = [_image_line(each) for each in children(answer, "ImagesDeleted")]
     _show_deleted(session, "Deleted Images:", lines)

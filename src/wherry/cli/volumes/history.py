@@ -91,14 +91,18 @@ def export(session: Session, parsed: Parsed) -> int:
         raise CommandFailed(
             "cowardly refusing to export to a terminal. Use the -o flag or redirect"
         )
-    pieces = session.client.volumes.export(
-        parsed.arguments[0], snapshot=parsed.text("from"), compression=parsed.text("compress")
-    )
     digest = hashlib.sha256()
-    deliver(_hashed(pieces, digest.update), path, purpose="export volume")
+
+    def pieces() -> Iterator[bytes]:
+        exported = session.client.volumes.export(
+            parsed.arguments[0], snapshot=parsed.text("from"), compression=parsed.text("compress")
+        )
+        return _hashed(exported, digest.update)
+
+    deliver(pieces, path, purpose="export volume")
     if path:
         line = f"{digest.hexdigest()}  {os.path.basename(path)}\n"
-        deliver([line.encode()], path + _CHECKSUM, purpose="export volume")
+        deliver(lambda: [line.encode()], path + _CHECKSUM, purpose="export volume")
     return 0
 
 

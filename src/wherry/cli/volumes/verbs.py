@@ -6,7 +6,6 @@ from wherry.cli.containers.verbs import for_each
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import (
     FILTER,
-    LIST,
     MAP,
     STRING,
     SWITCH,
@@ -15,6 +14,7 @@ from wherry.cli.flags import (
     absent_flag,
     filters_of,
 )
+from wherry.cli.options.environment import LABELS
 from wherry.cli.session import Session
 from wherry.cli.system.pruning import confirmed
 from wherry.client.documents import Document, as_json, mapping, number, text, texts
@@ -25,24 +25,25 @@ _TABLE = ("Driver", "Name")
 
 def create(session: Session, parsed: Parsed) -> int:
     """Make a volume and print its name."""
-    name = parsed.arguments[0] if parsed.arguments else ""
+    name = parsed.text("name")
+    if parsed.arguments:
+        if name:
+            raise CommandFailed(
+                "conflicting options: cannot specify a volume-name through both --name "
+                "and as a positional arg"
+            )
+        [name] = parsed.arguments
     wish: Document = {
         "Name": name,
         "Driver": parsed.text("driver") or "local",
-        "DriverOpts": as_json(_pairs(parsed.texts("opt"), "opt")),
-        "Labels": as_json(dict(each.partition("=")[::2] for each in parsed.texts("label"))),
+        "DriverOpts": as_json(_pairs(parsed.texts("opt"))),
+        "Labels": as_json(_pairs(parsed.texts("label"))),
     }
     session.say(text(session.client.volumes.create(wish), "Name"))
     return 0
 
 
-def _pairs(words: list[str], flag: str) -> dict[str, str]:
-    """`NAME=VALUE`, as the flag takes it. Raises: CommandFailed with Docker's text."""
-    for word in words:
-        if "=" not in word:
-            raise CommandFailed(
-                f'invalid argument "{word}" for "-o, --{flag}" flag: invalid key value pair format'
-            )
+def _pairs(words: list[str]) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words)
 
 
@@ -124,7 +125,8 @@ CREATE = Command(
     create,
     (
         Flag("driver", STRING, "Driver that keeps the volume", short="d", default='"local"'),
-        Flag("label", LIST, "Set metadata for a volume"),
+        Flag("label", LABELS, "Set metadata for a volume"),
+        Flag("name", STRING, "Name of the volume", is_hidden=True),
         Flag("opt", MAP, "Set an option of the driver (NAME=VALUE)", short="o"),
     ),
 )
