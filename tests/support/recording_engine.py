@@ -1,4 +1,4 @@
-"""An engine that refuses everything, and remembers what it was asked for."""
+"""An engine that remembers what it was asked for, and refuses all that it has no answer for."""
 
 import json
 import threading
@@ -10,6 +10,7 @@ from socketserver import ThreadingUnixStreamServer
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+_REFUSAL = b'{"message": "refused"}'
 NOTHING = (None, "", 0, False, [], {})
 
 
@@ -23,15 +24,19 @@ class Asked(NamedTuple):
 
 
 class RecordingEngine:
-    """Requests in the order in which they came."""
+    """Requests in the order in which they came, and the answers that some paths have."""
 
     def __init__(self, path: Path) -> None:
         self.requests: list[Asked] = []
+        self.answers: dict[str, object] = {}
         engine = self
 
         class Handler(_Handler):
             def remember(self, asked: Asked) -> None:
                 engine.requests.append(asked)
+
+            def known(self, path: str) -> object:
+                return engine.answers.get(path)
 
         self._server = _Server(str(path), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -71,8 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
     def remember(self, asked: Asked) -> None:
         raise NotImplementedError
 
+    def known(self, path: str) -> object:
+        raise NotImplementedError
+
     def answer(self) -> None:
-        """Remember, and refuse; only a ping is answered well."""
+        """Remember, and answer or refuse; a ping is answered always."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         target = urlsplit(self.path)
         path = "/" + target.path.lstrip("/").partition("/")[2]
@@ -81,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         query = sorted((key, _canonical(value)) for key, value in parse_qsl(target.query))
         self.remember(Asked(self.command, _familiar(path), query, _canonical(body.decode())))
-        self._send(418, b'{"message": "refused"}')
+        found = self.known(_familiar(path))
+        self._send(200, json.dumps(found).encode()) if found else self._send(418, _REFUSAL)
 
     do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = answer
 

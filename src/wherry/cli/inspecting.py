@@ -49,8 +49,15 @@ def run_any(session: Session, parsed: Parsed) -> int:
     if kind:
         if kind not in fetchers:
             raise CommandFailed(f"wherry: inspecting a {kind} is not there yet")
-        return _inspect(session, parsed, fetchers[kind])
-    return _inspect(session, parsed, lambda name: _first_found(name, fetchers))
+        fetchers = {kind: fetchers[kind]}
+
+    def fetch(name: str) -> Found:
+        found_kind, found = _first_found(name, fetchers)
+        if parsed.is_on("size") and found_kind != "container":
+            session.complain(f"WARNING: --size ignored for {found_kind}")
+        return found
+
+    return _inspect(session, parsed, fetch)
 
 
 def run_containers(session: Session, parsed: Parsed) -> int:
@@ -105,7 +112,8 @@ def run_networks(session: Session, parsed: Parsed) -> int:
 
 def run_volumes(session: Session, parsed: Parsed) -> int:
     """Print volumes."""
-    return _inspect(session, parsed, _fetchers(session, with_size=False)["volume"])
+    fetch = _fetchers(session, with_size=False)["volume"]
+    return _inspect(session, parsed, fetch, escapes=True)
 
 
 def run_plugins(session: Session, parsed: Parsed) -> int:
@@ -127,19 +135,24 @@ def _fetchers(session: Session, *, with_size: bool) -> dict[str, Fetch]:
     }
 
 
-def _first_found(name: str, fetchers: dict[str, Fetch]) -> Found:
-    for fetch in fetchers.values():
+def _first_found(name: str, fetchers: dict[str, Fetch]) -> tuple[str, Found]:
+    """The object of the first kind that has the name, and that kind."""
+    for kind, fetch in fetchers.items():
         try:
-            return fetch(name)
+            return kind, fetch(name)
         except ApiError as problem:
             # An image's name may be no valid reference: then it is no image.
-            if problem.status not in (NOT_FOUND, 400):
+            if len(fetchers) == 1 or problem.status not in (NOT_FOUND, 400):
                 raise
     raise CommandFailed(f"Error: No such object: {name}")
 
 
-def _inspect(session: Session, parsed: Parsed, fetch: Fetch) -> int:
-    """Fetch and print; what was found before a failure is printed too."""
+def _inspect(session: Session, parsed: Parsed, fetch: Fetch, *, escapes: bool = False) -> int:
+    """Fetch and print; what was found before a failure is printed too.
+
+    `escapes`: JSON has no `<`, `>` and `&`, as Go writes it. Docker prints volumes so, and all
+    other kinds as the engine sent them.
+    """
     template = _template(parsed.text("format"))
     shown: list[str] = []
     problems: list[str] = []
@@ -154,7 +167,8 @@ def _inspect(session: Session, parsed: Parsed, fetch: Fetch) -> int:
             if isinstance(problem, _TemplateFailed):
                 break
     if template is None:
-        session.out.write(_as_list(shown, is_compact=parsed.text("format") == "json"))
+        listed = _as_list(shown, is_compact=parsed.text("format") == "json")
+        session.out.write(_escaped(listed) if escapes else listed)
     else:
         session.out.write("\n".join(shown) + "\n" if shown or problems else "")
     if problems:
@@ -218,12 +232,11 @@ def _as_list(documents: Sequence[str], *, is_compact: bool) -> str:
     if not documents:
         return "[]\n"
     values = [json.loads(each) for each in documents]
-    return _indented(values) + "\n"
+    return json.dumps(values, indent=4, ensure_ascii=False) + "\n"
 
 
-def _indented(values: list[object]) -> str:
-    text = json.dumps(values, indent=4, ensure_ascii=False)
-    for character in "<>&":
+def _escaped(text: str) -> str:
+    for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 

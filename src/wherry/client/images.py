@@ -105,6 +105,13 @@ class Images:
         )
         return stream(response.chunks())
 
+    def in_registry(self, name: str, *, login: Login | None = None) -> Document:
+        """What a registry has under a name: its Descriptor, and the Platforms."""
+        response = self._client.request(
+            "GET", f"/distribution/{segment(name)}/json", headers=login_headers(login)
+        )
+        return document(response.json())
+
     def search(
         self, term: str, *, limit: int, filters: Filters | None = None, login: Login | None = None
     ) -> Summaries:

@@ -21,7 +21,15 @@ from wherry.compose.differences import diverged_volumes
 from wherry.compose.ending import DownWishes, plan_down, plan_remove, plan_stop, recalled
 from wherry.compose.errors import ComposeError
 from wherry.compose.executing import OutOfPatience, Report, Skipped, Told, execute
-from wherry.compose.imaging import ImageWishes, plan_build, plan_images, plan_pull, plan_push
+from wherry.compose.imaging import (
+    ImageWishes,
+    build_order,
+    plan_build,
+    plan_images,
+    plan_pull,
+    plan_push,
+    with_sources,
+)
 from wherry.compose.labels import COMPOSE_VERSION
 from wherry.compose.loading import load_project
 from wherry.compose.making import Making, OneOff
@@ -91,6 +99,7 @@ __all__ = [
     "as_json",
     "as_yaml",
     "awaiting",
+    "build_order",
     "changes_between",
     "diverged_volumes",
     "escaped",
@@ -125,4 +134,5 @@ __all__ = [
     "traps_in",
     "triggers_of",
     "variables_in",
+    "with_sources",
 ]

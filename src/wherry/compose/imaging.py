@@ -9,9 +9,9 @@ build         build               (needs `build`)                build
 every_DUR     pull if older       pull                           pull, or else build
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from wherry.client.documents import child, text, texts
+from wherry.client.documents import Document, child, text, texts
 from wherry.compose.application import Application
 from wherry.compose.durations import parse_duration
 from wherry.compose.errors import ComposeError
@@ -147,12 +147,23 @@ def build_order(made: Application) -> list[str]:
     return result
 
 
+def with_sources(services: Mapping[str, Document], targets: Sequence[str]) -> list[str]:
+    """The targets, and the services whose images their builds take files of."""
+    wanted = list(targets)
+    for name in wanted:  # It grows meanwhile.
+        wanted += [each for each in _kin(services.get(name, {})) if each not in wanted]
+    return wanted
+
+
 def _sources(made: Application, service: str) -> list[str]:
     """The builds whose images are named contexts of a service's build."""
-    places = child(child(made.services[service], "build"), "additional_contexts").values()
-    names = [str(each).removeprefix("service:") for each in places
-             if str(each).startswith("service:")]  # fmt: skip
+    names = _kin(made.services[service])
     return [f"build {name}" for name in names if "build" in made.services.get(name, {})]
+
+
+def _kin(service: Document) -> list[str]:
+    places = map(str, child(child(service, "build"), "additional_contexts").values())
+    return [each.removeprefix("service:") for each in places if each.startswith("service:")]
 
 
 def _pull(plan: Plan, made: Application, service: str, *, may_fail: bool) -> str:

@@ -80,7 +80,7 @@ def as_yaml(value: Json) -> str:
 
 def json_order(typed: Document) -> Document:
     """A typed project as Compose has it in JSON: sorted, and some empty fields are there."""
-    result = dict(typed)
+    result = {"name": "", **typed}
     for kind, shape in SHAPES.items():
         if kind in typed:
             result[kind] = {

@@ -23,7 +23,16 @@ from wherry.cli.builds.story.watching import Watching
 from wherry.cli.compose.telling import is_quiet_build
 from wherry.cli.flags import Parsed
 from wherry.cli.session import Session
-from wherry.client.documents import Document, Json, child, children, flag, number, text, texts
+from wherry.client.documents import (
+    Document,
+    as_json,
+    child,
+    children,
+    flag,
+    number,
+    text,
+    texts,
+)
 from wherry.client.engine_client import Client
 from wherry.compose import Application, BuildImage, ComposeError, size_of
 
@@ -40,15 +49,18 @@ def build_service(
     made: Application,
     action: BuildImage,
     watching: Watching | None,
+    *,
+    inquiry: str = "",
 ) -> None:
     """Have it built; what is told goes to whoever watches, else it is written line by line.
 
+    `inquiry`: what is asked of the Dockerfile in place of a build.
+
     Raises: ComposeError, CommandFailed, ClientError.
     """
-    wanted = child(made.services[action.service], "build")
+    wanted = build_of(made, parsed, action.service)
     caches = read_caches(texts(wanted, "cache_from"), texts(wanted, "cache_to"))
-    given = [each.replace(": ", "=", 1) for each in texts(wanted, "ssh")]
-    with Agents(given) as agents, Results((), caches.exports) as results:
+    with Agents(texts(wanted, "ssh")) as agents, Results((), caches.exports) as results:
         materials = Materials(
             context=_context(wanted),
             contexts=[named_context(each) for each in _named_contexts(made, wanted)],
@@ -62,6 +74,7 @@ def build_service(
             *_own_query(wanted),
             *caches.query(),
             *([("story", "1")] if watching else []),
+            *([("inquiry", inquiry)] if inquiry else []),
         ]
         if watching is None or not client.builds_by_session:
             with by_request(session, client, materials, query) as messages:
@@ -72,6 +85,15 @@ def build_service(
             for each in watching.others(messages, action.service):
                 if problem := text(child(each, "errorDetail"), "message"):
                     raise ComposeError(f"failed to solve: {problem}")
+
+
+def build_of(made: Application, parsed: Parsed, service: str) -> Document:
+    """What a service's `build` says, and the command line's flags beside it."""
+    wanted = child(made.services[service], "build")
+    agents = [each.replace(": ", "=", 1) for each in texts(wanted, "ssh")]
+    agents += filter(None, parsed.text("ssh").split(","))
+    told: Document = {kind: parsed.text(kind) for kind in _ATTESTS if parsed.text(kind)}
+    return {**wanted, **told, "ssh": as_json(agents)}
 
 
 def _show_rest(service: str, messages: Iterable[Document], *, is_quiet: bool) -> None:
@@ -109,14 +131,14 @@ def _query(
     query += [("extrahosts", each.replace("=", ":", 1)) for each in texts(wanted, "extra_hosts")]
     platforms = texts(wanted, "platforms")
     platform = ",".join(platforms) or text(made.services[action.service], "platform")
-    arguments: Document = {**child(wanted, "args"), **_arguments(made, parsed)}
+    arguments = arguments_of(made, parsed, wanted)
     fields = {
         "target": text(wanted, "target"),
         "networkmode": text(wanted, "network"),
         "platform": platform,
         "shmsize": str(size_of(wanted, "shm_size") or ""),
         "buildargs": json.dumps(arguments) if arguments else "",
-        "labels": json.dumps({**child(wanted, "labels"), **_own_labels(made, action.service)}),
+        "labels": json.dumps(labels_of(made, action.service, wanted)),
         "nocache": "1" if flag(wanted, "no_cache") or parsed.is_on("no-cache") else "",
         "pull": "1" if flag(wanted, "pull") or parsed.is_on("pull") else "",
         "memory": str(parsed.number("memory") or ""),
@@ -129,20 +151,28 @@ def _query(
 def _own_query(wanted: Document) -> list[tuple[str, str]]:
     """What our own engine understands beside Docker's parameters."""
     place = text(wanted, "context")
-    allowed = [*texts(wanted, "entitlements")]
-    allowed += [_PRIVILEGED] if flag(wanted, "privileged") else []
-    query = [("allow", each) for each in dict.fromkeys(allowed)]
+    query = [("allow", each) for each in allowed_of(wanted)]
     query += [("remote", place)] if is_remote(place) else []
-    attests = {kind: _attributes(wanted[kind]) for kind in _ATTESTS if wanted.get(kind)}
+    attests = {kind: form.partition(",")[2] for kind, form in attests_of(wanted).items()}
     query += [("attests", json.dumps(attests))] if attests else []
     return query
 
 
-def _attributes(value: Json) -> str:
-    """A switch, or the attributes of an attestation."""
-    return attest("", str(value).lower() if isinstance(value, bool) else str(value)).partition(
-        ","
-    )[2]
+def allowed_of(wanted: Document) -> list[str]:
+    """What RUN may ask for."""
+    allowed = [*texts(wanted, "entitlements")]
+    allowed += [_PRIVILEGED] if flag(wanted, "privileged") else []
+    return list(dict.fromkeys(allowed))
+
+
+def attests_of(wanted: Document) -> dict[str, str]:
+    """What is to be said of the image, by type, in the form of `--attest`."""
+    said = ((kind, wanted.get(kind)) for kind in _ATTESTS)
+    return {
+        kind: attest(kind, str(value).lower() if isinstance(value, bool) else str(value))
+        for kind, value in said
+        if value
+    }
 
 
 def _named_contexts(made: Application, wanted: Document) -> list[str]:
@@ -175,19 +205,21 @@ def _secrets(made: Application, service: str, wanted: Document) -> Mapping[str, 
     return found
 
 
-def _own_labels(made: Application, service: str) -> Document:
+def labels_of(made: Application, service: str, wanted: Document) -> Document:
+    """The labels of an image: its own, and whose it is."""
     from wherry.compose import labels
 
     return {
+        **child(wanted, "labels"),
         labels.PROJECT: made.name,
         labels.SERVICE: service,
         labels.VERSION: labels.COMPOSE_VERSION,
     }
 
 
-def _arguments(made: Application, parsed: Parsed) -> Document:
-    """The command line's; a name alone has the value that it has in the environment."""
-    result: Document = {}
+def arguments_of(made: Application, parsed: Parsed, wanted: Document) -> Document:
+    """A build's, and the command line's; a name alone has its value in the environment."""
+    result: Document = {**child(wanted, "args")}
     for each in parsed.texts("build-arg"):
         name, equals, value = each.partition("=")
         result[name] = value if equals else made.environment.get(name)

@@ -21,14 +21,10 @@ from wherry.compose import (
 
 _ASPECTS = ("environment", "hash", "images", "models", "networks", "profiles", "services",
             "variables", "volumes")  # fmt: skip
-_NOT_YET = ("lock-image-digests", "resolve-image-digests")
 
 
 def run(session: Session, parsed: Parsed) -> int:
     """Read the project and show what was asked for."""
-    for name in _NOT_YET:
-        if parsed.is_on(name):
-            raise CommandFailed(f"compose config: --{name} is not there yet: it asks a registry")
     form = parsed.text("format", "yaml") or "yaml"
     if form not in ("yaml", "json"):
         raise CommandFailed(f'unsupported format "{form}"')
@@ -53,12 +49,23 @@ def run(session: Session, parsed: Parsed) -> int:
     if aspects:
         shown = "".join(f"{line}\n" for line in _aspect(aspects[0], project, parsed))
     elif parsed.is_on("no-interpolate"):
-        shown = _rendered(_sorted(project.document), form)
+        shown = _rendered(_sorted(_with_digests(session, project.document, parsed)), form)
     else:
-        typed = document(escaped(project.typed(parsed.arguments)))
+        typed = document(escaped(_with_digests(session, project.typed(parsed.arguments), parsed)))
         shown = _rendered(json_order(typed) if form == "json" else typed, form)
     _write(session, shown, parsed.text("output"))
     return 0
+
+
+def _with_digests(session: Session, typed: Document, parsed: Parsed) -> Document:
+    """The project with its images pinned, or of it these pins alone, where that is wanted."""
+    is_lock = parsed.is_on("lock-image-digests")
+    if not is_lock and not parsed.is_on("resolve-image-digests"):
+        return typed
+    from wherry.cli.compose.digests import images_alone, pinned
+
+    services = pinned(session, child(typed, "services"))
+    return {"services": images_alone(services)} if is_lock else {**typed, "services": services}
 
 
 def _warn_of_traps(session: Session, project: Project) -> None:
@@ -159,7 +166,7 @@ CONFIG = ComposeCommand(
         Flag("format", STRING, "Format the output. Values: [yaml | json]"),
         Flag("hash", STRING, "Print the service config hash, one per line"),
         Flag("images", SWITCH, "Print the image names, one per line"),
-        Flag("lock-image-digests", SWITCH, "Not there yet: an override file with digests"),
+        Flag("lock-image-digests", SWITCH, "Print an override file with the digests of images"),
         Flag("models", SWITCH, "Print the model names, one per line"),
         Flag("networks", SWITCH, "Print the network names, one per line"),
         Flag("no-consistency", SWITCH, "Don't check that the parts fit together"),
@@ -170,7 +177,7 @@ CONFIG = ComposeCommand(
         Flag("output", STRING, "Save to file (default to stdout)", short="o"),
         Flag("profiles", SWITCH, "Print the profile names, one per line"),
         Flag("quiet", SWITCH, "Only validate the configuration", short="q"),
-        Flag("resolve-image-digests", SWITCH, "Not there yet: pin image tags to digests"),
+        Flag("resolve-image-digests", SWITCH, "Pin image tags to digests"),
         Flag("services", SWITCH, "Print the service names, one per line"),
         Flag("variables", SWITCH, "Print model variables and default values"),
         Flag("volumes", SWITCH, "Print the volume names, one per line"),

@@ -3,15 +3,17 @@
 from wherry.cli.command import ANY
 from wherry.cli.compose.entry import ComposeCommand
 from wherry.cli.compose.images import carry_out_images
-from wherry.cli.compose.selection import application_of
+from wherry.cli.compose.selection import application_of, part_of, project_of
 from wherry.cli.failures import CommandFailed
-from wherry.cli.flags import BYTES, LIST, STRING, SWITCH, Flag, Parsed, absent_flag
+from wherry.cli.flags import BYTES, LIST, STRING, SWITCH, Flag, Kind, Parsed
 from wherry.cli.session import Session
 from wherry.compose import (
+    as_json,
     plan_build,
     plan_pull,
     plan_push,
     present_images,
+    with_sources,
 )
 
 
@@ -47,9 +49,19 @@ def push(session: Session, parsed: Parsed) -> int:
 
 def build(session: Session, parsed: Parsed) -> int:
     """Build the images of services."""
-    made = application_of(
-        session, parsed, parsed.arguments, with_dependencies=parsed.is_on("with-dependencies")
-    )
+    project = project_of(session, parsed)
+    targets = with_sources(project.all_services, parsed.arguments)
+    made = part_of(project, parsed, targets, with_dependencies=parsed.is_on("with-dependencies"))
+    if parsed.is_on("print"):
+        from wherry.cli.compose.bake import bake_file
+
+        if found := bake_file(made, parsed):
+            session.say(as_json(found))
+        return 0
+    if parsed.is_on("check"):
+        from wherry.cli.compose.checking import check_builds
+
+        return check_builds(session, parsed, made)
     plan = plan_build(made)
     carry_out_images(session, parsed, plan, made)
     if parsed.is_on("push"):
@@ -57,6 +69,13 @@ def build(session: Session, parsed: Parsed) -> int:
     return 0
 
 
+def _read_builder(text: str) -> str:
+    if text not in ("", "default"):
+        raise ValueError("the engine has one builder, and that is called default")
+    return text
+
+
+_BUILDER = Kind("string", _read_builder)
 PULL = ComposeCommand(
     "[SERVICE...]",
     "Pull service images",
@@ -88,17 +107,17 @@ BUILD = ComposeCommand(
     build,
     (
         Flag("build-arg", LIST, "Set a build-time variable for services"),
-        absent_flag("builder", "builders beside the engine's own", label="string"),
-        absent_flag("check", "checks of a build's configuration"),
+        Flag("builder", _BUILDER, "Who builds: the engine's own, default"),
+        Flag("check", SWITCH, "Look at the Dockerfiles, and build nothing"),
         Flag("memory", BYTES, "Memory limit of RUN", short="m"),
         Flag("no-cache", SWITCH, "Use no result of an earlier build"),
-        absent_flag("print", "the equivalent bake file"),
-        absent_flag("provenance", "attestations", label="string"),
+        Flag("print", SWITCH, "Print the equivalent bake file, and build nothing"),
+        Flag("provenance", STRING, "Say what the images were made of (true, or mode=max)"),
         Flag("pull", SWITCH, "Always try to pull a newer version of the base"),
         Flag("push", SWITCH, "Push the images"),
         Flag("quiet", SWITCH, "No output", short="q"),
-        absent_flag("sbom", "attestations", label="string"),
-        absent_flag("ssh", "agents for RUN", label="string"),
+        Flag("sbom", STRING, "Say what the images contain; needs a scanner"),
+        Flag("ssh", STRING, "SSH keys for RUN, apart by commas (default, ID=SOCKET, ID=KEY)"),
         Flag("with-dependencies", SWITCH, "Build what the services depend on too"),
     ),
 )
