@@ -37,6 +37,7 @@ EXAMPLES = {
     "device-write-bps": "/dev/x:1",
     "device-write-iops": "/dev/x:1", "dns": "1.1.1.1", "dns-opt": "x", "dns-option": "x",
     "dns-search": "a.b", "domainname": "d", "entrypoint": "e", "env": "A=b", "expose": "80",
+    "gpus": "all",
     "group-add": "g", "health-cmd": "c", "health-interval": "1s", "health-retries": "2",
     "health-start-interval": "1s", "health-start-period": "1s", "health-timeout": "1s",
     "hostname": "h", "init": "", "interactive": "",
@@ -54,7 +55,7 @@ EXAMPLES = {
     "volume-driver": "v", "volumes-from": "c", "workdir": "/w",
 }  # fmt: skip
 OF_WINDOWS = {"cpu-count": "1", "cpu-percent": "1", "io-maxbandwidth": "1m", "io-maxiops": "5"}
-REFUSED = {"gpus": "all", "use-api-socket": "", "disable-content-trust": "false"}
+REFUSED = {"use-api-socket": "", "disable-content-trust": "false"}
 
 
 def test_every_flag_is_accounted_for() -> None:

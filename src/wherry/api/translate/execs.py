@@ -1,5 +1,8 @@
 """Exec sessions, both ways."""
 
+from base64 import b64encode
+
+from wherry.api.detach_keys import parse_detach_keys
 from wherry.api.translate.creation import console_size
 from wherry.model.containers import ExecSpec, ExecStatus
 from wherry.model.errors import InvalidValue
@@ -41,6 +44,7 @@ def to_exec_spec(request: ExecCreateRequest | None, reference: str) -> ExecSpec:
 def to_exec_answer(status: ExecStatus) -> ExecInspectAnswer:
     """Everything about an exec session."""
     spec = status.spec
+    keys = parse_detach_keys(spec.detach_keys) if spec.detach_keys else b""
     return ExecInspectAnswer(
         ID=status.id,
         Running=status.is_running,
@@ -57,6 +61,6 @@ def to_exec_answer(status: ExecStatus) -> ExecInspectAnswer:
         OpenStdout=spec.attaches_stdout,
         CanRemove=False,
         ContainerID=spec.container_id,
-        DetachKeys="",
+        DetachKeys=b64encode(keys).decode(),
         Pid=status.pid,
     )

@@ -12,7 +12,6 @@ from wherry.cli.terminal import size
 from wherry.client.documents import Document, Json, as_json, document
 
 _REFUSED = {
-    "gpus": "GPU devices",
     "use-api-socket": "mounting the API's socket",
 }
 _SWAPPINESS = range(-1, 101)
@@ -210,7 +209,7 @@ def _host_config(
         result["DnsOptions"] = as_json(options)
     if parsed.was_given("tmpfs"):
         result["Tmpfs"] = mounts.split_tmpfs(parsed.texts("tmpfs"))
-    _add_devices(result, parsed.texts("device"))
+    _add_devices(result, parsed.texts("device"), _documents(parsed, "gpus"))
     _add_security(result, parsed.texts("security-opt"))
     return result
 
@@ -263,13 +262,17 @@ def _capabilities(given: Sequence[str]) -> list[str]:
     return sorted(each if each.startswith("CAP_") else f"CAP_{each}" for each in named)
 
 
-def _add_devices(host_config: Document, given: Sequence[str]) -> None:
+def _add_devices(
+    host_config: Document, given: Sequence[str], requests: Sequence[Document]
+) -> None:
     plain = [device for device in given if not limits.is_cdi_device(device)]
     named = [device for device in given if limits.is_cdi_device(device)]
     if plain:
         host_config["Devices"] = [limits.device_mapping(device) for device in plain]
     if named:
-        host_config["DeviceRequests"] = [{"Driver": "cdi", "DeviceIDs": as_json(named)}]
+        requests = [*requests, {"Driver": "cdi", "DeviceIDs": as_json(named)}]
+    if requests:
+        host_config["DeviceRequests"] = list[Json](requests)
 
 
 def _add_security(host_config: Document, given: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from wherry.cli.flags import (
 )
 from wherry.cli.options import limits, mounts, networking
 from wherry.cli.options.environment import LABELS, read_variable
+from wherry.cli.options.gpus import read_gpus
 
 
 def _read_stream(text: str) -> str:
@@ -84,7 +85,7 @@ CONTAINER_FLAGS = (
     Flag("env", _list(read_variable), "Set environment variables", short="e"),
     Flag("env-file", LIST, "Read environment variables from a file"),
     Flag("expose", LIST, "Expose a port or a range of ports"),
-    Flag("gpus", repeated("gpu-request", str), "Not there yet: GPU devices"),
+    Flag("gpus", repeated("gpu-request", read_gpus), "Devices of a vendor (all, 2, device=0)"),
     Flag("group-add", LIST, "Join additional groups"),
     Flag("health-cmd", STRING, "Command that checks health"),
     Flag("health-interval", DURATION, "Time between checks (ms|s|m|h)", default="0s"),

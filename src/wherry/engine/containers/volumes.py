@@ -135,27 +135,24 @@ class ContainerVolumes:
         ]
         mounts = [
             msgspec.structs.replace(each, driver=spec.volume_driver)
-            if isinstance(each, VolumeMount) and not each.driver and not each.source
+            if isinstance(each, VolumeMount) and not (each.driver or each.from_mount_flag)
             else each
             for each in mounts
         ]
         for each in mounts:
             if isinstance(each, VolumeMount):
-                self._check(each, spec.volume_driver)
+                self._check(each)
         return replace(spec, mounts=tuple(mounts))
 
-    def _check(self, mount: VolumeMount, default_driver: str) -> None:
-        known = {each.name for each in self._volumes.all()}
-        if mount.name not in known or mount.driver != default_driver:
-            try:
-                self._volumes.check(
-                    VolumeSpec(name=mount.name, driver=mount.driver, options=mount.options)
-                )
-            except VolumeDriverNotFound as error:
-                raise InvalidValue(
-                    f"error looking up volume plugin {error.driver}: "
-                    f'plugin "{error.driver}" not found'
-                ) from error
+    def _check(self, mount: VolumeMount) -> None:
+        try:
+            self._volumes.check(
+                VolumeSpec(name=mount.name, driver=mount.driver, options=mount.options)
+            )
+        except VolumeDriverNotFound as error:
+            raise InvalidValue(
+                f'error looking up volume plugin {error.driver}: plugin "{error.driver}" not found'
+            ) from error
 
     def _inherited(self, wish: str) -> Iterator[MountSpec]:
         """The volumes and binds of another container, as `--volumes-from` wants them."""
