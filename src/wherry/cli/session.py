@@ -8,7 +8,13 @@ from wherry.cli.failures import CommandFailed
 from wherry.client.documents import text
 from wherry.client.endpoint import Endpoint, TlsFiles, default_endpoint, parse_endpoint
 from wherry.client.engine_client import Client
-from wherry.client.errors import ApiError, ClientError, InvalidEndpoint, Unreachable
+from wherry.client.errors import (
+    ApiError,
+    ClientError,
+    EmptyName,
+    InvalidEndpoint,
+    Unreachable,
+)
 
 
 class Session:
@@ -139,6 +145,8 @@ def current_context(config_directory: str) -> str:
 
 def explain(problem: ClientError | OSError) -> str:
     """The sentence for a request that failed."""
+    if isinstance(problem, EmptyName):
+        return problem.message
     if isinstance(problem, ApiError):
         return f"Error response from daemon: {problem.message}"
     if isinstance(problem, Unreachable):

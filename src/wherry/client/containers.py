@@ -91,7 +91,9 @@ class Containers:
     ) -> None:
         """Remove it; by force also while it runs."""
         query = switch_query(v=with_volumes, force=is_forced, link=is_link)
-        self._client.request("DELETE", f"/containers/{segment(container)}", query=query).read()
+        self._client.request(
+            "DELETE", f"/containers/{segment('container', container)}", query=query
+        ).read()
 
     def begin_wait(self, container: str, condition: str = "") -> Response:
         """Start waiting: the head comes at once, the JSON body when the condition holds."""
@@ -187,7 +189,7 @@ class Containers:
 
     @staticmethod
     def _path(container: str, verb: str) -> str:
-        return f"/containers/{segment(container)}/{verb}"
+        return f"/containers/{segment('container', container)}/{verb}"
 
 
 def _path_state(response: Response) -> Document:

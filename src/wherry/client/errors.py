@@ -34,3 +34,10 @@ class ApiError(ClientError):
         super().__init__(message)
         self.status = status
         self.message = message
+
+
+class EmptyName(ApiError):
+    """An object was to be named, and was not: refused before anything is asked."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(0, f"invalid {kind} name or ID: value is empty")

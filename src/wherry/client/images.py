@@ -31,22 +31,22 @@ class Images:
 
     def inspect(self, image: str) -> Document:
         """Everything about one image."""
-        return document(self._client.fetch("GET", f"/images/{segment(image)}/json"))
+        return document(self._client.fetch("GET", f"/images/{segment('image', image)}/json"))
 
     def inspect_raw(self, image: str, *, platform: str = "") -> bytes:
         """As `inspect`, the bytes as the engine wrote them; of a name, that for a platform."""
-        path = f"/images/{segment(image)}/json"
+        path = f"/images/{segment('image', image)}/json"
         return self._client.request("GET", path, query=_for_platform(platform)).read()
 
     def history(self, image: str, *, platform: str = "") -> Summaries:
         """The steps that made it, newest first."""
-        path = f"/images/{segment(image)}/history"
+        path = f"/images/{segment('image', image)}/history"
         return documents(self._client.fetch("GET", path, query=_for_platform(platform)))
 
     def tag(self, image: str, *, repository: str, tag: str) -> None:
         """Give it another name."""
         query = [("repo", repository), ("tag", tag)]
-        self._client.request("POST", f"/images/{segment(image)}/tag", query=query).read()
+        self._client.request("POST", f"/images/{segment('image', image)}/tag", query=query).read()
 
     def remove(
         self,
@@ -59,7 +59,9 @@ class Images:
         """Remove a name, and what nothing refers to any more; a list of Untagged and Deleted."""
         query = switch_query(force=is_forced, noprune=keeps_parents)
         query += [("platforms", platform_json(each)) for each in platforms]
-        return documents(self._client.fetch("DELETE", f"/images/{segment(image)}", query=query))
+        return documents(
+            self._client.fetch("DELETE", f"/images/{segment('image', image)}", query=query)
+        )
 
     def load(
         self, archive: Iterable[bytes], *, is_quiet: bool, platforms: Sequence[str] = ()
@@ -99,7 +101,7 @@ class Images:
         query = [("tag", tag), *_for_platform(platform)]
         response = self._client.request(
             "POST",
-            f"/images/{segment(name)}/push",
+            f"/images/{segment('image', name)}/push",
             query=[(key, value) for key, value in query if value],
             headers=login_headers(login),
         )
@@ -108,7 +110,7 @@ class Images:
     def in_registry(self, name: str, *, login: Login | None = None) -> Document:
         """What a registry has under a name: its Descriptor, and the Platforms."""
         response = self._client.request(
-            "GET", f"/distribution/{segment(name)}/json", headers=login_headers(login)
+            "GET", f"/distribution/{segment('image', name)}/json", headers=login_headers(login)
         )
         return document(response.json())
 

@@ -75,7 +75,7 @@ class Plugins:
     def remove(self, plugin: str, *, is_forced: bool) -> None:
         """Remove it."""
         query = switch_query(force=is_forced)
-        self._client.request("DELETE", f"/plugins/{segment(plugin)}", query=query).read()
+        self._client.request("DELETE", f"/plugins/{segment('plugin', plugin)}", query=query).read()
 
     def _streamed(
         self, path: str, query: Iterable[tuple[str, str]], body: Json, login: Login
@@ -92,4 +92,4 @@ def list_of(found: Summaries) -> Json:
 
 
 def _path(plugin: str, verb: str) -> str:
-    return f"/plugins/{segment(plugin)}/{verb}"
+    return f"/plugins/{segment('plugin', plugin)}/{verb}"

@@ -6,6 +6,7 @@ from functools import cached_property
 from wherry.client.connection import Connection, Headers, Hijacked, Query, Response
 from wherry.client.documents import Document, Json, document, encode
 from wherry.client.endpoint import Endpoint
+from wherry.client.errors import EmptyName
 from wherry.client.http1 import encode_query, percent_encode
 
 NEWEST_VERSION = "1.51"
@@ -107,8 +108,13 @@ class Transport:
         return min(offered, NEWEST_VERSION, key=_as_numbers)
 
 
-def segment(identifier: str) -> str:
-    """A name or id as one part of a path."""
+def segment(kind: str, identifier: str) -> str:
+    """A name or id of a kind of object as one part of a path.
+
+    Raises: EmptyName, for what would be another path.
+    """
+    if not identifier:
+        raise EmptyName(kind)
     return percent_encode(identifier)
 
 

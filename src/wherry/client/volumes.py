@@ -25,12 +25,12 @@ class Volumes:
 
     def inspect_raw(self, volume: str) -> bytes:
         """Everything about one volume, the bytes as the engine wrote them."""
-        return self._client.request("GET", f"/volumes/{segment(volume)}").read()
+        return self._client.request("GET", f"/volumes/{segment('volume', volume)}").read()
 
     def remove(self, volume: str, *, is_forced: bool = False) -> None:
         """Remove it; by force, one that isn't there is fine."""
         query = switch_query(force=is_forced)
-        self._client.request("DELETE", f"/volumes/{segment(volume)}", query=query).read()
+        self._client.request("DELETE", f"/volumes/{segment('volume', volume)}", query=query).read()
 
     # -- of Wherry's own ---------------------------------------------------------------------
 
@@ -88,4 +88,4 @@ class Volumes:
 
 
 def _own(volume: str, noun: str) -> str:
-    return f"/wherry/volumes/{segment(volume)}/{noun}"
+    return f"/wherry/volumes/{segment('volume', volume)}/{noun}"

@@ -19,13 +19,13 @@ class Wherry:
 
         The form is `text`, `json` or `shell`; `live` adds what the kernel says now.
         """
-        path = f"/wherry/containers/{segment(container)}/explain"
+        path = f"/wherry/containers/{segment('container', container)}/explain"
         query = [("format", form), *([("live", "1")] if live else [])]
         return self._client.request("GET", path, query=query).read()
 
     def why(self, container: str) -> Document:
         """Why a container is in its state, and how sure that is."""
-        path = f"/wherry/containers/{segment(container)}/why"
+        path = f"/wherry/containers/{segment('container', container)}/why"
         return document(self._client.fetch("GET", path))
 
     def reach(self, question: Document) -> Document:
@@ -44,13 +44,13 @@ class Wherry:
 
     def capture(self, container: str, *, count: int = 0, expression: str = "") -> Iterator[bytes]:
         """A container's packets from now on, as pcapng; zero: until it ends."""
-        path = f"/wherry/containers/{segment(container)}/capture"
+        path = f"/wherry/containers/{segment('container', container)}/capture"
         query = [("count", str(count)), ("filter", expression)]
         return self._client.request("GET", path, query=query).chunks()
 
     def removed_logs(self, container: str, query: Pairs) -> Response:
         """What a container wrote that was removed in the last days; headers name it."""
-        path = f"/wherry/containers/{segment(container)}/removed-logs"
+        path = f"/wherry/containers/{segment('container', container)}/removed-logs"
         return self._client.request("GET", path, query=query)
 
     def platforms(self) -> list[Document]:

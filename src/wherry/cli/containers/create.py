@@ -30,23 +30,20 @@ def run(session: Session, parsed: Parsed) -> int:
     """Create a container and print its id."""
     try:
         request = create_request(parsed)
-        check_image(parsed)
+        check_pull_policy(parsed)
     except ValueError as problem:
         raise UsageProblem(str(problem), code=125) from None
     session.say(create(session, parsed, request).identifier)
     return 0
 
 
-def check_image(parsed: Parsed) -> None:
-    """Raises: ValueError for an image or a pull policy that makes no sense."""
+def check_pull_policy(parsed: Parsed) -> None:
+    """Raises: ValueError for one that makes no sense."""
     policy = parsed.text("pull", "missing")
     if policy not in PULL_POLICIES:
         raise ValueError(
             f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
         )
-    image = parsed.arguments[0]
-    if not is_image_id(image):
-        parse_reference(image)
 
 
 def create(session: Session, parsed: Parsed, request: Document) -> Created:
@@ -54,6 +51,7 @@ def create(session: Session, parsed: Parsed, request: Document) -> Created:
 
     Raises: ApiError, CommandFailed, and as `Transport.request`.
     """
+    _check_reference(parsed.arguments[0])
     policy = parsed.text("pull", "missing")
     cid_path = _checked_cid_path(parsed.text("cidfile"))
     if parsed.text("pod"):
@@ -70,6 +68,15 @@ def create(session: Session, parsed: Parsed, request: Document) -> Created:
         with open(cid_path, "x") as file:
             file.write(identifier)
     return Created(identifier, cid_path)
+
+
+def _check_reference(image: str) -> None:
+    if is_image_id(image):
+        return
+    try:
+        parse_reference(image)
+    except ValueError as problem:
+        raise CommandFailed(str(problem)) from None
 
 
 def _create_or_pull(
@@ -106,8 +113,7 @@ def _checked_cid_path(path: str) -> str:
     if path and os.path.lexists(path):
         raise CommandFailed(
             "container ID file found, make sure the other container isn't running or delete "
-            f"{path}",
-            code=125,
+            f"{path}"
         )
     return path
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from wherry.cli.command import ONE_OR_MORE, Command
 from wherry.cli.containers.attach import DETACH_KEYS
-from wherry.cli.containers.create import check_image, create
+from wherry.cli.containers.create import check_pull_policy, create
 from wherry.cli.containers.interaction import (
     Interaction,
     Streams,
@@ -38,7 +38,7 @@ def run(session: Session, parsed: Parsed) -> int:
     """Create and run a container; its exit code, or 125 to 127 when it never ran."""
     try:
         request = create_request(parsed)
-        check_image(parsed)
+        check_pull_policy(parsed)
         streams = _streams(session, parsed)
     except ValueError as problem:
         raise UsageProblem(str(problem), code=FAILED) from None
