@@ -7,6 +7,7 @@ a source means its content alone.
 
 import os
 import posixpath
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -35,6 +36,9 @@ class Place(NamedTuple):
 def run(session: Session, parsed: Parsed) -> int:
     """Copy one way or the other."""
     source, target = parsed.arguments
+    for name, given in (("source", source), ("destination", target)):
+        if not given:
+            raise CommandFailed(f"{name} can not be empty")
     from_container, from_path = _split(source)
     to_container, to_path = _split(target)
     if from_container and to_container:
@@ -65,6 +69,8 @@ def _split(argument: str) -> tuple[str, str]:
 
 def _out(session: Session, parsed: Parsed, container: str, source: str, target: str) -> int:
     containers = session.client.containers
+    if target != _STREAM:
+        _check_output(target)
     renamed = ""
     if parsed.is_on("follow-link"):
         state = containers.path_state(container, source)
@@ -82,6 +88,23 @@ def _out(session: Session, parsed: Parsed, container: str, source: str, target: 
     if not os.path.isdir(directory):
         raise CommandFailed(f'invalid output path: directory "{directory}" does not exist')
     return local_trees.unpack(pieces, directory, base, new_base)
+
+
+def _check_output(path: str) -> None:
+    """Refuse a place that nothing can be copied to, before anything is on its way."""
+    directory = os.path.dirname(os.path.normpath(path))
+    if directory and not os.path.exists(directory):
+        raise CommandFailed(f'invalid output path: directory "{directory}" does not exist')
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise CommandFailed(f"stat {path}: {(problem.strerror or '').lower()}") from None
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise CommandFailed(
+            f'invalid output path: "{path}" must be a directory or a regular file: got a device'
+        )
 
 
 def _to_stdout(pieces: Iterable[bytes]) -> int:
