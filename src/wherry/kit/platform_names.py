@@ -39,27 +39,12 @@ def read_platform(text: str, *, host: PlatformName) -> PlatformName:
 
     Raises: ValueError in containerd's words.
     """
-    if "*" in text:
-        raise ValueError(f'"{text}": wildcards not yet supported: invalid argument')
-    first, *others = text.split("/")
-    of_system = re.fullmatch(_SYSTEM, first)
-    if of_system is None:
-        raise ValueError(
-            f'"{first}" is an invalid OS component of "{text}": OSAndVersion specifier component '
-            f"must match {_quoted(_SYSTEM)}: invalid argument"
-        )
-    for word in others:
-        if not re.fullmatch(_WORD, word):
-            raise ValueError(
-                f'"{word}" is an invalid component of "{text}": platform specifier component must '
-                f"match {_quoted(_WORD)}: invalid argument"
-            )
-    system, version = _one_system(of_system[1]), of_system[2] or ""
+    system, version, others = _words(text)
     match others:
         case [] if system in _SYSTEMS:
             return PlatformName(system, host.architecture, host.variant, version)
         case []:
-            architecture, variant = one_spelling(first, "")
+            architecture, variant = one_spelling(text, "")
             if architecture not in _ARCHITECTURES:
                 raise ValueError(
                     f'"{text}": unknown operating system or architecture: invalid argument'
@@ -93,8 +78,25 @@ def one_spelling(architecture: str, variant: str) -> tuple[str, str]:
             return name, variant
 
 
-def _one_system(name: str) -> str:
-    return {"macos": "darwin"}.get(name.lower(), name.lower())
+def _words(text: str) -> tuple[str, str, list[str]]:
+    """The system, its version, and what follows it; each of them a word that there may be."""
+    if "*" in text:
+        raise ValueError(f'"{text}": wildcards not yet supported: invalid argument')
+    first, *others = text.split("/")
+    of_system = re.fullmatch(_SYSTEM, first)
+    if of_system is None:
+        raise ValueError(
+            f'"{first}" is an invalid OS component of "{text}": OSAndVersion specifier component '
+            f"must match {_quoted(_SYSTEM)}: invalid argument"
+        )
+    for word in others:
+        if not re.fullmatch(_WORD, word):
+            raise ValueError(
+                f'"{word}" is an invalid component of "{text}": platform specifier component must '
+                f"match {_quoted(_WORD)}: invalid argument"
+            )
+    name = of_system[1].lower()
+    return {"macos": "darwin"}.get(name, name), of_system[2] or "", others
 
 
 def _said(architecture: str, variant: str) -> str:
