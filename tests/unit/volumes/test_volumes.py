@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from support.fake_clock import FakeClock
+from wherry.kit.values import replace
 from wherry.model.errors import HostLacks, InvalidValue, WherryError
 from wherry.model.errors.volumes import VolumeDriverNotFound, VolumeNameTaken, VolumeNotFound
 from wherry.model.volumes import VolumeSpec
 from wherry.store import Database
 from wherry.volumes import MIGRATIONS, Volumes
+from wherry.volumes.volume_table import VolumeTable
 
 
 @pytest.fixture
@@ -83,9 +85,12 @@ def test_refusals(
     assert not volumes.all()
 
 
-def test_a_name_has_one_driver(volumes: Volumes, database: Database) -> None:
-    """A name that one driver has is not given to another."""
-    volumes.make(VolumeSpec(name="data"))
-    with pytest.raises(VolumeNameTaken) as caught:
+def test_a_name_has_one_driver(volumes: Volumes, tmp_path: Path, database: Database) -> None:
+    """A name that one driver has is not given to another; one that isn't there is told first."""
+    made, _is_new = volumes.make(VolumeSpec(name="data"))
+    with pytest.raises(VolumeDriverNotFound):
         volumes.make(VolumeSpec(name="data", driver="other"))
-    assert caught.value.driver == "local"
+    VolumeTable(database).add(replace(made, name="far", driver="keeper"))
+    with pytest.raises(VolumeNameTaken) as caught:
+        Volumes(str(tmp_path), database, FakeClock()).make(VolumeSpec(name="far", driver="local"))
+    assert caught.value.driver == "keeper"
