@@ -106,6 +106,7 @@ def test_leaving_is_an_event(engine: Engine) -> None:
     body = {"Cmd": ["sh"], "AttachStdin": True, "AttachStdout": True, "Tty": True,
             "DetachKeys": "ctrl-x,y"}  # fmt: skip
     session = engine.api("POST", f"/containers/{container}/exec", body).json["Id"]
+    assert engine.api("GET", f"/exec/{session}/json").json["DetachKeys"] == "GHk="
     attach = f"/containers/{container}/attach?stream=1&stdin=1&stdout=1&detachKeys=ctrl-x,y"
     before = time.time()
     for path, said in ((attach, {}), (f"/exec/{session}/start", {"Tty": True})):

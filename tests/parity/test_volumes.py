@@ -243,6 +243,18 @@ def test_refusals(engine: Engine, arguments: tuple[str, ...], sentence: str) -> 
     assert engine.docker_ok("volume", "ls", "-q") == ""
 
 
+@pytest.mark.stock_differs  # Its 404 lets the client look for the image elsewhere.
+def test_the_volume_driver(engine: Engine) -> None:
+    """It is of what `-v` names, also when that is there already; `--mount` names its own."""
+    engine.docker_ok("volume", "create", "used")
+    other = ("create", "--volume-driver", "nosuch")
+    sentence = 'create used: error looking up volume plugin nosuch: plugin "nosuch" not found'
+    for volume in (("-v", "used:/u"), ("--mount", "src=used,dst=/u,volume-driver=nosuch")):
+        assert sentence in engine.docker(*other, *volume, "busybox").stderr
+    assert not engine.docker_ok("ps", "-aq")
+    engine.docker_ok(*other, "--mount", "src=used,dst=/u", "busybox")
+
+
 def test_a_link_in_the_image_leads_nowhere(engine: Engine, tmp_path: Path) -> None:
     """A volume at a link of the image holds the container's files, never the host's."""
     secret = tmp_path / "secret"

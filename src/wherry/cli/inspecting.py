@@ -113,7 +113,7 @@ def run_networks(session: Session, parsed: Parsed) -> int:
 def run_volumes(session: Session, parsed: Parsed) -> int:
     """Print volumes."""
     fetch = _fetchers(session, with_size=False)["volume"]
-    return _inspect(session, parsed, fetch, escapes=True)
+    return _inspect(session, parsed, fetch, is_typed=True)
 
 
 def run_plugins(session: Session, parsed: Parsed) -> int:
@@ -147,11 +147,11 @@ def _first_found(name: str, fetchers: dict[str, Fetch]) -> tuple[str, Found]:
     raise CommandFailed(f"Error: No such object: {name}")
 
 
-def _inspect(session: Session, parsed: Parsed, fetch: Fetch, *, escapes: bool = False) -> int:
+def _inspect(session: Session, parsed: Parsed, fetch: Fetch, *, is_typed: bool = False) -> int:
     """Fetch and print; what was found before a failure is printed too.
 
-    `escapes`: JSON has no `<`, `>` and `&`, as Go writes it. Docker prints volumes so, and all
-    other kinds as the engine sent them.
+    `is_typed`: docker has only the fields that it knows, and writes JSON as Go does, without `<`,
+    `>` and `&`. So it is with volumes; of all other kinds it has what the engine sent.
     """
     template = _template(parsed.text("format"))
     shown: list[str] = []
@@ -159,7 +159,11 @@ def _inspect(session: Session, parsed: Parsed, fetch: Fetch, *, escapes: bool = 
     for name in parsed.arguments:
         try:
             found = fetch(name)
-            shown.append(found.raw.decode() if template is None else _rendered(template, found))
+            shown.append(
+                found.raw.decode()
+                if template is None
+                else _rendered(template, found, is_typed=is_typed)
+            )
         except (ApiError, CommandFailed) as problem:
             problems.append(
                 explain(problem) if isinstance(problem, ClientError) else problem.message
@@ -168,7 +172,7 @@ def _inspect(session: Session, parsed: Parsed, fetch: Fetch, *, escapes: bool = 
                 break
     if template is None:
         listed = _as_list(shown, is_compact=parsed.text("format") == "json")
-        session.out.write(_escaped(listed) if escapes else listed)
+        session.out.write(_escaped(listed) if is_typed else listed)
     else:
         session.out.write("\n".join(shown) + "\n" if shown or problems else "")
     if problems:
@@ -207,7 +211,7 @@ def _template(form: str) -> Template | None:
         raise CommandFailed(f"template parsing error: {problem}", code=64) from None
 
 
-def _rendered(template: Template, found: Found) -> str:
+def _rendered(template: Template, found: Found, *, is_typed: bool) -> str:
     """On the typed value first; where that fails, on the document as it is.
 
     Docker does so: `.Id` works as well as `.ID`, and a failure names the document's map.
@@ -215,8 +219,9 @@ def _rendered(template: Template, found: Found) -> str:
     of = type_named(found.type_name)
     try:
         return execute(template, Value(of, decode(of, json.loads(found.raw))))
-    except (TemplateExecutionError, ValueError):
-        pass
+    except (TemplateExecutionError, ValueError) as problem:
+        if is_typed:
+            raise _TemplateFailed(f"template parsing error: {problem}") from None
     try:
         document = json.loads(found.raw, parse_int=WrittenNumber, parse_float=WrittenNumber)
         return execute(template, from_json(document), missing_key_fails=True)

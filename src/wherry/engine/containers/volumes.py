@@ -150,8 +150,11 @@ class ContainerVolumes:
                 VolumeSpec(name=mount.name, driver=mount.driver, options=mount.options)
             )
         except VolumeDriverNotFound as error:
+            # Not a 404: to a client that would be the image.
+            created = f"create {mount.name}: " if mount.name else ""
             raise InvalidValue(
-                f'error looking up volume plugin {error.driver}: plugin "{error.driver}" not found'
+                f"{created}error looking up volume plugin {error.driver}: "
+                f'plugin "{error.driver}" not found'
             ) from error
 
     def _inherited(self, wish: str) -> Iterator[MountSpec]:
