@@ -14,6 +14,13 @@ from support.builds import build, write_tree
 from support.daemon import Engine
 from support.waiting import wait_until
 
+_BUILT = """FROM busybox
+RUN mkdir -m 700 /uploads && touch /uploads/before
+VOLUME /uploads /new
+RUN test -f /uploads/before && stat -c %a /uploads | grep 700
+RUN touch /uploads/file /new/file /etc/file && rm /uploads/before
+"""
+
 
 @pytest.fixture(autouse=True)
 def _no_volumes(engine: Engine) -> Iterator[None]:
@@ -48,9 +55,12 @@ def test_volumes_bypass_copy_on_write(engine: Engine, tmp_path: Path) -> None:
     engine.docker_ok("commit", "writer", "committed")
     find = ("sh", "-c", "ls -d /uploads/file /etc/file 2>/dev/null; true")
     assert engine.docker_ok("run", "--rm", "committed", *find) == "/etc/file"
-    write_tree(tmp_path, {"Dockerfile": f"FROM busybox\nVOLUME /uploads\nRUN {write}\n"})
+    write_tree(tmp_path, {"Dockerfile": _BUILT})
     build(engine, tmp_path, "built")
     assert engine.docker_ok("run", "--rm", "built", *find) == "/etc/file"
+    assert engine.docker_ok("run", "--rm", "built", "ls", "/uploads", "/new").split() == [
+        "/new:", "/uploads:", "before",
+    ]  # fmt: skip
     into = ("busybox", "sh", "-c", write)
     read_only = engine.docker("run", "--rm", "--read-only", "-v", "/uploads", *into)
     assert "can't create /etc/file" in read_only.stderr

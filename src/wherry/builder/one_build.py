@@ -275,6 +275,7 @@ class OneBuild:
             files=self._files,
             work=self._work,
             offload=ground.offload,
+            discards_volumes=self._request.discards_volumes,
         )
         return StepExecutor(
             request=self._request,

@@ -124,6 +124,9 @@ class BuildRequest:
     shm_bytes: int = 0
     cgroup_parent: str = ""
     history: HistoryForm = HistoryForm.BUILDKIT
+    discards_volumes: bool = False
+    """What RUN writes to a declared volume is in no layer: to the classic builder each RUN was a
+    container, with volumes of its own. BuildKit keeps it."""
 
 
 # -- what is told ----------------------------------------------------------------------------

@@ -87,6 +87,7 @@ def to_build_request(call: Call) -> BuildRequest:
         shm_bytes=call.integer("shmsize") or 0,
         cgroup_parent=call.text("cgroupparent"),
         history=HistoryForm.BUILDKIT if _is_buildkit(call) else HistoryForm.CLASSIC,
+        discards_volumes=not _is_buildkit(call),
     )
 
 

@@ -73,6 +73,8 @@ class Commands:
         network = self._request.network
         parts["network"] = f"{network.kind.value} {network.reference}".strip()
         parts["hosts"] = " ".join(self._request.extra_hosts)
+        if volumes := self._mounts.volumes(parent):
+            parts["volumes"] = " ".join(volumes)
         files: dict[str, str] = {}
         for name, seen in (await self._mounts.seen(step, parent, sources)).items():
             parts[name] = digest_of(*(word for each in seen.items() for word in each))

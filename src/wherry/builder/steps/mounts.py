@@ -1,5 +1,8 @@
 """`RUN --mount`: what a command sees for as long as it runs, and no layer ever has.
 
+So it is with declared volumes, where the classic builder's ways are wanted: a command has a copy
+of what is there.
+
 - *bind*: files of a context, a stage or an image, as a copy of the step's own: what the command
   writes to it goes with the step, and nothing it does reaches where they came from;
 - *cache*: a directory that the next build finds again (`cache_mounts`);
@@ -13,6 +16,7 @@ import asyncio
 import contextlib
 import os
 import posixpath
+import stat
 from collections.abc import Mapping, Sequence
 
 from wherry.builder.configuring import absolute
@@ -27,6 +31,7 @@ from wherry.builder.steps.stage_files import StageFiles
 from wherry.builder.work_places import WorkPlaces
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.values import dataclass, field
+from wherry.linux.files import open_in_root
 from wherry.model.containers import BindMount, MountSpec, TmpfsMount
 from wherry.model.errors import InvalidValue
 from wherry.snapshots import UnpackRules, unpack_tar
@@ -73,8 +78,10 @@ class Mounts:
         files: StageFiles,
         work: WorkPlaces,
         offload: OffloadPool,
+        discards_volumes: bool,
     ) -> None:
         self._ground = ground
+        self._discards_volumes = discards_volumes
         self._ports = ports
         self._words = words
         self._views = views
@@ -100,6 +107,12 @@ class Mounts:
                 name = f"files of mount {number} at {options.get('target', '')}"
                 found[name] = await self._offload(_digests, view, _clean(source))
         return found
+
+    def volumes(self, parent: Built) -> Sequence[str]:
+        """The declared volumes that a command has copies of: their places."""
+        if not self._discards_volumes:
+            return ()
+        return [f"/{_clean(each)}" for each in parent.state.document.config.volumes]
 
     async def prepared(
         self,
@@ -137,6 +150,9 @@ class Mounts:
                     await self._secret(options, made, opened)
                 case _:
                     await self._agent(options, number, made, opened)
+        for volume in self.volumes(parent):
+            if volume not in made.targets:
+                made.mounts.insert(0, await self._volume(volume, parent, opened))
         return made
 
     def _options(self, origin: Origin, parent: Built) -> dict[str, str]:
@@ -201,6 +217,13 @@ class Mounts:
         opened.push(holding.__aexit__, None, None, None)
         is_read_only = options.get("readwrite") == "false"
         return _bound(path, options["target"], is_read_only=is_read_only)
+
+    async def _volume(self, volume: str, parent: Built, opened: UndoStack) -> MountSpec:
+        place = await self._work.empty_directory(opened)
+        async with UndoStack() as reading:
+            root = await self._files.opened(parent.state, reading)
+            await self._offload(_fill_volume, root, volume, place)
+        return _bound(place, volume)
 
     # -- secrets and agents ------------------------------------------------------------------
 
@@ -287,6 +310,24 @@ def _copied(view: View, path: str, place: str) -> str:
     finally:
         os.close(root)
     return name
+
+
+def _fill_volume(root: int, volume: str, place: str) -> None:
+    """Copy what a stage has at a volume's place, with the directory's own owner and mode."""
+    view, path = View(DirectoryTree(root)), _clean(volume)
+    if not view.shows(path):
+        os.chmod(place, 0o755)
+        return
+    if not view.place(path).is_directory:
+        raise InvalidValue(f"cannot mount volume over existing file, file exists {volume}")
+    _copied(view, path, place)
+    there = open_in_root(root, path, os.O_PATH)
+    try:
+        state = os.fstat(there)
+    finally:
+        os.close(there)
+    os.chown(place, state.st_uid, state.st_gid)
+    os.chmod(place, stat.S_IMODE(state.st_mode))
 
 
 def _digests(view: View, path: str) -> dict[str, str]:
