@@ -109,7 +109,7 @@ class Volumes:
             driver = self._drivers.find(spec.name, spec.driver or LOCAL)
             if spec.name:
                 driver.check(spec.name, spec.options)
-        elif spec.driver and existing.driver != self._driver(spec.name, spec.driver).name:
+        elif spec.driver and existing.driver != self._drivers.find(spec.name, spec.driver).name:
             raise VolumeNameTaken(spec.name, existing.driver)
 
     def make(self, spec: VolumeSpec) -> tuple[Volume, bool]:
