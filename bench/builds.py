@@ -1,13 +1,19 @@
 """What it costs to build: steps from the cache, steps that run, and many files copied."""
 
 import io
+import os
+import re
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from session import Session
 from table import Table
+
+from support.daemon import OWN_CLI, Engine
 
 FILES = 5000
 _RUNS = 10
@@ -22,10 +28,18 @@ def builds(table: Table) -> None:
         ("build of 10 RUN", "<= 0.5", 5, Builds.ran_s),
         ("build that copies 5,000 files", "<= 0.3", 5, Builds.copied_s),
         ("build that has copied 5,000 files", "<= 0.4", 5, Builds.copied_cached_s),
+        ("build of two stages of 5 s each", "<= 6.5 s", 3, Builds.side_by_side_s),
     ):
         table.measure(name, "s", goal, times, lambda session, of=sample: of(made[session]))
     for each in made.values():
         each.close()
+    with tempfile.TemporaryDirectory(prefix="wherry-bench-build-") as place:
+        project = Project(table.ours.engine, Path(place))
+        for name, goal, sent in (
+            ("of 10,000 files, one changed: sent [B]", "<= 1,000 B", project.changed_bytes),
+            ("of a GiB, a file of 6 B copied: sent [B]", "6 B", project.small_bytes),
+        ):
+            table.compare(name, goal, 3, ours=sent, theirs=None)
 
 
 class Builds:
@@ -70,6 +84,15 @@ class Builds:
         """The same COPY, done before."""
         return self._built("kept", self._many, "--build-arg", f"N={self._count}")
 
+    def side_by_side_s(self) -> float:
+        """Two stages that don't need each other, each with a command that takes its time."""
+        number = self._number()
+        stages = "".join(
+            f"FROM busybox AS {name}\nRUN sleep 5; echo {number} > /{name}\n" for name in "ab"
+        )
+        copies = "COPY --from=a /a /\nCOPY --from=b /b /\n"
+        return self._built("kept", _context(f"{stages}FROM busybox\n{copies}"))
+
     def _number(self) -> int:
         self._count += 1
         return self._count
@@ -83,6 +106,47 @@ class Builds:
     def _quietly(self) -> dict[str, object]:
         environment = {**self._session.engine.environment, "DOCKER_BUILDKIT": "0"}
         return {"env": environment, "check": True, "capture_output": True}
+
+
+class Project:
+    """A directory that stays with the client: how much of it a build asks for."""
+
+    def __init__(self, engine: Engine, place: Path) -> None:
+        self._engine = engine
+        self._place = place
+        self._count = 0
+        (place / "big").touch()
+        os.truncate(place / "big", 1 << 30)
+        (place / "small").write_text("small\n")
+        for number in range(100):
+            (place / f"many/{number}").mkdir(parents=True)
+            for each in range(FILES // 50):
+                (place / f"many/{number}/{each}").write_text(f"{number} {each}\n" * 50)
+
+    def changed_bytes(self) -> float:
+        """Of many files, one of which has changed since the build before."""
+        self._count += 1
+        (self._place / "many/7/7").write_text(f"{self._count:06}\n" * 100)
+        return self._sent("COPY many /many")
+
+    def small_bytes(self) -> float:
+        """Of a directory with a large file in it, of which a small one is copied."""
+        self._count += 1
+        (self._place / "small").write_text(f"{self._count:05}\n")
+        return self._sent("COPY small /")
+
+    def _sent(self, line: str) -> float:
+        (self._place / "Dockerfile").write_text(f"FROM busybox\n{line}\n")
+        told = subprocess.run(
+            [*OWN_CLI, "build", "--progress=plain", "-t", "sent", self._place],
+            env=self._engine.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stderr
+        found = re.findall(r"transferring context: ([0-9.]+)([kMG]?)B", told)
+        scale = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
+        return sum(float(number) * scale[unit] for number, unit in found)
 
 
 def _context(dockerfile: str, files: int = 0) -> bytes:

@@ -1,5 +1,6 @@
 """What leaves a build: indexes, attestations, archives, in the forms that were asked for."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -244,7 +245,9 @@ def test_the_same_bytes_at_another_time(engine: Engine, client: BuildClient) -> 
         (("-o", "type=oci,dest=x,rewrite-timestamp=true"), "rewrite-timestamp needs"),
         (("--sbom=true",), "an SBOM without a scanner"),
         (("--provenance=mode=most",), "invalid mode"),
-        (("--provenance=true", "-o", "type=local,dest=x"), "attestations of files"),
+        (("--provenance=true", "-o", "type=docker,dest=x"), "attestations of type=docker"),
+        (("-o", "type=local,dest=x,attestation-prefix=a/b"), "invalid attestation-prefix 'a/b'"),
+        (("-o", "type=oci,dest=x,attestation-prefix=a"), "type=oci,attestation-prefix=a"),
         (("--annotation", "index:a=b"), "index annotations not supported"),
         (("--attest", "type=magic"), "unknown attestation type"),
         (("-o", "type=image,name=a:b,push=true,push-by-digest=true"), "by digest"),
@@ -266,7 +269,8 @@ echo looking
 cat > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json <<END
 {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document",
  "subject": [],
- "predicate": {"name": "$BUILDKIT_SCAN_NAME", "files": "$(ls $BUILDKIT_SCAN_SOURCE)"}}
+ "predicate": {"name": "$BUILDKIT_SCAN_NAME", "files": "$(ls $BUILDKIT_SCAN_SOURCE)",
+               "extras": "$(cd ${BUILDKIT_SCAN_SOURCE_EXTRAS:-/tmp}; echo */*)"}}
 END
 """
 
@@ -303,8 +307,61 @@ def test_a_scanner_says_what_is_in_an_image(
     kinds = [each["annotations"]["in-toto.io/predicate-type"] for each in layers]
     assert kinds == ["https://spdx.dev/Document", PROVENANCE]
     said = json.loads(published.blob(layers[0]))
-    assert said["predicate"] == {"name": "given", "files": "inside"}
+    assert said["predicate"] == {"name": "given", "files": "inside", "extras": "*/*"}
     assert said["subject"][0]["digest"]["sha256"] in images_of(index)[0]["digest"]
+
+
+@BUILDERS
+def test_a_scanner_sees_what_the_dockerfile_says(
+    engine: Engine, client: BuildClient, build: Build
+) -> None:
+    """Stages that are needed and the context; what it says of files is a file among them."""
+    scanner(engine, client.directory.parent / "scanner", SCANNER)
+    client.write(
+        Dockerfile="ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\n"
+        "FROM busybox AS idle\nARG BUILDKIT_SBOM_SCAN_STAGE=true\n"
+        "FROM busybox AS unseen\nRUN touch /other\n"
+        "FROM busybox AS tools\nARG BUILDKIT_SBOM_SCAN_STAGE=true\n"
+        "COPY --from=unseen /other /\nRUN echo ${BUILDKIT_SBOM_SCAN_STAGE:-nothing} > /tool\n"
+        "FROM scratch\nCOPY --from=tools /tool /inside\n",
+        context_txt="of the context\n",
+    )
+    place = client.directory.parent / "files"
+    build(client, "--sbom=generator=scanner", "-o", f"type=local,dest={place}")
+    assert (place / "inside").read_text() == "nothing\n", "the argument is for scanners alone"
+    said = json.loads((place / "sbom.spdx.json").read_text())["predicate"]
+    extras = said["extras"].split()
+    assert said["files"] == "inside"
+    assert {"sbom-context/context.txt", "sbom-tools/tool"} <= {*extras}
+    assert {each.partition("/")[0] for each in extras} == {"sbom-context", "sbom-tools"}
+
+
+@BUILDERS
+def test_what_is_attested_stands_beside_files(client: BuildClient, build: Build) -> None:
+    """In the directory or tar, about each file; platforms that share one have names apart."""
+    client.write(Dockerfile=SCRATCH + "COPY Dockerfile /d/e\n")
+    digest = hashlib.sha256((client.directory / "Dockerfile").read_bytes()).hexdigest()
+    place = client.directory.parent / "files"
+    build(client, "--provenance=true", "-o", f"type=tar,dest={place}.tar")
+    with tarfile.open(f"{place}.tar") as archive:
+        assert archive.getmember("provenance.json").mode == 0o600
+        told = archive.extractfile("provenance.json")
+        assert told is not None
+        said = json.load(told)
+    assert said["predicateType"] == PROVENANCE
+    assert said["subject"] == [
+        {"name": name, "digest": {"sha256": digest}} for name in ("d/e", "of-amd64")
+    ]
+    wish = f"type=local,dest={place},platform-split=false,attestation-prefix=my."
+    words = ("--provenance=true", "--platform", BOTH, "-o", wish)
+    with pytest.raises(AssertionError, match="cannot overwrite d/e from linux/amd64 with linux/a"):
+        build(client, *words)
+    client.write(Dockerfile=SCRATCH)
+    build(client, *words)
+    assert sorted(each.name for each in place.iterdir()) == [
+        *(f"my.provenance.linux_{each}.json" for each in ("amd64", "arm64")),
+        *(f"of-{each}" for each in ("amd64", "arm64")),
+    ]
 
 
 def test_a_scanner_that_is_none(engine: Engine, client: BuildClient) -> None:

@@ -1,8 +1,10 @@
 """Every instruction and option of the language, and of `build`: none of them is ignored.
 
-The table is `tests/dockerfiles` (support.dockerfile_cases tells how it is read). `make test`
-takes each case through one of the three doors, the options of `build` through all;
-`make proof` takes all through all. `./dev oracle` builds the same with Debian's dockerd.
+The table is `tests/dockerfiles` (support.dockerfile_cases tells how it is read). A case goes
+through a door with the client that people have for it: the stock CLI by the classic one, the same
+with buildx, the real Compose v2 and our own client. `make test` takes each case through one of
+them, the options of `build` through all but one; `make proof` takes all through all.
+`./dev oracle` builds the same with Debian's dockerd.
 """
 
 import os
@@ -17,6 +19,7 @@ import pytest
 from support.builds import remove_what_was_built
 from support.buildx import BuildClient
 from support.built_images import built_image
+from support.compose_builds import compose_file, has_words_for
 from support.daemon import Engine
 from support.dockerfile_cases import Case, all_cases, record, small_archive
 from support.proof_size import Size
@@ -25,8 +28,14 @@ from support.web_sites import git_repository, web_site
 
 IS_STOCK = os.environ.get("WHERRY_TEST_ENGINE") == "dockerd"
 RENEWS = os.environ.get("WHERRY_UPDATE_GOLDEN") == "1"
-_DOORS = ("classic", "buildkit") if IS_STOCK else ("classic", "own", "buildkit")
-_CLOSED = {"buildkit": ["classic"], "classic": ["buildkit"], "own": ["classic", "buildkit"]}
+_DOORS = ("classic", "buildkit") if IS_STOCK else ("classic", "own", "buildkit", "compose")
+_ALIKE = ("buildkit", "compose")
+"""Those with a client that speaks BuildKit, whatever its name."""
+_CLOSED = {
+    "buildkit": ["classic"],
+    "classic": ["buildkit", "compose"],
+    "own": ["classic", "buildkit", "compose"],
+}
 """The doors that cases with an attribute don't go through."""
 
 
@@ -37,6 +46,7 @@ def doors_of(case: Case) -> list[str]:
         for door in _DOORS
         if door not in {closed for name in case.attributes for closed in _CLOSED.get(name, ())}
         and not (IS_STOCK and "newer" in case.attributes)
+        and (door != "compose" or has_words_for([*case.flags, *case.parent_flags]))
     ]
 
 
@@ -45,10 +55,19 @@ def chosen() -> Iterator[tuple[str, Case]]:
     for number, case in enumerate(all_cases()):
         doors = doors_of(case)
         if RENEWS:
-            doors = [door for door in doors if door != "own" or "buildkit" not in doors]
-        is_all = Size.is_whole or IS_STOCK or RENEWS or case.place.stem == "options"
-        for door in doors if is_all else doors[number % len(doors) :][:1]:
+            doors = [each for each in doors if each in ("classic", "buildkit")] or doors
+        if not (Size.is_whole or IS_STOCK or RENEWS):
+            doors = some_of(doors, number, is_option=case.place.stem == "options")
+        for door in doors:
             yield door, case
+
+
+def some_of(doors: list[str], number: int, *, is_option: bool) -> list[str]:
+    """One door, another for each case; for an option all but one."""
+    if not is_option:
+        return doors[number % len(doors) :][:1]
+    left_out = _ALIKE[number % 2]
+    return [door for door in doors if door != left_out or not {*_ALIKE} <= {*doors}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +99,8 @@ class Bench:
             ran = self._build(client, door, *words, is_anew=True)
             assert ran.returncode == 0, ran.stdout + ran.stderr
             (directory / "Parent").unlink()
+            if "elsewhere" in case.attributes:
+                self._come_from_elsewhere("parent")
         flags, is_anew = self._placed(case).flags, "cached" not in case.attributes
         ran = self._build(client, door, "-t", "case", *flags, is_anew=is_anew)
         if ran.returncode:
@@ -107,12 +128,25 @@ class Bench:
                     timeout=60 * PATIENCE,
                     check=False,
                 )
+            case "compose":
+                given = (*words, "--no-cache") if is_anew else words
+                project = client.directory.with_suffix(".json")
+                project.write_text(compose_file(given))
+                place = ("-f", str(project), "--project-directory", str(client.directory))
+                return client.compose(*place, "build", is_ok=False, A_SECRET="from afar")
             case "own":
                 build = client.own
             case _:
                 build = client.old_docker if IS_STOCK else client.docker
         anew = ("--no-cache",) if is_anew else ()
         return build("build", *anew, *words, ".", is_ok=False, A_SECRET="from afar")
+
+    def _come_from_elsewhere(self, name: str) -> None:
+        """Let an image be as if another engine had built it: nothing else is left of its build."""
+        archive = self.engine.api("GET", f"/images/{name}/get").body
+        assert self.engine.api("DELETE", f"/images/{name}").status == 200
+        self.engine.docker_ok("builder", "prune", "-af")
+        assert self.engine.api("POST", "/images/load", archive).status == 200
 
     def _placed(self, case: Case) -> Case:
         return case.with_words(self.places)

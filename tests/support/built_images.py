@@ -21,6 +21,8 @@ _MOUNT_POINTS = frozenset({"/dev", "/proc", "/sys"})
 _OLD_MOUNT_POINTS = {"/c", "/t", "/own", "/run", "/run/secrets", "/run/buildkit", *_MOUNT_POINTS}
 """Those of the cases' mounts, too, were left behind by BuildKit once."""
 _UNSAID = ("", None, [], {}, False)
+_COMPOSE = "com.docker.compose."
+"""What the names of labels begin with that Compose gives to all that it builds."""
 _OF_NO_MATTER = ("Hostname", "Image", "ArgsEscaped", "AttachStdin")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KINDS = {
@@ -115,6 +117,10 @@ def _fields(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]
             continue
         if name == "Env":
             value = [each for each in value if each != _PATH]
+            if not value:
+                continue
+        if name == "Labels":
+            value = {each: text for each, text in value.items() if not each.startswith(_COMPOSE)}
             if not value:
                 continue
         if isinstance(value, dict) and name not in ("Labels", "ExposedPorts", "Volumes"):

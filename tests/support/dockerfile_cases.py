@@ -20,8 +20,9 @@ the context.
 Attributes: `newer` (Debian's dockerd 20.10 does not know it), `buildkit` (the classic door has
 no such flag), `classic` (the other one has none), `own` (only our command line has it), `times`
 (of files are compared), `layers` (are counted), `cached` (what the parent's build left may be
-used), `errors` (the result is what the builder says, for it builds nothing), `told` (the history
-is ours), `retold` (BuildKit's is, for it was another once).
+used), `elsewhere` (of which nothing but the image is left), `errors` (the result is what the
+builder says, for it builds nothing), `told` (the history is ours), `retold` (BuildKit's is, for
+it was another once).
 """
 
 import gzip

@@ -34,6 +34,8 @@ class BuildPlan:
 
     targets: Mapping[str, Vertex[PlannedStep]]
     """The last step for each platform."""
+    others: Mapping[str, Mapping[str, Vertex[PlannedStep]]]
+    """The last steps of the stages that each of them needs, by name."""
     vertices: Sequence[Vertex[PlannedStep]]
     """All that were planned, in the order of the file."""
 
@@ -92,6 +94,7 @@ class BuildPlans:
         texts = self._request.platforms
         platforms = [platform_from(each, self._host) for each in texts] or [self._host]
         targets, used, planned = {}, set[str](), list[Vertex[PlannedStep]]()
+        others = {}
         skipped: dict[int, language.From] = {}
         for platform in platforms:
             if platform.os != "linux":
@@ -99,13 +102,14 @@ class BuildPlans:
             shown = formatted(platform) if len(platforms) > 1 else ""
             planner = self._planner(file, platform, shown)
             targets[formatted(platform)] = await planner.target(self._request.target)
+            others[formatted(platform)] = planner.others
             used |= planner.used
             planned += planner.vertices
             skipped |= {each.line: each for each in planner.skipped}
         for start in skipped.values():
             self._tell(StageSkipped(name=start.name, line=start.line))
         self._tell_unused(used)
-        return BuildPlan(targets, planned)
+        return BuildPlan(targets, others, planned)
 
     def _tell_unused(self, used: set[str]) -> None:
         unused = sorted(

@@ -6,7 +6,7 @@ from functools import partial
 
 from wherry.builder import dockerfile as language
 from wherry.builder.bases import BaseImages, Bases
-from wherry.builder.build_plans import BuildPlans
+from wherry.builder.build_plans import BuildPlan, BuildPlans
 from wherry.builder.cache.elsewhere import Caching
 from wherry.builder.cache.exports import Solved
 from wherry.builder.cache.imports import Elsewhere
@@ -16,8 +16,10 @@ from wherry.builder.planning import Base, PlannedStep
 from wherry.builder.publishing import Registries
 from wherry.builder.results.attesting import Attesting
 from wherry.builder.results.event_sink import EventSink
-from wherry.builder.results.exporting import Exporting, Result
+from wherry.builder.results.exporting import Exporting
+from wherry.builder.results.products import Result
 from wherry.builder.results.provenance import ProvenanceFacts, wanted_provenance
+from wherry.builder.results.scan_extras import scan_extras
 from wherry.builder.results.scanning import Scanner, wanted_scan
 from wherry.builder.results.waste import hidden_bytes, wasted
 from wherry.builder.solver import Solver, Vertex, bottom, chain
@@ -34,7 +36,7 @@ from wherry.builder.steps.mounts import MountGround, Mounts
 from wherry.builder.steps.squashing import squashed
 from wherry.builder.steps.stage_files import StageFiles
 from wherry.builder.work_places import WorkPlaces
-from wherry.images import BuildImages, BuildState, ImageStore
+from wherry.images import BuildImages, BuildState, ImageStore, platform_from
 from wherry.kit.aio import KeyedLock, OffloadPool, UndoStack, own_task
 from wherry.kit.clock import Clock
 from wherry.kit.values import dataclass, replace
@@ -141,7 +143,7 @@ class OneBuild:
         facts = ProvenanceFacts(
             self._request, self._content, self._ground.store.host, self._ground.clock
         )
-        exporting = self._exporting(facts)
+        exporting = self._exporting(facts, views)
         executor = self._executor(file, views, await caching.elsewhere())
         order = plan.order
         if self._request.only_plans:
@@ -150,12 +152,7 @@ class OneBuild:
         await solver.solve(order)
         if solver.failure is not None:
             raise solver.failure
-        results = []
-        for platform, target in plan.targets.items():
-            state = solver.result(target).state
-            if self._request.squashes:
-                state = await self._squashed(state, bottom(target))
-            results.append(Result(platform, state))
+        results = [await self._result(plan, solver, platform) for platform in plan.targets]
         solved = _solved(solver, order, plan.targets.values())
         facts.learn(order, [each.built.key for each in solved], self._bases.materials)
         done = await exporting.export(results)
@@ -163,6 +160,21 @@ class OneBuild:
             for target in plan.targets.values():
                 self._told.put_nowait(await self._measured(solver, order, target))
         return replace(done, said={**done.said, **await caching.leave(solved)})
+
+    async def _result(
+        self, plan: BuildPlan, solver: Solver[PlannedStep, Built], platform: str
+    ) -> Result:
+        """What was solved for one platform, and what is to be known of it."""
+        target = plan.targets[platform]
+        built = solver.result(target)
+        state = built.state
+        if self._request.squashes:
+            state = await self._squashed(state, bottom(target))
+        if self._request.platforms:
+            # Whoever says what an image is for is believed, also beside `FROM --platform`.
+            state = state.for_platform(platform_from(platform, self._ground.store.host))
+        others = {name: solver.result(top) for name, top in plan.others[platform].items()}
+        return Result(platform, state, scan_extras(target.stage, built, others))
 
     async def _measured(
         self,
@@ -228,8 +240,9 @@ class OneBuild:
             clock=self._ground.clock,
         )
 
-    def _exporting(self, facts: ProvenanceFacts) -> Exporting:
-        attesting = Attesting(wanted_provenance(self._request.attests), facts, self._scanner())
+    def _exporting(self, facts: ProvenanceFacts, views: Views) -> Exporting:
+        scanner = self._scanner(views)
+        attesting = Attesting(wanted_provenance(self._request.attests), facts, scanner)
         return Exporting(
             request=self._request,
             sink=self._sink,
@@ -243,7 +256,7 @@ class OneBuild:
             offload=self._ground.offload,
         )
 
-    def _scanner(self) -> Scanner | None:
+    def _scanner(self, views: Views) -> Scanner | None:
         wish = wanted_scan(self._request.attests)
         if wish is None:
             return None
@@ -253,6 +266,7 @@ class OneBuild:
             find=self._bases.find,
             containers=self._containers,
             files=self._files,
+            views=views,
             work=self._work,
             tell=self._told.put_nowait,
             offload=self._ground.offload,

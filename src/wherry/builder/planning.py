@@ -16,6 +16,9 @@ from wherry.model.errors.builds import DockerfileRefused
 EPOCH = "SOURCE_DATE_EPOCH"
 """The argument that says when everything was made, in seconds since 1970; it needs no ARG."""
 
+SCAN_STAGE, SCAN_CONTEXT = "BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT"
+"""Arguments that say what else is scanned; no command sees them."""
+
 _SEARCH_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -112,6 +115,8 @@ class Planner:
             if stage.start.name:
                 self._places.setdefault(stage.start.name, []).append(index)
         self._tops: dict[str, Vertex[PlannedStep]] = {}
+        self.others: dict[str, Vertex[PlannedStep]] = {}
+        """The last steps of the stages that the target needs, by their names."""
         self.vertices: list[Vertex[PlannedStep]] = []
         """All that were planned, in the order of the file."""
         self.used: set[str] = set()
@@ -135,7 +140,11 @@ class Planner:
             if place not in wanted_places
         ]
         for each in order:
-            self._tops[str(each)] = await self._stage(each, values, is_target=each == index)
+            top = await self._stage(each, values, is_target=each == index)
+            self._tops[str(each)] = top
+            if each != index:
+                name = self._file.stages[each].start.name
+                self.others[name or f"stage-{each}"] = top
         return self._tops[str(index)]
 
     # -- stages ------------------------------------------------------------------------------

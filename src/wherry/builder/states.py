@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from wherry.builder import dockerfile as language
 from wherry.builder.configuring import DEFAULT_SHELL, absolute, configured, for_shell
-from wherry.builder.planning import EPOCH, Step, is_boundary
+from wherry.builder.planning import EPOCH, SCAN_CONTEXT, SCAN_STAGE, Step, is_boundary
 from wherry.builder.telling import Told, history_entry
 from wherry.images import BuildState, LayerBlob
 from wherry.kit.timestamps import rfc3339_nano
@@ -42,7 +42,8 @@ class Built:
     def run_environment(self) -> dict[str, str]:
         """ARG that a command sees and no ENV hides."""
         env = {each.partition("=")[0] for each in self.state.document.config.env}
-        return {name: value for name, value in self.arguments.items() if name not in env}
+        hidden = {*env, SCAN_STAGE, SCAN_CONTEXT}
+        return {name: value for name, value in self.arguments.items() if name not in hidden}
 
 
 class Words:
@@ -111,10 +112,8 @@ def after(
     """
     instruction, state = step.instruction, parent.state
     if is_boundary(step):
-        # A stage on another one begins with its files and configuration, and no ARG of it.
-        return replace(
-            parent, key=key, arguments={}, declared=(), layer_bytes=0, has_command=False
-        )
+        # A stage on another one begins with all that it has, arguments among it.
+        return replace(parent, key=key, layer_bytes=0, has_command=False)
     scope = words.scope(parent)
     config, author, text = _changed(step, parent, scope, copied)
     arguments = words.arguments(instruction, parent, scope)

@@ -19,8 +19,8 @@ from wherry.kit.values import dataclass, replace
 from wherry.model.ids import ChainId, DiffId, Digest, ImageId, SnapshotKey
 from wherry.model.images import Image, Layer
 from wherry.oci.image_json import encode_image
-from wherry.oci.image_spec import LAYER, ImageDocument
-from wherry.snapshots import Compression, Snapshots, chain_id, decompressed
+from wherry.oci.image_spec import LAYER, ImageDocument, Platform
+from wherry.snapshots import Compression, PackedLayer, Snapshots, chain_id, decompressed
 
 _CHUNK = 1 << 20
 
@@ -47,6 +47,18 @@ class BuildState:
 
         digest = hashlib.sha256(encode_image(self.document)).hexdigest()
         return ImageId(f"sha256:{digest}")
+
+    def for_platform(self, platform: Platform) -> "BuildState":
+        """The same image for a platform, whatever its base is for."""
+        document, variant = self.document, platform.variant
+        if (platform.os, platform.architecture) == (document.os, document.architecture):
+            variant = variant or document.variant
+        return replace(
+            self,
+            document=replace(
+                document, os=platform.os, architecture=platform.architecture, variant=variant
+            ),
+        )
 
     def with_layer(self, layer: LayerBlob) -> "BuildState":
         """One more layer on top."""
@@ -101,7 +113,8 @@ class BuildImages:
             with blob.open() as packed:
                 self._store.layers.apply(below.chain, packed, diff_id=DiffId(blob.digest))
 
-        return self._layer(self._written(key), below, unpack)
+        blob, _packed = self._written(key)
+        return self._layer(blob, below, unpack)
 
     def hand_over(self, key: SnapshotKey, below: BuildState) -> LayerBlob:
         """Make a layer of a snapshot that its owner only removes afterwards.
@@ -112,18 +125,22 @@ class BuildImages:
         if self.latest_ns is not None:
             return self.commit(key, below)  # The layer's times are not those of the files.
 
-        def become(blob: StagedBlob) -> None:
-            self.snapshots.become_layer(key, DiffId(blob.digest), blob.open)
+        blob, packed = self._written(key)
 
-        return self._layer(self._written(key), below, become)
+        def become(staged: StagedBlob) -> None:
+            self.snapshots.become_layer(key, packed, staged.open)
 
-    def _written(self, key: SnapshotKey) -> StagedBlob:
+        return self._layer(blob, below, become)
+
+    def _written(self, key: SnapshotKey) -> tuple[StagedBlob, PackedLayer]:
         with self._store.content.ingest() as writer:
             pieces = BlockingWriter(writer.write)
-            self.snapshots.diff_layer(key, pieces)
+            packed = self.snapshots.diff_layer(key, pieces)
             pieces.flush()
             blob = writer.finish()
-        return blob if self.latest_ns is None else self._clamped(blob, self.latest_ns)
+        if self.latest_ns is not None:
+            blob = self._clamped(blob, self.latest_ns)
+        return blob, packed
 
     def _layer(
         self, blob: StagedBlob, below: BuildState, commit: Callable[[StagedBlob], None]

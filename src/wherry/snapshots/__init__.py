@@ -23,7 +23,7 @@ from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_directories import LayerDirectories, LooseLayer
 from wherry.snapshots.layer_store import LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
-from wherry.snapshots.overlay import Snapshots
+from wherry.snapshots.overlay import PackedLayer, Snapshots
 from wherry.snapshots.performing import perform
 from wherry.snapshots.streams import HashingWriter
 from wherry.snapshots.tar_reader import (
@@ -58,6 +58,7 @@ __all__ = [
     "LayerDirectories",
     "LayerStore",
     "LooseLayer",
+    "PackedLayer",
     "PackedWriter",
     "Readable",
     "Snapshots",

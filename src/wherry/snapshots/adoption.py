@@ -2,8 +2,8 @@
 
 The directory of a layer has exactly what its tar says. One that somebody wrote to may have more:
 the empty places that every start mounts something on, sockets, what a driver notes for itself,
-attributes that no layer carries. `leave_what_was_packed` takes those away, so that packing the
-layer gives the same tar again.
+attributes that no layer carries. Where packing has left out anything, `leave_what_was_packed`
+takes it away, so that packing the layer gives the same tar again.
 """
 
 import os
@@ -11,7 +11,7 @@ import stat
 
 from wherry.linux import xattrs
 from wherry.linux.files import open_in_root
-from wherry.snapshots.diff import is_empty, is_kept_attribute
+from wherry.snapshots.diff import is_empty, may_stay
 from wherry.snapshots.layer_names import MOUNT_POINTS, is_bookkeeping
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -66,17 +66,11 @@ def _remove(directory: int, name: bytes, state: os.stat_result) -> None:
 
 def _drop_attributes(descriptor: int) -> None:
     for attribute in xattrs.list_of(descriptor):
-        if not _stays(attribute):
+        if not may_stay(attribute):
             os.removexattr(descriptor, attribute)
 
 
 def _drop_attributes_at(directory: int, name: bytes) -> None:
     for attribute in xattrs.list_at(directory, name):
-        if not _stays(attribute):
+        if not may_stay(attribute):
             os.removexattr(xattrs.path_at(directory, name), attribute, follow_symlinks=False)
-
-
-def _stays(attribute: str) -> bool:
-    """What a layer carries, overlayfs's own, and what the kernel gives to every file itself."""
-    is_kernels = attribute.startswith((xattrs.OVERLAY_PREFIX, "security."))
-    return is_kernels or is_kept_attribute(attribute)

@@ -63,6 +63,8 @@ class LayerCounts:
     devices: int = 0
     whiteouts: int = 0
     content_bytes: int = 0
+    left_out: int = 0
+    """Names and attributes of a tree that its archive has not."""
 
 
 def apply_tar(
@@ -218,7 +220,7 @@ class TreeWriter:
                 while archive.remaining:
                     _write_all(file, archive.read_content())
             # The order matters: a change of the owner takes setuid and capabilities away.
-            if self._tree.inherits_group or (entry.uid, entry.gid) != self._identity:
+            if not self._is_made_for(file, entry):
                 os.fchown(file, entry.uid, entry.gid)
             if mode & self._not_at_creation:
                 os.fchmod(file, mode)
@@ -229,6 +231,14 @@ class TreeWriter:
             os.close(file)
         self.counts.files += 1
         self.counts.content_bytes += entry.full_size if entry.sparse is not None else entry.size
+
+    def _is_made_for(self, file: int, entry: TarEntry) -> bool:
+        """Whether a new file belongs to whom it is to; asking costs less than a change."""
+        owner = (entry.uid, entry.gid)
+        if owner != self._identity or not self._tree.inherits_group:
+            return owner == self._identity
+        state = os.fstat(file)
+        return (state.st_uid, state.st_gid) == owner
 
     def _add_directory(self, parent: int, path: bytes, name: bytes, entry: TarEntry) -> None:
         directory = self._tree.add_directory(parent, path, name)

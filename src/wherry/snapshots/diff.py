@@ -161,11 +161,13 @@ class _Packer:
         below = []
         for name in sorted(os.fsencode(each) for each in os.listdir(directory)):
             if self._is_layer and is_bookkeeping(name):
+                self.counts.left_out += 1
                 continue
             full = path + b"/" + name if path else name
             with self._vanishing():
                 state = os.stat(name, dir_fd=directory, follow_symlinks=False)
                 if full in self._leaves_out and is_empty(directory, name, state):
+                    self.counts.left_out += 1
                     continue
                 if stat.S_ISDIR(state.st_mode):
                     below.append(full)
@@ -190,13 +192,11 @@ class _Packer:
 
     def _add_directory_entry(self, directory: int, path: bytes) -> None:
         attributes = xattrs.list_of(directory)
-        if any(each in attributes for each in _REDIRECTS):
-            raise StepFailed(f"pack directory {shown(path)}", "overlayfs moved it by reference")
         named = self._named(path)
         entry = entry_of(
             DIRECTORY, named.rstrip(b"/") + b"/" if named else b"./", os.fstat(directory)
         )
-        entry.xattrs = kept_attributes(attributes, lambda name: xattrs.get(directory, name))
+        self._take_attributes(entry, attributes, lambda name: xattrs.get(directory, name))
         self._write(entry)
         self.counts.directories += 1
         if xattrs.OVERLAY_OPAQUE in attributes and (
@@ -207,6 +207,7 @@ class _Packer:
     def _add(self, directory: int, name: bytes, path: bytes, state: os.stat_result) -> None:
         kind = KINDS.get(stat.S_IFMT(state.st_mode))
         if kind is None:
+            self.counts.left_out += 1
             return  # a socket: no archive can hold one, and nobody listens on it
         if kind == CHARACTER_DEVICE and state.st_rdev == 0:
             parent, slash, _ = path.rpartition(b"/")
@@ -221,15 +222,11 @@ class _Packer:
             return
         if state.st_nlink > 1:
             self._first_names[state.st_dev, state.st_ino] = path
-        attributes = xattrs.list_at(directory, name)
-        if any(each in attributes for each in _REDIRECTS):
-            raise StepFailed(f"pack {shown(path)}", "overlayfs holds its data by reference")
-        entry.xattrs = kept_attributes(
-            attributes, lambda each: xattrs.get_at(directory, name, each)
-        )
         if kind == REGULAR:
             self._add_file(directory, name, entry)
             return
+        attributes = xattrs.list_at(directory, name)
+        self._take_attributes(entry, attributes, lambda each: xattrs.get_at(directory, name, each))
         if kind == SYMLINK:
             entry.link = os.readlink(name, dir_fd=directory)
             self.counts.links += 1
@@ -245,6 +242,8 @@ class _Packer:
             state = os.fstat(file)
             if not stat.S_ISREG(state.st_mode):
                 return
+            # Of the open file: by its name they would take three times as long.
+            self._take_attributes(entry, xattrs.list_of(file), lambda each: xattrs.get(file, each))
             entry.size = state.st_size
             pieces: tuple[tuple[int, int], ...] = ((0, state.st_size),)
             if state.st_blocks * 512 < state.st_size:
@@ -264,6 +263,15 @@ class _Packer:
             os.close(file)
         self.counts.files += 1
         self.counts.content_bytes += state.st_size
+
+    def _take_attributes(self, entry: TarEntry, attributes: list[str], get: "_Getter") -> None:
+        """Let an entry have the attributes that a layer carries."""
+        if not attributes:
+            return
+        if any(each in attributes for each in _REDIRECTS):
+            raise StepFailed(f"pack {shown(entry.path)}", "overlayfs holds it by reference")
+        entry.xattrs = kept_attributes(attributes, get)
+        self.counts.left_out += sum(not may_stay(each) for each in attributes)
 
     def _copy(self, file: int, offset: int, length: int) -> None:
         """Copy what the header promised; zeros where a running container took it away."""
@@ -343,6 +351,12 @@ def is_kept_attribute(name: str) -> bool:
     """Whether a layer carries an attribute: capabilities, ACLs and users' own."""
     is_plain = name.startswith("user.") and not name.startswith(_STACKING_ATTRIBUTES)
     return is_plain or name == xattrs.CAPABILITY or name.startswith("system.posix_acl_")
+
+
+def may_stay(name: str) -> bool:
+    """Whether a layer's file may have an attribute: one that is carried, overlayfs's own, or one
+    that the kernel gives to every file itself."""
+    return name.startswith((xattrs.OVERLAY_PREFIX, "security.")) or is_kept_attribute(name)
 
 
 def data_in(file: int, size: int) -> Iterator[tuple[int, int]]:

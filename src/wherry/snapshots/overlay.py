@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import BinaryIO
 
+from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
@@ -23,6 +24,7 @@ from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.files.layers import DiffLayer, PrepareSnapshot, RemoveSnapshot
 from wherry.operations.plan import Evidence, Journal
 from wherry.snapshots.adoption import leave_what_was_packed
+from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar
 from wherry.snapshots.host_trees import file_sizes, filesystem_type, open_directory
 from wherry.snapshots.layer_directories import is_layer_name
@@ -35,6 +37,14 @@ from wherry.store import Database
 
 _NOTHING = object()
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class PackedLayer:
+    """A tar that was written of a tree."""
+
+    diff_id: DiffId
+    counts: LayerCounts
 
 
 class Snapshots:
@@ -171,7 +181,7 @@ class Snapshots:
         return self.layers.apply(parent, packed, diff_id=diff_id)
 
     def become_layer(
-        self, key: SnapshotKey, diff_id: DiffId, packed: Callable[[], BinaryIO]
+        self, key: SnapshotKey, packed: PackedLayer, content: Callable[[], BinaryIO]
     ) -> CommittedLayer:
         """Commit what was packed of a snapshot; its owner only removes it afterwards.
 
@@ -179,15 +189,17 @@ class Snapshots:
         Raises: ArchiveRefused; DigestMismatch; StateUnreadable; StepFailed.
         """
         parent, upper = self._parent_of(key), f"{self.directory}/{key}/diff"
-        try:
-            with open_directory(upper) as root:
-                size_bytes = leave_what_was_packed(root)
-        except OSError as error:
-            raise StepFailed("make a snapshot a layer", error.strerror or "") from error
-        return self.layers.adopt(parent, upper, diff_id, size_bytes)
+        size_bytes = packed.counts.content_bytes
+        if packed.counts.left_out:
+            try:
+                with open_directory(upper) as root:
+                    size_bytes = leave_what_was_packed(root)
+            except OSError as error:
+                raise StepFailed("make a snapshot a layer", error.strerror or "") from error
+        return self.layers.adopt(parent, upper, packed.diff_id, size_bytes)
 
-    def diff_layer(self, subject: SnapshotKey | ChainId, out: Writable) -> DiffId:
-        """Write a snapshot's changes, or a committed layer, as a tar; returns its digest.
+    def diff_layer(self, subject: SnapshotKey | ChainId, out: Writable) -> PackedLayer:
+        """Write a snapshot's changes, or a committed layer, as a tar.
 
         Raises: StateUnreadable when it is not here; StepFailed.
         """
@@ -195,22 +207,13 @@ class Snapshots:
         if layer is None:
             self._parent_of(SnapshotKey(subject))
         name = subject if layer is None else str(layer.number)
-        hashing = HashingWriter(out)
 
-        def pack() -> Evidence:
+        def pack(sink: Writable) -> LayerCounts:
             with open_directory(f"{self.directory}/{name}/diff") as root:
                 # A container may be writing to its snapshot; nobody to a layer.
-                counts = (snapshot_tar if layer is None else diff_tar)(root, hashing)
-            return {"entries": counts.entries, "bytes": counts.content_bytes}
+                return (snapshot_tar if layer is None else diff_tar)(root, sink)
 
-        perform(
-            DiffLayer(
-                why="the layer is written as a tar",
-                directory=os.path.join(self.directory, name),
-                work=pack,
-            )
-        )
-        return hashing.digest()
+        return self._packed(name, out, pack)
 
     def changes(self, key: SnapshotKey) -> list[Change]:
         """What was changed in a snapshot of what it stands on, in order of the names.
@@ -316,6 +319,21 @@ class Snapshots:
     def _by_hand(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> str:
         """The shell's words for `_fill`; empty where the operation knows them."""
         return ""
+
+    def _packed(
+        self, name: str, out: Writable, pack: Callable[[Writable], LayerCounts]
+    ) -> PackedLayer:
+        """What `pack` writes of a directory of ours. Raises: StepFailed."""
+        hashing, counted = HashingWriter(out), list[LayerCounts]()
+
+        def work() -> Evidence:
+            counts = pack(hashing)
+            counted.append(counts)
+            return {"entries": counts.entries, "bytes": counts.content_bytes}
+
+        why = "the layer is written as a tar"
+        perform(DiffLayer(why=why, directory=os.path.join(self.directory, name), work=work))
+        return PackedLayer(hashing.digest(), counted[0])
 
     def _dress_root(self, parent: ChainId | None, path: str) -> None:
         """Let a snapshot's root directory look as its stack's does."""

@@ -95,12 +95,12 @@ class TreeReader:
             entry.kind, entry.link, entry.size = HARD_LINK, first, 0
             yield entry
             return
-        entry.xattrs = kept_attributes(
-            xattrs.list_at(directory, name), lambda each: xattrs.get_at(directory, name, each)
-        )
-        if kind == SYMLINK:
-            entry.link = os.readlink(name, dir_fd=directory)
         if kind != REGULAR:
+            entry.xattrs = kept_attributes(
+                xattrs.list_at(directory, name), lambda each: xattrs.get_at(directory, name, each)
+            )
+            if kind == SYMLINK:
+                entry.link = os.readlink(name, dir_fd=directory)
             yield entry
             return
         self._file = os.open(name, _FILE, dir_fd=directory)
@@ -112,7 +112,10 @@ class TreeReader:
             self._file, self._pieces, self._remaining = -1, [], 0
 
     def _begin(self, entry: TarEntry) -> None:
-        """Say which bytes of a file are data, as an archive would."""
+        """Say what an open file has: attributes, and which bytes are data, as an archive would."""
+        entry.xattrs = kept_attributes(
+            xattrs.list_of(self._file), lambda each: xattrs.get(self._file, each)
+        )
         state = os.fstat(self._file)
         entry.size = state.st_size
         pieces = [(0, state.st_size)] if state.st_size else []

@@ -22,7 +22,7 @@ from wherry.model.errors import InvalidValue
 from wherry.model.errors.images import ArchiveRefused
 from wherry.operations.files import targets
 from wherry.snapshots.apply import LayerCounts, TreeWriter, refusal
-from wherry.snapshots.layer_names import clean, shown
+from wherry.snapshots.layer_names import shown
 from wherry.snapshots.layer_tree import OPEN_DIRECTORY, state_of
 from wherry.snapshots.tar_reader import (
     BLOCK_DEVICE,
@@ -71,7 +71,8 @@ def unpack_tar(archive: Archive, root: int, place: bytes, rules: UnpackRules) ->
     Raises: ArchiveRefused, InvalidValue; OSError.
     """
     with _owned_by_default(rules.ids):
-        return _unpacked(archive, _LiveTree(root, place), rules)
+        tree = _LiveTree(root, place, keeps_kinds=rules.keeps_kinds)
+        return _unpacked(archive, tree, rules)
 
 
 def _owned_by_default(ids: OwnerMap | None) -> AbstractContextManager[None]:
@@ -92,11 +93,16 @@ def _unpacked(archive: Archive, tree: "_LiveTree", rules: UnpackRules) -> LayerC
     return writer.counts
 
 
+class _AnotherKind(Exception):
+    """A directory is in the way of something else, or something else in that of a directory."""
+
+
 class _LiveTree:
     """The directory that is unpacked into, below the root of the container."""
 
-    def __init__(self, root: int, place: bytes) -> None:
+    def __init__(self, root: int, place: bytes, *, keeps_kinds: bool) -> None:
         """Raises: OSError when the place is no directory."""
+        self._keeps_kinds = keeps_kinds
         self._container = root
         self._place = place.rstrip(b"/")
         self._root = open_in_root(root, place, OPEN_DIRECTORY)
@@ -140,13 +146,21 @@ class _LiveTree:
         except FileExistsError:
             state = state_of(parent, name)
             if state is None or not stat.S_ISDIR(state.st_mode):
-                self.clear(parent, name)
+                if self._keeps_kinds and state is not None:
+                    raise _AnotherKind from None
+                self._remove(parent, name)
                 os.mkdir(name, 0o755, dir_fd=parent)
         made = os.open(name, OPEN_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         return self._keep(path, made)
 
     def clear(self, parent: int, name: bytes) -> None:
-        """Make room: remove whatever has this name. Raises: OSError."""
+        """Make room for what is no directory: remove whatever has this name. Raises: OSError."""
+        state = state_of(parent, name) if self._keeps_kinds else None
+        if state is not None and stat.S_ISDIR(state.st_mode):
+            raise _AnotherKind
+        self._remove(parent, name)
+
+    def _remove(self, parent: int, name: bytes) -> None:
         remove_tree(parent, name)
         self._retire()
 
@@ -190,8 +204,6 @@ class _LiveWriter(TreeWriter):
             entry.uid, entry.gid = self._rules.owner
         if self._rules.ids is not None:
             entry.uid, entry.gid = self._rules.ids.on_host(entry.uid, entry.gid)
-        if self._rules.keeps_kinds:
-            self._refuse_another_kind(entry)
         if self._rules.is_whole_tree and (
             entry.path.startswith(b"/") or b".." in entry.path.split(b"/")
         ):
@@ -202,34 +214,17 @@ class _LiveWriter(TreeWriter):
             try:
                 super().add(entry, archive)
                 return
+            except _AnotherKind:
+                was, becomes = "non-directory", "directory"
+                if entry.kind != DIRECTORY:
+                    was, becomes = becomes, was
+                raise InvalidValue(
+                    f"cannot overwrite {was} {shown(entry.path)} with {becomes}"
+                ) from None
             except FileExistsError:
                 # Somebody made the name again after we had cleared it; nothing was read yet.
                 if attempt == _MOST_ATTEMPTS - 1:
                     raise
-
-    def _refuse_another_kind(self, entry: TarEntry) -> None:
-        parent, _, name = clean(entry.path).rpartition(b"/")
-        if not name:
-            return
-        try:
-            directory = self._tree.open(parent)
-        except OSError:
-            return
-        try:
-            state = state_of(directory, name)
-        finally:
-            os.close(directory)
-        if state is None:
-            return
-        is_directory, becomes_one = stat.S_ISDIR(state.st_mode), entry.kind == DIRECTORY
-        if is_directory and not becomes_one:
-            raise InvalidValue(
-                f"cannot overwrite directory {shown(entry.path)} with non-directory"
-            )
-        if becomes_one and not is_directory:
-            raise InvalidValue(
-                f"cannot overwrite non-directory {shown(entry.path)} with directory"
-            )
 
     def _set_root(self, entry: TarEntry) -> None:
         """The directory itself stays as it looks, unless it was made for the archive."""

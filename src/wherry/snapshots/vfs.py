@@ -18,16 +18,13 @@ from typing import BinaryIO
 from wherry.linux.files import remove_tree
 from wherry.model.errors import InvalidValue
 from wherry.model.files import Change
-from wherry.model.ids import ChainId, DiffId, SnapshotKey
+from wherry.model.ids import ChainId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
-from wherry.operations.files.layers import DiffLayer
-from wherry.operations.plan import Evidence
+from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.diff import Writable, snapshot_tar
 from wherry.snapshots.host_trees import filesystem_type, open_directory
 from wherry.snapshots.layer_table import CommittedLayer
-from wherry.snapshots.overlay import Snapshots
-from wherry.snapshots.performing import perform
-from wherry.snapshots.streams import HashingWriter
+from wherry.snapshots.overlay import PackedLayer, Snapshots
 from wherry.snapshots.tree_changes import changed_bytes, write_changes
 from wherry.snapshots.tree_copies import add_layer
 
@@ -67,31 +64,25 @@ class VfsSnapshots(Snapshots):
         """What `docker info` tells of the storage driver."""
         return (("Backing Filesystem", filesystem_type(self.directory)),)
 
-    def diff_layer(self, subject: SnapshotKey | ChainId, out: Writable) -> DiffId:
-        """Write a snapshot's changes, or a committed layer, as a tar; returns its digest."""
+    def diff_layer(self, subject: SnapshotKey | ChainId, out: Writable) -> PackedLayer:
+        """Write a snapshot's changes, or a committed layer. Raises: as the overlay driver."""
         if self.layers.get(ChainId(subject)) is not None:
             return super().diff_layer(subject, out)
         key = SnapshotKey(subject)
-        parent, hashing = self._parent_of(key), HashingWriter(out)
+        parent = self._parent_of(key)
 
-        def pack() -> Evidence:
+        def pack(sink: Writable) -> LayerCounts:
             with self._changes_written(key, parent) as changes, open_directory(changes) as root:
-                counts = snapshot_tar(root, hashing)
-            return {"entries": counts.entries, "bytes": counts.content_bytes}
+                return snapshot_tar(root, sink)
 
-        perform(
-            DiffLayer(
-                why="the layer is written as a tar", directory=f"{self.directory}/{key}", work=pack
-            )
-        )
-        return hashing.digest()
+        return self._packed(key, out, pack)
 
     def become_layer(
-        self, key: SnapshotKey, diff_id: DiffId, packed: Callable[[], BinaryIO]
+        self, key: SnapshotKey, packed: PackedLayer, content: Callable[[], BinaryIO]
     ) -> CommittedLayer:
         """Unpack what was packed: the snapshot is a whole tree. Raises: as the overlay driver."""
-        with packed() as layer:
-            return self.layers.apply(self._parent_of(key), layer, diff_id=diff_id)
+        with content() as layer:
+            return self.layers.apply(self._parent_of(key), layer, diff_id=packed.diff_id)
 
     def changes(self, key: SnapshotKey) -> list[Change]:
         """What was changed in a snapshot, in order of the names. Raises: as the overlay driver."""

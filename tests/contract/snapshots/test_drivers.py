@@ -182,7 +182,7 @@ def test_changes_become_a_layer(snapshots: Snapshots) -> None:
         " && mkdir -m 1777 made && mkfifo made/fifo && chmod 700 emptied && chown 5:6 replaced",
     )
     packed = io.BytesIO()
-    digest = snapshots.diff_layer(KEY, packed)
+    digest = snapshots.diff_layer(KEY, packed).diff_id
     packed.seek(0)
     committed = snapshots.apply_layer(chain, packed)
     assert committed.diff_id == digest
@@ -210,12 +210,14 @@ def test_a_snapshot_becomes_a_layer(snapshots: Snapshots) -> None:
             " && find . -depth -exec touch -h -d @1000000000 {} +",
         )
         packed = io.BytesIO()
-        digest = snapshots.diff_layer(key, packed)
-        layer = snapshots.become_layer(key, digest, lambda tar=packed: io.BytesIO(tar.getvalue()))
+        written = snapshots.diff_layer(key, packed)
+        layer = snapshots.become_layer(key, written, lambda tar=packed: io.BytesIO(tar.getvalue()))
         layers.append(layer)
         snapshots.remove(key)
         again = io.BytesIO()
-        assert snapshots.diff_layer(layer.chain_id, again) == digest == layer.diff_id
+        repeated = snapshots.diff_layer(layer.chain_id, again)
+        assert repeated.diff_id == written.diff_id == layer.diff_id
+        assert not repeated.counts.left_out
         assert again.getvalue() == packed.getvalue()
     assert layers[0] == layers[1]
     snapshots.prepare(KEY, layers[0].chain_id)

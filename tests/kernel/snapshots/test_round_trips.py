@@ -66,7 +66,7 @@ def test_apply_of_diff_is_the_same_tree(snapshots: Snapshots) -> None:
     snapshots.prepare(KEY, None)
     full_tree(upper(snapshots))
     packed = io.BytesIO()
-    diff_id = snapshots.diff_layer(KEY, packed)
+    diff_id = snapshots.diff_layer(KEY, packed).diff_id
     packed.seek(0)
     layer = snapshots.apply_layer(None, packed, diff_id=diff_id)
     unpacked = layer_directory(snapshots, layer.number)
@@ -80,9 +80,9 @@ def test_diff_of_apply_is_the_same_tar(snapshots: Snapshots) -> None:
     snapshots.prepare(KEY, None)
     full_tree(upper(snapshots))
     first, second = io.BytesIO(), io.BytesIO()
-    diff_id = snapshots.diff_layer(KEY, first)
+    diff_id = snapshots.diff_layer(KEY, first).diff_id
     layer = snapshots.apply_layer(None, io.BytesIO(first.getvalue()))
-    assert snapshots.diff_layer(layer.chain_id, second) == diff_id
+    assert snapshots.diff_layer(layer.chain_id, second).diff_id == diff_id
     assert second.getvalue() == first.getvalue()
 
 

@@ -20,7 +20,8 @@ def test_statements_are_read(tmp_path: Path) -> None:
         (tmp_path / f"{name}.spdx.json").write_text(json.dumps(said))
     os.mkfifo(tmp_path / "notes")
     assert [*read_statements(str(tmp_path))] == [
-        Predicate(type=SPDX, content={"name": each}) for each in ("a", "b")
+        Predicate(type=SPDX, content={"name": each}, file=f"{each}.spdx.json")
+        for each in ("a", "b")
     ]
 
 

@@ -27,7 +27,6 @@ class _Stage:
 
     arguments: set[str]
     environment: set[str]
-    """Those that a stage on this one sees too."""
     has_directory: bool = False
     """A WORKDIR of this Dockerfile has said where."""
     is_certain: bool = True
@@ -63,7 +62,7 @@ def meaning_findings(
         assert vertex.parent is not None
         stage = stages[vertex.parent]
         if is_boundary(step):
-            stage = replace(stage, arguments=set(), environment={*stage.environment})
+            stage = replace(stage, arguments={*stage.arguments}, environment={*stage.environment})
         else:
             found += _step(source, step, stage, ignore)
             stage.take(step.instruction)

@@ -3,50 +3,40 @@
 A result is one state for each platform. As an image each is recorded, all side by side under the
 same names, and sent to registries by documents (`products`) that say the same. As an archive it is
 those documents and what they name, without being recorded. As files it is the root of the last
-stage: of one platform as it is, of several one directory for each.
+stage (`trees`).
 """
 
 import base64
 import json
-import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from wherry.builder.cache.elsewhere import layout_blobs
 from wherry.builder.planning import EPOCH
 from wherry.builder.publishing import Registries, TellProgress
 from wherry.builder.results.attesting import Attesting
-from wherry.builder.results.products import Product, built_platform, make_product
+from wherry.builder.results.products import Product, Result, make_product
+from wherry.builder.results.trees import ResultTrees
 from wherry.builder.results.wishes import OutputWish, read_wish
 from wherry.builder.sources.ports import Layouts, Sink
 from wherry.builder.steps.stage_files import StageFiles
 from wherry.builder.work_places import WorkPlaces
 from wherry.images import (
     BuildImages,
-    BuildState,
     Recorded,
     layout_archive,
     name_annotations,
     parse,
 )
 from wherry.kit.aio import OffloadPool, UndoStack, in_thread, written_in_thread
-from wherry.kit.values import dataclass, replace
+from wherry.kit.values import replace
 from wherry.model.builds import BuildDone, BuildRequest, OutputKind
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.oci.image_json import DESCRIPTOR
-from wherry.oci.platforms import formatted
-from wherry.snapshots import Compression, TreeReader, UnpackRules, tree_tar, unpack_tar
+from wherry.snapshots import Compression, tree_tar
 
 _LAYOUT_OF_RESULTS = "export"
 """What clients call the layout that results go into (`tar=false`)."""
 _DESCRIPTOR = "containerimage.descriptor"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a build made for one platform."""
-
-    platform: str
-    state: BuildState
 
 
 class Exporting:
@@ -70,13 +60,20 @@ class Exporting:
         self._request = request
         has_epoch = bool(request.arguments.get(EPOCH))
         self._wishes = [read_wish(each, has_epoch=has_epoch) for each in request.outputs]
-        if attesting.is_everywhere:
-            _refuse_attested_files(request)
+        kinds = {each.kind for each in request.outputs}
+        if attesting.is_everywhere and OutputKind.DOCKER in kinds:
+            # An archive of docker's has no index beside which something could be said of images.
+            raise FeatureMissing("attestations of type=docker")
         self._sink = sink
         self._layouts = layouts
         self._images = images
-        self._files = files
-        self._work = work
+        self._trees = ResultTrees(
+            attesting=attesting,
+            files=files,
+            work=work,
+            offload=offload,
+            latest_ns=images.latest_ns,
+        )
         self._registries = registries
         self._tell = tell
         self._attesting = attesting
@@ -84,16 +81,15 @@ class Exporting:
 
     async def export(self, results: Sequence[Result]) -> BuildDone:
         """Do with the results what the request says. Raises: InvalidValue, RegistryRefused, ..."""
-        states = [each.state for each in results]
         done = BuildDone(image_id="")
         for number, (output, wish) in enumerate(
             zip(self._request.outputs, self._wishes, strict=True)
         ):
             match output.kind:
                 case OutputKind.IMAGE:
-                    done = await self._image(wish, states)
+                    done = await self._image(wish, results)
                 case OutputKind.OCI | OutputKind.DOCKER:
-                    told = await self._archive(number, output.kind, wish, states)
+                    told = await self._archive(number, output.kind, wish, results)
                     done = done if done.image_id else told
                 case OutputKind.TAR | OutputKind.LOCAL:
                     await self._tree(number, output.kind, wish, results)
@@ -101,13 +97,13 @@ class Exporting:
 
     # -- images ------------------------------------------------------------------------------
 
-    async def _image(self, wish: OutputWish, states: Sequence[BuildState]) -> BuildDone:
+    async def _image(self, wish: OutputWish, results: Sequence[Result]) -> BuildDone:
         names = self._names(wish)
         is_attested = self._attesting.is_everywhere or wish.is_pushed
         # What stays here alone stays as it is: nobody needs it to be smaller.
         goes_out = wish.is_pushed or is_attested or wish.compression is not None
         packing = (wish.compression or Compression.GZIP) if goes_out else wish.compression
-        product = await self._product(wish, states, packing, names, is_attested=is_attested)
+        product = await self._product(wish, results, packing, names, is_attested=is_attested)
         kept = () if wish.is_pushed_by_digest else names
         by = _recorded(product) if goes_out else None
         await self._offload(self._images.record, product.states, kept, by)
@@ -137,14 +133,14 @@ class Exporting:
     async def _product(
         self,
         wish: OutputWish,
-        states: Sequence[BuildState],
+        results: Sequence[Result],
         compression: Compression | None,
         names: Sequence[str],
         *,
         is_attested: bool,
     ) -> Product:
-        of_platforms = {formatted(built_platform(each)): each for each in states}
-        predicates = await self._attesting.of(of_platforms) if is_attested else {}
+        predicates = await self._attesting.of(results) if is_attested else {}
+        states = [each.state for each in results]
         return await self._offload(
             make_product, states, wish, compression, predicates, names, self._images
         )
@@ -171,9 +167,9 @@ class Exporting:
     # -- archives ----------------------------------------------------------------------------
 
     async def _archive(
-        self, number: int, kind: OutputKind, wish: OutputWish, states: Sequence[BuildState]
+        self, number: int, kind: OutputKind, wish: OutputWish, results: Sequence[Result]
     ) -> BuildDone:
-        if kind is OutputKind.DOCKER and len(states) > 1:
+        if kind is OutputKind.DOCKER and len(results) > 1:
             raise InvalidValue(
                 "docker exporter does not currently support exporting manifest lists"
             )
@@ -182,7 +178,7 @@ class Exporting:
         if packing is None and kind is OutputKind.OCI:
             packing = Compression.GZIP
         is_attested = kind is OutputKind.OCI or self._attesting.is_everywhere
-        product = await self._product(wish, states, packing, names, is_attested=is_attested)
+        product = await self._product(wish, results, packing, names, is_attested=is_attested)
         if not wish.is_tar:
             await self._layouts.fill(
                 number,
@@ -215,12 +211,7 @@ class Exporting:
         self, number: int, kind: OutputKind, wish: OutputWish, results: Sequence[Result]
     ) -> None:
         async with UndoStack() as opened:
-            roots = [await self._files.opened(each.state, opened) for each in results]
-            root = roots[0]
-            if wish.splits_platforms is False and len(roots) > 1:
-                raise FeatureMissing("platform-split=false of several platforms")
-            if len(roots) > 1 or wish.splits_platforms:
-                root = await self._joined(results, roots, opened)
+            root = await self._trees.opened(wish, results, opened)
             if kind is OutputKind.LOCAL:
                 await self._sink.directory(number, root)
             else:
@@ -228,33 +219,6 @@ class Exporting:
 
     def _packed(self, root: int) -> AsyncIterator[bytes]:
         return written_in_thread(self._offload, lambda writer: tree_tar(root, writer))
-
-    async def _joined(
-        self, results: Sequence[Result], roots: Sequence[int], opened: UndoStack
-    ) -> int:
-        """The trees of several platforms, each in a directory that is named after it."""
-        place = await self._work.empty_directory(opened)
-
-        def copy() -> int:
-            target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            for each, root in zip(results, roots, strict=True):
-                name = each.platform.replace("/", "_")
-                os.mkdir(name, 0o755, dir_fd=target)
-                unpack_tar(TreeReader(root, ""), target, name.encode(), UnpackRules())
-            return target
-
-        target = await self._offload(copy)
-        opened.push(self._offload, os.close, target)
-        return target
-
-
-def _refuse_attested_files(request: BuildRequest) -> None:
-    """Files have no index beside which something could be said of them. Raises: FeatureMissing."""
-    for each in request.outputs:
-        if each.kind in (OutputKind.LOCAL, OutputKind.TAR):
-            raise FeatureMissing("attestations of files (type=local, type=tar)")
-        if each.kind is OutputKind.DOCKER:
-            raise FeatureMissing("attestations of type=docker")
 
 
 def _recorded(product: Product) -> Recorded:

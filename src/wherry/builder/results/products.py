@@ -12,7 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from wherry.builder.results.statements import Predicate
+from wherry.builder.results.scan_extras import ScanExtras
+from wherry.builder.results.statements import Predicate, statement
 from wherry.builder.results.wishes import OutputWish
 from wherry.images import BuildImages, BuildState, Document, LayerBlob, attestation_of, parse
 from wherry.kit.values import dataclass, replace
@@ -33,9 +34,23 @@ from wherry.oci.json_fields import Json
 from wherry.oci.platforms import formatted
 from wherry.snapshots import Compression
 
-_STATEMENT = "https://in-toto.io/Statement/v0.1"
 _STATEMENT_FILE = "application/vnd.in-toto+json"
 _NOWHERE = Platform(os="unknown", architecture="unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a build made for one platform."""
+
+    platform: str
+    """That was asked for."""
+    state: BuildState
+    extras: ScanExtras
+
+    @property
+    def built_for(self) -> str:
+        """The platform of the image: its base may be for another one."""
+        return formatted(built_platform(self.state))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,15 +191,7 @@ def _attestation(
     """The manifest of some statements, and the blobs that it names."""
     statements = []
     for each in said:
-        content = json.dumps(
-            {
-                "_type": _STATEMENT,
-                "predicateType": each.type,
-                "subject": subjects,
-                "predicate": each.content,
-            },
-            separators=(",", ":"),
-        ).encode()
+        content = json.dumps(statement(each, subjects), separators=(",", ":")).encode()
         statements.append(
             Descriptor(
                 media_type=_STATEMENT_FILE,

@@ -121,7 +121,7 @@ class ProvenanceFacts:
 
     def predicate(self, wish: ProvenanceWish) -> Predicate:
         """What is said of each result; it is of the time when it is asked for."""
-        return Predicate(type=PREDICATE_TYPE, content=self._content(wish))
+        return Predicate(type=PREDICATE_TYPE, content=self._content(wish), file="provenance.json")
 
     def _content(self, wish: ProvenanceWish) -> JsonObject:
         return {

@@ -5,8 +5,9 @@ statements in a directory, each with a predicate, SPDX as a rule; what is in the
 The protocol is BuildKit's:
 https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md
 
-    /run/src/core/sbom   the result's root, read-only    BUILDKIT_SCAN_SOURCE
-    /run/out             statements, NAME.spdx.json      BUILDKIT_SCAN_DESTINATION
+    /run/src/core/sbom          the result's root, read-only     BUILDKIT_SCAN_SOURCE
+    /run/src/extras/sbom-NAME   a stage's, or the context        BUILDKIT_SCAN_SOURCE_EXTRAS
+    /run/out                    statements, NAME.spdx.json       BUILDKIT_SCAN_DESTINATION
 """
 
 import json
@@ -15,7 +16,10 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from wherry.builder.results.products import Result
+from wherry.builder.results.scan_extras import ScanExtras
 from wherry.builder.results.statements import Predicate, asked_for
+from wherry.builder.sources.contexts import Views
 from wherry.builder.steps.commands import StepContainers
 from wherry.builder.steps.stage_files import StageFiles
 from wherry.builder.work_places import WorkPlaces
@@ -32,9 +36,11 @@ from wherry.model.builds import (
 from wherry.model.containers import BindMount, ContainerSpec, LogSpec, NetworkSpec, TmpfsMount
 from wherry.model.errors import FeatureMissing, InvalidValue
 from wherry.model.errors.builds import StepEndedBadly
-from wherry.snapshots import TreeReader, UnpackRules, unpack_tar
+from wherry.snapshots import Archive, TreeReader, UnpackRules, unpack_tar
 
-_SOURCE, _DESTINATION = "/run/src/core/sbom", "/run/out"
+_SOURCE, _EXTRAS, _DESTINATION = "/run/src/core/sbom", "/run/src/extras", "/run/out"
+_CORE, _EXTRA, _CONTEXT = "sbom", "sbom-", "context"
+"""What is before a scanner: the result, others by their names, and the context among them."""
 _PARAMETER = "BUILDKIT_SCAN_"
 _LARGEST_STATEMENT = 64 << 20
 _MOST_STATEMENTS = 64
@@ -84,6 +90,7 @@ class Scanner:
         find: Find,
         containers: StepContainers,
         files: StageFiles,
+        views: Views,
         work: WorkPlaces,
         tell: Callable[[BuildEvent], None],
         offload: OffloadPool,
@@ -93,36 +100,51 @@ class Scanner:
         self._find = find
         self._containers = containers
         self._files = files
+        self._views = views
         self._work = work
         self._tell = tell
         self._offload = offload
 
-    async def predicates(self, platform: str, result: BuildState) -> Sequence[Predicate]:
+    async def predicates(self, result: Result) -> Sequence[Predicate]:
         """What the scanner says of a result. Raises: StepEndedBadly, InvalidValue, as a pull."""
         scanner = await self._find(self._wish.generator, "")
-        self._tell(ScanStarted(platform=platform, scanner=self._wish.generator))
+        self._tell(ScanStarted(platform=result.built_for, scanner=self._wish.generator))
         async with UndoStack() as opened:
-            source = await self._copied(result, opened)
+            core = await self._work.empty_directory(opened)
+            await self._copy_stage(result.state, core, _CORE)
+            mounts = [_seen(f"{core}/{_CORE}", _SOURCE)]
+            if result.extras.stages or result.extras.has_context:
+                extras = await self._work.empty_directory(opened)
+                await self._copy_extras(result.extras, extras)
+                mounts.append(_seen(extras, _EXTRAS))
             written = await self._work.empty_directory(opened)
-            await self._run(scanner, source, written, opened)
+            mounts.append(BindMount(source=written, target=_DESTINATION))
+            await self._run(scanner, mounts, opened)
             found = await self._offload(lambda: [*read_statements(written)])
         if not found:
             raise InvalidValue(f"the scanner {self._wish.generator} has written no statement")
         self._tell(ResultScanned())
         return found
 
-    async def _copied(self, result: BuildState, opened: UndoStack) -> str:
-        """A result's files in a directory of the host's, which the scanner may look at."""
-        place = await self._work.empty_directory(opened)
+    async def _copy_extras(self, extras: ScanExtras, place: str) -> None:
+        for name, state in extras.stages.items():
+            await self._copy_stage(state, place, _EXTRA + name)
+        if extras.has_context:
+            view = await self._views.view("", (".",))
+            await self._offload(
+                lambda: _copy(view.entries(view.place("")), place, _EXTRA + _CONTEXT)
+            )
+
+    async def _copy_stage(self, state: BuildState, place: str, name: str) -> None:
+        """A state's files in a directory of the host's, which the scanner may look at."""
         async with UndoStack() as reading:
-            root = await self._files.opened(result, reading)
-            await self._offload(_copy, root, place)
-        return f"{place}/{os.path.basename(_SOURCE)}"
+            root = await self._files.opened(state, reading)
+            await self._offload(_copy, TreeReader(root, ""), place, name)
 
     async def _run(
-        self, scanner: BuildState, source: str, written: str, opened: UndoStack
+        self, scanner: BuildState, mounts: Sequence[BindMount], opened: UndoStack
     ) -> None:
-        spec = self._spec(scanner, source, written)
+        spec = self._spec(scanner, mounts)
         container_id = await self._containers.create(spec, as_image(scanner))
         opened.push(self._containers.remove, container_id)
         code = await self._containers.run(
@@ -131,12 +153,15 @@ class Scanner:
         if code:
             raise StepEndedBadly(" ".join(spec.command or ()), code)
 
-    def _spec(self, scanner: BuildState, source: str, written: str) -> ContainerSpec:
+    def _spec(self, scanner: BuildState, mounts: Sequence[BindMount]) -> ContainerSpec:
         config = scanner.document.config
         command = (*(config.entrypoint or ()), *(config.cmd or ()))
         if not command:
             raise InvalidValue(f"scanner {self._wish.generator} does not have cmd")
-        told = {"DESTINATION": f"{_DESTINATION}/", "SOURCE": _SOURCE, **self._wish.parameters}
+        told = {"DESTINATION": f"{_DESTINATION}/", "SOURCE": _SOURCE}
+        if any(each.target == _EXTRAS for each in mounts):
+            told["SOURCE_EXTRAS"] = _EXTRAS
+        told |= self._wish.parameters
         return ContainerSpec(
             image=scanner.image_id,
             entrypoint=("",),
@@ -152,20 +177,20 @@ class Scanner:
             network=NetworkSpec(mode=self._request.network, extra_hosts=self._request.extra_hosts),
             log=LogSpec(driver="none"),
             ends_with_engine=True,
-            mounts=(
-                BindMount(source=source, target=_SOURCE, is_read_only=True),
-                BindMount(source=written, target=_DESTINATION),
-                TmpfsMount(target="/tmp"),
-            ),
+            mounts=(*mounts, TmpfsMount(target="/tmp")),
         )
 
 
-def _copy(root: int, place: str) -> None:
+def _seen(place: str, target: str) -> BindMount:
+    """A mount of what a scanner looks at."""
+    return BindMount(source=place, target=target, is_read_only=True)
+
+
+def _copy(files: Archive, place: str, name: str) -> None:
     target = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        name = os.path.basename(_SOURCE)
         os.mkdir(name, 0o755, dir_fd=target)
-        unpack_tar(TreeReader(root, ""), target, name.encode(), UnpackRules())
+        unpack_tar(files, target, name.encode(), UnpackRules())
     finally:
         os.close(target)
 
@@ -212,4 +237,4 @@ def _predicate(name: str, content: bytes) -> Predicate:
         raise InvalidValue(f"the scanner's statement {name} is none: {problem}") from problem
     if not isinstance(kind, str) or not kind or not isinstance(said, dict):
         raise InvalidValue(f"the scanner's statement {name} has no predicate of a type")
-    return Predicate(type=kind, content=said)
+    return Predicate(type=kind, content=said, file=name)

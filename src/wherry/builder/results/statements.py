@@ -1,12 +1,13 @@
 """What is said of a result beside what it is: predicates, each of a type, as in-toto has them."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue
-from wherry.oci.json_fields import JsonObject
+from wherry.oci.json_fields import Json, JsonObject
 
+_STATEMENT = "https://in-toto.io/Statement/v0.1"
 _KINDS = ("provenance", "sbom")
 
 
@@ -16,6 +17,18 @@ class Predicate:
 
     type: str
     content: JsonObject
+    file: str
+    """What its statement is called where it is a file."""
+
+
+def statement(predicate: Predicate, subjects: Sequence[Json]) -> JsonObject:
+    """What is said, and of whom: each with a name and digests."""
+    return {
+        "_type": _STATEMENT,
+        "predicateType": predicate.type,
+        "subject": subjects,
+        "predicate": predicate.content,
+    }
 
 
 def asked_for(attests: Mapping[str, str], kind: str) -> Mapping[str, str] | None:

@@ -23,7 +23,9 @@ _SWITCHES = {
     OutputKind.LOCAL: ("platform-split",),
     OutputKind.TAR: ("platform-split",),
 }  # fmt: skip
+_OF_FILES = (OutputKind.LOCAL, OutputKind.TAR)
 _TEXTS = ("name", "compression", "dest")
+_PREFIX = "attestation-prefix"
 _MEANT = {"oci-mediatypes": "true", "unpack": "true", "store": "true", "load": "true"}
 """Switches that are as they are: the other way is not there."""
 _ANNOTATION = re.compile(
@@ -58,6 +60,9 @@ class OutputWish:
     """None: nothing was said."""
     forces_compression: bool = False
     splits_platforms: bool | None = None
+    """None: where there are several."""
+    attestation_prefix: str = ""
+    """What the names of statements begin with, among files."""
     annotations: tuple[Annotation, ...] = ()
 
     def annotated(self, place: str, platform: str = "") -> Mapping[str, str]:
@@ -77,10 +82,11 @@ def read_wish(output: BuildOutput, *, has_epoch: bool) -> OutputWish:
         _check(output.kind, name, value)
     if given.get("rewrite-timestamp") == "true" and not has_epoch:
         raise InvalidValue("rewrite-timestamp needs the build argument SOURCE_DATE_EPOCH")
-    is_layered = output.kind not in (OutputKind.LOCAL, OutputKind.TAR)
-    if annotations and (not is_layered or output.kind is OutputKind.DOCKER):
+    if annotations and output.kind in (*_OF_FILES, OutputKind.DOCKER):
         raise InvalidValue(f"annotations are not supported by the {output.kind.value} exporter")
-    compression = given.get("compression", "")
+    prefix, compression = given.get(_PREFIX, ""), given.get("compression", "")
+    if "/" in prefix or "\0" in prefix:
+        raise InvalidValue(f"invalid {_PREFIX} {prefix!r}: it begins the name of a file")
     split = given.get("platform-split")
     return OutputWish(
         names=tuple(each for each in map(str.strip, given.get("name", "").split(",")) if each),
@@ -91,12 +97,14 @@ def read_wish(output: BuildOutput, *, has_epoch: bool) -> OutputWish:
         compression=compression_named(compression) if compression else None,
         forces_compression=given.get("force-compression") == "true",
         splits_platforms=None if split is None else split == "true",
+        attestation_prefix=prefix,
         annotations=annotations,
     )
 
 
 def _check(kind: OutputKind, name: str, value: str) -> None:
-    if _ANNOTATION.fullmatch(name) or name in _TEXTS:
+    is_text = name in _TEXTS or (name == _PREFIX and kind in _OF_FILES)
+    if is_text or _ANNOTATION.fullmatch(name):
         return
     if name not in _SWITCHES[kind]:
         raise FeatureMissing(f"type={kind.value},{name}={value}")
