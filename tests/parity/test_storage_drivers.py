@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.daemon import Engine
-from support.file_systems import engine_with
+from support.file_systems import HAS_PROJECTS, engine_with
 
 pytestmark = pytest.mark.stock_differs
 
@@ -15,7 +15,11 @@ OPTIONS = {"devicemapper": ("--storage-opt", "dm.basesize=64m", "--storage-opt",
 DRIVERS = ["vfs", "btrfs", "fuse-overlayfs"]
 if os.path.exists("/dev/mapper/control"):
     DRIVERS.append("devicemapper")  # in the virtual machine (tests/vm)
+if HAS_PROJECTS:
+    DRIVERS.append("overlay2 on xfs")
+FILE_SYSTEMS = {"btrfs": "btrfs", "overlay2 on xfs": "xfs"}
 DATA = {
+    "overlay2": {"LowerDir", "MergedDir", "UpperDir", "WorkDir"},
     "vfs": set[str](),
     "btrfs": set[str](),
     "fuse-overlayfs": {"LowerDir", "MergedDir", "UpperDir", "WorkDir"},
@@ -23,6 +27,7 @@ DATA = {
 }
 BOUNDS = {
     "btrfs": ("16m", 32, "Disk quota exceeded"),
+    "overlay2": ("16m", 32, "No space left on device"),
     "devicemapper": ("128m", 192, "No space left on device"),
 }
 """What is asked for, more than that in MiB, and what the kernel says."""
@@ -32,9 +37,9 @@ BOUNDS = {
 def other_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine whose containers have copies of their images, btrfs's snapshots, or a stack that
     a program serves."""
-    driver = request.param
+    driver = request.param.partition(" ")[0]
     flags = ("--storage-driver", driver, *OPTIONS.get(driver, ()))
-    with engine_with(*flags, on_btrfs=driver == "btrfs") as engine:
+    with engine_with(*flags, on=FILE_SYSTEMS.get(request.param, "")) as engine:
         yield engine
 
 
@@ -92,6 +97,26 @@ def test_a_bound_on_a_container(other_engine: Engine) -> None:
     if driver == "devicemapper":
         small = engine.docker("create", "--storage-opt", "size=1m", "busybox")
         assert "Container size cannot be smaller than 67.11MB" in small.stderr
+
+
+def test_a_bound_on_a_volume(other_engine: Engine) -> None:
+    """`-o size=` holds where the data root's file system keeps bounds; else it is refused."""
+    engine = other_engine
+    driver = engine.api("GET", "/info").json["Driver"]
+    made = engine.docker("volume", "create", "-o", "size=16m", "small")
+    if driver not in ("btrfs", "overlay2"):
+        assert "create small: quota size requested but no quota support\n" in made.stderr
+        assert "small" not in engine.docker_ok("volume", "ls", "-q")
+        return
+    write = ("dd", "if=/dev/zero", "of=/v/big", "bs=1M", "count=32", "conv=fsync")
+    ran = engine.docker("run", "--rm", "-v", "small:/v", "busybox", *write)
+    assert ran.returncode == 1
+    assert BOUNDS[driver][2] in ran.stderr
+    assert engine.docker_ok("volume", "inspect", "-f", "{{.Options.size}}", "small") == "16m"
+    assert "it is bounded" in engine.wherry("volume", "snapshot", "small").stderr
+    engine.docker_ok("volume", "rm", "small")
+    engine.docker_ok("run", "--rm", "-v", "small:/v", "busybox", *write)
+    engine.docker_ok("volume", "rm", "small")
 
 
 def test_an_image_keeps_its_bytes(other_engine: Engine) -> None:

@@ -25,7 +25,7 @@ _ONE_WAY, _OTHER_WAY = ("data", "then"), ("then", "data")
 @pytest.fixture(scope="module")
 def engine_on_btrfs() -> Iterator[Engine]:
     """An engine whose volumes are subvolumes; its containers stand on overlayfs all the same."""
-    with engine_with(on_btrfs=True) as made:
+    with engine_with(on="btrfs") as made:
         yield made
 
 
@@ -104,6 +104,9 @@ def test_back_and_forth(engine: Engine) -> None:
     (place / "new").mkdir()
     assert volume(engine, "diff", "data").splitlines() == [
         "C /deep/file", "D /gone", "A /new",
+    ]  # fmt: skip
+    assert volume(engine, "diff", "data", "present", "one").splitlines() == [
+        "C /deep/file", "A /gone", "D /new",
     ]  # fmt: skip
     assert "kept as before-one" in volume(engine, "rollback", "data", "one")
     assert (place / "deep" / "file").read_text() == "first"
@@ -289,6 +292,8 @@ def test_refusals(engine: Engine) -> None:
         (("clone", "a/b", "other"), "get a/b: no such volume"),
         (("export", "a/b"), "get a/b: no such volume"),
         (("snapshot", "--name", "a/b", "data"), 'invalid snapshot name "a/b": only'),
+        (("snapshot", "--name", "present", "data"), 'name "present": it is what a volume is now'),
+        (("rollback", "data", "present"), "volume data has no snapshot present"),
         (
             ("export", "--compress", "rar", "-o", "/dev/null", "data"),
             "must be gzip, zstd or empty",

@@ -25,7 +25,7 @@ printf '#!/bin/sh\nexec /bin/busybox modprobe -q "$@"\n' > $modprobe
 chmod 755 $modprobe
 echo $modprobe > /proc/sys/kernel/modprobe
 # Which drivers the suites try, they see by what there is.
-$modprobe -a dm-thin-pool loop fuse
+$modprobe -a dm-thin-pool loop fuse xfs
 echo "+cpuset +cpu +io +memory +hugetlb +pids" > /sys/fs/cgroup/cgroup.subtree_control
 ip link set lo up
 hostname wherry-vm

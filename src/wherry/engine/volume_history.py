@@ -83,10 +83,7 @@ class VolumeHistory:
     ) -> AsyncGenerator[bytes, None]:
         """A snapshot or the present as a tar. Raises: as `changes`."""
         history = self._volumes.history
-        if label:
-            await self._offload(history.snapshot, name, label)
-        else:
-            history.plain(name)
+        await self._offload(history.place, name, label)
 
         def pack(out: Writable) -> None:
             if compression is Compression.NONE:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+from wherry.kit.byte_sizes import parse_size
 from wherry.model.errors import StateUnreadable
 from wherry.snapshots.overlay import Snapshots
 from wherry.store import Database
@@ -25,8 +26,7 @@ def refuse_driver(driver: str, options: Mapping[str, str]) -> None:
         PoolOptions.read(options)
         return
     if driver in DRIVERS:
-        for name in options:
-            raise ValueError(f"{driver}: unknown option {name}")
+        _bound_of(driver, options)
         return
     told = "driver not supported"
     if driver in _REMOVED:
@@ -75,4 +75,15 @@ def open_snapshots(
 
             return DeviceMapperSnapshots(data_root, database, options)
         case _:
-            return Snapshots(data_root, database)
+            bound_bytes = _bound_of(driver, options or {})
+            return Snapshots(data_root, database, bound_bytes=bound_bytes)
+
+
+def _bound_of(driver: str, options: Mapping[str, str]) -> int:
+    """What a container may write that asks for no bound; 0: all. Raises: ValueError."""
+    bound_bytes = 0
+    for name, value in options.items():
+        if (driver, name) != ("overlay2", "overlay2.size"):
+            raise ValueError(f"{driver}: unknown option {name}")
+        bound_bytes = parse_size(value)
+    return bound_bytes

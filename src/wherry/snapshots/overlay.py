@@ -7,6 +7,9 @@
 Nothing is mounted here: the runtime mounts a root inside the container's own namespace, from
 the instruction that `rootfs` gives. Making a snapshot is three directories and a link, because
 it is part of each start; no row is written and nothing is synced for it.
+
+Where the file system keeps quotas of projects, a snapshot may be bounded: its directory is a
+project then, and what a container writes is counted there (`tree_bounds`).
 """
 
 import contextlib
@@ -16,18 +19,25 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import BinaryIO
 
+from wherry.kit.byte_sizes import parse_size
 from wherry.kit.values import dataclass
 from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.operations.files.layers import DiffLayer, PrepareSnapshot, RemoveSnapshot
+from wherry.operations.files.tree_bounds import (
+    bound_tree,
+    bounding_shell,
+    has_projects,
+    unbound_tree,
+)
 from wherry.operations.plan import Evidence, Journal
 from wherry.snapshots.adoption import leave_what_was_packed
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar
 from wherry.snapshots.host_trees import file_sizes, filesystem_type, open_directory
-from wherry.snapshots.layer_directories import is_layer_name
+from wherry.snapshots.layer_directories import has_only_files, is_layer_name
 from wherry.snapshots.layer_store import LayerStore
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer
 from wherry.snapshots.performing import perform
@@ -36,6 +46,10 @@ from wherry.snapshots.tar_reader import Readable
 from wherry.store import Database
 
 _NOTHING = object()
+_NO_PROJECTS = (
+    "error initializing graphdriver: Storage option overlay2.size not supported. Filesystem does "
+    "not support Project Quota"
+)
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -55,10 +69,17 @@ class Snapshots:
     """What stacks the directories: the type of `rootfs`."""
     MIGRATIONS = MIGRATIONS
 
-    def __init__(self, data_root: str, database: Database) -> None:
-        """Take over `overlay2` of the data root (made if missing) and the rows of its layers."""
+    def __init__(self, data_root: str, database: Database, *, bound_bytes: int = 0) -> None:
+        """Take over `overlay2` of the data root (made if missing) and the rows of its layers.
+
+        `bound_bytes` is what a snapshot may hold that asks for no bound; 0: as much as there is.
+        Raises: StateUnreadable where it can't be kept.
+        """
         self.directory = os.path.join(data_root, self.name)
         os.makedirs(self.directory, mode=0o710, exist_ok=True)
+        self._bound_bytes, self._has_projects = bound_bytes, has_projects(self.directory)
+        if bound_bytes and not self._has_projects:
+            raise StateUnreadable(data_root, _NO_PROJECTS)
         self._damages = database.damages
         self.layers = self._open_layers(database)
         """The read-only layers that snapshots stand on."""
@@ -75,10 +96,11 @@ class Snapshots:
         for name in options:
             if name.lower() != "size":
                 raise InvalidValue(f"Unknown option {name}")
-        if options:
+        if options and not self._has_projects:
             raise InvalidValue(
                 "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
             )
+        self._size_of(options)
 
     def prepare(
         self,
@@ -276,7 +298,8 @@ class Snapshots:
     # -- inside ------------------------------------------------------------------------------
 
     def _open_layers(self, database: Database) -> LayerStore:
-        return LayerStore(self.directory, database)
+        release = _released if self._has_projects else has_only_files
+        return LayerStore(self.directory, database, release=release)
 
     def _stacked(self, key: SnapshotKey) -> tuple[str, ...]:
         """An own directory and those of the layers below."""
@@ -312,12 +335,17 @@ class Snapshots:
 
     def _fill(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> None:
         """Make what a new snapshot needs in its directory. Raises: OSError; StepFailed."""
+        if size_bytes := self._size_of(options):
+            bound_tree(directory, size_bytes)
         os.mkdir(f"{directory}/diff", 0o700)
         self._dress_root(parent, f"{directory}/diff")
         os.mkdir(f"{directory}/work", 0o700)
 
     def _by_hand(self, directory: str, parent: ChainId | None, options: Mapping[str, str]) -> str:
         """The shell's words for `_fill`; empty where the operation knows them."""
+        if size_bytes := self._size_of(options):
+            bounding = bounding_shell(directory, size_bytes)
+            return f"mkdir -p {directory} && {bounding} && mkdir {directory}/diff {directory}/work"
         return ""
 
     def _packed(
@@ -334,6 +362,15 @@ class Snapshots:
         why = "the layer is written as a tar"
         perform(DiffLayer(why=why, directory=os.path.join(self.directory, name), work=work))
         return PackedLayer(hashing.digest(), counted[0])
+
+    def _size_of(self, options: Mapping[str, str]) -> int:
+        """The bytes that a snapshot may hold; 0 for no bound. Raises: InvalidValue."""
+        for value in options.values():
+            try:
+                return parse_size(value)
+            except ValueError as error:
+                raise InvalidValue(str(error)) from error
+        return self._bound_bytes
 
     def _dress_root(self, parent: ChainId | None, path: str) -> None:
         """Let a snapshot's root directory look as its stack's does."""
@@ -381,3 +418,10 @@ class Snapshots:
             return self._active[key]
         except KeyError:
             raise StateUnreadable("snapshots", f"no snapshot {key}") from None
+
+
+def _released(path: str) -> int:
+    """The limit of an entry goes with it."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        unbound_tree(path)
+    return 0

@@ -41,6 +41,8 @@ from wherry.volumes.trees import VolumeTrees, opened_directory
 from wherry.volumes.volume_table import VolumeTable
 
 _LABEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
+PRESENT = "present"
+"""What a volume is now, where the label of a snapshot might be; so is no label at all."""
 
 
 class VolumeHistory:
@@ -61,9 +63,10 @@ class VolumeHistory:
         volume = self._table.require(name)
         if volume.driver != LOCAL:
             raise VolumeHasNoHistory(name, f"the driver {volume.driver} keeps its files")
-        if volume.options:
-            kind = volume.options.get("type", "")
+        if kind := volume.options.get("type"):
             raise VolumeHasNoHistory(name, f"its options mount something on it (type={kind})")
+        if size := volume.options.get("size"):
+            raise VolumeHasNoHistory(name, f"it is bounded (size={size}), and copies are not")
         return volume
 
     def snapshots(self, name: str) -> Sequence[VolumeSnapshot]:
@@ -83,14 +86,14 @@ class VolumeHistory:
         Raises: as `snapshot`, OSError.
         """
         with (
-            opened_directory(self._place(name, older)) as one,
-            opened_directory(self._place(name, newer)) as two,
+            opened_directory(self.place(name, older)) as one,
+            opened_directory(self.place(name, newer)) as two,
         ):
             return changes_between(one, two)
 
     def pack(self, name: str, label: str, out: Writable) -> None:
         """Write a snapshot, or the present, as a tar. Raises: as `snapshot`; StepFailed."""
-        with opened_directory(self._place(name, label)) as root:
+        with opened_directory(self.place(name, label)) as root:
             tree_tar(root, out)
 
     # -- snapshots ---------------------------------------------------------------------------
@@ -133,6 +136,8 @@ class VolumeHistory:
                     f'invalid snapshot name "{label}": only [a-zA-Z0-9][a-zA-Z0-9_.-] are '
                     "allowed, 128 at most"
                 )
+            if label == PRESENT:
+                raise InvalidValue(f'invalid snapshot name "{label}": it is what a volume is now')
             if label in taken:
                 raise VolumeSnapshotExists(name, label)
             return label
@@ -200,7 +205,7 @@ class VolumeHistory:
 
         Raises: as `snapshot`; VolumeExists, StepFailed.
         """
-        source = self._place(name, label)
+        source = self.place(name, label)
         why = f"volume {spec.name} is a clone of {name}"
         return self._made(spec, lambda target: self.trees.copy(source, target, why))
 
@@ -253,8 +258,9 @@ class VolumeHistory:
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _place(self, name: str, label: str) -> str:
-        if not label:
+    def place(self, name: str, label: str) -> str:
+        """Where a snapshot is, or the present. Raises: as `snapshot`."""
+        if label in ("", PRESENT):
             return self.plain(name).mount_point
         self.snapshot(name, label)
         return self.trees.kept(name, label)

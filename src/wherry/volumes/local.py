@@ -2,7 +2,8 @@
 
 With the options `type`, `device` and `o` (mount(8)'s words) the directory is a mount point: a
 tmpfs, a bind of another directory, or an NFS export. It is mounted when the first container
-that has the volume starts, and unmounted when the last one has ended.
+that has the volume starts, and unmounted when the last one has ended. With `size` it is a plain
+directory that holds no more than that, where the data root's file system keeps such bounds.
 """
 
 import os
@@ -12,8 +13,9 @@ from collections.abc import Mapping
 
 from wherry.kit.byte_sizes import parse_size
 from wherry.linux import mountinfo
-from wherry.model.errors import HostLacks, InvalidValue, StepFailed
+from wherry.model.errors import InvalidValue, StepFailed
 from wherry.model.volumes import LOCAL, Volume
+from wherry.operations.files.tree_bounds import BoundTree, has_projects, has_subvolumes
 from wherry.operations.files.volumes import (
     MakeVolume,
     MountVolume,
@@ -42,7 +44,7 @@ class LocalDriver:
         self._directory = directory
 
     def check(self, name: str, options: Mapping[str, str]) -> None:
-        """Raises: InvalidValue with Docker's texts; HostLacks for a quota."""
+        """Raises: InvalidValue with Docker's texts."""
         if len(name.encode()) == 1:
             raise InvalidValue(
                 f"create {name}: volume name is too short, names should be at least two "
@@ -63,29 +65,28 @@ class LocalDriver:
             for other in needed:
                 if options.get(option) and not options.get(other):
                     raise InvalidValue(f'create {name}: missing required option: "{other}"')
-        if "size" in options:
+        if _size_of(name, options):
             self._check_size(name, options)
 
     def _check_size(self, name: str, options: Mapping[str, str]) -> None:
-        try:
-            size = parse_size(options["size"])
-        except ValueError as error:
-            raise InvalidValue(f"create {name}: {error}") from error
-        if size and not options.get("type"):
-            raise HostLacks(
-                f"create {name}: the option size", "project quotas on the data root's file system"
-            )
-        if size:
+        if options.get("type"):
             raise InvalidValue(
                 f"create {name}: size goes with a directory; a {options['type']} takes it in o: "
                 f"o=size={options['size']}"
             )
+        if not (has_projects(self._directory) or has_subvolumes(self._directory)):
+            raise InvalidValue(f"create {name}: quota size requested but no quota support")
 
     def make(self, name: str, options: Mapping[str, str]) -> str:
         """Make the directory; returns where the files will be. Raises: StepFailed."""
         directory = f"{self._directory}/{name}"
-        perform(MakeVolume(why=f"volume {name}", directory=directory))
-        return f"{directory}/_data"
+        files, size_bytes = f"{directory}/_data", _size_of(name, options)
+        making = MakeVolume(why=f"volume {name}", directory=directory)
+        if size_bytes:
+            perform(making, BoundTree(why="its option", directory=files, size_bytes=size_bytes))
+        else:
+            perform(making)
+        return files
 
     def remove(self, volume: Volume) -> None:
         """Remove the directory; what is mounted there is let go of first. Raises: StepFailed."""
@@ -138,6 +139,14 @@ class LocalDriver:
                     why=f"no container uses volume {volume.name}", target=volume.mount_point
                 )
             )
+
+
+def _size_of(name: str, options: Mapping[str, str]) -> int:
+    """The bytes that a volume may hold; 0 for no bound. Raises: InvalidValue."""
+    try:
+        return parse_size(options.get("size", "0"))
+    except ValueError as error:
+        raise InvalidValue(f"create {name}: {error}") from error
 
 
 def _is_mounted(path: str) -> bool:

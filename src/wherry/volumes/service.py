@@ -93,7 +93,7 @@ class Volumes:
 
     def size_of(self, volume: Volume) -> int:
         """The bytes of its files, each inode once; -1 for one that isn't a plain directory."""
-        if volume.driver != LOCAL or volume.options:
+        if volume.driver != LOCAL or volume.options.get("type"):
             return -1
         return sum(file_sizes(volume.mount_point))
 
@@ -102,7 +102,7 @@ class Volumes:
     def check(self, spec: VolumeSpec) -> None:
         """Refuse what `make` would refuse.
 
-        Raises: InvalidValue, VolumeNameTaken, VolumeDriverNotFound, HostLacks.
+        Raises: InvalidValue, VolumeNameTaken, VolumeDriverNotFound.
         """
         existing = self._table.get(spec.name)
         if existing is None:
@@ -151,7 +151,7 @@ class Volumes:
             volume = self.get(name)
             driver = self._drivers.find(name, volume.driver)
             # Of what its options mount no boot may remove anything.
-            is_plain = volume.driver == LOCAL and not volume.options
+            is_plain = volume.driver == LOCAL and not volume.options.get("type")
             tree = f"{self._directory}/{name}" if is_plain else ""
             self._table.remove(name, tree=tree)
             try:

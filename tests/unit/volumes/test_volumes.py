@@ -7,7 +7,7 @@ import pytest
 
 from support.fake_clock import FakeClock
 from wherry.kit.values import replace
-from wherry.model.errors import HostLacks, InvalidValue, WherryError
+from wherry.model.errors import InvalidValue, WherryError
 from wherry.model.errors.volumes import VolumeDriverNotFound, VolumeNameTaken, VolumeNotFound
 from wherry.model.volumes import VolumeSpec
 from wherry.store import Database
@@ -70,7 +70,10 @@ def test_nameless_volumes_are_anonymous(volumes: Volumes) -> None:
         (VolumeSpec(name="ab", options={"o": "bind"}), InvalidValue,
          'missing required option: "device"'),
         (VolumeSpec(name="ab", options={"size": "lots"}), InvalidValue, "invalid size: 'lots'"),
-        (VolumeSpec(name="ab", options={"size": "1g"}), HostLacks, "project quotas"),
+        (VolumeSpec(name="ab", options={"size": "1g"}), InvalidValue,
+         "create ab: quota size requested but no quota support"),
+        (VolumeSpec(name="ab", options={"size": "1g", "type": "tmpfs", "device": "x"}),
+         InvalidValue, "a tmpfs takes it in o: o=size=1g"),
         (VolumeSpec(name="ab", driver="nope"), VolumeDriverNotFound, "nope"),
     ],
 )  # fmt: skip

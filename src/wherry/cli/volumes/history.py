@@ -180,7 +180,7 @@ _COLUMNS: rows.Columns[Document] = rows.Columns(
     ),
 )
 
-_FROM = Flag("from", STRING, "A snapshot; without it the volume as it is now")
+_FROM = Flag("from", STRING, "A snapshot; without it, or with present, the volume as it is now")
 
 SNAPSHOT = Command(
     "VOLUME",
@@ -215,7 +215,7 @@ CLONE = Command("VOLUME NEW_VOLUME", "Make a volume like another one", TWO, clon
 RENAME = Command("VOLUME NEW_NAME", "Give a volume another name", TWO, rename)
 DIFF = Command(
     "VOLUME [SNAPSHOT [SNAPSHOT]]",
-    "Show what changed since a snapshot (the last one), or between two",
+    "Show what changed since a snapshot (the last one), or between two; present is the volume now",
     Arguments(1, 3),
     diff,
 )

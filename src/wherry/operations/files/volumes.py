@@ -4,6 +4,7 @@ Preconditions of the mounts: the engine's own mount namespace. A volume is mount
 many containers have it, because two mounts of a tmpfs would be two file systems.
 """
 
+import contextlib
 import os
 import shlex
 from typing import ClassVar
@@ -12,6 +13,7 @@ from wherry.kit.values import dataclass
 from wherry.linux import btrfs, mountinfo
 from wherry.linux import mounts as kernel
 from wherry.linux.files import remove_tree
+from wherry.operations.files.tree_bounds import unbound_tree
 from wherry.operations.files.tree_work import TreeWork
 from wherry.operations.plan import (
     Aspect,
@@ -117,6 +119,8 @@ class RemoveVolume(Operation):
     def do(self, hands: Hands) -> Evidence:
         # Subvolumes of btrfs, at once whatever their size; what is none goes file by file.
         inside = [f"{self.directory}/_data", *_entries(f"{self.directory}/snapshots")]
+        with contextlib.suppress(FileNotFoundError):
+            unbound_tree(inside[0])
         removed = sum(remove_volume_tree(each) for each in inside if os.path.lexists(each))
         return {"removed": removed + remove_volume_tree(self.directory)}
 
