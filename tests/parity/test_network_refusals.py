@@ -78,6 +78,10 @@ JOINING = (
     ("disconnect -f user nope", "endpoint nope not found"),
 )  # fmt: skip
 
+UNPUBLISHED = (
+    "failed to set up container networking: driver failed programming external connectivity on "
+    "endpoint new (ID)"
+)
 STARTING = (
     ("--network user --ip x",
      f"{CREATED}* invalid IPv4 address: x\n"
@@ -87,9 +91,9 @@ STARTING = (
     ("--network container:on --link free",
      "conflicting options: container type network can't be used with links. This would result in "
      "undefined behavior"),
-    ("-p 192.0.2.9:80:80",
-     "failed to set up container networking: driver failed programming external connectivity: "
-     "failed to bind host port for 192.0.2.9:80/tcp: cannot assign requested address"),
+    ("--name new -p 192.0.2.9:80:80",
+     f"{UNPUBLISHED}: failed to bind host port for 192.0.2.9:80:172.17.0.3:80/tcp: "
+     "cannot assign requested address"),
 )  # fmt: skip
 
 

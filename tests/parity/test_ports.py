@@ -1,6 +1,7 @@
 """Published ports: reachable where they should be, and only once taken."""
 
 import contextlib
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,7 +131,11 @@ def test_taken_port_names_the_owner(engine: Engine) -> None:
         "run", "-d", "--name", "second", "-p", "8082:80", "busybox", "sleep", "9"
     )
     assert second.returncode == 125
-    assert "port is already allocated" in second.stderr
+    assert re.search(
+        "driver failed programming external connectivity on endpoint second .[0-9a-f]{64}.: "
+        "Bind for 0.0.0.0:8082 failed: port is already allocated by container first",
+        second.stderr,
+    )
     assert engine.inspect("second")["State"]["Status"] == "created"
     engine.docker_ok("rm", "-f", first)
     engine.docker_ok("start", "second")
@@ -144,7 +149,12 @@ def test_port_of_another_program(engine: Engine) -> None:
             "run", "-d", "--name", "later", "-p", "8083:80", "busybox", "sleep", "9"
         )
         assert refused.returncode == 125
-        assert "address already in use" in refused.stderr
+        assert re.search(
+            "driver failed programming external connectivity on endpoint later .[0-9a-f]{64}.: "
+            r"failed to bind host port for 0.0.0.0:8083:172.17.0.\d+:80/tcp: "
+            "address already in use by ",
+            refused.stderr,
+        )
     engine.docker_ok("start", "later")
 
 

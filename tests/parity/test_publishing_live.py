@@ -165,7 +165,7 @@ def test_explain_tells_the_ports_of_now(engine: Engine) -> None:
         (("--publish-add", "18080:81"), "port is already allocated by container web"),
         (
             ("--publish-add", "18081:80", "--publish-add", "18081:81"),
-            "Bind for 0.0.0.0:18081/tcp failed: port is already allocated by container web",
+            "Bind for 0.0.0.0:18081 failed: port is already allocated by container web",
         ),
         (("--publish-add", "1:2:3:4"), "invalid"),
     ],

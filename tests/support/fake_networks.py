@@ -32,7 +32,14 @@ class FakeNetworks:
         for binding in request.network.bindings:
             if binding.host_port in self.ports:
                 owner = self.ports[binding.host_port]
-                raise PortInUse("tcp", "0.0.0.0", binding.host_port, owner)
+                raise PortInUse(
+                    endpoint=request.container_name,
+                    address="0.0.0.0",
+                    port=binding.host_port,
+                    leads_to=f"172.17.0.2:{binding.port}",
+                    owner=owner,
+                    is_ours=False,
+                )
             self.ports[binding.host_port] = request.container_id
             published.append(
                 PublishedPort(

@@ -25,6 +25,7 @@ from wherry.client.documents import (
     text,
     texts,
 )
+from wherry.kit.urls import with_port
 
 _SHORT_ID = 12
 _SHM_BYTES = 64 << 20
@@ -204,8 +205,7 @@ def _ports(config: Document, host: Document, image: Document) -> Iterator[str]:
     for port in bound:
         for binding in children(bound, port):
             address, host_port = text(binding, "HostIp"), text(binding, "HostPort")
-            where = f"[{address}]" if ":" in address else address
-            outside = f"{where}:{host_port}" if where else host_port
+            outside = with_port(address, host_port) if address else host_port
             yield f"--publish={outside}:{port}" if outside else f"--publish={port}"
     for port in child(config, "ExposedPorts"):
         if port not in bound and port not in child(image, "ExposedPorts"):

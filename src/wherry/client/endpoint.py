@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from wherry.client.errors import InvalidEndpoint
+from wherry.kit.urls import with_port
 
 DEFAULT_SOCKET = "/run/wherry.sock"
 DEFAULT_TCP_PORT, DEFAULT_TLS_PORT = 2375, 2376
@@ -94,5 +95,4 @@ def _tcp_endpoint(address: str, authority: str, tls: TlsFiles | None) -> Endpoin
     port = int(match.group("port") or default_port)
     if not 0 < port < 65536:
         raise InvalidEndpoint(f"invalid bind address format: {address}")
-    shown = f"[{host}]" if ":" in host else host
-    return Endpoint(address=f"tcp://{shown}:{port}", host=host, port=port, tls=tls)
+    return Endpoint(address=f"tcp://{with_port(host, port)}", host=host, port=port, tls=tls)

@@ -102,7 +102,10 @@ class NameService:
 
 @dataclass(eq=False, slots=True)
 class PortTaken(Exception):
-    """None of the ports of a wish is free; `holder` is an owner of ours, or empty."""
+    """None of the ports of a wish is free; `holder` is an owner of ours, or empty.
+
+    Of a range it is the first; of the ephemeral ones none, and 0.
+    """
 
     protocol: str
     address: str

@@ -188,7 +188,9 @@ class Reservations:
                 if not wish.first:
                     self._last_random = port
                 return port, bound
-        raise taken or PortTaken(wish.protocol, wish.addresses[0], wish.first)
+        if taken is None or not wish.first:
+            raise PortTaken(wish.protocol, wish.addresses[0], wish.first)
+        raise taken
 
     def _candidates(self, wish: Wish) -> Iterable[int]:
         if wish.first:

@@ -137,7 +137,7 @@ class Attachments:
     async def attach(self, request: AttachRequest) -> Sandbox:
         """Give a container its networks; nothing is left when it fails.
 
-        Raises: PortInUse, AddressPoolExhausted, AddressTaken, NetworkNotFound, InvalidValue,
+        Raises: PortInUse, AddressesExhausted, AddressTaken, NetworkNotFound, InvalidValue,
         FeatureMissing, StepFailed.
         """
         if request.joined is not None:
@@ -247,11 +247,8 @@ class Attachments:
             if endpoint.is_connected and made is not None:
                 made.take(endpoint)
             if endpoint.published:
-                await self._ports.hold_again(
-                    container_id,
-                    target=endpoint.address or endpoint.ipv6_address,
-                    wishes=published_ports.wishes_again(endpoint.published),
-                )
+                wishes = published_ports.wishes_again(endpoint.published)
+                await self._ports.hold_again(container_id, endpoint, wishes)
         if path:
             await self._names.serve(container_id, path, endpoints, request.network)
             await self._refresh_files(request, endpoints)

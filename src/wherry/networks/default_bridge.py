@@ -27,7 +27,7 @@ _GATEWAY = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 def find(
     wanted: NetworkSettings, *, alias: str, pools: Sequence[tuple[Subnet, int]]
 ) -> BridgeSettings:
-    """The default bridge as it is to be. Blocking. Raises: InvalidField; AddressPoolExhausted."""
+    """The default bridge as it is to be. Blocking. Raises: InvalidField; SubnetsExhausted."""
     if wanted.bridge and not bridge.is_valid_name(wanted.bridge):
         raise InvalidField("bridge", wanted.bridge, "must be the name of a network interface")
     descriptor = netlink.open_socket()

@@ -50,7 +50,7 @@ def defined(
 ) -> Network:
     """The record of a network, with subnets chosen where none were named.
 
-    Raises: InvalidValue, SubnetTaken, AddressPoolExhausted.
+    Raises: InvalidValue, SubnetTaken, SubnetsExhausted.
     """
     if not (request.has_ipv4 or request.has_ipv6):
         raise InvalidValue("IPv4 or IPv6 must be enabled")

@@ -29,7 +29,7 @@ class Leases:
     ) -> EndpointStatus:
         """An endpoint beside others of its container; with `undo` it is given back.
 
-        Raises: AddressPoolExhausted, AddressTaken, InvalidValue, PluginFailed.
+        Raises: AddressesExhausted, AddressTaken, InvalidValue, PluginFailed.
         """
 
         async def leasing() -> EndpointStatus:

@@ -5,7 +5,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import replace
-from wherry.model.errors import InvalidValue
+from wherry.model.errors import AddressesExhausted, InvalidValue
 from wherry.model.ids import EndpointId
 from wherry.model.networks import AddressRange, EndpointStatus, EndpointWish, Network
 from wherry.networks import connections
@@ -40,7 +40,7 @@ class MadeNetwork:
         """Addresses for an endpoint, those that it wishes or the next free ones. Blocks.
 
         `name` gives the next name of an interface that begins in some way; it raises
-        InvalidValue for one that can't be. Raises: AddressPoolExhausted, AddressTaken,
+        InvalidValue for one that can't be. Raises: AddressesExhausted, AddressTaken,
         InvalidValue, PluginFailed.
         """
         endpoint = self._leased(wish, name(self.segment.interface_prefix))
@@ -148,7 +148,11 @@ class MadeNetwork:
             )
         if not pools:
             return None
-        return pools[0], pools[0].lease()
+        for pool in pools:
+            free = pool.lease()
+            if free is not None:
+                return pool, free
+        raise AddressesExhausted(self.network.name, self.network.id, version)
 
     def _leases(self, endpoint: EndpointStatus) -> list[tuple[Pool, Address]]:
         addresses = [each.ip for each in addresses_of(endpoint)]

@@ -90,7 +90,7 @@ class MadeNetworks:
     # -- lifecycle ---------------------------------------------------------------------------
 
     async def find_default(self, pools: Sequence[tuple[Subnet, int]]) -> BridgeSettings:
-        """Decide where the default network is. Raises: InvalidField; AddressPoolExhausted."""
+        """Decide where the default network is. Raises: InvalidField; SubnetsExhausted."""
         self._default = await self._offload(
             default_bridge.find, self._wanted, alias=self._alias, pools=pools
         )

@@ -88,7 +88,7 @@ class Republishing:
         ports = await self._ports.exchange(
             request.container_id,
             request.container_name,
-            target=way_out.address or way_out.ipv6_address,
+            way_out,
             before=wishes_again(way_out.published),
             after=wishes,
         )
@@ -109,7 +109,7 @@ class Republishing:
             await self._ports.exchange(
                 request.container_id,
                 request.container_name,
-                target=way_out.address or way_out.ipv6_address,
+                way_out,
                 before=wishes,
                 after=wishes_again(way_out.published),
             )

@@ -108,7 +108,7 @@ class Networks:
     async def open(self) -> None:
         """Bring the bridges, the packet filter and netd up, or repair them.
 
-        Raises: InvalidField; StepFailed; AddressPoolExhausted; StateUnreadable.
+        Raises: InvalidField; StepFailed; SubnetsExhausted; StateUnreadable.
         """
         os.makedirs(self._namespaces, exist_ok=True)
         os.chmod(self._namespaces, 0o700)  # whoever opens a namespace's file has the namespace
@@ -261,7 +261,7 @@ class Networks:
     async def attach(self, request: AttachRequest) -> Sandbox:
         """Give a container its networks; nothing is left when it fails.
 
-        Raises: PortInUse, AddressPoolExhausted, AddressTaken, NetworkNotFound, InvalidValue,
+        Raises: PortInUse, AddressesExhausted, AddressTaken, NetworkNotFound, InvalidValue,
         FeatureMissing, StepFailed.
         """
         return await self._attachments.attach(request)

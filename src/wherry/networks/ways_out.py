@@ -91,10 +91,7 @@ class WaysOut:
             filtered=settings.filtered(way_out),
         )
         ports = await self._ports.reserve(
-            request.container_id,
-            request.container_name,
-            target=way_out.address or way_out.ipv6_address,
-            wishes=wishes,
+            request.container_id, request.container_name, way_out, wishes
         )
         return (
             *published_ports.published_of(wishes, ports),
@@ -125,8 +122,8 @@ class WaysOut:
             await self._ports.reserve(
                 request.container_id,
                 request.container_name,
-                target=new.address or new.ipv6_address,
-                wishes=published_ports.wishes_again(new.published),
+                new,
+                published_ports.wishes_again(new.published),
             )
         elif old is not None and old.published:
             await self._ports.release(request.container_id)

@@ -1,6 +1,7 @@
 """Networks, endpoints and ports."""
 
 from wherry.api.errors.rules import Rule, Rules
+from wherry.kit.urls import with_port
 from wherry.model.errors import networks as kinds
 
 
@@ -11,14 +12,17 @@ def _builtin_network(error: kinds.NetworkIsBuiltin) -> str:
 
 
 def _port_in_use(error: kinds.PortInUse) -> str:
-    address = f"[{error.address}]" if ":" in error.address else error.address
-    is_ours = error.owner.startswith("container ")
-    problem = "port is already allocated" if is_ours else "address already in use"
-    owner = f" by {error.owner}" if error.owner else ""
+    """Docker's sentence; who has the port follows."""
+    place = with_port(error.address, error.port)
+    if not error.port:
+        problem = "all ports are allocated"
+    elif error.is_ours:
+        problem = f"Bind for {place} failed: port is already allocated"
+    else:
+        problem = f"failed to bind host port for {place}:{error.leads_to}: address already in use"
     return (
-        "driver failed programming external connectivity: "
-        f"Bind for {address or '0.0.0.0'}:{error.port}/{error.protocol} failed: "
-        f"{problem}{owner}"
+        f"driver failed programming external connectivity on endpoint {error.endpoint}: "
+        f"{problem} by {error.owner}"
     )
 
 
@@ -61,7 +65,14 @@ RULES: Rules = {
     kinds.EndpointNotFound: Rule(404, lambda e: f"endpoint {e.container} not found"),
     kinds.ConnectionRefused: Rule(403, lambda e: e.sentence),
     kinds.PortInUse: Rule(409, _port_in_use),
-    kinds.AddressPoolExhausted: Rule(
-        503, lambda e: f"no available IPv4 addresses on this network's address pools: {e.subnet}"
+    kinds.AddressesExhausted: Rule(
+        503,
+        lambda e: (
+            f"no available IPv{e.version} addresses on this network's address pools: "
+            f"{e.network} ({e.network_id})"
+        ),
+    ),
+    kinds.SubnetsExhausted: Rule(
+        400, lambda _: "all predefined address pools have been fully subnetted"
     ),
 }

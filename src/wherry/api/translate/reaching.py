@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from wherry.kit.urls import with_port
 from wherry.model.containers import Container, VolumeMount
 from wherry.model.errors import InvalidField
 from wherry.model.networks import EndpointStatus, Network, NetworkModeKind
@@ -100,10 +101,6 @@ def _mapped(container: Container) -> MappedContainer:
 
 def _published(endpoint: EndpointStatus) -> list[str]:
     return [
-        f"{each.port} -> {_bracketed(each.host_address)}:{each.host_port}"
+        f"{each.port} -> {with_port(each.host_address, each.host_port)}"
         for each in endpoint.published
     ]
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

@@ -9,6 +9,7 @@ from wherry.cli.session import Session
 from wherry.cli.texts import ellipsis, quoted, short_id
 from wherry.client.documents import Document, child, children, mapping, number, text, texts
 from wherry.kit.byte_sizes import human_size_short
+from wherry.kit.urls import with_port
 
 COMMAND_WIDTH, MOUNT_WIDTH = 20, 15
 
@@ -107,7 +108,7 @@ def displayed_ports(ports: list[Document]) -> str:
         private, public = number(port, "PrivatePort"), number(port, "PublicPort")
         address, protocol = text(port, "IP"), text(port, "Type")
         if address and public != private:
-            moved.append(f"{_host_port(address, str(public))}->{private}/{protocol}")
+            moved.append(f"{with_port(address, public)}->{private}/{protocol}")
             continue
         span = spans.get((address, protocol))
         if span is not None and private == span[1] + 1:
@@ -132,12 +133,8 @@ def _port_order(port: Document) -> tuple[int, str, int, str]:
 def _span(address: str, protocol: str, span: list[int]) -> str:
     first, last = span
     shown = str(first) if first == last else f"{first}-{last}"
-    arrow = f"{_host_port(address, shown)}->" if address else ""
+    arrow = f"{with_port(address, shown)}->" if address else ""
     return f"{arrow}{shown}/{protocol}"
-
-
-def _host_port(address: str, port: str) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _image(row: Document, *, truncates: bool) -> str:

@@ -6,6 +6,7 @@ from wherry.cli.flags import Parsed, read_unsigned
 from wherry.cli.session import Session
 from wherry.cli.tables import table
 from wherry.client.documents import Document, child, children, text, texts
+from wherry.kit.urls import with_port
 
 _TOP_WIDTH = 20
 
@@ -55,8 +56,7 @@ def _one_port(session: Session, name: str, ports: Document, wanted: str) -> int:
 
 
 def _address(binding: Document) -> str:
-    address, host_port = text(binding, "HostIp"), text(binding, "HostPort")
-    return f"[{address}]:{host_port}" if ":" in address else f"{address}:{host_port}"
+    return with_port(text(binding, "HostIp"), text(binding, "HostPort"))
 
 
 TOP = Command(

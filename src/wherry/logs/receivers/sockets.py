@@ -3,6 +3,8 @@
 import os
 import socket
 
+from wherry.kit.urls import with_port
+
 DIAL_TIMEOUT_S = 5.0
 SEND_TIMEOUT_S = 5.0
 """A receiver that takes nothing for so long is taken for gone."""
@@ -11,7 +13,7 @@ SEND_TIMEOUT_S = 5.0
 def dial(protocol: str, host: str, port: int) -> socket.socket:
     """A connected `tcp` or `udp` socket. Raises: OSError with Go's sentence."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    where = f"{protocol} {_joined(host, port)}"
+    where = f"{protocol} {with_port(host, port)}"
     try:
         found = socket.getaddrinfo(host, port, type=kind)
     except OSError as error:
@@ -81,7 +83,3 @@ def _cause(error: OSError | None) -> str:
     if error is None or not error.errno:
         return "connect: no address"
     return f"connect: {os.strerror(error.errno).lower()}"
-
-
-def _joined(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -90,10 +90,16 @@ class ConnectionRefused(Forbidden):
 class PortInUse(Conflict):
     """The host port is taken; `owner` says by whom, as far as we can see."""
 
-    protocol: str
+    endpoint: str
+    """Name and id of whose port it was to be."""
     address: str
     port: int
+    """Zero: any of a range, and none was free."""
+    leads_to: str
+    """Where it was to lead: address, port and protocol."""
     owner: str
+    is_ours: bool
+    """Whether a container has it."""
 
 
 class NetworkingFailed(Broken):
@@ -102,10 +108,16 @@ class NetworkingFailed(Broken):
     cause: WherryError
 
 
-class AddressPoolExhausted(Unavailable):
-    """The subnet has no free address."""
+class AddressesExhausted(Unavailable):
+    """No subnet of the network has a free address."""
 
-    subnet: str
+    network: str
+    network_id: str
+    version: int
+
+
+class SubnetsExhausted(InvalidRequest):
+    """Every subnet of the pools that subnets are chosen from overlaps with one that is there."""
 
 
 class ConfigurationNotFound(NotFound):

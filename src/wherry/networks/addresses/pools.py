@@ -14,7 +14,7 @@ from ipaddress import (
 from typing import Protocol
 
 from wherry.model.errors import InvalidValue
-from wherry.model.errors.networks import AddressPoolExhausted, AddressTaken
+from wherry.model.errors.networks import AddressTaken, SubnetsExhausted
 from wherry.model.networks import AddressRange
 from wherry.networks.given_ranges import unusable
 
@@ -39,8 +39,8 @@ class Pool(Protocol):
         """The whole subnet."""
         ...
 
-    def lease(self) -> Address:
-        """A free address. Raises: AddressPoolExhausted, PluginFailed."""
+    def lease(self) -> Address | None:
+        """A free address, if there is one. Raises: PluginFailed."""
         ...
 
     def claim(self, address: Address) -> None:
@@ -81,15 +81,15 @@ class AddressPool:
         """The whole subnet."""
         return self._subnet
 
-    def lease(self) -> Address:
-        """A free address. Raises: AddressPoolExhausted."""
+    def lease(self) -> Address | None:
+        """A free address, if there is one."""
         with self._lock:
             for candidate in self._from_cursor():
                 if candidate not in self._leased and candidate not in self._reserved:
                     self._leased.add(candidate)
                     self._cursor = candidate + 1
                     return self._address(candidate)
-        raise AddressPoolExhausted(str(self._subnet))
+        return None
 
     def claim(self, address: Address) -> None:
         """Lease a certain address that nobody has. Raises: AddressTaken, InvalidValue."""
@@ -128,7 +128,7 @@ def choose_subnet(
 ) -> Subnet:
     """The first subnet of the pools that overlaps with nothing.
 
-    Raises: AddressPoolExhausted.
+    Raises: SubnetsExhausted.
     """
     occupied = [each for each in taken if (each.version == 6) is ipv6]
     for pool, prefix_length in pools:
@@ -137,7 +137,7 @@ def choose_subnet(
         for subnet in pool.subnets(new_prefix=prefix_length):
             if not any(subnet.overlaps(each) for each in occupied):
                 return subnet
-    raise AddressPoolExhausted("every default pool")
+    raise SubnetsExhausted()
 
 
 def unique_local_pool(engine_id: str) -> tuple[IPv6Network, int]:

@@ -1,13 +1,19 @@
-"""The host ports of containers: reserved with netd before anything leads to them."""
+"""The host ports of containers: reserved with netd before anything leads to them.
+
+What is reserved for an endpoint leads to its IPv4 address, or to its other one if it has none.
+"""
 
 import errno
 import logging
+from collections.abc import Sequence
 
 from wherry.kit.aio import OffloadPool
 from wherry.kit.random_ids import short_id
+from wherry.kit.urls import with_port
 from wherry.model.errors import HostLacks, StepFailed
 from wherry.model.errors.networks import PortInUse
 from wherry.model.ids import ContainerId
+from wherry.model.networks import EndpointStatus
 from wherry.netd.protocol import Held, PortTaken, Wish
 from wherry.networks.ports.keeper import PortKeeper
 from wherry.networks.ports.owner import describe_port_owner
@@ -16,7 +22,7 @@ from wherry.networks.uninterrupted import to_its_end
 
 _log = logging.getLogger(__name__)
 
-_UNPUBLISHED = "driver failed programming external connectivity"
+_UNPUBLISHED = "driver failed programming external connectivity on endpoint"
 
 
 class HostPorts:
@@ -42,36 +48,54 @@ class HostPorts:
         await self._offload(self._keeper.end)
 
     async def reserve(
-        self, container_id: ContainerId, name: str, *, target: str, wishes: tuple[Wish, ...]
+        self,
+        container_id: ContainerId,
+        name: str,
+        endpoint: EndpointStatus,
+        wishes: tuple[Wish, ...],
     ) -> list[int]:
         """Hold a port for each wish, or none at all. Raises: PortInUse, StepFailed."""
         if not wishes:
             return []
-        return await to_its_end(self._reserve(container_id, name, target, wishes))
+        return await to_its_end(self._reserve(container_id, name, endpoint, wishes))
 
     async def _reserve(
-        self, container_id: ContainerId, name: str, target: str, wishes: tuple[Wish, ...]
+        self,
+        container_id: ContainerId,
+        name: str,
+        endpoint: EndpointStatus,
+        wishes: tuple[Wish, ...],
     ) -> list[int]:
+        target, whose = _target(endpoint), f"{name} ({endpoint.endpoint_id})"
         try:
             ports = await self._offload(self._keeper.reserve, container_id, target, wishes)
         except PortTaken as taken:
-            raise await self._port_in_use(container_id, name, taken) from taken
+            owner, is_ours = await self._owner(container_id, name, taken)
+            raise PortInUse(
+                endpoint=whose,
+                address=taken.address,
+                port=taken.port,
+                leads_to=_leads_to(target, wishes, taken.protocol, taken.address, taken.port),
+                owner=owner,
+                is_ours=is_ours,
+            ) from taken
         except OSError as error:
             if error.errno == errno.EPROTONOSUPPORT:
                 raise HostLacks(
                     "failed to bind host port: protocol not supported: publishing sctp ports",
                     "a kernel with SCTP",
                 ) from error
-            where = f"failed to bind host port for {error.filename}"
-            step = f"{_UNPUBLISHED}: {where}" if error.filename else "reserve host ports"
-            raise StepFailed(step=step, cause=_words(error)) from error
+            raise StepFailed(
+                step=_step(whose, target, wishes, error), cause=_words(error)
+            ) from error
         self._names[container_id] = name
         return ports
 
     async def hold_again(
-        self, container_id: ContainerId, *, target: str, wishes: tuple[Wish, ...]
+        self, container_id: ContainerId, endpoint: EndpointStatus, wishes: tuple[Wish, ...]
     ) -> None:
         """At boot: ports that a living container has are held. Raises: StepFailed."""
+        target = _target(endpoint)
         try:
             if not are_held(wishes, (await self.owners()).get(container_id, ()), target):
                 await self._offload(self._keeper.reserve, container_id, target, wishes)
@@ -84,8 +108,8 @@ class HostPorts:
         self,
         container_id: ContainerId,
         name: str,
+        endpoint: EndpointStatus,
         *,
-        target: str,
         before: tuple[Wish, ...],
         after: tuple[Wish, ...],
     ) -> list[int]:
@@ -97,9 +121,9 @@ class HostPorts:
             await self.release(container_id)
             return []
         try:
-            return await self.reserve(container_id, name, target=target, wishes=after)
+            return await self.reserve(container_id, name, endpoint, after)
         except (PortInUse, StepFailed):
-            await self.hold_again(container_id, target=target, wishes=before)
+            await self.hold_again(container_id, endpoint, before)
             raise
 
     async def release(self, container_id: ContainerId) -> None:
@@ -114,20 +138,46 @@ class HostPorts:
         """What each container holds. Raises: OSError."""
         return await self._offload(self._keeper.owners)
 
-    async def _port_in_use(
+    async def _owner(
         self, container_id: ContainerId, name: str, taken: PortTaken
-    ) -> PortInUse:
+    ) -> tuple[str, bool]:
+        """Who has a port, and whether that is a container of ours."""
         if taken.holder:
             holder = ContainerId(taken.holder)
             known = name if holder == container_id else self._names.get(holder)
-            owner = f"container {known or short_id(holder)}"
-        elif not taken.port:
-            owner = "other programs, every port of the range"
-        else:
-            owner = await self._offload(describe_port_owner, taken.protocol, taken.port)
-        return PortInUse(
-            protocol=taken.protocol, address=taken.address, port=taken.port, owner=owner
-        )
+            return f"container {known or short_id(holder)}", True
+        if not taken.port:
+            return "containers and other programs", False
+        return await self._offload(describe_port_owner, taken.protocol, taken.port), False
+
+
+def _target(endpoint: EndpointStatus) -> str:
+    return endpoint.address or endpoint.ipv6_address
+
+
+def _step(whose: str, target: str, wishes: Sequence[Wish], error: OSError) -> str:
+    """What could not be done, in Docker's words; netd tells of `address:port/protocol`."""
+    if not error.filename:
+        return "reserve host ports"
+    place, _slash, protocol = str(error.filename).rpartition("/")
+    address, _colon, port = place.rpartition(":")
+    leads_to = _leads_to(target, wishes, protocol, address, int(port))
+    where = f"{with_port(address, port)}:{leads_to}"
+    return f"{_UNPUBLISHED} {whose}: failed to bind host port for {where}"
+
+
+def _leads_to(
+    target: str, wishes: Sequence[Wish], protocol: str, address: str, host_port: int
+) -> str:
+    """Where a port that can't be had was to lead: address, port and protocol."""
+    port = next(
+        each.port
+        for each in wishes
+        if each.protocol == protocol
+        and address in each.addresses
+        and (not each.first or each.first <= host_port <= each.last)
+    )
+    return f"{with_port(target, port)}/{protocol}"
 
 
 def _words(error: OSError) -> str:
