@@ -115,6 +115,52 @@ def test_connecting_to_it_and_leaving_it(engine: Engine, plug: Path) -> None:
     assert links(engine) == before
 
 
+def dies_at(engine: Engine, plug: Path, method: str, *words: str) -> None:
+    """A command during which the daemon dies, when the plugin has done what it was asked for."""
+    (plug / "ending").write_text(f"{method} {engine.pid_file.read_text()}")
+    assert engine.docker(*words).returncode
+    engine.kill9()
+    calls(plug)
+    engine.start()
+
+
+GIVEN_BACK = ["Leave", "DeleteEndpoint", "ReleaseAddress 10.88.0.20"]
+
+
+@pytest.mark.parametrize("method", ["CreateEndpoint", "Join"])
+def test_a_daemon_that_dies_while_it_connects(engine: Engine, plug: Path, method: str) -> None:
+    """What the plugin did for nobody it is told to undo, by the next daemon."""
+    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    engine.docker_ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    before = links(engine)
+    dies_at(engine, plug, method, "network", "connect", "far", "one")
+    assert calls(plug) == GIVEN_BACK
+    dies_at(engine, plug, method, "run", "--name", "two", "--network", "far", "busybox", "true")
+    assert calls(plug) == GIVEN_BACK
+    assert links(engine) == before
+    engine.docker_ok("network", "connect", "far", "one")
+    assert "10.88.0.20/24" in engine.docker_ok("exec", "one", "ip", "address", "show", "plug0")
+    engine.docker_ok("start", "two")
+
+
+@pytest.mark.parametrize("method", ["Leave", "DeleteEndpoint", "ReleaseAddress"])
+def test_a_daemon_that_dies_while_it_disconnects(engine: Engine, plug: Path, method: str) -> None:
+    """The container is on the network again, as its record says, and may leave it."""
+    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    before = links(engine)
+    engine.docker_ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    engine.docker_ok("network", "connect", "far", "one")
+    dies_at(engine, plug, method, "network", "disconnect", "far", "one")
+    assert "far" in engine.inspect("one")["NetworkSettings"]["Networks"]
+    engine.docker_ok("exec", "one", "ping", "-c1", "-W2", "10.88.0.1")
+    assert "10.88.0.20/24" in engine.docker_ok("exec", "one", "ip", "address", "show", "plug0")
+    calls(plug)
+    engine.docker_ok("network", "disconnect", "far", "one")
+    assert calls(plug) == GIVEN_BACK
+    engine.docker_ok("rm", "-f", "one")
+    assert links(engine) == before
+
+
 def test_addresses_of_a_plugin_on_a_bridge_of_ours(engine: Engine, plug: Path) -> None:
     """The two kinds of plugin are apart."""
     engine.docker_ok(

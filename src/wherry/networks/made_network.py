@@ -13,6 +13,7 @@ from wherry.networks.addresses.mac_addresses import parse_mac_address
 from wherry.networks.addresses.pools import Address, AddressPool, Pool, mac_address_for
 from wherry.networks.drivers import inside
 from wherry.networks.drivers.inside import EndpointPlan
+from wherry.networks.plugin_endpoints import PluginEndpoints
 from wherry.networks.segments.segment import Segment
 from wherry.operations.plan import Plan
 
@@ -28,10 +29,16 @@ class MadeNetwork:
         network: Network,
         segment: Segment,
         make_pool: Callable[[AddressRange], Pool] = AddressPool,
+        *,
+        asked: PluginEndpoints | None = None,
     ) -> None:
-        """`make_pool` makes what gives out the addresses of a subnet."""
+        """`make_pool` makes what gives out the addresses of a subnet.
+
+        With `asked` somebody else has a say, and what was asked of him is noted there.
+        """
         self.network = network
         self.segment = segment
+        self._asked = asked
         self._pools = tuple(make_pool(each) for each in network.ranges)
 
     def lease(
@@ -44,11 +51,39 @@ class MadeNetwork:
         InvalidValue, PluginFailed.
         """
         endpoint = self._leased(wish, name(self.segment.interface_prefix))
+        return self._admitted(endpoint, namespace_path, name)
+
+    def renew(self, endpoint: EndpointStatus, namespace_path: str) -> EndpointStatus:
+        """An endpoint on record, whose link is lost: a plugin, if it is one's, makes it anew.
+
+        Blocks. Raises: as `lease`.
+        """
+        if not self.segment.is_lent:
+            return endpoint
+        self.release(endpoint)
+        for pool, address in self._leases(endpoint):
+            pool.claim(address)
+        return self._admitted(endpoint, namespace_path, lambda _prefix: endpoint.interface)
+
+    def _admitted(
+        self, endpoint: EndpointStatus, namespace_path: str, name: Callable[[str], str]
+    ) -> EndpointStatus:
         try:
-            return self.segment.admit(endpoint, namespace_path, name)
+            self._note(endpoint, namespace_path)
+            admitted = self.segment.admit(endpoint, namespace_path, name)
         except BaseException:
             self._free(endpoint)
             raise
+        try:
+            self._note(admitted, namespace_path)
+        except BaseException:
+            self.release(admitted)
+            raise
+        return admitted
+
+    def _note(self, endpoint: EndpointStatus, namespace_path: str) -> None:
+        if self._asked is not None:
+            self._asked.note(endpoint, namespace_path)
 
     def _leased(self, wish: EndpointWish, interface: str) -> EndpointStatus:
         mac_address = parse_mac_address(wish.mac_address)
@@ -107,6 +142,8 @@ class MadeNetwork:
     def _free(self, endpoint: EndpointStatus) -> None:
         for pool, address in self._leases(endpoint):
             pool.release(address)
+        if self._asked is not None:
+            self._asked.forget(endpoint.endpoint_id)
 
     def plans(self, endpoint: EndpointStatus, namespace_path: str, why: str) -> tuple[Plan, Plan]:
         """What joins a namespace to the segment, and what gives the link its addresses."""

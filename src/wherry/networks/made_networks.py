@@ -22,6 +22,7 @@ from wherry.networks.drivers.bridge import BridgeSettings
 from wherry.networks.made_network import MadeNetwork
 from wherry.networks.packets import foreign_filters
 from wherry.networks.packets.foreign_filters import Barriers
+from wherry.networks.plugin_endpoints import PluginEndpoints
 from wherry.networks.segments import host_bridge
 from wherry.networks.segments.bridge import BridgeSegment
 from wherry.networks.segments.departures import Departures
@@ -51,9 +52,12 @@ class MadeNetworks:
         engine_id: str,
         wanted: NetworkSettings,
         plugins: PluginHost,
+        asked: PluginEndpoints,
         offload: OffloadPool,
     ) -> None:
-        self._offload, self._wanted, self._plugins = offload, wanted, plugins
+        """`asked` is where it is noted what plugins were told of."""
+        self._offload, self._wanted = offload, wanted
+        self._plugins, self.asked = plugins, asked
         self._alias = f"wherry {engine_id}"
         self._made: dict[NetworkId, MadeNetwork] = {}
         self._default: BridgeSettings | None = None
@@ -275,9 +279,12 @@ class MadeNetworks:
         return tuple(each.segment for each in self)
 
     def _of_record(self, network: Network) -> MadeNetwork:
+        segment = self._segment(network)
         if network.ipam_driver == DEFAULT_IPAM:
-            return MadeNetwork(network, self._segment(network))
-        return MadeNetwork(network, self._segment(network), self.ipam(network.ipam_driver).pool)
+            asked = self.asked if segment.is_lent else None
+            return MadeNetwork(network, segment, asked=asked)
+        pool = self.ipam(network.ipam_driver).pool
+        return MadeNetwork(network, segment, pool, asked=self.asked)
 
     def scope_of(self, driver: str) -> str:
         """How far a plugin's networks reach. Blocks. Raises: PluginFailed, PluginNotFound."""

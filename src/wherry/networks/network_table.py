@@ -11,6 +11,7 @@ import msgspec
 from wherry.model.errors.networks import AmbiguousNetwork, NetworkNameTaken, NetworkNotFound
 from wherry.model.ids import NetworkId
 from wherry.model.networks import Network
+from wherry.networks import plugin_endpoints
 from wherry.store import Database, Migration, read_records
 
 ROW_VERSION = 1
@@ -27,6 +28,7 @@ MIGRATIONS = (
         ) STRICT;
         """,
     ),
+    *plugin_endpoints.MIGRATIONS,
 )
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{1,64}")
@@ -38,6 +40,8 @@ class NetworkTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.plugin_endpoints = plugin_endpoints.PluginEndpoints(database)
+        """What plugins were asked for on these networks."""
         self._networks: dict[NetworkId, Network] = {}
 
     def load(self, builtin: Iterable[Network]) -> None:

@@ -87,6 +87,7 @@ class Networks:
             engine_id=engine_id,
             wanted=settings,
             plugins=plugins or PluginHost(),
+            asked=table.plugin_endpoints,
             offload=offload,
         )
         self._changing = asyncio.Lock()

@@ -22,7 +22,13 @@ from wherry.model.errors.containers import (
     UserNotFound,
 )
 from wherry.model.errors.images import ImageInUse, ImageNotFound
-from wherry.model.errors.networks import NetworkingFailed, NetworkNotFound
+from wherry.model.errors.networks import (
+    AddressesExhausted,
+    NetworkingFailed,
+    NetworkNotFound,
+    PortInUse,
+    SubnetsExhausted,
+)
 from wherry.model.errors.volumes import BindSourceMissing
 
 CONTAINER = "c" * 64
@@ -77,14 +83,14 @@ def test_every_rule_makes_a_sentence_of_the_fields(kind: type[WherryError]) -> N
          "unable to find user x: no matching entries in passwd file"),
         (NetworkingFailed(NetworkNotFound("x")), 404,
          "failed to set up container networking: network x not found"),
-        (networks.AddressesExhausted("user", "d" * 64, 6), 503,
+        (AddressesExhausted("user", "d" * 64, 6), 503,
          f"no available IPv6 addresses on this network's address pools: user ({'d' * 64})"),
-        (networks.SubnetsExhausted(), 400, "all predefined address pools have been fully subnetted"),
-        (networks.PortInUse("web (ID)", "::", 80, "[fd00::2]:80/tcp", "process x (pid 1)", False),
+        (SubnetsExhausted(), 400, "all predefined address pools have been fully subnetted"),
+        (PortInUse("web (ID)", "::", 80, "[fd00::2]:80/tcp", "process x (pid 1)", False),
          409,
          "driver failed programming external connectivity on endpoint web (ID): failed to bind "
          "host port for [::]:80:[fd00::2]:80/tcp: address already in use by process x (pid 1)"),
-        (networks.PortInUse("web (ID)", "0.0.0.0", 0, "10.0.0.2:80/tcp", "many", False), 409,
+        (PortInUse("web (ID)", "0.0.0.0", 0, "10.0.0.2:80/tcp", "many", False), 409,
          "driver failed programming external connectivity on endpoint web (ID): all ports are "
          "allocated by many"),
         (FeatureMissing("flying"), 501, "Wherry does not have this yet: flying"),

@@ -60,11 +60,12 @@ def test_host_mode_appends_to_the_hosts_own_file() -> None:
 
 def test_resolver_leaves_out_what_the_container_cannot_reach() -> None:
     """Loopback and IPv6 servers go; the last search line counts; options stay."""
-    assert lines(resolver_file(HOST_RESOLVER, ResolverWishes())) == [
-        "nameserver 192.0.2.53",
-        "search a.example b.example",
-        "options edns0 trust-ad",
-    ]
+    rest = ["search a.example b.example", "options edns0 trust-ad"]
+    text = resolver_file(HOST_RESOLVER, ResolverWishes())
+    assert lines(text) == ["nameserver 192.0.2.53", *rest]
+    host_file = f"nameserver fe80::1%eth0\n{HOST_RESOLVER}"
+    text = resolver_file(host_file, ResolverWishes(), has_ipv6=True)
+    assert lines(text) == ["nameserver 192.0.2.53", "nameserver 2001:db8::53", *rest]
 
 
 def test_resolver_falls_back_only_when_nothing_is_left() -> None:

@@ -9,7 +9,7 @@ from wherry.model.networks import EndpointStatus, EndpointWish
 from wherry.wire.container_config import EndpointSettings
 
 _MAC_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,254}")
 """What may be a name in a DNS answer or a hosts file without changing its meaning."""
 
 

@@ -104,14 +104,14 @@ def _with_addresses(text: str, names: str, addresses: Sequence[str]) -> str:
     return "".join(lines + [each for each in wanted if each not in lines])
 
 
-def resolver_file(host_file: str, wishes: ResolverWishes) -> str:
+def resolver_file(host_file: str, wishes: ResolverWishes, *, has_ipv6: bool = False) -> str:
     """resolv.conf for a namespace in which the host's loopback can't be reached.
 
-    Name servers on loopback or with an IPv6 address are left out, as the container has no way
-    to them.
+    Name servers to which the container has no way are left out: those on loopback, on a link of
+    the host's, and without `has_ipv6` all that have an IPv6 address.
     """
     nameservers = wishes.nameservers or tuple(
-        each for each in _values(host_file, "nameserver") if _is_reachable(each)
+        each for each in _values(host_file, "nameserver") if _is_reachable(each, has_ipv6=has_ipv6)
     )
     return _resolver_text(host_file, wishes, nameservers or FALLBACK_NAMESERVERS)
 
@@ -236,8 +236,11 @@ def _has_names(endpoints: Sequence[EndpointStatus]) -> bool:
 
 
 def _private_resolver_file(request: AttachRequest, endpoints: Sequence[EndpointStatus]) -> str:
-    made = embedded_resolver_file if _has_names(endpoints) else resolver_file
-    return made(read_host_resolver_file(), _wishes_of(request.network))
+    host_file, wishes = read_host_resolver_file(), _wishes_of(request.network)
+    if _has_names(endpoints):
+        return embedded_resolver_file(host_file, wishes)
+    has_ipv6 = any(each.ipv6_address for each in endpoints)
+    return resolver_file(host_file, wishes, has_ipv6=has_ipv6)
 
 
 def write_host_files(request: AttachRequest, *, gateway: str) -> None:
@@ -314,9 +317,11 @@ def _is_address(nameserver: str) -> bool:
     return True
 
 
-def _is_reachable(nameserver: str) -> bool:
+def _is_reachable(nameserver: str, *, has_ipv6: bool) -> bool:
     try:
-        address = ip_address(nameserver.partition("%")[0])
+        address = ip_address(nameserver)
     except ValueError:
         return False
-    return address.version == 4 and not address.is_loopback
+    if address.version == 6 and (not has_ipv6 or address.is_link_local):
+        return False
+    return not address.is_loopback

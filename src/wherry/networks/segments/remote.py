@@ -47,6 +47,7 @@ class RemoteSegment(LocalSegment):
 
     has_mac_addresses = True
     outlives_namespace = True
+    is_lent = True
     ways_out = ()
     """The plugin names each endpoint's."""
 

@@ -62,6 +62,11 @@ class Segment(Protocol):
         """Whether its links have no end on the host, and are seen from inside alone."""
         ...
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether its links are made by somebody else, a plugin."""
+        ...
+
     def link_plan(self, endpoint: EndpointPlan) -> Plan:
         """Join a namespace that exists; the link inside has no address yet."""
         ...
@@ -119,6 +124,7 @@ class LocalSegment:
     routes_by_link = False
     outlives_namespace = False
     is_inside_alone = False
+    is_lent = False
     interface_prefix = "eth"
 
     def admit(
