@@ -1,6 +1,8 @@
 """`wherry` says what `docker` says, to the same engine."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -191,3 +193,37 @@ def _sentences(text: str) -> list[str]:
         for line in text.splitlines()
         if line.strip()
     ]
+
+
+@pytest.fixture
+def proxied(engine: Engine) -> Iterator[Engine]:
+    """An engine whose users' configuration file names proxies."""
+    file = Path(engine.environment["DOCKER_CONFIG"]) / "config.json"
+    before = file.read_text() if file.exists() else "{}"
+    proxies = {"httpProxy": "http://proxy.test:1", "noProxy": "a.test", "allProxy": "socks5://p:2"}
+    file.write_text(json.dumps({**json.loads(before), "proxies": {"default": proxies}}))
+    yield engine
+    file.write_text(before)
+
+
+def test_proxies_of_the_configuration_file(proxied: Engine, tmp_path: Path) -> None:
+    """Containers and builds are given them, but for what their user says himself."""
+    engine = proxied
+    named = tmp_path / "named"
+    named.write_text("HTTP_PROXY=of-the-file\nOTHER=x\n")
+    flags = ("run", "--rm", "--env-file", str(named), "-e", "NO_PROXY=mine", "-e", "all_proxy")
+    told = [set(run(*flags, "busybox", "env").stdout.splitlines())
+            for run in (engine.docker, engine.wherry)]  # fmt: skip
+    told = [{each for each in one if "HOSTNAME" not in each} for one in told]
+    assert told[0] == told[1]
+    assert told[1] >= {"NO_PROXY=mine", "no_proxy=a.test", "http_proxy=http://proxy.test:1"}
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN env > /told\n")
+    ran = engine.wherry("build", "-t", "told", "--build-arg", "NO_PROXY=mine", str(tmp_path))
+    assert ran.returncode == 0, ran.stderr
+    told_in_build = engine.docker_ok("run", "--rm", "told", "cat", "/told").splitlines()
+    assert {"NO_PROXY=mine", "HTTP_PROXY=http://proxy.test:1"} <= set(told_in_build)
+    (tmp_path / "compose.yaml").write_text(
+        "services: {web: {image: busybox, environment: {NO_PROXY: mine}, command: env}}"
+    )
+    ran = engine.wherry("compose", "-f", str(tmp_path / "compose.yaml"), "run", "--rm", "web")
+    assert {"NO_PROXY=mine", "HTTP_PROXY=http://proxy.test:1"} <= set(ran.stdout.split())

@@ -1,8 +1,12 @@
 """What an operator decides about registries: mirrors of any of them, authorities, proxies."""
 
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -81,3 +85,61 @@ def test_an_authority_of_ones_own(
         engine.docker_ok("push", image)
         engine.docker_ok("rmi", image)
         engine.docker_ok("pull", image)
+
+
+@contextmanager
+def proxy(engine: Engine, port: int) -> Iterator[tuple[str, list[str]]]:
+    """A proxy that knows one registry, by whatever name; its URL, and what it is asked for."""
+    asked: list[str] = []
+
+    class Relay(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            head = f"{self.command} {urlsplit(self.path).path} HTTP/1.0\r\n{self.headers}"
+            with engine.machine.connect("127.0.0.1", port) as registry:
+                registry.sendall(head.replace("\n", "\r\n").replace("\r\r", "\r").encode())
+                while part := registry.recv(1 << 16):
+                    self.wfile.write(part)
+            self.close_connection = True
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Relay, bind_and_activate=False)
+    server.socket.close()
+    server.socket = engine.machine.listen("127.0.0.1", 0)
+    serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+    serving.start()
+    try:
+        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}", asked
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+
+
+def test_a_proxy(engine_of_its_own: Engine) -> None:
+    """What it is for goes there; loopback and what NO_PROXY names does not."""
+    engine = engine_of_its_own
+    config = engine.root / "daemon.json"
+    config.write_text('{"registry-mirrors": {"quay.example": ["http://registry.test:5000"]}}')
+    engine.start("--config-file", str(config))
+    engine.bootstrap()
+    with debian_registry(engine) as name, proxy(engine, 5000) as (url, asked):
+        flags = ("--config-file", str(config), "--http-proxy", url)
+        engine.stop()
+        engine.start(*flags)
+        engine.docker_ok("tag", "busybox", f"{name}/team/box:v1")
+        engine.docker_ok("push", f"{name}/team/box:v1")
+        assert not asked
+        engine.docker_ok("pull", "quay.example/team/box:v1")
+        assert all(each.startswith("http://registry.test:5000/v2/") for each in asked)
+        assert len(asked) > 1
+        engine.docker_ok("rmi", "quay.example/team/box:v1")
+        engine.stop()
+        engine.start(*flags, "--no-proxy", "other.test,registry.test")
+        asked.clear()
+        assert engine.docker("pull", "quay.example/team/box:v1").returncode
+        assert not asked

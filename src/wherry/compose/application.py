@@ -28,6 +28,8 @@ class Application:
     volumes: Document = field(default_factory=dict)
     secrets: Document = field(default_factory=dict)
     configs: Document = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    """As of the project."""
     separator: str = "-"
     """Between the parts of a container's name; an underscore with `--compatibility`."""
 
@@ -112,6 +114,7 @@ def application(
         volumes=child(typed, "volumes"),
         secrets=child(typed, "secrets"),
         configs=child(typed, "configs"),
+        proxies=project.proxies,
     )
     _check(made)
     return made

@@ -25,6 +25,8 @@ class Project:
     profiles: list[str]
     env_files: list[str] = field(default_factory=list)
     """The files that `--env-file` named, as it named them."""
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    """Variables that containers and builds have where a service does not name them itself."""
 
     def with_document(self, value: Document) -> "Project":
         """The same project with another document."""

@@ -129,7 +129,7 @@ def _program(made: Application, making: Making, service: Document) -> Document:
         "StopTimeout": _seconds(service, "stop_grace_period"),
         "Env": [
             name if value is None else f"{name}={value}"
-            for name, value in child(service, "environment").items()
+            for name, value in {**made.proxies, **child(service, "environment")}.items()
         ],
         "Healthcheck": _health_check(child(service, "healthcheck")),
     }

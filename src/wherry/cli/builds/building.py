@@ -44,6 +44,7 @@ from wherry.cli.images.references import parse_reference
 from wherry.cli.options import limits, networking
 from wherry.cli.options.environment import LABELS, read_variable_name
 from wherry.cli.progress import show_progress
+from wherry.cli.proxies import proxy_variables
 from wherry.cli.session import Session
 from wherry.client.documents import Document, child, mapping, number, parse, text
 from wherry.kit.byte_sizes import human_size
@@ -98,7 +99,7 @@ def _built(
 ) -> int:
     wanted = asked(parsed)
     watching = None if _is_classic(parsed) else _watching(session, parsed)
-    query = _all_query(parsed, materials, outputs, tells_story=watching is not None)
+    query = _all_query(session, parsed, materials, outputs, tells_story=watching is not None)
     built = _Built()
     with _sending(session, parsed, materials, query, watching) as messages:
         told = built.watched(messages)
@@ -154,10 +155,15 @@ def _told(session: Session, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _all_query(
-    parsed: Parsed, materials: Materials, outputs: Sequence[Output], *, tells_story: bool
+    session: Session,
+    parsed: Parsed,
+    materials: Materials,
+    outputs: Sequence[Output],
+    *,
+    tells_story: bool,
 ) -> Query:
     """What is asked for, however it travels."""
-    query = [*_query(parsed), *_own_query(parsed), *materials.caches.query()]
+    query = [*_query(session, parsed), *_own_query(parsed), *materials.caches.query()]
     if attests := read_attests(parsed):
         query.append(("attests", json.dumps(attests)))
     if outputs:
@@ -264,7 +270,7 @@ class _Built:
             yield message
 
 
-def _query(parsed: Parsed) -> list[tuple[str, str]]:
+def _query(session: Session, parsed: Parsed) -> list[tuple[str, str]]:
     query = [("t", name) for name in parsed.texts("tag")]
     if platforms := parsed.texts("platform"):
         query.append(("platform", ",".join(platforms)))
@@ -276,8 +282,9 @@ def _query(parsed: Parsed) -> list[tuple[str, str]]:
     query.append(("rm", "1" if parsed.is_on("rm", default=True) else "0"))
     if parsed.is_on("quiet"):
         query.append(("q", "1"))
-    if parsed.was_given("build-arg"):
-        query.append(("buildargs", json.dumps(_arguments(parsed.texts("build-arg")))))
+    given = _arguments(parsed.texts("build-arg"))
+    if arguments := {**proxy_variables(session, besides=given), **given}:
+        query.append(("buildargs", json.dumps(arguments)))
     if parsed.was_given("label"):
         pairs = (label.partition("=") for label in parsed.texts("label"))
         query.append(("labels", json.dumps({key: value for key, _, value in pairs})))

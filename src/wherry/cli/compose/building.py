@@ -219,7 +219,7 @@ def labels_of(made: Application, service: str, wanted: Document) -> Document:
 
 def arguments_of(made: Application, parsed: Parsed, wanted: Document) -> Document:
     """A build's, and the command line's; a name alone has its value in the environment."""
-    result: Document = {**child(wanted, "args")}
+    result: Document = {**made.proxies, **child(wanted, "args")}
     for each in parsed.texts("build-arg"):
         name, equals, value = each.partition("=")
         result[name] = value if equals else made.environment.get(name)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from wherry.cli.failures import CommandFailed
 from wherry.cli.flags import Parsed
+from wherry.cli.proxies import proxy_variables
 from wherry.cli.session import Session
 from wherry.compose import (
     Application,
@@ -40,7 +41,8 @@ def project_of(session: Session, parsed: Parsed, wishes: Wishes | None = None) -
 
     Raises: ComposeError, OSError.
     """
-    return load_project(wishes or wishes_of(parsed), dict(os.environ), warner(session))
+    project = load_project(wishes or wishes_of(parsed), dict(os.environ), warner(session))
+    return replace(project, proxies=proxy_variables(session))
 
 
 def application_of(

@@ -11,8 +11,9 @@ from wherry.cli.images.platform_names import checked_platform
 from wherry.cli.images.references import is_image_id, parse_reference, with_default_tag
 from wherry.cli.options.container_config import create_request
 from wherry.cli.options.container_flags import CONTAINER_FLAGS
+from wherry.cli.proxies import with_proxies
 from wherry.cli.session import Session
-from wherry.client.documents import Document, text, texts
+from wherry.client.documents import Document, as_json, text, texts
 from wherry.client.errors import ApiError
 
 NOT_FOUND = 404
@@ -54,6 +55,8 @@ def create(session: Session, parsed: Parsed, request: Document) -> Created:
     _check_reference(parsed.arguments[0])
     policy = parsed.text("pull", "missing")
     cid_path = _checked_cid_path(parsed.text("cidfile"))
+    variables = with_proxies(session, texts(request, "Env"), given=parsed.texts("env"))
+    request = {**request, "Env": as_json(variables)}
     if parsed.text("pod"):
         from wherry.cli.pods.verbs import in_pod
 
