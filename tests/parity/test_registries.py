@@ -104,4 +104,5 @@ def test_search_needs_a_registry_that_has_one(engine: Engine, registry: str) -> 
     """Distribution registries have no search, and the answer says so."""
     ran = engine.docker("search", f"{registry}/box")
     assert ran.returncode == 1
-    assert "has no search" in ran.stderr
+    assert f"Error response from daemon: {registry} has no search\n" in ran.stderr
+    assert engine.api("GET", f"/images/search?term={registry}/box").status == 501

@@ -14,6 +14,7 @@ from wherry.model.errors.registries import (
     ManifestRefused,
     ManifestUnknown,
     RegistryFailed,
+    RegistryHasNoSearch,
     RegistryRefused,
     RegistryUnreachable,
     RepositoryDenied,
@@ -272,17 +273,19 @@ class RegistryClient:
     ) -> Sequence[SearchHit]:
         """Repositories by the index API v1, the only search that there is.
 
-        Raises: RegistryRefused where the registry has none (distribution ones have not).
+        Raises: RegistryHasNoSearch (distribution ones have none), RegistryRefused.
         """
-        host = self._origin(domain)
+        host = self._settings.index(domain)
         asker = Asker(host=host, scopes=NO_SCOPE, credentials=credentials)
         query = urlencode({"q": term, "n": min(limit, _MOST_HITS)})
         base = host.url.removesuffix("/v2")
         answer = await self._exchange.ask(
             asker, "GET", f"{base}/v1/search?{query}", limit_bytes=_LARGEST_PAGE
         )
+        if answer.status == 404:
+            raise RegistryHasNoSearch(host.authority)
         if answer.status != 200:
-            raise RegistryRefused("search", f"{host.authority} has no search", answer.status)
+            raise RegistryRefused("search", answer.complaint(), answer.status)
         return tuple(_hits(answer))
 
     def writer(

@@ -23,6 +23,8 @@ from wherry.model.errors import InvalidField, StateUnreadable
 
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_HOST = "registry-1.docker.io"
+_DOCKER_HUB_INDEX = "index.docker.io"
+"""Where the search of the index is, version 1, which the registry itself has not."""
 _EVERY = "_default"
 """The directory of hosts.toml for every registry that has none of its own."""
 
@@ -119,6 +121,12 @@ class RegistrySettings:
                 return tuple(self._from_file(path, domain))
         listed = self.mirrors.get(domain, self.hub_mirrors if domain == DOCKER_HUB else ())
         return (*(self._mirror(url) for url in listed), self._origin(domain))
+
+    def index(self, domain: str) -> RegistryHost:
+        """The host whose repositories may be searched. Raises: as `hosts`."""
+        if domain == DOCKER_HUB:
+            return self._origin(_DOCKER_HUB_INDEX)
+        return self.hosts(domain)[-1]
 
     def is_insecure(self, authority: str) -> bool:
         """Whether a `host[:port]` may be spoken to with a bad certificate or without TLS."""

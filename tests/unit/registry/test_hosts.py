@@ -20,6 +20,13 @@ def test_docker_hub_has_another_host(tmp_path: Path) -> None:
     assert not host.is_insecure
 
 
+def test_where_repositories_are_searched(tmp_path: Path) -> None:
+    """Docker Hub's index is a machine of its own; no mirror is asked."""
+    made = settings(tmp_path, hub_mirrors=("https://mirror.example",))
+    assert made.index("docker.io").url == "https://index.docker.io/v2"
+    assert made.index("a.example").url == "https://a.example/v2"
+
+
 def test_mirrors_come_first(tmp_path: Path) -> None:
     """A list of mirrors is for Docker Hub, a map for any registry."""
     made = settings(

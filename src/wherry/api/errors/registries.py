@@ -28,6 +28,7 @@ RULES: Rules = {
     kinds.RegistryFailed: Rule(500, lambda e: e.complaint),
     kinds.RegistryUnauthorized: Rule(401, lambda e: f'Get "{e.place}": {e.complaint}'),
     kinds.LoginNeeded: Rule(500, lambda e: f'Get "{e.place}": {e.complaint}'),
+    kinds.RegistryHasNoSearch: Rule(501, lambda e: f"{e.registry} has no search"),
     kinds.RegistryRefused: Rule(500, lambda e: e.complaint),
     kinds.RepositoryDenied: Rule(404, _repository_denied),
     kinds.ManifestUnknown: Rule(404, _manifest_unknown),

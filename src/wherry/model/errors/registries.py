@@ -1,6 +1,13 @@
 """Failures of what is elsewhere: of registries, and of servers on the web."""
 
-from wherry.model.errors import Conflict, InvalidRequest, NotFound, Unauthorized, Unavailable
+from wherry.model.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    Unauthorized,
+    Unavailable,
+)
 
 
 class RegistryUnreachable(Unavailable):
@@ -45,6 +52,12 @@ class RegistryRefused(Conflict):
     action: str
     complaint: str
     status: int
+
+
+class RegistryHasNoSearch(NotSupported):
+    """A registry whose repositories can't be searched."""
+
+    registry: str
 
 
 class RepositoryDenied(NotFound):
