@@ -119,7 +119,7 @@ def dies_at(engine: Engine, plug: Path, method: str, *words: str) -> None:
     """A command during which the daemon dies, when the plugin has done what it was asked for."""
     (plug / "ending").write_text(f"{method} {engine.pid_file.read_text()}")
     assert engine.docker(*words).returncode
-    engine.kill9()
+    engine.wait_for_end()
     calls(plug)
     engine.start()
 

@@ -15,8 +15,7 @@ OPTIONS = {"devicemapper": ("--storage-opt", "dm.basesize=64m", "--storage-opt",
 DRIVERS = ["vfs", "btrfs", "fuse-overlayfs"]
 if os.path.exists("/dev/mapper/control"):
     DRIVERS.append("devicemapper")  # in the virtual machine (tests/vm)
-if HAS_PROJECTS:
-    DRIVERS.append("overlay2 on xfs")
+ON_XFS = ["overlay2 on xfs"] if HAS_PROJECTS else []
 FILE_SYSTEMS = {"btrfs": "btrfs", "overlay2 on xfs": "xfs"}
 DATA = {
     "overlay2": {"LowerDir", "MergedDir", "UpperDir", "WorkDir"},
@@ -75,6 +74,12 @@ def test_containers_on_copies(other_engine: Engine) -> None:
     assert not engine.leaks_since(before)
 
 
+on_xfs_too = pytest.mark.parametrize(
+    "other_engine", [*DRIVERS, *ON_XFS], indirect=True, scope="module"
+)
+
+
+@on_xfs_too
 def test_a_bound_on_a_container(other_engine: Engine) -> None:
     """`--storage-opt size=` holds where the driver can, and is shown; else it is refused."""
     engine = other_engine
@@ -99,6 +104,7 @@ def test_a_bound_on_a_container(other_engine: Engine) -> None:
         assert "Container size cannot be smaller than 67.11MB" in small.stderr
 
 
+@on_xfs_too
 def test_a_bound_on_a_volume(other_engine: Engine) -> None:
     """`-o size=` holds where the data root's file system keeps bounds; else it is refused."""
     engine = other_engine

@@ -109,6 +109,12 @@ class Engine:
         """End the daemon in order; containers stay."""
         self._end(signal.SIGTERM)
 
+    def wait_for_end(self) -> None:
+        """Somebody else ends the daemon."""
+        assert self._entering is not None
+        self._entering.wait(timeout=30)
+        self._entering = None
+
     def _end(self, how: signal.Signals) -> None:
         assert self._entering is not None
         if self._entering.poll() is None:
