@@ -1,58 +1,27 @@
 """Networks and addresses of a plugin: another process that speaks Docker's plugin protocol."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support import network_plugin
 from support.daemon import Engine
-from support.waiting import wait_until
+from support.plugged_networks import FAR, calls, links, plugged
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.stock_differs]
-
-SOCKET = "/run/docker/plugins/plug.sock"
 
 
 @pytest.fixture
 def plug(engine: Engine) -> Iterator[Path]:
-    """The directory of a plugin named `plug`; its calls are in `calls`."""
-    directory = engine.root / "plug"
-    directory.mkdir()
-    program = (sys.executable, network_plugin.__file__, SOCKET, str(directory))
-    process = subprocess.Popen(engine.machine.command(*program))
-    try:
-        wait_until(
-            "the plugin listens", lambda: not engine.machine.run("test", "-S", SOCKET).returncode
-        )
+    """The directory of a plugin."""
+    with plugged(engine) as directory:
         yield directory
-    finally:
-        engine.remove_all_containers()
-        engine.docker("network", "prune", "-f")
-        engine.machine.run("kill", (directory / "pid").read_text())
-        process.wait()
-        engine.machine.run("rm", "-rf", SOCKET, str(directory))
-
-
-def calls(directory: Path) -> list[str]:
-    """What the plugin was asked since the last look."""
-    file = directory / "calls"
-    told = file.read_text().splitlines() if file.exists() else []
-    file.write_text("")
-    return [each.partition(".")[2] for each in told if not each.startswith("Plugin.")]
-
-
-def links(engine: Engine) -> str:
-    """The names of the machine's links."""
-    return engine.machine.run("sh", "-c", "ls /sys/class/net | sort").stdout
 
 
 def test_a_network_of_a_plugin(engine: Engine, plug: Path) -> None:
     """The plugin's link is in the container, with its name, routes and addresses; then gone."""
     before = links(engine)
-    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    engine.docker_ok(*FAR)
     assert calls(plug) == [
         "GetCapabilities",
         "GetCapabilities",
@@ -90,7 +59,7 @@ def test_a_network_of_a_plugin(engine: Engine, plug: Path) -> None:
 
 def test_an_end_while_no_daemon_ran(engine: Engine, plug: Path) -> None:
     """The plugin is told at the next start, and the address is free."""
-    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    engine.docker_ok(*FAR)
     before = links(engine)
     engine.docker_ok("run", "-d", "--network", "far", "--name", "one", "busybox", "sleep", "1000")
     pid = str(engine.inspect("one")["State"]["Pid"])
@@ -112,52 +81,6 @@ def test_connecting_to_it_and_leaving_it(engine: Engine, plug: Path) -> None:
     assert "plug0" in engine.docker_ok("exec", "one", "ip", "-o", "link")
     engine.docker_ok("network", "disconnect", "far", "one")
     assert "plug0" not in engine.docker_ok("exec", "one", "ip", "-o", "link")
-    assert links(engine) == before
-
-
-def dies_at(engine: Engine, plug: Path, method: str, *words: str) -> None:
-    """A command during which the daemon dies, when the plugin has done what it was asked for."""
-    (plug / "ending").write_text(f"{method} {engine.pid_file.read_text()}")
-    assert engine.docker(*words).returncode
-    engine.wait_for_end()
-    calls(plug)
-    engine.start()
-
-
-GIVEN_BACK = ["Leave", "DeleteEndpoint", "ReleaseAddress 10.88.0.20"]
-
-
-@pytest.mark.parametrize("method", ["CreateEndpoint", "Join"])
-def test_a_daemon_that_dies_while_it_connects(engine: Engine, plug: Path, method: str) -> None:
-    """What the plugin did for nobody it is told to undo, by the next daemon."""
-    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
-    engine.docker_ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
-    before = links(engine)
-    dies_at(engine, plug, method, "network", "connect", "far", "one")
-    assert calls(plug) == GIVEN_BACK
-    dies_at(engine, plug, method, "run", "--name", "two", "--network", "far", "busybox", "true")
-    assert calls(plug) == GIVEN_BACK
-    assert links(engine) == before
-    engine.docker_ok("network", "connect", "far", "one")
-    assert "10.88.0.20/24" in engine.docker_ok("exec", "one", "ip", "address", "show", "plug0")
-    engine.docker_ok("start", "two")
-
-
-@pytest.mark.parametrize("method", ["Leave", "DeleteEndpoint", "ReleaseAddress"])
-def test_a_daemon_that_dies_while_it_disconnects(engine: Engine, plug: Path, method: str) -> None:
-    """The container is on the network again, as its record says, and may leave it."""
-    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
-    before = links(engine)
-    engine.docker_ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
-    engine.docker_ok("network", "connect", "far", "one")
-    dies_at(engine, plug, method, "network", "disconnect", "far", "one")
-    assert "far" in engine.inspect("one")["NetworkSettings"]["Networks"]
-    engine.docker_ok("exec", "one", "ping", "-c1", "-W2", "10.88.0.1")
-    assert "10.88.0.20/24" in engine.docker_ok("exec", "one", "ip", "address", "show", "plug0")
-    calls(plug)
-    engine.docker_ok("network", "disconnect", "far", "one")
-    assert calls(plug) == GIVEN_BACK
-    engine.docker_ok("rm", "-f", "one")
     assert links(engine) == before
 
 
@@ -194,7 +117,7 @@ def test_a_plugin_that_brings_the_addresses(engine: Engine, plug: Path) -> None:
 
 def test_ports_are_the_plugins_affair(engine: Engine, plug: Path) -> None:
     """It is told what a container publishes, and when that ends; what it refuses is no start."""
-    engine.docker_ok("network", "create", "-d", "plug", "--ipam-driver", "plug", "far")
+    engine.docker_ok(*FAR)
     calls(plug)
     run = ("run", "--rm", "--network", "far")
     engine.docker_ok(*run, "-p", "8085:80", "busybox", "true")

@@ -5,7 +5,8 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import replace
-from wherry.model.errors import AddressesExhausted, InvalidValue
+from wherry.model.errors import InvalidValue
+from wherry.model.errors.networks import AddressesExhausted
 from wherry.model.ids import EndpointId
 from wherry.model.networks import AddressRange, EndpointStatus, EndpointWish, Network
 from wherry.networks import connections
