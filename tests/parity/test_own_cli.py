@@ -204,6 +204,9 @@ def proxied(engine: Engine) -> Iterator[Engine]:
     file.write_text(json.dumps({**json.loads(before), "proxies": {"default": proxies}}))
     yield engine
     file.write_text(before)
+    engine.docker("rmi", "-f", "told")
+    engine.docker("network", "prune", "-f")
+    engine.docker("builder", "prune", "-af")
 
 
 def test_proxies_of_the_configuration_file(proxied: Engine, tmp_path: Path) -> None:
