@@ -142,6 +142,8 @@ def _test(name: str, values: Sequence[str], now_ns: int) -> Matches:
         wanted = _boolean(name, values[0]) if values else True
         claim = _CLAIMS[name]
         return lambda record: claim(record) is wanted
+    if name in _LABELS:
+        return lambda _record: name == "label!"
     if name not in (*_TEXTS, "id", "until", "unused-for", "parent"):
         raise InvalidValue(f"invalid filter '{name}'")
     if len(values) != 1:
@@ -163,6 +165,8 @@ _CLAIMS: Mapping[str, Matches] = {
     "shared": lambda record: record.is_shared,
     "private": lambda record: not record.is_shared,
 }
+_LABELS = ("label", "label!")
+"""Of `system prune`, which has one filter for all kinds: nothing that builds keep has labels."""
 _TEXTS: Mapping[str, Callable[[CacheRecord], str]] = {
     "description": lambda record: record.description,
     "type": lambda record: record.kind.value,

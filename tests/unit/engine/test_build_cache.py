@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from wherry.engine.build_cache import chosen
+from wherry.engine.build_cache import chosen, matching
 from wherry.model.builds import CachePrune, CacheRecord
 
 OLD, NEW, SHARED, USED = (
@@ -40,3 +40,11 @@ ALL = (NEW, USED, OLD, SHARED)
 def test_the_least_recently_used_go_first(wish: CachePrune, gone: list[CacheRecord]) -> None:
     """What is in use stays, and so does what an image shares; limits say how many go."""
     assert chosen(ALL, ALL, wish, 50) == gone
+
+
+def test_nothing_has_a_label() -> None:
+    """The filter that `system prune` has for all kinds spares a cache, or takes it for what it
+    has not."""
+    for filters, found in (({"label": ["x"]}, []), ({"label!": ["x"]}, ALL)):
+        matches = matching(filters, now_ns=0)
+        assert [each for each in ALL if matches(each)] == list(found)
