@@ -145,6 +145,22 @@ def test_refused_starts(flags: list[str], sentence: str, tmp_path: Path) -> None
         assert sentence in ran.stderr
         assert not engine.pid_file.exists()
         assert not Path(engine.socket).exists()
+        assert not engine.data_root.exists()
+        assert not engine.exec_root.exists()
+    finally:
+        engine.close()
+
+
+def test_a_refused_start_leaves_what_was_there(tmp_path: Path) -> None:
+    """Directories that somebody else made are no business of a start that fails."""
+    engine = Engine("--bip", "foo")
+    try:
+        for root in (engine.data_root, engine.exec_root):
+            (root / "mine").mkdir(parents=True)
+        with pytest.raises(AssertionError, match="invalid bip"):
+            engine.start()
+        assert (engine.data_root / "mine").exists()
+        assert (engine.exec_root / "mine").exists()
     finally:
         engine.close()
 

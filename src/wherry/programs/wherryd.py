@@ -18,6 +18,7 @@ from wherry.linux import heap
 from wherry.model.errors import WherryError
 from wherry.programs import daemon_log
 from wherry.programs.listeners import close_listeners, open_listeners
+from wherry.programs.new_roots import NewRoots
 from wherry.programs.pid_file import held_data_root, held_pid_file
 from wherry.programs.reloading import taken_over
 from wherry.programs.settings import Settings, SettingsError, Told, parse_settings
@@ -48,13 +49,23 @@ class Daemon:
             raise SettingsError(f"{self._program} needs to be started as root")
         os.umask(0o022)
         _export_proxies(settings)
-        os.makedirs(settings.data_root, exist_ok=True)
-        with held_pid_file(settings.pid_file), held_data_root(settings.data_root):
-            _protect_from_oom(settings.oom_score_adjust)
-            heap.share_one_arena()
-            asyncio.run(taken_down(settings) if settings.takes_down else self._serve())
+        roots = NewRoots(
+            data_root=settings.data_root,
+            exec_root=settings.exec_root,
+            others=[os.path.dirname(settings.pid_file)],
+        )
+        with roots.taken_back():
+            os.makedirs(settings.data_root, exist_ok=True)
+            with (
+                held_pid_file(settings.pid_file),
+                held_data_root(settings.data_root),
+                roots.emptied(),
+            ):
+                _protect_from_oom(settings.oom_score_adjust)
+                heap.share_one_arena()
+                asyncio.run(taken_down(settings) if settings.takes_down else self._serve(roots))
 
-    async def _serve(self) -> None:
+    async def _serve(self, roots: NewRoots) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -70,6 +81,7 @@ class Daemon:
                 )
                 loop.add_signal_handler(signal.SIGHUP, self._reload, running)
                 heap.settle()
+                roots.keep()
                 _log.info("daemon.ready hosts=%s", ",".join(self._settings.hosts))
                 await stopped.wait()
                 _log.info("daemon.stopping")
