@@ -300,11 +300,19 @@ async def test_bad_detach_keys() -> None:
 
 
 async def start_exec(
-    raw: Raw, command: list[str], *, headers: str = UPGRADE, behind: str = "", **body: object
+    raw: Raw,
+    command: list[str],
+    *,
+    headers: str = UPGRADE,
+    behind: str = "",
+    has_terminal: bool = False,
+    **body: object,
 ) -> str:
     """Create and start a session on a fresh container; the session's id."""
     container_id = await create(raw)
-    asked = json.dumps({"Cmd": command, "AttachStdin": True, "AttachStdout": True})
+    asked = json.dumps(
+        {"Cmd": command, "AttachStdin": True, "AttachStdout": True, "Tty": has_terminal}
+    )
     raw.send(
         f"POST /containers/{container_id}/exec HTTP/1.1\r\nHost: x\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(asked)}\r\n\r\n{asked}"
@@ -330,6 +338,26 @@ async def test_exec_takes_input_behind_its_body(headers: str) -> None:
         assert await raw.exactly(13) == frame(STDOUT, b"input")
         raw.writer.write_eof()
         assert await raw.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("has_terminal", "expects_terminal", "output"),
+    [
+        (False, False, frame(STDOUT, b"hello\n")),
+        (True, True, b"hello\n"),
+        (True, False, frame(STDOUT, b"hello\n")),
+        (False, True, b"hello\n"),
+    ],
+)
+async def test_exec_is_framed_as_its_client_expects(
+    has_terminal: bool, expects_terminal: bool, output: bytes
+) -> None:
+    """What is said at the start counts, as in dockerd: SDKs leave it out there."""
+    async with served(FakeEngine()) as path, connected(path) as raw:
+        tty = {"Tty": expects_terminal}
+        await start_exec(raw, ["echo", "hello"], headers="", has_terminal=has_terminal, **tty)
+        await raw.head()
+        assert await raw.rest() == output
 
 
 async def test_exec_of_what_is_not_there_tells_in_the_stream() -> None:

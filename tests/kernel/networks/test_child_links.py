@@ -275,9 +275,13 @@ def test_a_daemon_dies_while_a_port_comes_or_goes(is_joined: bool) -> None:
 
 
 def shown(host: PrivateHost, sandbox: Sandbox) -> list[str]:
-    """Links, addresses and routes of a container, without the numbers of links elsewhere."""
+    """Links, addresses and routes of a container, without the numbers of links elsewhere.
+
+    Of a link that is up the kernel says UNKNOWN until it has looked at it.
+    """
     said = host.inside(sandbox.namespace_path, "ip -br address; ip route")
-    return sorted(re.sub(r"@if\d+", "", re.sub(" +", " ", said)).splitlines())
+    plain = re.sub(r"@if\d+", "", re.sub(" +", " ", said)).replace(" UNKNOWN ", " UP ")
+    return sorted(plain.splitlines())
 
 
 REFUSALS = (

@@ -298,7 +298,7 @@ class FakeExecs:
         return exec_id
 
     async def start(
-        self, exec_id: str, *, is_detached: bool, is_tty: bool, rows: int = 0, columns: int = 0
+        self, exec_id: str, *, is_detached: bool, rows: int = 0, columns: int = 0
     ) -> FakeStream | None:
         status = await self.inspect(exec_id)
         self.engine.note("exec start", exec_id, is_detached, rows, columns)
@@ -313,7 +313,7 @@ class FakeExecs:
         stream = self.engine.stream_of(exec_id)
         if status.spec.command[0] == "echo":
             text = " ".join(status.spec.command[1:]).encode() + b"\n"
-            stream.say(text if is_tty else frame(STDOUT, text))
+            stream.say(text if status.spec.is_tty else frame(STDOUT, text))
             stream.say(b"")
         return stream
 

@@ -325,16 +325,16 @@ async def test_exec_sessions(bench: EngineBench) -> None:
         return ExecSpec(container_id=ContainerId(""), command=command, attaches_stdout=True)
 
     session = await execs.create(container_id, wanted("sh", "-c", "exit 3"))
-    stream = await execs.start(session, is_detached=False, is_tty=False)
+    stream = await execs.start(session, is_detached=False)
     assert stream is not None
     while await asyncio.wait_for(stream.read(), 5):
         pass
     assert (await execs.inspect(session)).exit_code == 3
     with pytest.raises(ExecAlreadyStarted):
-        await execs.start(session, is_detached=True, is_tty=False)
+        await execs.start(session, is_detached=True)
     missing = await execs.create(container_id, wanted("nope"))
     with pytest.raises(CommandNotFound):
-        await execs.start(missing, is_detached=True, is_tty=False)
+        await execs.start(missing, is_detached=True)
     assert (await execs.inspect(missing)).exit_code == 127
     await bench.services.containers.remove(container_id, is_forced=True)
     with pytest.raises(ContainerNotFound):

@@ -9,6 +9,7 @@ from wherry.api.call import Call, Handler
 from wherry.api.detach_keys import parse_detach_keys
 from wherry.api.errors import message_of, paused_before, worded
 from wherry.api.errors.execs import exec_refused
+from wherry.api.framing import as_expected
 from wherry.api.hijack import TakenOver
 from wherry.api.raw_connections import RawConnection, answer_head
 from wherry.api.relay import relay
@@ -59,42 +60,44 @@ async def start(call: Call) -> web.StreamResponse:
     if request.Detach:
         return await _start_detached(call, request)
     status = await call.services.execs.inspect(call.parameter)
-    return await _start_attached(call, status, rows=rows, columns=columns)
+    return await _start_attached(
+        call, status, expects_frames=not request.Tty, rows=rows, columns=columns
+    )
 
 
 async def _start_detached(call: Call, request: ExecStartRequest) -> web.StreamResponse:
     try:
-        await call.services.execs.start(call.parameter, is_detached=True, is_tty=request.Tty)
+        await call.services.execs.start(call.parameter, is_detached=True)
     except _PROGRAM_FAILURES as error:
         raise InvalidValue(exec_refused(error)) from error
     return call.empty_answer(200)
 
 
 async def _start_attached(
-    call: Call, status: ExecStatus, *, rows: int, columns: int
+    call: Call, status: ExecStatus, *, expects_frames: bool, rows: int, columns: int
 ) -> web.StreamResponse:
     """The head goes out first, as Docker's does: what fails later is told in the stream."""
     await _check_startable(call, status)
     spec = status.spec
     head = answer_head(
         call.headers(),
-        content_type=stream_type(call, is_framed=not spec.is_tty),
+        content_type=stream_type(call, is_framed=expects_frames),
         upgrades=upgrades(call),
     )
     client = call.connection.take_over(head)
     try:
         stream = await call.services.execs.start(
-            call.parameter, is_detached=False, is_tty=spec.is_tty, rows=rows, columns=columns
+            call.parameter, is_detached=False, rows=rows, columns=columns
         )
     except Exception as error:
         if not isinstance(error, WherryError):
             _log.exception("exec.failed exec=%s", status.id)
-        await _tell_in_stream(client, error, is_framed=not spec.is_tty)
+        await _tell_in_stream(client, error, is_framed=expects_frames)
         return TakenOver()
     assert stream is not None
     await relay(
         client,
-        stream,
+        as_expected(stream, is_framed=not spec.is_tty, expects_frames=expects_frames),
         passes_input=spec.attaches_stdin,
         detach_keys=parse_detach_keys(spec.detach_keys) if spec.is_tty else b"",
     )

@@ -127,7 +127,7 @@ class Execs(Protocol):
 
     async def create(self, reference: str, spec: ExecSpec) -> ExecId: ...
     async def start(
-        self, exec_id: str, *, is_detached: bool, is_tty: bool, rows: int = 0, columns: int = 0
+        self, exec_id: str, *, is_detached: bool, rows: int = 0, columns: int = 0
     ) -> DuplexStream | None:
         """None when it was started detached."""
         ...

@@ -68,9 +68,9 @@ class ExecSessions:
         return exec_id
 
     async def start(
-        self, exec_id: str, *, is_detached: bool, is_tty: bool, rows: int = 0, columns: int = 0
+        self, exec_id: str, *, is_detached: bool, rows: int = 0, columns: int = 0
     ) -> SessionStream | None:
-        """Run it; its streams, or None when detached. `is_tty` is what the client believes.
+        """Run it; its streams, or None when detached.
 
         Raises: ExecNotFound, ExecAlreadyStarted, ContainerNotRunning, ContainerPaused,
         CommandNotFound, CommandNotExecutable, UserNotFound, StartFailed.
