@@ -5,6 +5,7 @@ from functools import cached_property
 from wherry.api.errors import message_of
 from wherry.api.errors.execs import exec_refused
 from wherry.engine.boot import Boot
+from wherry.engine.containers.announcements import Announcements
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.containers.confinement import AppArmorProfiles
@@ -87,7 +88,7 @@ class LifeParts:
             tasks=self._tasks,
             networks=self._networks,
             attach_requests=self.attach_requests,
-            exits=self.exits,
+            announcements=self._announcements,
             watchers=self.watchers,
             restarts=self.restarts,
             paths=self._ground.paths,
@@ -102,9 +103,9 @@ class LifeParts:
             assembly=self._assembly,
             live=self.live,
             attachments=self.attachments,
-            exits=self.exits,
+            exits=self._exits,
             watchers=self.watchers,
-            events=self._stores.events,
+            announcements=self._announcements,
             told_as=message_of,
             clock=self._ground.clock,
         )
@@ -148,22 +149,30 @@ class LifeParts:
 
     @cached_property
     def watchers(self) -> Watchers:
-        return Watchers(self.exits, self.health, self._loggers)
+        return Watchers(self._exits, self.health, self._loggers)
 
     @cached_property
-    def exits(self) -> ExitWatcher:
+    def _exits(self) -> ExitWatcher:
         return ExitWatcher(
             records=self._stores.records,
             locks=self._stores.locks,
             live=self.live,
-            waiters=self.waiters,
             networks=self._networks,
             restarts=self.restarts,
             volumes=self._stores.users,
-            events=self._stores.events,
+            announcements=self._announcements,
             remove=lambda container_id: self.remove.after_exit(container_id),
             paths=self._ground.paths,
             offload=self._ground.offload,
+        )
+
+    @cached_property
+    def _announcements(self) -> Announcements:
+        return Announcements(
+            networks=self._networks,
+            volumes=self._stores.users,
+            events=self._stores.events,
+            waiters=self.waiters,
         )
 
     @cached_property

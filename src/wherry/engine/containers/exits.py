@@ -4,17 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from wherry.engine.containers.announcements import Announcements
 from wherry.engine.containers.exit_records import with_exit
-from wherry.engine.containers.live import LiveContainers, Waiters
+from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.volumes import ContainerVolumes
-from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, OffloadPool, own_task
-from wherry.kit.timestamps import NANOSECONDS
-from wherry.model.containers import Container
-from wherry.model.errors.networks import NetworkNotFound
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerState
 from wherry.model.tasks import ExitRecord
@@ -33,11 +30,10 @@ class ExitWatcher:
         records: ContainerRecords,
         locks: KeyedLock,
         live: LiveContainers,
-        waiters: Waiters,
         networks: Networks,
         restarts: Restarts,
         volumes: ContainerVolumes,
-        events: EventLog,
+        announcements: Announcements,
         remove: Callable[[ContainerId], Awaitable[None]],
         paths: ContainerPaths,
         offload: OffloadPool,
@@ -46,19 +42,18 @@ class ExitWatcher:
         self._records = records
         self._locks = locks
         self._live = live
-        self._waiters = waiters
         self._networks = networks
         self._paths = paths
         self._restarts = restarts
         self._volumes = volumes
-        self._events = events
+        self._announcements = announcements
         self._remove = remove
         self._offload = offload
         self._watching: set[asyncio.Task[None]] = set()
 
     def watch(self, container_id: ContainerId, task: Task) -> None:
         """Record the end of a task when it comes."""
-        task.on_oom(lambda: self._note_oom(container_id))
+        task.on_oom(lambda: self._announcements.out_of_memory(self._records.get(container_id)))
         watching = own_task(self._watch(container_id, task))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
@@ -103,7 +98,7 @@ class ExitWatcher:
         erased = self._offload(self._paths.erase_bundle, container_id)
         await self._given_back(container_id, "bundle", erased)
         self._live.leave(container_id)
-        self.announce(container, ended, record)
+        self._announcements.ended(container, ended, record)
         if ended.status.state is ContainerState.RESTARTING:
             self._restarts.schedule(ended)
 
@@ -115,34 +110,3 @@ class ExitWatcher:
             await giving
         except Exception:
             _log.exception("exit.not_given_back container=%s what=%s", container_id, what)
-
-    def announce(self, before: Container, ended: Container, record: ExitRecord) -> None:
-        """Events of an end, and the answer for everybody who waits for it."""
-        lived_ns = record.exited_at_ns - (before.status.started_at_ns or record.exited_at_ns)
-        self._events.container(
-            "die",
-            ended,
-            execDuration=str(max(0, lived_ns) // NANOSECONDS),
-            exitCode=str(record.exit_code),
-        )
-        self.announce_connections("disconnect", before)
-        self.announce_mounts("unmount", before)
-        self._waiters.exited(ended.id, record)
-
-    def announce_connections(self, action: str, container: Container) -> None:
-        """A network event for each endpoint of a container."""
-        for endpoint in container.endpoints:
-            try:
-                driver = self._networks.get(endpoint.network_id).driver
-            except NetworkNotFound:
-                driver = ""  # the engine was restarted without that network
-            self._events.endpoint(action, endpoint, driver, container.id)
-
-    def announce_mounts(self, action: str, container: Container) -> None:
-        """A volume event for each volume of a container."""
-        self._volumes.announce(action, container)
-
-    def _note_oom(self, container_id: ContainerId) -> None:
-        container = self._records.get(container_id)
-        if container is not None:
-            self._events.container("oom", container)

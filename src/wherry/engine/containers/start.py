@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
+from wherry.engine.containers.announcements import Announcements
 from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.failures import exit_code_of
 from wherry.engine.containers.io import Attachments
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.watchers import Watchers
-from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import KeyedLock, UndoStack
 from wherry.kit.clock import Clock
@@ -37,7 +37,7 @@ class StartContainer:
         attachments: Attachments,
         exits: ExitWatcher,
         watchers: Watchers,
-        events: EventLog,
+        announcements: Announcements,
         told_as: Callable[[WherryError], str],
         clock: Clock,
     ) -> None:
@@ -49,7 +49,7 @@ class StartContainer:
         self._attachments = attachments
         self._exits = exits
         self._watchers = watchers
-        self._events = events
+        self._announcements = announcements
         self._told_as = told_as
         self._clock = clock
 
@@ -110,9 +110,7 @@ class StartContainer:
             self._watchers.watch(running, task)
             undo.keep()
         await self._assembly.follow_links(running)
-        self._exits.announce_mounts("mount", running)
-        self._exits.announce_connections("connect", running)
-        self._events.container("start", running)
+        self._announcements.started(running)
 
     def _running(self, container: Container, task: Task, sandbox: Sandbox) -> Container:
         return replace(

@@ -6,9 +6,9 @@ or nothing is known of it. A task that no record knows as started was never ackn
 
 import logging
 
+from wherry.engine.containers.announcements import Announcements
 from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.containers.exit_records import with_exit
-from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.restarts import Restarts
 from wherry.engine.containers.watchers import Watchers
@@ -38,7 +38,7 @@ class TakeOver:
         tasks: Tasks,
         networks: Networks,
         attach_requests: AttachRequests,
-        exits: ExitWatcher,
+        announcements: Announcements,
         watchers: Watchers,
         restarts: Restarts,
         paths: ContainerPaths,
@@ -49,7 +49,7 @@ class TakeOver:
         self._tasks = tasks
         self._networks = networks
         self._attach_requests = attach_requests
-        self._exits = exits
+        self._announcements = announcements
         self._watchers = watchers
         self._restarts = restarts
         self._paths = paths
@@ -94,7 +94,7 @@ class TakeOver:
         ended = self._restarts.decided(with_exit(container, record))
         await self._records.note(ended)
         await self._networks.give_back(container.endpoints)
-        self._exits.announce(container, ended, record)
+        self._announcements.ended(container, ended, record)
 
     def _unknown_exit(self) -> ExitRecord:
         return ExitRecord(
