@@ -292,7 +292,9 @@ def test_link(client: Run, engine: Engine) -> None:
     """`--link` on the default bridge: hosts, variables, a new address, and `rm --link`."""
     said(client("run", "-d", "--name", "db", "--expose", "6379", "-e", "SECRET=x", "busybox",
                 "sleep", "99"))  # fmt: skip
-    said(client("run", "-d", "--name", "web", "--link", "db:store", "busybox", "sleep", "99"))
+    probe = ("--health-cmd", "test $STORE_NAME = /web/store", "--health-interval", "200ms")
+    said(client("run", "-d", "--name", "web", *probe, "--link", "db:store", "busybox",
+                "sleep", "99"))  # fmt: skip
     address = engine.inspect("db")["NetworkSettings"]["IPAddress"]
     number = engine.inspect("db")["Id"][:12]
     hosts = engine.docker_ok("exec", "web", "cat", "/etc/hosts")
@@ -304,6 +306,11 @@ def test_link(client: Run, engine: Engine) -> None:
         f"STORE_PORT_6379_TCP_ADDR={address}", "STORE_PORT_6379_TCP_PROTO=tcp",
         "STORE_ENV_SECRET=x",
     } <= set(variables)  # fmt: skip
+    health = "{{.State.Health.Status}}"
+    wait_until(
+        "a probe sees the variables too",
+        lambda: engine.docker_ok("inspect", "-f", health, "web") == "healthy",
+    )
     assert engine.inspect("web")["HostConfig"]["Links"] == ["/db:/web/store"]
     whole = said(client("ps", "--no-trunc", "--format", "{{.Names}}")).splitlines()
     short = said(client("ps", "--format", "{{.Names}}")).splitlines()

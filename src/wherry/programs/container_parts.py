@@ -126,10 +126,8 @@ class ContainerParts:
         return ExecSessions(
             records=self._stores.records,
             live=self._life.live,
-            seccomp=self._life.seccomp,
+            requests=self._life.exec_requests,
             events=self._stores.events,
-            host=self._ground.host,
-            offload=self._ground.offload,
         )
 
     @cached_property

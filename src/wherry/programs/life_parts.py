@@ -10,6 +10,7 @@ from wherry.engine.containers.assembly import ContainerAssembly
 from wherry.engine.containers.attach_requests import AttachRequests
 from wherry.engine.containers.confinement import AppArmorProfiles
 from wherry.engine.containers.disk import ContainerDisk
+from wherry.engine.containers.exec_requests import ExecRequests
 from wherry.engine.containers.exits import ExitWatcher
 from wherry.engine.containers.health import HealthMonitor
 from wherry.engine.containers.io import Attachments
@@ -181,12 +182,19 @@ class LifeParts:
             records=self._stores.records,
             locks=self._stores.locks,
             live=self.live,
-            seccomp=self.seccomp,
+            requests=self.exec_requests,
             events=self._stores.events,
-            host=self._ground.host,
-            offload=self._ground.offload,
             told_as=exec_refused,
             clock=self._ground.clock,
+        )
+
+    @cached_property
+    def exec_requests(self) -> ExecRequests:
+        return ExecRequests(
+            records=self._stores.records,
+            seccomp=self.seccomp,
+            host=self._ground.host,
+            offload=self._ground.offload,
         )
 
     @cached_property

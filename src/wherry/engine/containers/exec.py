@@ -3,14 +3,13 @@
 import asyncio
 import logging
 
+from wherry.engine.containers.exec_requests import ExecRequests
 from wherry.engine.containers.failures import exit_code_of
-from wherry.engine.containers.links import with_link_variables
 from wherry.engine.containers.live import LiveContainers
-from wherry.engine.containers.seccomp_programs import SeccompPrograms
 from wherry.engine.containers.session_stream import SessionStream
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.kit.aio import OffloadPool, own_task
+from wherry.kit.aio import own_task
 from wherry.kit.random_ids import new_id
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ExecSpec, ExecStatus
@@ -24,8 +23,7 @@ from wherry.model.errors.containers import (
 )
 from wherry.model.ids import ContainerId, ExecId
 from wherry.model.lifecycle import ContainerState
-from wherry.specgen import HostFacts, container_seccomp, exec_process
-from wherry.tasks import ExecRequest, Task, TaskStream
+from wherry.tasks import Task, TaskStream
 
 KEPT_ENDED = 500
 """How many ended sessions can still be inspected."""
@@ -41,17 +39,13 @@ class ExecSessions:
         *,
         records: ContainerRecords,
         live: LiveContainers,
-        seccomp: SeccompPrograms,
+        requests: ExecRequests,
         events: EventLog,
-        host: HostFacts,
-        offload: OffloadPool,
     ) -> None:
         self._records = records
         self._live = live
-        self._host = host
-        self._seccomp = seccomp
+        self._requests = requests
         self._events = events
-        self._offload = offload
         self._sessions: dict[ExecId, ExecStatus] = {}
         self._watching: set[asyncio.Task[None]] = set()
 
@@ -87,7 +81,7 @@ class ExecSessions:
         try:
             if not is_detached:
                 stream = await self._attach(task, status)
-            pid = await self._run(container, task, status)
+            pid = await task.exec(status.id, await self._requests.of(container, status.spec))
         except Exception as error:
             self._sessions[status.id] = replace(
                 status, has_started=True, exit_code=exit_code_of(error)
@@ -165,24 +159,6 @@ class ExecSessions:
             stdin=spec.attaches_stdin,
             stdout=spec.attaches_stdout,
             stderr=spec.attaches_stderr,
-        )
-
-    async def _run(self, container: Container, task: Task, status: ExecStatus) -> int:
-        spec = status.spec
-        process = exec_process(
-            with_link_variables(container, self._records), spec, host=self._host
-        )
-        seccomp = container_seccomp(container.spec.security, self._host)
-        program = await self._offload(self._seccomp.path_of, seccomp)
-        return await task.exec(
-            status.id,
-            ExecRequest(
-                process=process,
-                user=spec.user or container.spec.user,
-                group_add=container.spec.security.group_add,
-                seccomp_program=program,
-                opens_stdin=spec.attaches_stdin,
-            ),
         )
 
     def _watch(self, container: Container, task: Task, exec_id: ExecId) -> "asyncio.Task[None]":

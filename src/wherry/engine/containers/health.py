@@ -3,8 +3,7 @@
 Theory of operation. One coroutine per container that has a health check sleeps until the next
 probe is due, which is the same as waiting, with a time-out, for the container's end. The time is
 counted from the end of the last probe (as Docker does), by the time stamp of its process's end,
-so what we need for the bookkeeping does not add up. A probe has a cgroup of its own: when its time
-is over, everything in there is killed.
+so what we need for the bookkeeping does not add up.
 
 Each result is shown at once, but only a change of the state is worth a commit.
 """
@@ -14,23 +13,19 @@ import logging
 import signal
 from collections.abc import Callable
 
+from wherry.engine.containers.exec_requests import ExecRequests
 from wherry.engine.containers.live import LiveContainers
-from wherry.engine.containers.seccomp_programs import SeccompPrograms
+from wherry.engine.containers.probes import Probe, ends_within
 from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
-from wherry.kit.aio import KeyedLock, OffloadPool, own_task
+from wherry.kit.aio import KeyedLock, own_task
 from wherry.kit.clock import Clock
-from wherry.kit.durations import duration_text
-from wherry.kit.random_ids import new_id
-from wherry.kit.streams import Unframer
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.kit.values import replace
 from wherry.model.containers import Container, ExecSpec
 from wherry.model.errors import WherryError
 from wherry.model.health import (
     DEFAULT_TIMEOUT_NS,
-    KEPT_OUTPUT_BYTES,
-    NOT_RUN,
     WHEN_UNHEALTHY,
     HealthCheck,
     HealthState,
@@ -40,11 +35,7 @@ from wherry.model.health import (
 )
 from wherry.model.ids import ContainerId
 from wherry.model.lifecycle import ContainerState
-from wherry.model.tasks import ExitRecord
-from wherry.specgen import HostFacts, container_seccomp, exec_process
-from wherry.tasks import ExecRequest, Task, TaskStream
-
-_KILLED_WITHIN_S = 1.0
+from wherry.tasks import Task
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +49,8 @@ class HealthMonitor:
         records: ContainerRecords,
         locks: KeyedLock,
         live: LiveContainers,
-        seccomp: SeccompPrograms,
+        requests: ExecRequests,
         events: EventLog,
-        host: HostFacts,
-        offload: OffloadPool,
         told_as: Callable[[WherryError], str],
         clock: Clock,
     ) -> None:
@@ -69,10 +58,8 @@ class HealthMonitor:
         self._records = records
         self._locks = locks
         self._live = live
-        self._seccomp = seccomp
+        self._requests = requests
         self._events = events
-        self._host = host
-        self._offload = offload
         self._told_as = told_as
         self._clock = clock
         self._watching: dict[ContainerId, asyncio.Task[None]] = {}
@@ -120,19 +107,20 @@ class HealthMonitor:
         self, container: Container, task: Task, check: HealthCheck, since_ns: int
     ) -> None:
         ended = asyncio.ensure_future(task.wait())
-        probe = _Probe(
+        command = check.command(container.spec.shell)
+        spec = ExecSpec(container_id=container.id, command=command)
+        probe = Probe(
             container=container,
             task=task,
-            command=check.command(container.spec.shell),
+            command=" ".join(command),
+            request=await self._requests.of(container, spec, can_be_ended=True),
             timeout_ns=check.timeout_ns or DEFAULT_TIMEOUT_NS,
-            seccomp_program=await self._program(container),
-            host=self._host,
             told_as=self._told_as,
             clock=self._clock,
             events=self._events,
         )
         try:
-            while not await _ends_within(
+            while not await ends_within(
                 ended, self._seconds_to_probe(container.id, check, since_ns)
             ):
                 await self._take(container.id, task, check, await probe.run())
@@ -140,10 +128,6 @@ class HealthMonitor:
             _log.exception("health.not_probed container=%s", container.id)
         finally:
             ended.cancel()
-
-    async def _program(self, container: Container) -> str:
-        filter_ = container_seccomp(container.spec.security, self._host)
-        return await self._offload(self._seccomp.path_of, filter_)
 
     def _seconds_to_probe(
         self, container_id: ContainerId, check: HealthCheck, since_ns: int
@@ -184,134 +168,3 @@ class HealthMonitor:
         if health.state is HealthState.UNHEALTHY and is_unwanted:
             self._events.container("kill", probed, signal=str(signal.SIGKILL.value))
             await task.signal(signal.SIGKILL)
-
-
-async def _ends_within(ended: "asyncio.Future[ExitRecord]", seconds: float) -> bool:
-    done, _pending = await asyncio.wait((ended,), timeout=seconds)
-    return bool(done)
-
-
-# -- one probe -------------------------------------------------------------------------------
-
-
-class _Probe:
-    """Runs the command of a health check in its container."""
-
-    def __init__(
-        self,
-        *,
-        container: Container,
-        task: Task,
-        command: tuple[str, ...],
-        timeout_ns: int,
-        seccomp_program: str,
-        host: HostFacts,
-        told_as: Callable[[WherryError], str],
-        clock: Clock,
-        events: EventLog,
-    ) -> None:
-        self._container = container
-        self._told_as = told_as
-        self._task = task
-        self._timeout_ns = timeout_ns
-        self._command = " ".join(command)
-        self._clock = clock
-        self._events = events
-        self._request = ExecRequest(
-            process=exec_process(
-                container, ExecSpec(container_id=container.id, command=command), host=host
-            ),
-            user=container.spec.user,
-            group_add=container.spec.security.group_add,
-            seccomp_program=seccomp_program,
-            opens_stdin=False,
-            can_be_ended=True,
-        )
-
-    async def run(self) -> ProbeResult:
-        """Run it once, and kill it with all that it has started when its time is over."""
-        started_at_ns = self._clock.now_ns()
-        session = new_id()
-        output = _Output()
-        try:
-            stream = await self._task.attach(
-                session=session, stdin=False, stdout=True, stderr=True
-            )
-        except WherryError as error:
-            return self._failed(started_at_ns, error)
-        reading = asyncio.ensure_future(output.read_from(stream))
-        try:
-            self._tell("exec_create", session)
-            await self._task.exec(session, self._request)
-            self._tell("exec_start", session)
-            return await self._result(session, started_at_ns, output, reading)
-        except WherryError as error:
-            return self._failed(started_at_ns, error)
-        except asyncio.CancelledError:
-            await self._task.end(session)
-            raise
-        finally:
-            reading.cancel()
-            await stream.close()
-
-    async def _result(
-        self, session: str, started_at_ns: int, output: "_Output", reading: "asyncio.Task[None]"
-    ) -> ProbeResult:
-        ended = asyncio.ensure_future(self._task.wait(session))
-        if not await _ends_within(ended, self._timeout_ns / NANOSECONDS):
-            await self._task.end(session)
-            if not await _ends_within(ended, _KILLED_WITHIN_S):
-                _log.warning("health.probe_lives_on container=%s", self._container.id)
-                ended.cancel()
-            said = f": {output.text}" if output.text else ""
-            text = f"Health check exceeded timeout ({duration_text(self._timeout_ns)}){said}"
-            return ProbeResult(
-                started_at_ns=started_at_ns,
-                ended_at_ns=self._clock.now_ns(),
-                exit_code=NOT_RUN,
-                output=text,
-            )
-        record = await ended
-        # Its output ends with it; a child that it left behind may hold it open, though.
-        await asyncio.wait((reading,), timeout=_KILLED_WITHIN_S)
-        exit_code = str(record.exit_code)
-        self._events.probe("exec_die", self._container, session, exitCode=exit_code)
-        return ProbeResult(
-            started_at_ns=started_at_ns,
-            ended_at_ns=max(record.exited_at_ns, started_at_ns),
-            exit_code=record.exit_code,
-            output=output.text,
-        )
-
-    def _failed(self, started_at_ns: int, error: WherryError) -> ProbeResult:
-        return ProbeResult(
-            started_at_ns=started_at_ns,
-            ended_at_ns=self._clock.now_ns(),
-            exit_code=NOT_RUN,
-            output=self._told_as(error),
-        )
-
-    def _tell(self, action: str, session: str) -> None:
-        self._events.probe(f"{action}: {self._command}", self._container, session)
-
-
-class _Output:
-    """The beginning of what a probe said; the rest is read and dropped."""
-
-    def __init__(self) -> None:
-        self._kept = b""
-        self._is_cut = False
-
-    @property
-    def text(self) -> str:
-        """What was kept, with dots where there was more."""
-        return self._kept.decode("utf-8", "replace") + ("..." if self._is_cut else "")
-
-    async def read_from(self, stream: TaskStream) -> None:
-        """Until its end."""
-        unframer = Unframer()
-        while data := await stream.read():
-            for _number, payload in unframer.feed(data):
-                room = KEPT_OUTPUT_BYTES - len(self._kept)
-                self._kept += payload[:room]
-                self._is_cut = self._is_cut or len(payload) > room
