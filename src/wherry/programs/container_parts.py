@@ -14,6 +14,7 @@ from wherry.engine.containers.query import ContainerQueries
 from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer
+from wherry.engine.containers.top import TopContainer
 from wherry.engine.containers.update import UpdateContainer
 from wherry.engine.containers.verbs import ContainerVerbs
 from wherry.linux import cgroups
@@ -54,6 +55,11 @@ class ContainerParts:
             streams=self._streams,
             reading=self.logs,
             queries=self._queries,
+            showing_processes=TopContainer(
+                records=self._stores.records,
+                events=self._stores.events,
+                offload=self._ground.offload,
+            ),
             waiters=self._life.waiters,
         )
 
@@ -162,7 +168,6 @@ class ContainerParts:
             volumes=self._stores.users,
             paths=self._ground.paths,
             offload=self._ground.offload,
-            events=self._stores.events,
         )
 
     @cached_property

@@ -1,6 +1,5 @@
-"""Looking at containers: get, list with filters, inspect, top."""
+"""Looking at containers: get, list with filters, inspect."""
 
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
@@ -9,20 +8,16 @@ from wherry.engine.containers.exec import ExecSessions
 from wherry.engine.containers.live import LiveContainers
 from wherry.engine.containers.log_feeding import delivery_of
 from wherry.engine.containers.matching import ContainerMatcher
-from wherry.engine.containers.process_table import processes_of
 from wherry.engine.containers.volumes import ContainerVolumes
-from wherry.engine.events import EventLog
 from wherry.engine.paths import ContainerPaths
 from wherry.engine.records import ContainerRecords
 from wherry.images import ImageStore
 from wherry.kit.aio import OffloadPool
 from wherry.model.containers import Container
-from wherry.model.errors import InvalidValue
-from wherry.model.errors.containers import ContainerNotRunning
 from wherry.model.errors.images import ImageNotFound
 from wherry.model.ids import ContainerId, SnapshotKey
 from wherry.model.images import Image
-from wherry.model.queries import ContainerDetails, ContainerQuery, ProcessTable
+from wherry.model.queries import ContainerDetails, ContainerQuery
 from wherry.snapshots import Snapshots
 
 
@@ -40,7 +35,6 @@ class ContainerQueries:
         volumes: ContainerVolumes,
         paths: ContainerPaths,
         offload: OffloadPool,
-        events: EventLog,
     ) -> None:
         self._records = records
         self._live = live
@@ -50,7 +44,6 @@ class ContainerQueries:
         self._volumes = volumes
         self._paths = paths
         self._offload = offload
-        self._events = events
 
     async def get(self, reference: str) -> Container:
         """The record of a container. Raises: ContainerNotFound, AmbiguousReference."""
@@ -85,49 +78,25 @@ class ContainerQueries:
         return ContainerDetails(
             container=self._volumes.placed(container),
             image=image,
-            log_path=self._paths.log(container.id)
-            if container.spec.log.driver == "json-file"
-            else "",
+            log_path=(
+                self._paths.log(container.id) if container.spec.log.driver == "json-file" else ""
+            ),
             sandbox_path=sandbox.namespace_path if sandbox else "",
             hosts_path=sandbox.hosts_path if sandbox else _existing(f"{directory}/hosts"),
-            resolv_conf_path=sandbox.resolv_conf_path
-            if sandbox
-            else _existing(f"{directory}/resolv.conf"),
+            resolv_conf_path=(
+                sandbox.resolv_conf_path if sandbox else _existing(f"{directory}/resolv.conf")
+            ),
             hostname_path=sandbox.hostname_path if sandbox else _existing(f"{directory}/hostname"),
             graph_driver=self._snapshots.name,
             graph_data=self._snapshots.graph_data(key),
             exec_ids=self._execs.ids_of(container.id),
             size_rw_bytes=writable,
-            size_rootfs_bytes=None
-            if writable is None
-            else writable + (image.size_bytes if image else 0),
+            size_rootfs_bytes=(
+                None if writable is None else writable + (image.size_bytes if image else 0)
+            ),
             links=links.shown(container, self._records),
             log_delivery=delivery_of(container, self._paths),
         )
-
-    async def top(self, reference: str, ps_arguments: str) -> ProcessTable:
-        """The container's processes as the host's `ps` shows them.
-
-        Raises: ContainerNotFound, ContainerNotRunning, InvalidValue for ps's own complaints.
-        """
-        container = self._records.find(reference)
-        if not container.is_alive:
-            raise ContainerNotRunning(container.id)
-        inside = await self._offload(processes_of, container.status.pid)
-        process = await asyncio.create_subprocess_exec(
-            "ps",
-            *(ps_arguments or "-ef").split(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, complaint = await process.communicate()
-        if process.returncode:
-            problem = complaint.decode(errors="replace").strip()
-            raise InvalidValue(f"ps: {problem.splitlines()[0] if problem else 'failed'}")
-        table = _parse_ps(output.decode(errors="replace"), inside)
-        self._events.container("top", container)
-        return table
 
     def _image_of(self, container: Container) -> Image | None:
         try:
@@ -138,21 +107,3 @@ class ContainerQueries:
 
 def _existing(path: str) -> str:
     return path if os.path.exists(path) else ""
-
-
-def _parse_ps(output: str, wanted: frozenset[int]) -> ProcessTable:
-    """The rows of ps's table whose PID is wanted.
-
-    Raises: InvalidValue when the format has no PID column.
-    """
-    lines = output.splitlines()
-    titles = tuple(lines[0].split()) if lines else ()
-    if "PID" not in titles:
-        raise InvalidValue("Couldn't find PID field in ps output")
-    column = titles.index("PID")
-    rows = []
-    for line in lines[1:]:
-        cells = line.split(None, len(titles) - 1)
-        if len(cells) > column and cells[column].isdigit() and int(cells[column]) in wanted:
-            rows.append(tuple(cells))
-    return ProcessTable(titles=titles, rows=tuple(rows))

@@ -14,6 +14,7 @@ from wherry.engine.containers.rename import RenameContainer
 from wherry.engine.containers.start import StartContainer
 from wherry.engine.containers.stats import StatsCollector
 from wherry.engine.containers.stop import PauseContainer, StopContainer
+from wherry.engine.containers.top import TopContainer
 from wherry.engine.containers.update import UpdateContainer
 from wherry.kit.values import dataclass
 from wherry.model.containers import Container, ContainerSpec
@@ -47,6 +48,7 @@ class ContainerVerbs:
     streams: ContainerStreams
     reading: ContainerLogs
     queries: ContainerQueries
+    showing_processes: TopContainer
     watching: StatsCollector
     waiters: Waiters
 
@@ -154,8 +156,8 @@ class ContainerVerbs:
         return await self.queries.names_by_links()
 
     async def top(self, reference: str, ps_arguments: str) -> ProcessTable:
-        """See `ContainerQueries.top`."""
-        return await self.queries.top(reference, ps_arguments)
+        """See `TopContainer`."""
+        return await self.showing_processes(reference, ps_arguments)
 
     async def stats(self, reference: str) -> AsyncIterator[UsageSample]:
         """See `StatsCollector.watch`."""
