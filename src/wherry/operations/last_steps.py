@@ -14,6 +14,7 @@ from wherry.linux.seccomp import HEADER_BYTES, SECCOMP_SET_MODE_FILTER, SYS_SECC
 from wherry.operations.files.mounts import PROPAGATIONS
 from wherry.operations.files.nodes import EnterDirectory
 from wherry.operations.files.roots import PivotRoot, SetPropagation
+from wherry.operations.one_line import comment
 from wherry.operations.plan import Entry, Operation
 from wherry.operations.processes.identity import (
     LimitBoundingSet,
@@ -84,7 +85,7 @@ def last_steps(entries: Sequence[Entry], seccomp_path: str) -> str:
 
 
 def _told(operation: Operation) -> Iterator[str]:
-    yield f"\n# {operation.describe()}: {operation.why}"
+    yield f"\n{comment(f'{operation.describe()}: {operation.why}')}"
     yield from _step(operation)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from wherry.operations.journal import to_json
 from wherry.operations.looking import CONTAINER_PID
+from wherry.operations.one_line import comment, one_line, visible
 from wherry.operations.plan import (
     Aspect,
     Entry,
@@ -96,7 +97,7 @@ def _told(number: int, entry: Entry, offset_ns: int, finding: Finding | None) ->
     operation = entry.operation
     head = (
         f"{number:4}  +{_milliseconds(offset_ns):>7}  {_duration(entry.duration_ns):>7}  "
-        f"{operation.aspect.value:<{_ASPECT_WIDTH}}  {operation.describe()}"
+        f"{operation.aspect.value:<{_ASPECT_WIDTH}}  {one_line(operation.describe())}"
     )
     lines = [head + _outcome(entry), *_wrapped("why", operation.why)]
     seen = _evidence(entry)
@@ -133,11 +134,13 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 def _command(shell: str) -> list[str]:
-    """A command line, broken behind its `&&` and `||` when it is long."""
-    parts = [shell]
+    """A command line, broken behind its `&&` and `||` when it is long, and where a name is."""
+    if shell.startswith("# "):
+        shell = comment(shell.removeprefix("# "))
     if len(shell) + len(_INDENT) > _WIDTH:
-        parts = shell.replace(" && ", " &&\n").replace(" || ", " ||\n").split("\n")
-    return [f"{_INDENT}  $  {parts[0]}", *(f"{_INDENT}     {part}" for part in parts[1:])]
+        shell = shell.replace(" && ", " &&\n").replace(" || ", " ||\n")
+    first, *others = map(visible, shell.split("\n"))
+    return [f"{_INDENT}  $  {first}", *(f"{_INDENT}     {each}" for each in others)]
 
 
 def _evidence(entry: Entry) -> str:

@@ -14,6 +14,7 @@ ones. Steps that no command can take are comments.
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 
@@ -28,6 +29,7 @@ from wherry.operations.files.roots import MountOverlay, PivotRoot
 from wherry.operations.last_steps import last_steps, secret_names
 from wherry.operations.network.links import PinNetworkNamespace
 from wherry.operations.network.port_entries import PublishPorts
+from wherry.operations.one_line import comment, one_line
 from wherry.operations.plan import Entry, Journal, Operation, Outcome
 from wherry.operations.processes.cgroups import MakeCgroup
 from wherry.operations.processes.namespaces import (
@@ -49,6 +51,8 @@ set -eu
 umask 0000
 """
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a shell takes for the name of a variable; an image may have others."""
 _SECRET = ': "${{{name}:?the journal keeps no secrets: set it before running this}}"\n'
 
 
@@ -74,8 +78,8 @@ def render_script(journal: Journal, *, title: str, seccomp_path: str, python: st
         (os.path.dirname(each.path) for each in _operations(done, MakeDirectory)), "/run"
     )
     parts = [
-        _HEAD.format(title=title),
-        *(_SECRET.format(name=name) for name in secret_names(done)),
+        _HEAD.format(title=one_line(title)),
+        *(_SECRET.format(name=name) for name in secret_names(done) if _NAME.fullmatch(name)),
         f"mkdir -p {shlex.quote(bundle)} && cd {shlex.quote(bundle)}\n",
         _cleaned(places.host, bundle),
         _section("on the host", _lines(places.host)),
@@ -167,7 +171,7 @@ class _Entered(Operation):
         return f"{self.inner.describe()} inside"
 
     def shell(self) -> str:
-        return f"nsenter --net={self.path} {self.inner.shell()}"
+        return f"nsenter --net={shlex.quote(self.path)} {self.inner.shell()}"
 
 
 def _entered(operation: Operation, path: str) -> Operation:
@@ -222,7 +226,7 @@ def _lines(entries: Sequence[Entry]) -> Iterator[str]:
     for entry in entries:
         if isinstance(entry.operation, _WRAPPING):
             continue
-        yield f"# {entry.operation.describe()}: {' '.join(entry.operation.why.split())}"
+        yield comment(f"{entry.operation.describe()}: {entry.operation.why}")
         yield from _commands(entry)
 
 
@@ -236,7 +240,7 @@ def _commands(entry: Entry) -> Iterator[str]:
         case MountOverlay():
             yield f"({resolved.shell()})"
         case PinNetworkNamespace(path=path):
-            yield f"mkdir -p {os.path.dirname(path)} && {resolved.shell()}"
+            yield f"mkdir -p {shlex.quote(os.path.dirname(path))} && {resolved.shell()}"
         case PrepareSnapshot():
             yield f"[ -d {shlex.quote(resolved.directory)} ] || {resolved.shell()}"
         case MountFilesystem(destination=target):
@@ -252,12 +256,16 @@ def _commands(entry: Entry) -> Iterator[str]:
             yield resolved.shell()
         case _:
             shell = resolved.shell()
-            if shell.startswith("keyctl "):
+            if shell == f"# {resolved.describe()}":
+                return  # It has been said.
+            if shell.startswith("# "):
+                yield comment(shell.removeprefix("# "))
+            elif shell.startswith("keyctl "):
                 # A program that few hosts have, and a keyring that ends with it.
-                yield f"# {shell}"
+                yield comment(shell)
             elif shell.startswith("cd "):
                 yield f"({shell})"  # It must not take us with it.
-            elif shell != f"# {resolved.describe()}":
+            else:
                 yield shell
 
 
@@ -301,9 +309,9 @@ def _cleaned(host: Sequence[Entry], bundle: str) -> str:
 def _undone(operation: Operation) -> Iterator[str]:
     match operation:
         case MakeCgroup(path=path):
-            yield f"rmdir {path}"
+            yield f"rmdir {shlex.quote(path)}"
         case PinNetworkNamespace(path=path):
-            yield f"umount -l {path} && rm -f {path}"
+            yield f"umount -l {shlex.quote(path)} && rm -f {shlex.quote(path)}"
         case PublishPorts() | _RootMounted():
             yield operation.undo_shell()
         case MakeDirectory(path=path):
@@ -317,6 +325,8 @@ def _section(name: str, lines: Iterator[str] | list[str]) -> str:
 def _program(name: str, text: str) -> str:
     """A shell variable that holds a program, to be handed on to where it runs."""
     end = f"END_OF_{name.upper()}"
+    while end in text:  # A name may have been chosen so.
+        end += "_"
     return f"{name}=$(cat <<'{end}'\n{text.rstrip()}\n{end}\n)\n"
 
 

@@ -137,7 +137,8 @@ class HoldOverlay(Operation):
 
     def shell(self) -> str:
         data = overlay_data(self.lower, self.upper, self.work)
-        return f"cd {self.directory} && mount -t overlay overlay -o {data} {self.target}"
+        directory, target = shlex.quote(self.directory), shlex.quote(self.target)
+        return f"cd {directory} && mount -t overlay overlay -o {shlex.quote(data)} {target}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (

@@ -4,6 +4,7 @@ The trees are `snapshots`' own, which brings the work.
 """
 
 import os
+import shlex
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
@@ -47,7 +48,10 @@ class PrepareSnapshot(TreeWork):
 
     def shell(self) -> str:
         """The same by hand."""
-        return self.by_hand or f"mkdir -p {self.directory}/diff {self.directory}/work"
+        return (
+            self.by_hand
+            or f"mkdir -p {shlex.quote(self.directory)}/diff {shlex.quote(self.directory)}/work"
+        )
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         """The directories that it makes."""
@@ -77,7 +81,7 @@ class RemoveSnapshot(TreeWork):
 
     def shell(self) -> str:
         """The same by hand."""
-        return f"rm -rf {self.directory}"
+        return f"rm -rf {shlex.quote(self.directory)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,7 @@ class ApplyLayer(TreeWork):
 
     def shell(self) -> str:
         """Close to it: tar(1) knows neither whiteouts nor opaque directories."""
-        return f"tar --numeric-owner --xattrs -xpf LAYER -C {self.directory}/diff"
+        return f"tar --numeric-owner --xattrs -xpf LAYER -C {shlex.quote(self.directory)}/diff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,8 @@ class AdoptLayer(Operation):
 
     def shell(self) -> str:
         """The same by hand."""
-        return f"mkdir -p {self.directory} && mv {self.source} {self.directory}/diff"
+        source, directory = shlex.quote(self.source), shlex.quote(self.directory)
+        return f"mkdir -p {directory} && mv {source} {directory}/diff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +181,7 @@ class DiffLayer(TreeWork):
 
     def shell(self) -> str:
         """Close to it: tar(1) doesn't turn overlayfs's whiteouts into `.wh.` files."""
-        return f"tar --numeric-owner --xattrs -cf LAYER -C {self.directory}/diff ."
+        return f"tar --numeric-owner --xattrs -cf LAYER -C {shlex.quote(self.directory)}/diff ."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +202,7 @@ class RemoveLayer(TreeWork):
 
     def shell(self) -> str:
         """The same by hand."""
-        return f"rm -rf {self.directory}"
+        return f"rm -rf {shlex.quote(self.directory)}"
 
 
 def _remove_directory(path: str) -> None:

@@ -52,7 +52,7 @@ class MakeDirectory(Operation):
         return f"make the directory {self.path}"
 
     def shell(self) -> str:
-        return f"mkdir -p -m {self.mode:o} {self.path}"
+        return f"mkdir -p -m {self.mode:o} {shlex.quote(self.path)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("mkdir", (f'"{self.path}"',)),)
@@ -209,7 +209,8 @@ class EnterDirectory(Operation):
         return f"go to {self.path}"
 
     def shell(self) -> str:
-        return f"mkdir -p {self.path} && cd {self.path}" if self.makes else f"cd {self.path}"
+        path = shlex.quote(self.path)
+        return f"mkdir -p {path} && cd {path}" if self.makes else f"cd {path}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         made = (Call("mkdirat") for _ in range(int(evidence.get("made") or 0)))

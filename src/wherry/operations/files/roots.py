@@ -34,7 +34,7 @@ class SetPropagation(Operation):
         return f"make the mounts of {self.path} {self.propagation}"
 
     def shell(self) -> str:
-        return f"mount --make-{self.propagation} {self.path}"
+        return f"mount --make-{self.propagation} {shlex.quote(self.path)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         flag = "MS_" + self.propagation.removeprefix("r").upper()

@@ -10,6 +10,7 @@ the process that performs them never enters. They find it in `Hands`:
 
 import errno
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_interface
@@ -72,7 +73,8 @@ class PinNetworkNamespace(Operation):
         return f"keep the network namespace as {self.path}"
 
     def shell(self) -> str:
-        return f"touch {self.path} && unshare --net={self.path} true"
+        path = shlex.quote(self.path)
+        return f"touch {path} && unshare --net={path} true"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("openat", (self.path, "O_CREAT")), Call("mount", (self.path, "MS_BIND")))

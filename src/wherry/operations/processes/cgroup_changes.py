@@ -4,6 +4,7 @@ A start writes into cgroups that are removed when it fails; a change must put ba
 """
 
 import os
+import shlex
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
@@ -55,7 +56,7 @@ class ChangeCgroupFile(Operation):
         return f"set {os.path.basename(self.path)} to {self.value}"
 
     def shell(self) -> str:
-        return f"echo {self.value} > {self.path}"
+        return f"echo {shlex.quote(self.value)} > {shlex.quote(self.path)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("openat", (f'"{self.path}"', "O_WRONLY")),)

@@ -79,9 +79,9 @@ class MakeCgroup(Operation):
         return f"make the cgroup {self.path}"
 
     def shell(self) -> str:
-        above = os.path.dirname(self.path)
-        filled = (f"cat {above}/{file} > {self.path}/{file}" for file in self.inherits)
-        return " && ".join((f"mkdir -p {self.path}", *filled))
+        path, above = shlex.quote(self.path), shlex.quote(os.path.dirname(self.path))
+        filled = (f"cat {above}/{file} > {path}/{file}" for file in self.inherits)
+        return " && ".join((f"mkdir -p {path}", *filled))
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         above = tuple(
@@ -137,7 +137,7 @@ class WriteCgroupFile(Operation):
         return f"set {os.path.basename(self.path)} to {self.value}"
 
     def shell(self) -> str:
-        return f"echo {shlex.quote(self.value)} > {self.path}"
+        return f"echo {shlex.quote(self.value)} > {shlex.quote(self.path)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         if evidence.get("skipped"):
@@ -177,7 +177,7 @@ class EnableControllers(Operation):
 
     def shell(self) -> str:
         words = " ".join(f"+{each}" for each in self.controllers)
-        return f"echo '{words}' > {self.path}/cgroup.subtree_control"
+        return f"echo '{words}' > {shlex.quote(self.path)}/cgroup.subtree_control"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         path = f"{self.path}/cgroup.subtree_control"
@@ -218,7 +218,7 @@ class SetDeviceRules(Operation):
 
     def shell(self) -> str:
         lines = (f"echo '{rule}' > devices.{verb}" for verb, rule in self.rules)
-        return f"cd {self.path} && {' && '.join(lines)}"
+        return f"cd {shlex.quote(self.path)} && {' && '.join(lines)}"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return tuple(_opened_for_writing(f"{self.path}/devices.{x}") for x in ("deny", "allow"))
@@ -305,7 +305,7 @@ class EnterCgroups(Operation):
         return f"enter {len(self.files)} cgroup{'' if len(self.files) == 1 else 's'}"
 
     def shell(self) -> str:
-        return " && ".join(f"echo $$ > {each}" for each in self.files)
+        return " && ".join(f"echo $$ > {shlex.quote(each)}" for each in self.files)
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return tuple(_opened_for_writing(each) for each in self.files)

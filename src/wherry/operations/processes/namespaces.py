@@ -159,7 +159,7 @@ class JoinNamespace(Operation):
 
     def shell(self) -> str:
         option = _LONG_OPTIONS.get(self.namespace, self.namespace)
-        return f"nsenter --{option}={self.path} -- ..."
+        return f"nsenter --{option}={shlex.quote(self.path)} -- ..."
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         return (Call("setns", (_FLAG_NAMES[self.namespace],)),)

@@ -4,6 +4,7 @@ import _signal  # type: ignore[import-not-found]  # no stub has it
 import errno
 import os
 import re
+import shlex
 import signal
 from typing import ClassVar
 
@@ -90,7 +91,9 @@ class Fork(Operation):
 
     def shell(self) -> str:
         # It may be in a pid namespace of its own; the kernel understands its own number for it.
-        return f"echo $$ > {self.cgroup}/cgroup.procs" if self.cgroup else "# (in a new process)"
+        if not self.cgroup:
+            return "# (in a new process)"
+        return f"echo $$ > {shlex.quote(self.cgroup)}/cgroup.procs"
 
     def calls(self, evidence: Evidence) -> tuple[Call, ...]:
         if evidence.get("by") == "clone3":

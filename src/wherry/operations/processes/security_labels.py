@@ -5,6 +5,7 @@ run before the program must not be bound by its policy.
 """
 
 import os
+import shlex
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
@@ -59,4 +60,4 @@ class SetLabel(Operation):
         return f"run the program with the SELinux label {self.label}"
 
     def shell(self) -> str:
-        return f"runcon {self.label} -- ..."
+        return f"runcon {shlex.quote(self.label)} -- ..."

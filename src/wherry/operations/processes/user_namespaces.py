@@ -21,6 +21,7 @@ makes the namespaces whose maps idmapped mounts show owners through (mount_setat
 
 import errno
 import os
+import shlex
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -157,7 +158,7 @@ class OpenUserNamespace(Operation):
         return f"join the user namespace {self.path}"
 
     def shell(self) -> str:
-        return f"nsenter --user={self.path} -- ..."
+        return f"nsenter --user={shlex.quote(self.path)} -- ..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
