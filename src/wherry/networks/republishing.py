@@ -6,6 +6,7 @@ flows           connections through ports that went are forgotten, so that they 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from wherry.kit.aio import OffloadPool
 from wherry.kit.values import replace
@@ -84,19 +85,18 @@ class Republishing:
             unled=settings.unled,
             filtered=settings.filtered(way_out),
         )
-        wishes = (*wishes_again(kept), *new)
-        ports = await self._ports.exchange(
+        former, wishes = wishes_again(way_out.published), (*wishes_again(kept), *new)
+        exchange = partial(
+            self._ports.exchange,
             request.container_id,
             request.container_name,
             way_out,
-            before=wishes_again(way_out.published),
-            after=wishes,
         )
+        ports = await exchange(before=former, after=wishes)
         direct = [each for each in kept if not each.host_port]
         direct += [each for each in direct_of(asked, settings.direct) if each not in direct]
         after = replace(way_out, published=(*published_of(wishes, ports), *direct))
-        publication = made.publication(after)
-        before = made.publication(way_out)
+        before, publication = made.publication(way_out), made.publication(after)
         try:
             await self._offload(
                 connections.republish,
@@ -106,13 +106,7 @@ class Republishing:
                 packet_filter=self._networks.packet_filter,
             )
         except StepFailed:
-            await self._ports.exchange(
-                request.container_id,
-                request.container_name,
-                way_out,
-                before=wishes,
-                after=wishes_again(way_out.published),
-            )
+            await exchange(before=wishes, after=former)
             raise
         attached.endpoints = [after if x is way_out else x for x in attached.endpoints]
         return connections.as_told(publication)
