@@ -167,3 +167,19 @@ def test_buildx_asks_as_well(engine: Engine, tmp_path: Path) -> None:
     client.write(Dockerfile="FROM busybox\nCMD echo hi\n")
     built = client.docker("build", "--progress", "plain", ".").stderr
     assert f"JSONArgsRecommended: {JSON_CMD} (line 2)" in built, built
+
+
+def test_the_services_of_a_project(engine: Engine, context: Path) -> None:
+    """`compose build --check` looks at each; nothing is built, and one that is bad is told."""
+    write(context, "FROM busybox\nCMD x\n")
+    (context / "Good").write_text(QUIET)
+    file = context / "compose.yaml"
+    file.write_text("services: {bad: {build: .}, good: {build: {context: ., dockerfile: Good}}}")
+    check = ("compose", "-f", str(file), "build", "--check")
+    ran = engine.wherry(*check)
+    assert ran.returncode == 1, ran.stderr
+    assert "bad: Check complete, 1 warning has been found!" in ran.stdout
+    assert "JSONArgsRecommended" in ran.stdout
+    assert "good: Check complete, no warnings found." in ran.stdout
+    assert engine.wherry(*check, "good").returncode == 0
+    assert engine.docker_ok("images", "--format", "{{.Repository}}") == "busybox"

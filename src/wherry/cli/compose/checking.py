@@ -23,5 +23,6 @@ def check_builds(session: Session, parsed: Parsed, made: Application) -> int:
                 session, parsed, session.client, made, step.action, watching,
                 inquiry=_WANTED.inquiry,
             )  # fmt: skip
-            code = max(code, show_answer(session, _WANTED, watching.trace.answer))
+            lead, answer = f"{step.action.service}: ", watching.trace.answer
+            code = max(code, show_answer(session, _WANTED, answer, lead=lead))
     return code

@@ -35,15 +35,17 @@ def asked(parsed: Parsed) -> Asked:
     return Asked(INQUIRIES[method], form)
 
 
-def show_answer(session: Session, wanted: Asked, answer: dict[str, bytes]) -> int:
-    """Print it; the exit code that goes with it."""
+def show_answer(
+    session: Session, wanted: Asked, answer: dict[str, bytes], *, lead: str = ""
+) -> int:
+    """Print it, `lead` before its first line; the exit code that goes with it."""
     code = int(answer.get("result.statuscode", b"0"))
     found = answer.get("result.json", b"{}")
     if wanted.form == "json":
         session.say(found.decode(errors="replace"))
         return code
     if wanted.inquiry == "lint":
-        session.say(_headline(found))
+        session.say(f"{lead}{_headline(found)}")
     session.out.write(answer.get("result.txt", b"").decode(errors="replace"))
     return code
 
