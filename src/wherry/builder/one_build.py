@@ -225,7 +225,9 @@ class OneBuild:
             images=self._images,
             find_here=here,
             find_image=find,
-            warn=lambda text: self._told.put_nowait(BuildWarned(text=text)),
+            warn=lambda text, problem: self._told.put_nowait(
+                BuildWarned(text=text, problem=problem)
+            ),
             offload=self._ground.offload,
         )
 

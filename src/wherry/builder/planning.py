@@ -196,6 +196,7 @@ class Planner:
         below = self._index(name.lower(), index)
         top: Vertex[PlannedStep]
         steps: list[language.Instruction] = []
+        triggered: list[language.Instruction] = []
         if below >= 0:
             top = self._tops[str(below)]
             boundary = Step(language.Arg(line=start.line, text="", pairs=()), "")
@@ -214,7 +215,7 @@ class Planner:
             state = found or self._scratch
             triggers = state.document.config.on_build
             if triggers:
-                steps = [language.parse_trigger(each) for each in triggers]
+                triggered = [language.parse_trigger(each) for each in triggers]
                 config = replace(state.document.config, on_build=())
                 state = replace(state, document=replace(state.document, config=config))
             state = _with_search_path(state)
@@ -235,6 +236,9 @@ class Planner:
         steps += stage.steps
         if is_target and self._labels:
             steps += [_label(*each) for each in sorted(self._labels.items())]
+        for step in triggered:
+            top = await self._step(step, top, index, called)
+            top.is_trigger = True
         for step in steps:
             top = await self._step(step, top, index, called)
         return top

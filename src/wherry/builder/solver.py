@@ -39,6 +39,7 @@ class Vertex(Generic[S]):
     base: str = ""
     line: int = 0
     is_metadata: bool = False
+    is_trigger: bool = False
 
 
 class Executor(Protocol[Step, R]):
@@ -109,6 +110,7 @@ class Solver(Generic[S, R]):
                     base=vertex.base,
                     line=vertex.line,
                     is_metadata=vertex.is_metadata,
+                    is_trigger=vertex.is_trigger,
                     needs=tuple(numbers[each] for each in below),
                 )
             )

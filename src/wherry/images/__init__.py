@@ -12,7 +12,14 @@ Called by: engine, builder.
 from wherry.images.archive_writer import layout_archive, name_annotations
 from wherry.images.archives import ImageArchives
 from wherry.images.attestations import attestation_of
-from wherry.images.building import BuildImages, BuildState, Recorded, as_image, plain_layer
+from wherry.images.building import (
+    NOTHING,
+    BuildImages,
+    BuildState,
+    Recorded,
+    as_image,
+    plain_layer,
+)
 from wherry.images.checking import check_content
 from wherry.images.documents import parse_exposed, read_document
 from wherry.images.image_rows import MIGRATIONS, LayerBlob
@@ -28,6 +35,7 @@ from wherry.model.outcomes import Progress, Removal
 
 __all__ = [
     "MIGRATIONS",
+    "NOTHING",
     "BuildImages",
     "BuildState",
     "DamagedImage",

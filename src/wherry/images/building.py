@@ -20,9 +20,22 @@ from wherry.model.ids import ChainId, DiffId, Digest, ImageId, SnapshotKey
 from wherry.model.images import Image, Layer
 from wherry.oci.image_json import encode_image
 from wherry.oci.image_spec import LAYER, ImageDocument, Platform
-from wherry.snapshots import Compression, PackedLayer, Snapshots, chain_id, decompressed
+from wherry.snapshots import (
+    DIRECTORY,
+    MOUNT_POINT_PARENTS,
+    TAR_END,
+    Compression,
+    DirectoryState,
+    PackedLayer,
+    Snapshots,
+    TarReader,
+    chain_id,
+    decompressed,
+)
 
 _CHUNK = 1 << 20
+NOTHING = DiffId("sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef")
+"""The layer that changes nothing: the end of a tar, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +119,21 @@ class BuildImages:
             self._lease.hold_chain(state.chain)
         return state
 
-    def commit(self, key: SnapshotKey, below: BuildState) -> LayerBlob:
-        """Make a layer of what was written to a snapshot, which stays. Raises: StepFailed."""
+    def commit(self, key: SnapshotKey, below: BuildState) -> LayerBlob | None:
+        """Make a layer of what was written to a snapshot, which stays; None where nothing was.
+
+        Raises: StepFailed.
+        """
 
         def unpack(blob: StagedBlob) -> None:
             with blob.open() as packed:
                 self._store.layers.apply(below.chain, packed, diff_id=DiffId(blob.digest))
 
-        blob, _packed = self._written(key)
-        return self._layer(blob, below, unpack)
+        blob, packed = self._written(key)
+        return None if self._is_nothing(blob, packed, below) else self._layer(blob, below, unpack)
 
-    def hand_over(self, key: SnapshotKey, below: BuildState) -> LayerBlob:
-        """Make a layer of a snapshot that its owner only removes afterwards.
+    def hand_over(self, key: SnapshotKey, below: BuildState) -> LayerBlob | None:
+        """Make a layer of a snapshot that its owner only removes afterwards; None as `commit`.
 
         Its files need not be written a second time. Nobody may write to it any more.
         Raises: StepFailed.
@@ -130,7 +146,34 @@ class BuildImages:
         def become(staged: StagedBlob) -> None:
             self.snapshots.become_layer(key, packed, staged.open)
 
-        return self._layer(blob, below, become)
+        return None if self._is_nothing(blob, packed, below) else self._layer(blob, below, become)
+
+    def nothing(self, below: BuildState) -> LayerBlob:
+        """A layer that changes nothing, on a stack. Raises: StepFailed."""
+
+        def unpack(blob: StagedBlob) -> None:
+            with blob.open() as packed:
+                self._store.layers.apply(below.chain, packed, diff_id=NOTHING)
+
+        return self._layer(self._store.content.stage(TAR_END), below, unpack)
+
+    def _is_nothing(self, blob: StagedBlob, packed: PackedLayer, below: BuildState) -> bool:
+        """Whether a snapshot is as what it stands on; its tar is thrown away then.
+
+        Directories are in each tar in which the engine has mounted something for a command.
+        """
+        if packed.counts.entries > len(MOUNT_POINT_PARENTS):
+            return False
+        with blob.open() as written:
+            for entry in TarReader(written):
+                name = b"" if entry.path == b"./" else entry.path.rstrip(b"/")
+                before = self._store.layers.directory_state(below.chain, name)
+                looks = DirectoryState(entry.mode, entry.uid, entry.gid)
+                is_plain = name in MOUNT_POINT_PARENTS and entry.kind == DIRECTORY
+                if not is_plain or looks != before or entry.xattrs:
+                    return False
+        self._store.content.discard(blob)
+        return True
 
     def _written(self, key: SnapshotKey) -> tuple[StagedBlob, PackedLayer]:
         with self._store.content.ingest() as writer:

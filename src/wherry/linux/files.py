@@ -5,6 +5,7 @@ through `open_in_root`: openat2(2) with RESOLVE_IN_ROOT resolves absolute links 
 the directory were the root, in the kernel, without a window for a race.
 """
 
+import array
 import ctypes
 import errno
 import fcntl
@@ -24,6 +25,8 @@ SYS_SETFSGID = number(123, 152)
 _FALLOC_FL_KEEP_SIZE = 1
 
 FICLONE = 0x40049409
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+FS_TOPDIR_FL = 0x00020000
 RENAME_NOREPLACE = 0x01
 
 RESOLVE_NO_XDEV = 0x01
@@ -112,6 +115,25 @@ def clone_content(source: int, target: int) -> bool:
         fcntl.ioctl(target, FICLONE, source)
     except OSError as error:
         if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL):
+            return False
+        raise
+    return True
+
+
+def mark_top_directory(directory: int) -> bool:
+    """Say that the directories in a directory have nothing to do with each other (chattr(1), `T`).
+
+    ext4 then puts each into a block group of its own choice, together with all that is in it.
+    False where the file system has no such mark. Raises: OSError.
+    """
+    flags = array.array("l", [0])
+    try:
+        fcntl.ioctl(directory, FS_IOC_GETFLAGS, flags)
+        if not flags[0] & FS_TOPDIR_FL:
+            flags[0] |= FS_TOPDIR_FL
+            fcntl.ioctl(directory, FS_IOC_SETFLAGS, flags)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EPERM):
             return False
         raise
     return True

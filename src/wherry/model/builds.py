@@ -176,6 +176,8 @@ class StepPlanned:
     """In the Dockerfile; zero for what is not in it."""
     is_metadata: bool
     """It changes what the image says, and no file."""
+    is_trigger: bool
+    """The base's ONBUILD wants it."""
     needs: tuple[int, ...]
 
 
@@ -224,6 +226,8 @@ class BuildWarned:
     """Something that a build does all the same."""
 
     text: str
+    problem: Exception | None = None
+    """What went wrong, where something did."""
     line: int = 0
     last_line: int = 0
     rule: str = ""

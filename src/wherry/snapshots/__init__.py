@@ -21,7 +21,8 @@ from wherry.snapshots.diff import Writable, diff_tar, directory_tar, entry_tar, 
 from wherry.snapshots.driver import open_snapshots, refuse_driver
 from wherry.snapshots.host_trees import file_sizes
 from wherry.snapshots.layer_directories import LayerDirectories, LooseLayer
-from wherry.snapshots.layer_store import LayerStore, StagedLayer
+from wherry.snapshots.layer_names import MOUNT_POINT_PARENTS
+from wherry.snapshots.layer_store import DirectoryState, LayerStore, StagedLayer
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer, chain_id
 from wherry.snapshots.overlay import PackedLayer, Snapshots
 from wherry.snapshots.performing import perform
@@ -47,12 +48,14 @@ __all__ = [
     "DIRECTORY",
     "HARD_LINK",
     "MIGRATIONS",
+    "MOUNT_POINT_PARENTS",
     "REGULAR",
     "SYMLINK",
     "TAR_END",
     "Archive",
     "CommittedLayer",
     "Compression",
+    "DirectoryState",
     "HashingWriter",
     "LayerCounts",
     "LayerDirectories",

@@ -10,6 +10,7 @@ writes the rows after, so that a row never speaks of data that a power cut could
 Lock order: this class's lock, then the database's.
 """
 
+import contextlib
 import os
 import stat
 import threading
@@ -48,12 +49,15 @@ class StagedLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class RootState:
-    """How a stack's root directory looks: overlayfs shows that of the topmost layer."""
+class DirectoryState:
+    """How a directory of a stack looks: overlayfs shows that of the topmost layer."""
 
     mode: int
     uid: int
     gid: int
+
+
+_MADE = DirectoryState(0o755, 0, 0)
 
 
 class LayerStore:
@@ -71,7 +75,7 @@ class LayerStore:
         self.lock = threading.RLock()
         self._staged: dict[ChainId, StagedLayer] = {}
         self._lowers: dict[ChainId, tuple[str, ...]] = {}
-        self._roots: dict[ChainId, RootState] = {}
+        self._roots: dict[ChainId, DirectoryState] = {}
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -104,16 +108,23 @@ class LayerStore:
             self._lowers[chain] = names
         return names
 
-    def root_state(self, chain: ChainId | None) -> RootState:
+    def root_state(self, chain: ChainId | None) -> DirectoryState:
         """How the root of a snapshot on a stack must look."""
         if chain is None:
-            return RootState(0o755, 0, 0)
+            return _MADE
         state = self._roots.get(chain)
         if state is None:
-            seen = os.stat(f"{self.directory}/{self.require(chain).number}/diff")
-            state = RootState(stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid)
-            self._roots[chain] = state
+            state = self._roots[chain] = self.directory_state(chain, b"")
         return state
+
+    def directory_state(self, chain: ChainId | None, name: bytes) -> DirectoryState:
+        """How a directory in the root of a stack looks, or one that is made there."""
+        for lower in self.lower_names(chain):
+            path = os.path.join(os.fsencode(f"{self.directory}/{lower}"), name)
+            with contextlib.suppress(FileNotFoundError):
+                seen = os.lstat(path)
+                return DirectoryState(stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid)
+        return _MADE
 
     # -- changes -----------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from wherry.kit.byte_sizes import parse_size
 from wherry.kit.values import dataclass
+from wherry.linux.files import mark_top_directory
 from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
@@ -80,6 +81,11 @@ class Snapshots:
         self._bound_bytes, self._has_projects = bound_bytes, has_projects(self.directory)
         if bound_bytes and not self._has_projects:
             raise StateUnreadable(data_root, _NO_PROJECTS)
+        with open_directory(self.directory) as directory:
+            # For each file that is made, ext4 looks at all inodes of its block group that were
+            # freed in the last minutes (fs/ext4/ialloc.c, recently_deleted). A snapshot in a group
+            # of its own doesn't pay for what others remove.
+            mark_top_directory(directory)
         self._damages = database.damages
         self.layers = self._open_layers(database)
         """The read-only layers that snapshots stand on."""

@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ def one_layer(
 ) -> ChainId:
     """Commit a layer with one file."""
     return snapshots.apply_layer(parent, io.BytesIO(archive(member("n", content)))).chain_id
+
+
+def test_snapshots_have_nothing_to_do_with_each_other(snapshots: Snapshots) -> None:
+    """ext4 is told so (chattr(1), `T`) of their directory, and of none of them."""
+    snapshots.prepare(KEY, None)
+    marks = subprocess.run(
+        ["lsattr", "-d", snapshots.directory, f"{snapshots.directory}/{KEY}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()[::2]
+    if dict(snapshots.status())["Backing Filesystem"] == "extfs":
+        assert ["T" in each for each in marks] == [True, False]
 
 
 def reopened(snapshots: Snapshots) -> Snapshots:

@@ -34,7 +34,14 @@ class StatusOfOthers(Message):
 def planned(number: int, label: str, stage: str = "0", *needs: int, **more: object) -> StepPlanned:
     """A step; those that copy or run are shown."""
     fields = {"platform": "", "base": "", "line": number, "is_metadata": False, **more}
-    return StepPlanned(number=number, label=label, stage=stage, needs=needs, **fields)  # type: ignore[arg-type]
+    return StepPlanned(
+        number=number,
+        label=label,
+        stage=stage,
+        needs=needs,
+        is_trigger=False,
+        **fields,  # type: ignore[arg-type]
+    )
 
 
 def told(*events: object) -> tuple[Narrator, list[StatusResponse]]:

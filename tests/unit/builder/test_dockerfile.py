@@ -253,7 +253,7 @@ def test_variables(word: str, expected: str) -> None:
         ("${none?x y}", 'failed to process "${none?x y}": none: x y'),
         (
             '"a',
-            'failed to process ""a": unexpected end of statement while looking for matching '
+            'failed to process "\\"a": unexpected end of statement while looking for matching '
             "double-quote",
         ),
     ],

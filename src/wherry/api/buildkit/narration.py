@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from wherry.api.buildkit.stories import Story
 from wherry.api.errors import message_of
+from wherry.api.translate.build_transcript import warning_text
 from wherry.images import parse
 from wherry.kit.values import dataclass, field
 from wherry.model.build_causes import StepWhy
@@ -149,7 +150,7 @@ class Narrator:
 
     def _warn(self, event: BuildWarned) -> None:
         place = f" (line {event.line})" if event.line else ""
-        short = f"{event.rule}: {event.text}{place}" if event.rule else event.text
+        short = f"{event.rule}: {event.text}{place}" if event.rule else warning_text(event)
         warning = VertexWarning(level=1, short=short.encode(), url=event.url)
         if event.description:
             warning.detail = [event.description.encode()]

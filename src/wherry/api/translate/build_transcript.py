@@ -6,6 +6,7 @@ step that failed ends the tale, and what ran beside it is told as far as it came
 
 from collections.abc import AsyncIterator
 
+from wherry.api.errors import message_of
 from wherry.kit.aio import closed_after
 from wherry.kit.random_ids import short_id
 from wherry.kit.values import dataclass, field
@@ -60,7 +61,12 @@ class _Telling:
     """One step, and what it has said."""
 
     label: str
-    has_started: bool = False
+    place: int
+    """Among those that are counted; zero for a trigger."""
+    triggers: int = 0
+    """Of the base, that were not done yet."""
+    base: "_Telling | None" = None
+    """What a trigger is of."""
     has_ended: bool = False
     said: list[str] = field(default_factory=list)
 
@@ -72,6 +78,10 @@ class _Teller:
         self._waiting: list[int] = []
         """Steps that were not told to their end, in the order in which they will be."""
         self._total = 0
+        """Steps that are counted; what an image's ONBUILD wants is no step."""
+        self._base = _Telling("", 0)
+        """The last one that is."""
+        self._has_begun = False
         self._warnings: list[str] = []
 
     def messages(self, event: BuildEvent) -> list[Progress]:
@@ -79,10 +89,9 @@ class _Teller:
         match event:
             case DockerfileRead(arguments=arguments):
                 self._arguments = arguments
-            case StepPlanned(number=number, label=label):
-                if label:
-                    self._steps[number] = _Telling(label)
-                    self._waiting.append(number)
+                self._total = len(arguments)
+            case StepPlanned(label=label) if label:
+                self._planned(event)
             case StepStarted(number=number):
                 return self._started(number)
             case StepSaid(number=number, text=text, voice=Voice.STDERR):
@@ -93,27 +102,35 @@ class _Teller:
                 return self._ended(event)
             case BasePulled(progress=progress) | ResultPushed(progress=progress):
                 return [progress]
-            case BuildWarned(text=text, rule=""):
-                self._warnings.append(f"[Warning] {text}\n")
+            case BuildWarned(rule=""):
+                self._warnings.append(f"[Warning] {warning_text(event)}\n")
             case OutputPiece(number=number, content=content):
                 return [Progress(output=(number, content))]
             case BuildDone():
                 return self._done(event)
         return []
 
+    def _planned(self, event: StepPlanned) -> None:
+        if event.is_trigger:
+            self._base.triggers += 1
+            telling = _Telling(event.label, 0, base=self._base)
+        else:
+            self._total += 1
+            telling = self._base = _Telling(event.label, self._total)
+        self._steps[event.number] = telling
+        self._waiting.append(event.number)
+
     def _started(self, number: int) -> list[Progress]:
         told: list[Progress] = []
-        if not self._total:
-            self._total = len(self._steps) + len(self._arguments)
+        if not self._has_begun:
+            self._has_begun = True
             told = [
                 Progress(stream=f"Step {place}/{self._total} : {text}\n")
                 for place, text in enumerate(self._arguments, 1)
             ]
         step = self._steps.get(number)
-        if step is not None:
-            step.has_started = True
-            place = [*self._steps].index(number) + len(self._arguments) + 1
-            step.said.append(f"Step {place}/{self._total} : {step.label}\n")
+        if step is not None and step.place:
+            step.said.append(f"Step {step.place}/{self._total} : {step.label}\n")
         return told + self._told()
 
     def _said(self, number: int, text: str) -> list[Progress]:
@@ -137,8 +154,19 @@ class _Teller:
             return self._told()
         if event.was_cached:
             step.said.append(" ---> Using cache\n")
-        step.said.append(f" ---> {short_id(event.image_id.removeprefix('sha256:'))}\n")
+        if step.triggers:
+            plural = "" if step.triggers == 1 else "s"
+            step.said.append(f"# Executing {step.triggers} build trigger{plural}\n")
+        elif self._is_whole(step):
+            step.said.append(f" ---> {short_id(event.image_id.removeprefix('sha256:'))}\n")
         return self._told()
+
+    def _is_whole(self, step: _Telling) -> bool:
+        """Whether a step is done with all that it triggers, one of which it may be itself."""
+        if step.base is None:
+            return True
+        step.base.triggers -= 1
+        return not step.base.triggers
 
     def _told(self) -> list[Progress]:
         """What the first step that is not told to its end has said, and those behind it."""
@@ -160,6 +188,11 @@ class _Teller:
             told.append(Progress(stream=f"Successfully built {short}\n"))
         told += [Progress(stream=f"Successfully tagged {name}\n") for name in done.names]
         return told
+
+
+def warning_text(event: BuildWarned) -> str:
+    """What a build tells, and what went wrong."""
+    return event.text if event.problem is None else f"{event.text}: {message_of(event.problem)}"
 
 
 def results(done: BuildDone) -> list[Progress]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from wherry.builder.cache.exports import CacheExport, PackedCache, Solved, pack, wanted_exports
 from wherry.builder.cache.images import CacheImages
-from wherry.builder.cache.imports import Elsewhere, ImportedCache, opened_cache
+from wherry.builder.cache.imports import Elsewhere, ImportedCache, Warn, opened_cache
 from wherry.builder.cache.layers_elsewhere import read_small
 from wherry.builder.publishing import Registries, TellProgress
 from wherry.builder.sources.ports import LayoutBlob, Layouts
@@ -37,7 +37,7 @@ class Caching:
         images: BuildImages,
         find_here: Callable[[str], Awaitable[BuildState | None]],
         find_image: Callable[[str], Awaitable[BuildState]],
-        warn: Callable[[str], None],
+        warn: Warn,
         offload: OffloadPool,
     ) -> None:
         """Raises: FeatureMissing, InvalidValue, for caches that can't be written."""
@@ -81,7 +81,7 @@ class Caching:
             raise
         except WherryError as problem:
             place = store.attributes.get("ref") or store.attributes.get("src")
-            self._warn(f"cache of {place}: {problem}")
+            self._warn(f"cache of {place}", problem)
             return None
         raise FeatureMissing(f"--cache-from type={store.kind}")
 
@@ -115,7 +115,7 @@ class Caching:
             except WherryError as problem:
                 if not export.may_fail:
                     raise
-                self._warn(f"cache to {export.place}: {problem}")
+                self._warn(f"cache to {export.place}", problem)
         return said
 
     async def _left(self, export: CacheExport, solved: Sequence[Solved]) -> Mapping[str, str]:

@@ -64,6 +64,10 @@ async def opened_cache(found: FetchedManifest, open_blob: OpenBlob) -> ImportedC
     return ImportedCache(await read_small(open_blob(wanted), wanted.digest), open_blob)
 
 
+Warn = Callable[[str, Exception], None]
+"""Takes what could not be used, and why."""
+
+
 class Elsewhere:
     """All places that one build looks in."""
 
@@ -73,7 +77,7 @@ class Elsewhere:
         caches: Sequence[ImportedCache],
         images: BuildImages,
         offload: OffloadPool,
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:
         self._warn = warn
         self._looked_in = looked_in
@@ -102,7 +106,7 @@ class Elsewhere:
                     offload=self._offload,
                 )
             except WherryError as problem:
-                self._warn(f"layer {step.layer.blob.digest} of a cache: {problem}")
+                self._warn(f"layer {step.layer.blob.digest} of a cache", problem)
                 continue
             return FoundStep(layer, step.created_at_ns)
         found = self._looked_in.find(key)

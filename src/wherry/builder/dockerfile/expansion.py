@@ -64,8 +64,13 @@ class _Reading:
         try:
             self._read_until("")
         except ValueError as error:
-            raise ValueError(f'failed to process "{shortened(self._text)}": {error}') from None
+            raise ValueError(f"failed to process {self._shown()}: {error}") from None
         return "".join(piece for piece, _splits in self._pieces)
+
+    def _shown(self) -> str:
+        """The text as Go's %q writes it."""
+        escaped = shortened(self._text).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
 
     def split_words(self) -> list[str]:
         found: list[str] = []
@@ -107,7 +112,7 @@ class _Reading:
                     self._at += 1
                 self._put(character)
         except ValueError as error:
-            raise ValueError(f'failed to process "{shortened(self._text)}": {error}') from None
+            raise ValueError(f"failed to process {self._shown()}: {error}") from None
         return "".join(piece for piece, _splits in self._pieces)
 
     # -- inside ------------------------------------------------------------------------------

@@ -84,7 +84,10 @@ class Commands:
     async def run(
         self, step: Step, run: language.Run, parent: Built, sources: Sequence[Built], tell: Tell
     ) -> LayerBlob | None:
-        """The layer of a command. Raises: StepEndedBadly, StepFailed, InvalidValue."""
+        """The layer of a command; None where it changed nothing.
+
+        Raises: StepEndedBadly, StepFailed, InvalidValue.
+        """
         keeps = self._request.keeps_containers
         async with UndoStack() as undo:
             mounts = await self._mounts.prepared(

@@ -14,13 +14,14 @@ from wherry.builder.solver import Tell
 from wherry.builder.states import Built, Words, after, meaning
 from wherry.builder.steps.commands import Commands
 from wherry.builder.steps.filling import Filling
-from wherry.images import BuildImages, LayerBlob, plain_layer
+from wherry.images import NOTHING, BuildImages, LayerBlob, plain_layer
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.kit.values import replace
 from wherry.model.build_causes import CauseKind, StepCause, StepWhy
-from wherry.model.builds import BuildRequest
+from wherry.model.builds import BuildRequest, HistoryForm
 from wherry.model.ids import DiffId
+from wherry.snapshots import TAR_END
 
 
 class StepExecutor:
@@ -115,13 +116,14 @@ class StepExecutor:
         ):
             return None
         layer = plain_layer(DiffId(row.diff_id), row.size_bytes) if row.diff_id else None
+        layer = self._in_form(step, parent, layer)
         return self._after(key, step, parent, layer, row.created_at_ns)
 
     async def _found_by_link(self, key: str, step: Step, parent: Built) -> Built | None:
         """The layer of a copy that was made on something else: it is put on this, as it is."""
         link = self._links.get(key)
         row = await self._offload(self._linked, link) if link else None
-        if row is None:
+        if row is None or not row.diff_id:
             return None
         if self._request.only_plans:
             layer: LayerBlob | None = plain_layer(DiffId(row.diff_id), row.size_bytes)
@@ -185,13 +187,16 @@ class StepExecutor:
         found = await self._elsewhere.find(key, parent.state)
         if found is None:
             return None
-        built = self._after(key, step, parent, found.layer, found.created_at_ns)
-        await self._keep(step, parent, built, found.layer, found.created_at_ns)
+        layer = await self._offload(self._in_form, step, parent, found.layer)
+        built = self._after(key, step, parent, layer, found.created_at_ns)
+        await self._keep(step, parent, built, layer, found.created_at_ns)
         return built
 
     async def _keep(
         self, step: Step, parent: Built, built: Built, layer: LayerBlob | None, created_at_ns: int
     ) -> None:
+        if layer is not None and layer.diff_id == NOTHING:
+            layer = None
         row = CachedStep(
             key=built.key,
             description=step.text[:200].encode(errors="replace").decode(),
@@ -234,10 +239,32 @@ class StepExecutor:
             created_at_ns = self._clock.now_ns()
         if is_boundary(step):
             return self._after(key, step, parent, None, created_at_ns)
-        layer = await self._layer(step, parent, sources, tell)
+        made = await self._layer(step, parent, sources, tell)
+        layer = await self._offload(self._in_form, step, parent, made)
         built = self._after(key, step, parent, layer, created_at_ns)
         await self._keep(step, parent, built, layer, created_at_ns)
         return built
+
+    def _in_form(self, step: Step, parent: Built, layer: LayerBlob | None) -> LayerBlob | None:
+        """A step's layer as its builder's images have it; blocks. Raises: StepFailed.
+
+        Where no file was changed, the classic builder has none. BuildKit has one that is empty,
+        but for metadata and the root, which nobody makes.
+        """
+        if layer is not None and layer.diff_id != NOTHING:
+            return layer
+        makes_root = isinstance(step.instruction, language.WorkDir) and self._place(
+            step.instruction, parent
+        ) in ("/", "//")
+        if not step.changes_files or makes_root or self._words.history is HistoryForm.CLASSIC:
+            return None
+        if self._request.only_plans:
+            return plain_layer(NOTHING, len(TAR_END))
+        return self._images.nothing(parent.state)
+
+    def _place(self, instruction: language.WorkDir, parent: Built) -> str:
+        path = self._words.scope(parent).word(instruction.path)
+        return absolute(path, parent.state.document.config)
 
     def name(self, result: Built) -> str:
         """The id of the image that is there now; empty for nothing at all."""
@@ -256,9 +283,8 @@ class StepExecutor:
                 return await self._commands.run(step, step.instruction, parent, sources, tell)
             case language.Copy() | language.Add():
                 return await self._filling.copy(step, step.instruction, parent, sources)
-            case language.WorkDir(path=path):
-                config = parent.state.document.config
-                place = absolute(self._words.scope(parent).word(path), config)
+            case language.WorkDir() as instruction:
+                place = self._place(instruction, parent)
                 return await self._filling.make_directory(parent.state, place)
             case _:
                 return None

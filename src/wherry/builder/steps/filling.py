@@ -136,7 +136,10 @@ class Filling:
         self, step: Step, copying: language.Copy | language.Add, parent: Built,
         sources: Sequence[Built],
     ) -> LayerBlob | None:  # fmt: skip
-        """The layer of a COPY or ADD. Raises: InvalidValue, ArchiveRefused, StepFailed."""
+        """The layer of a COPY or ADD; None where it was all there.
+
+        Raises: InvalidValue, ArchiveRefused, StepFailed.
+        """
         scope, line = self._words.scope(parent), copying.line
         target = absolute(
             self._words.word(scope, copying.target, line), parent.state.document.config
@@ -156,7 +159,7 @@ class Filling:
             if copying.is_linked and owner_text:
                 accounts = await self._files.opened(parent.state, opened)
 
-            def copy() -> LayerBlob:
+            def copy() -> LayerBlob | None:
                 wish = Wish(
                     instruction=_name(copying),
                     target=target,

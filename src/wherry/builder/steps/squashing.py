@@ -41,7 +41,7 @@ async def squashed(
     async with UndoStack() as opened:
         key, root = await files.writable(base, opened)
 
-        def merge() -> LayerBlob:
+        def merge() -> LayerBlob | None:
             for layer in above:
                 with images.open_layer(layer) as packed:
                     archive = TarReader(decompressed(packed)[1])
@@ -49,7 +49,8 @@ async def squashed(
             return images.commit(key, base)
 
         merged = await offload(merge)
-    return _with_history(base.with_layer(merged), state, kept_layers, clock.now_ns())
+    whole = base if merged is None else base.with_layer(merged)
+    return _with_history(whole, state, kept_layers, clock.now_ns())
 
 
 def _with_history(
