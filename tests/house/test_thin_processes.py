@@ -9,7 +9,7 @@ from support.source_tree import PACKAGE
 
 HEAVY = (
     "asyncio", "sqlite3", "logging", "subprocess", "pathlib", "tempfile", "shutil",
-    "inspect", "dataclasses", "ssl", "urllib", "http", "email", "aiohttp", "msgspec",
+    "inspect", "dataclasses", "ssl", "secrets", "urllib", "http", "email", "aiohttp", "msgspec",
     "isal", "zstandard", "wherry.store", "wherry.model", "wherry.kit.aio",
 )  # fmt: skip
 

@@ -4,7 +4,6 @@ asyncio would cost a shim 4 MiB and its first 30 ms. This stands on epoll(7) its
 `selectors` would take a tenth of what a look-up of a name costs netd.
 """
 
-import heapq
 import select
 import time
 from collections.abc import Callable
@@ -36,9 +35,6 @@ class Timer:
         self.when = when
         self.callback: Callable[[], None] | None = callback
 
-    def __lt__(self, other: "Timer") -> bool:
-        return self.when < other.when
-
     def cancel(self) -> None:
         """Don't do it. Doing so twice, or afterwards, is no error."""
         self.callback = None
@@ -51,12 +47,16 @@ class EventLoop:
         self._epoll = select.epoll()
         self._watched: dict[int, tuple[int, Callback]] = {}
         self._timers: list[Timer] = []
+        """The next one first."""
         self._is_running = False
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Call back once, after a delay."""
         timer = Timer(time.monotonic() + delay_s, callback)
-        heapq.heappush(self._timers, timer)
+        at = len(self._timers)  # Who comes later is mostly due later.
+        while at and self._timers[at - 1].when > timer.when:
+            at -= 1
+        self._timers.insert(at, timer)
         return timer
 
     def watch(self, source: int | HasFileno, events: int, callback: Callback) -> None:
@@ -105,7 +105,7 @@ class EventLoop:
     def _until_due(self, timeout_s: float | None) -> float | None:
         """So long, or until the next timer; None: for ever."""
         while self._timers and self._timers[0].callback is None:
-            heapq.heappop(self._timers)
+            del self._timers[0]
         if not self._timers:
             return timeout_s
         until_due_s = max(0.0, self._timers[0].when - time.monotonic())
@@ -114,7 +114,7 @@ class EventLoop:
     def _call_due(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0].when <= now:
-            timer = heapq.heappop(self._timers)
+            timer = self._timers.pop(0)
             if timer.callback is not None:
                 timer.callback()
 

@@ -6,7 +6,6 @@ its limit goes with the tree.
 """
 
 import os
-import secrets
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,9 +81,10 @@ def bounding_shell(directory: str, size_bytes: int) -> str:
 
 
 def _unused_project(tree: int) -> int:
-    while project_quotas.is_known(tree, project := secrets.randbelow((1 << 31) - 1) + 1):
-        pass
-    return project
+    while True:
+        project = int.from_bytes(os.urandom(4), "big") >> 1
+        if project and not project_quotas.is_known(tree, project):
+            return project
 
 
 @contextmanager
