@@ -61,6 +61,8 @@ LINES = [
     "export -o /nonexistent/out c",
     "load --platform foo",
     "rmi --platform foo i",
+    "import ''",
+    "import nosuch a",
     "push -a --platform linux/arm64 i",
     "image prune -f --filter dangling=false",
     "tag A b",

@@ -144,7 +144,7 @@ def current_context(config_directory: str) -> str:
 
 
 def explain(problem: ClientError | OSError) -> str:
-    """The sentence for a request that failed."""
+    """The sentence for a request, or for a file, that failed."""
     if isinstance(problem, EmptyName):
         return problem.message
     if isinstance(problem, ApiError):
@@ -160,5 +160,8 @@ def explain(problem: ClientError | OSError) -> str:
             "Is the wherry daemon running?"
         )
     if isinstance(problem, OSError) and problem.strerror:
+        if problem.filename is not None:
+            failed = "read" if isinstance(problem, IsADirectoryError) else "open"
+            return f"{failed} {problem.filename}: {problem.strerror.lower()}"
         return f"error during connect: {problem.strerror.lower()}"
     return f"error during connect: {problem}"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +122,15 @@ def test_numbers_of_arguments(given: int, wanted: tuple[int, int], problem: str)
     from wherry.cli.command import Arguments
 
     assert count_problem("x", given, Arguments(*wanted)) == problem
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is no engine's fault is not said to be of the connection."""
+    for path, problem in (
+        (f"{tmp_path}/none", f"open {tmp_path}/none: no such file or directory\n"),
+        (str(tmp_path), f"read {tmp_path}: is a directory\n"),
+    ):
+        assert entry.main(["compose", "-f", path, "config"]) != 0
+        assert capfd.readouterr().err == problem

@@ -38,6 +38,8 @@ class Output:
 
 def read_output(given: str) -> Output:
     """`type=KIND,dest=PLACE,...`, or a directory alone. Raises: CommandFailed."""
+    if not given:
+        raise CommandFailed("dest is required for local output")
     if "=" not in given:
         return Output("tar", place="-") if given == "-" else Output("local", place=given)
     attributes: dict[str, str] = {}

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from wherry.cli.failures import CommandFailed
 from wherry.cli.images.oci_directories import digest_in_directory, pieces_of_directory
 from wherry.cli.local_trees import pack
+from wherry.cli.session import explain
 from wherry.kit.values import dataclass
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def read_secret(given: str) -> tuple[str, bytes]:
         with open(values.get("src", name), "rb") as file:
             content = file.read(_LARGEST_SECRET + 1)
     except OSError as problem:
-        raise CommandFailed(f"secret {name}: {problem}") from None
+        raise CommandFailed(f"secret {name}: {explain(problem)}") from None
     if len(content) > _LARGEST_SECRET:
         raise CommandFailed(f"secret {name} is larger than {_LARGEST_SECRET} bytes")
     return name, content

@@ -68,7 +68,7 @@ def opened_layout(path: str) -> Iterator[Iterable[bytes]]:
     if path and os.path.isdir(path):
         yield pieces_of_directory(path)
         return
-    with opened_archive(path) as archive:
+    with opened_archive(path or None) as archive:
         yield pieces_of(archive)
 
 
@@ -89,15 +89,15 @@ def import_(session: Session, parsed: Parsed) -> int:
     if is_remote:
         show_progress(session.client.images.create(query), session.out)
         return 0
-    with opened_archive("" if source == "-" else source) as archive:
+    with opened_archive(None if source == "-" else source) as archive:
         messages = session.client.images.create(query, pieces_of(archive))
         show_progress(messages, session.out)
     return 0
 
 
-def opened_archive(path: str) -> BinaryIO:
+def opened_archive(path: str | None) -> BinaryIO:
     """A file, or without a path the standard input. Raises: CommandFailed."""
-    if not path:
+    if path is None:
         return os.fdopen(os.dup(0), "rb")
     try:
         return open(path, "rb")

@@ -112,7 +112,7 @@ def import_(session: Session, parsed: Parsed) -> int:
     path = "" if path == "-" else path
     if not path and sys.stdin.isatty():
         raise CommandFailed("requested import from stdin, but stdin is empty")
-    with opened_archive(path) as archive:
+    with opened_archive(path or None) as archive:
         if path:
             _check(path)
         made = session.client.volumes.import_archive(
