@@ -106,6 +106,16 @@ def open_without_links(directory: int, path: str | bytes, flags: int) -> int:
     )
 
 
+@contextmanager
+def open_directory(path: str) -> Iterator[int]:
+    """A directory of ours, which is no link, for a while. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def clone_content(source: int, target: int) -> bool:
     """Let an empty file share all blocks of another until either is written to (ioctl_ficlone(2)).
 

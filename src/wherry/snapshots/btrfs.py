@@ -17,9 +17,9 @@ from contextlib import contextmanager
 
 from wherry.kit.byte_sizes import parse_size
 from wherry.linux import btrfs
+from wherry.linux.files import open_directory
 from wherry.model.errors import InvalidValue, StateUnreadable
 from wherry.model.ids import ChainId
-from wherry.snapshots.host_trees import open_directory
 from wherry.snapshots.layer_store import LayerStore
 from wherry.snapshots.tree_copies import add_layer
 from wherry.snapshots.vfs import VfsSnapshots

@@ -1,21 +1,10 @@
 """Facts about trees on the host: what their files weigh, and on which file system they are."""
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterator
 
 from wherry.linux import mountinfo
-
-
-@contextlib.contextmanager
-def open_directory(path: str) -> Iterator[int]:
-    """A descriptor of a directory of ours, which is no link. Raises: OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def file_sizes(path: str) -> Iterator[int]:

@@ -11,14 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from wherry.kit.values import dataclass
-from wherry.linux.files import remove_tree
+from wherry.linux.files import open_directory, remove_tree
 from wherry.model.errors.images import DigestMismatch
 from wherry.model.ids import DiffId, Digest
 from wherry.operations.files.layers import AdoptLayer, ApplyLayer, DressLayer, RemoveLayer
 from wherry.operations.plan import Evidence
 from wherry.snapshots.apply import LayerCounts, apply_tar
 from wherry.snapshots.compression import Compression, decompressed
-from wherry.snapshots.host_trees import open_directory
 from wherry.snapshots.layer_tree import UnnamedDirectory, dress
 from wherry.snapshots.performing import perform
 from wherry.snapshots.streams import HashingReader

@@ -17,12 +17,11 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 
 from wherry.kit.values import dataclass
-from wherry.linux.files import syncfs
+from wherry.linux.files import open_directory, syncfs
 from wherry.model.errors import StateUnreadable, StepFailed
 from wherry.model.errors.images import ArchiveRefused
 from wherry.model.ids import ChainId, DiffId
 from wherry.snapshots.apply import LayerCounts
-from wherry.snapshots.host_trees import open_directory
 from wherry.snapshots.layer_directories import (
     LayerDirectories,
     LooseLayer,

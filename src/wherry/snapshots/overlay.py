@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from wherry.kit.byte_sizes import parse_size
 from wherry.kit.values import dataclass
-from wherry.linux.files import mark_top_directory
+from wherry.linux.files import mark_top_directory, open_directory
 from wherry.model.errors import InvalidValue, StateUnreadable, StepFailed
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, DiffId, SnapshotKey
@@ -37,7 +37,7 @@ from wherry.operations.plan import Evidence, Journal
 from wherry.snapshots.adoption import leave_what_was_packed
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.diff import Writable, diff_tar, snapshot_tar
-from wherry.snapshots.host_trees import file_sizes, filesystem_type, open_directory
+from wherry.snapshots.host_trees import file_sizes, filesystem_type
 from wherry.snapshots.layer_directories import has_only_files, is_layer_name
 from wherry.snapshots.layer_store import LayerStore
 from wherry.snapshots.layer_table import MIGRATIONS, CommittedLayer

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 
 from wherry.linux import xattrs
-from wherry.snapshots.host_trees import open_directory
+from wherry.linux.files import open_directory
 
 _COPY = ("cp", "-a", "--reflink=auto", "--sparse=auto", "--remove-destination", "--")
 

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from wherry.linux.files import remove_tree
+from wherry.linux.files import open_directory, remove_tree
 from wherry.model.errors import InvalidValue
 from wherry.model.files import Change
 from wherry.model.ids import ChainId, SnapshotKey
 from wherry.oci.runtime_spec import RootfsMount
 from wherry.snapshots.apply import LayerCounts
 from wherry.snapshots.diff import Writable, snapshot_tar
-from wherry.snapshots.host_trees import filesystem_type, open_directory
+from wherry.snapshots.host_trees import filesystem_type
 from wherry.snapshots.layer_table import CommittedLayer
 from wherry.snapshots.overlay import PackedLayer, Snapshots
 from wherry.snapshots.tree_changes import changed_bytes, write_changes

@@ -13,6 +13,7 @@ from itertools import count
 from wherry.kit.clock import Clock
 from wherry.kit.timestamps import NANOSECONDS
 from wherry.kit.values import replace
+from wherry.linux.files import open_directory
 from wherry.model.errors import InvalidValue
 from wherry.model.errors.volumes import (
     VolumeExists,
@@ -37,7 +38,7 @@ from wherry.snapshots import (
     tree_tar,
 )
 from wherry.volumes.comparison import changes_between
-from wherry.volumes.trees import VolumeTrees, opened_directory
+from wherry.volumes.trees import VolumeTrees
 from wherry.volumes.volume_table import VolumeTable
 
 _LABEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
@@ -86,14 +87,14 @@ class VolumeHistory:
         Raises: as `snapshot`, OSError.
         """
         with (
-            opened_directory(self.place(name, older)) as one,
-            opened_directory(self.place(name, newer)) as two,
+            open_directory(self.place(name, older)) as one,
+            open_directory(self.place(name, newer)) as two,
         ):
             return changes_between(one, two)
 
     def pack(self, name: str, label: str, out: Writable) -> None:
         """Write a snapshot, or the present, as a tar. Raises: as `snapshot`; StepFailed."""
-        with opened_directory(self.place(name, label)) as root:
+        with open_directory(self.place(name, label)) as root:
             tree_tar(root, out)
 
     # -- snapshots ---------------------------------------------------------------------------

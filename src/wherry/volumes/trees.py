@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from wherry.linux import btrfs
-from wherry.linux.files import syncfs
+from wherry.linux.files import open_directory, syncfs
 from wherry.model.volumes import SnapshotMethod
 from wherry.operations.files.tree_copy import copy_directory
 from wherry.operations.files.volume_history import CopyVolume, MoveVolume
@@ -86,7 +86,7 @@ class VolumeTrees:
 
         def work() -> Evidence:
             beside = os.path.dirname(target)
-            with opened_directory(source) as tree, opened_directory(beside) as parent:
+            with open_directory(source) as tree, open_directory(beside) as parent:
                 done = _copied(tree, parent, target)
                 syncfs(parent)
             return done
@@ -100,7 +100,7 @@ class VolumeTrees:
 
         def work() -> Evidence:
             make_volume_tree(target)
-            with opened_directory(target) as root:
+            with open_directory(target) as root:
                 counts = unpack_tar(TarReader(decompressed(archive)[1]), root, b"/", rules)
                 syncfs(root)
             return {"files": counts.files, "bytes": counts.content_bytes}
@@ -158,18 +158,8 @@ def _copied(tree: int, parent: int, target: str) -> Evidence:
         btrfs.create_snapshot(tree, parent, os.path.basename(target))
         return {"files": -1, "bytes": -1, "method": SnapshotMethod.BTRFS.value}
     make_volume_tree(target)
-    with opened_directory(target) as made:
+    with open_directory(target) as made:
         done = copy_directory(tree, made)
     is_shared = done["bytes"] and done["shared"] == done["bytes"]
     method = SnapshotMethod.REFLINK if is_shared else SnapshotMethod.COPY
     return {**done, "method": method.value}
-
-
-@contextmanager
-def opened_directory(path: str) -> Iterator[int]:
-    """A directory, never through a link. Raises: OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

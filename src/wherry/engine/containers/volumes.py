@@ -18,6 +18,7 @@ from wherry.engine.events import EventLog
 from wherry.engine.records import ContainerRecords
 from wherry.kit.aio import OffloadPool, UndoStack
 from wherry.kit.values import replace
+from wherry.linux.files import open_directory, open_in_root
 from wherry.model.containers import (
     BindMount,
     Container,
@@ -288,6 +289,8 @@ class ContainerVolumes:
         source = self._volumes.get(mount.name).mount_point
         if not os.path.isdir(source):
             raise StepFailed(f"mount volume {mount.name}", f"{source} is not there")
+        if mount.subpath:
+            _require_part(source, mount.subpath)
         return msgspec.structs.replace(mount, source=source)
 
     def placed(self, container: Container) -> Container:
@@ -350,6 +353,19 @@ class ContainerVolumes:
 def volume_names(mounts: Iterable[MountSpec]) -> set[str]:
     """The volumes among mounts."""
     return {each.name for each in mounts if isinstance(each, VolumeMount)}
+
+
+def _require_part(volume: str, path: str) -> None:
+    """A part of a volume is there, whatever links lead to it inside. Raises: StepFailed."""
+    whole = f"{volume}/{path}"
+    try:
+        with open_directory(volume) as root:
+            os.close(open_in_root(root, path, os.O_PATH))
+    except OSError as error:
+        raise StepFailed(
+            f"cannot access path {whole}",
+            f"lstat {whole}: {os.strerror(error.errno or 0).lower()}",
+        ) from error
 
 
 def _renamed(mount: MountSpec, old: str, volume: Volume) -> MountSpec:

@@ -7,12 +7,11 @@ its limit goes with the tree.
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 
 from wherry.kit.values import dataclass
 from wherry.linux import btrfs, project_quotas
+from wherry.linux.files import open_directory
 from wherry.operations.plan import Aspect, Evidence, Hands, Operation
 
 
@@ -42,19 +41,19 @@ class BoundTree(Operation):
 
 def has_projects(directory: str) -> bool:
     """Whether any directory in a directory can be bounded."""
-    with _opened(directory) as opened:
+    with open_directory(directory) as opened:
         return project_quotas.are_enforced(opened)
 
 
 def has_subvolumes(directory: str) -> bool:
     """Whether subvolumes in a directory can be bounded."""
-    with _opened(directory) as opened:
+    with open_directory(directory) as opened:
         return btrfs.is_btrfs(opened)
 
 
 def bound_tree(directory: str, size_bytes: int) -> None:
     """Bound what an empty directory, or a subvolume, may come to hold. Raises: OSError."""
-    with _opened(directory) as tree:
+    with open_directory(directory) as tree:
         if btrfs.is_btrfs(tree):
             btrfs.enable_quotas(tree)
             btrfs.limit_referenced(tree, size_bytes)
@@ -66,7 +65,7 @@ def bound_tree(directory: str, size_bytes: int) -> None:
 
 def unbound_tree(directory: str) -> None:
     """A tree goes, and so does the limit that was its own. Raises: OSError."""
-    with _opened(directory) as tree, _opened(os.path.dirname(directory)) as parent:
+    with open_directory(directory) as tree, open_directory(os.path.dirname(directory)) as parent:
         if project_quotas.are_enforced(tree):
             project = project_quotas.project_of(tree)
             if project != project_quotas.project_of(parent):  # an operator's may be handed down
@@ -85,12 +84,3 @@ def _unused_project(tree: int) -> int:
         project = int.from_bytes(os.urandom(4), "big") >> 1
         if project and not project_quotas.is_known(tree, project):
             return project
-
-
-@contextmanager
-def _opened(directory: str) -> Iterator[int]:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
