@@ -12,6 +12,7 @@ help:
 	@echo "make proof     the security proofs whole, with their figures and mutants (20 minutes)"
 	@echo "make faults    the daemon killed at every step of every verb (an hour; FAULTS=20 of each)"
 	@echo "make fuzz      requests by chance to every operation of the API (FUZZ=200 of each)"
+	@echo "make sdk       docker-py's own integration suite, which was written for dockerd (2 minutes)"
 	@echo "make check     format, types, floors, unit and house tests (no root, under a minute)"
 	@echo "make install   wherry, wherryd, wherry-runtime and, where no other is, docker-compose, as"
 	@echo "               a plugin of docker too, into $(DESTDIR)$(PREFIX)/bin and lib"
@@ -56,6 +57,11 @@ vm-test: setup
 check: setup
 	@./dev check
 
+# docker-py's own integration suite, written for dockerd: two minutes.
+sdk: setup
+	@scripts/prepare-sdk.sh
+	WHERRY_SDK=whole $(PYTHON_VENV) -m pytest -q -s tests/sdk $(PYTEST)
+
 # Requests by chance to every operation of the API, 200 of each (RELIABILITY X01).
 fuzz: setup
 	WHERRY_FUZZ_EXAMPLES=$(or $(FUZZ),200) $(PYTHON_VENV) -m pytest -q tests/fuzz
@@ -74,4 +80,4 @@ clean:
 bench-runtimes: setup
 	@$(PYTHON_VENV) bench/runtimes.py
 
-.PHONY: faults bench-runtimes help setup demo examples test course fuzz proof vm-test check install bench clean course-mutants
+.PHONY: sdk faults bench-runtimes help setup demo examples test course fuzz proof vm-test check install bench clean course-mutants

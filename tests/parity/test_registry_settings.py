@@ -48,6 +48,7 @@ def test_a_mirror_of_any_registry(engine_of_its_own: Engine) -> None:
         engine.docker_ok("pull", "quay.example/team/box:v1")
         assert engine.docker_ok("run", "--rm", "quay.example/team/box:v1", "echo", "ran") == "ran"
         assert "quay" not in engine.docker_ok("info")
+        assert "v1" in engine.docker_ok("pull", "--all-tags", "quay.example/team/box")
         # Pushes go to the registry itself, never to a mirror.
         assert "quay.example" in engine.docker("push", "quay.example/team/box:v1").stderr
 

@@ -163,7 +163,7 @@ class NetworkRequest:
     is_ingress: bool = False
     scope: str = "local"
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    ipam_options: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,7 @@ class Network:
     configured_by: str = ""
     scope: str = "local"
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    ipam_options: Mapping[str, str] | None = None
     is_builtin: bool = False
     """bridge, host and none: made by the engine, never removed."""
 

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from wherry.kit.clock import Clock, SystemClock
@@ -40,6 +41,8 @@ _LARGEST_PAGE = 8 << 20
 _MOST_PAGES = 1000
 _LINK = re.compile(r"<([^>]*)>\s*;.*rel=\"?next\"?")
 _MOST_HITS = 100
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +137,10 @@ class RegistryClient:
                 answer.body, announced=answer.header("Content-Type"), expected=expected
             )
 
-        problem: WherryError | None = None
-        async for asker in self._askers(repository, wanted, credentials):
-            try:
-                return await read(asker)
-            except WherryError as error:
-                problem = problem if problem is not None and not asker.host.is_mirror else error
-                if not asker.host.is_mirror:
-                    raise
-        raise problem or ManifestUnknown(repository.familiar, reference)
+        found = await self._from_first(repository, wanted, credentials, read)
+        if found is None:
+            raise ManifestUnknown(repository.familiar, reference)
+        return found
 
     # -- blobs -------------------------------------------------------------------------------
 
@@ -228,10 +226,14 @@ class RegistryClient:
         self, repository: Repository, credentials: Credentials = ANONYMOUS
     ) -> Sequence[str]:
         """Every tag of a repository, page by page. Raises: RepositoryDenied."""
-        async for asker in self._askers(repository, Capability.RESOLVE, credentials):
-            if not asker.host.is_mirror:
-                return await self._tags_of(asker, repository)
-        raise RepositoryDenied(repository.familiar, "no host")
+
+        async def read(asker: Asker) -> Sequence[str]:
+            return await self._tags_of(asker, repository)
+
+        found = await self._from_first(repository, Capability.RESOLVE, credentials, read)
+        if found is None:
+            raise RepositoryDenied(repository.familiar, "no host")
+        return found
 
     async def _tags_of(self, asker: Asker, repository: Repository) -> Sequence[str]:
         found: list[str] = []
@@ -309,6 +311,26 @@ class RegistryClient:
 
     def _origin(self, domain: str) -> RegistryHost:
         return self._settings.hosts(domain)[-1]
+
+    async def _from_first(
+        self,
+        repository: Repository,
+        wanted: Capability,
+        credentials: Credentials,
+        read: Callable[[Asker], Awaitable[_Found]],
+    ) -> _Found | None:
+        """What the first host has that does not fail; None without hosts. A mirror may fail."""
+        problem: WherryError | None = None
+        async for asker in self._askers(repository, wanted, credentials):
+            try:
+                return await read(asker)
+            except WherryError as error:
+                if not asker.host.is_mirror:
+                    raise
+                problem = error
+        if problem is not None:
+            raise problem
+        return None
 
     async def _askers(
         self, repository: Repository, wanted: Capability, credentials: Credentials

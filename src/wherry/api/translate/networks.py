@@ -36,7 +36,7 @@ def to_network_request(body: shapes.NetworkCreateRequest) -> NetworkRequest:
         configured_by=template,
         scope=body.Scope or "local",
         ipam_driver=ipam.Driver or "default",
-        ipam_options=ipam.Options or {},
+        ipam_options=ipam.Options,
     )
 
 
@@ -57,7 +57,7 @@ def to_network_answer(network: Network, containers: Iterable[Container]) -> shap
         EnableIPv6=network.has_ipv6,
         IPAM=shapes.Ipam(
             Driver=network.ipam_driver,
-            Options=dict(network.ipam_options) or (None if network.is_builtin else {}),
+            Options=None if network.ipam_options is None else dict(network.ipam_options),
             Config=[_pool(each) for each in network.ranges],
         ),
         Internal=network.is_internal,

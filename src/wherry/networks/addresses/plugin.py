@@ -48,7 +48,7 @@ class IpamPlugin:
                     AddressSpace=spaces.LocalDefaultAddressSpace,
                     Pool=each.subnet,
                     SubPool=each.allocated_from,
-                    Options=wanted.ipam_options,
+                    Options=wanted.ipam_options or {},
                     V6=is_ipv6,
                 )
                 given.append(self._pool(request))
