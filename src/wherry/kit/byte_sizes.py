@@ -2,7 +2,9 @@
 
 import re
 
-_PATTERN = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s?([kKmMgGtTpP])?[iI]?[bB]?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SUFFIX = re.compile(r"b?|[kmgtp](?:i?b)?", re.IGNORECASE)
+_MOST = (1 << 63) - 1
 _BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _DECIMAL = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 _DECIMAL_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
@@ -41,12 +43,20 @@ def binary_size(size_bytes: float) -> str:
 
 
 def _parse(text: str, scales: dict[str, int]) -> int:
-    match = _PATTERN.fullmatch(text)
-    if match is None:
+    """The number ends with the last digit; one blank may stand before the suffix."""
+    end = max(map(text.rfind, "0123456789. "))
+    number, suffix = text[: end + 1].removesuffix(" "), text[end + 1 :]
+    if end < 0 or number.startswith("-"):
         raise ValueError(f"invalid size: '{text}'")
-    number, suffix = match.groups()
-    scale = scales[suffix.lower()] if suffix else 1
-    return int(float(number) * scale) if "." in number else int(number) * scale
+    if not _NUMBER.fullmatch(number):
+        raise ValueError(f'strconv.ParseFloat: parsing "{number}": invalid syntax')
+    if not _SUFFIX.fullmatch(suffix):
+        raise ValueError(f"invalid suffix: '{suffix.lower() if len(suffix) < 4 else suffix}'")
+    scale = scales.get(suffix[:1].lower(), 1)
+    size = int(number) * scale if number.isdecimal() else float(number) * scale
+    if size > _MOST:
+        raise ValueError(f"invalid size: '{text}'")
+    return int(size)
 
 
 def _scaled(size: float, base: float, units: tuple[str, ...], number: str) -> str:

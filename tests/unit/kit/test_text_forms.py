@@ -42,18 +42,41 @@ def test_ranges_go_up() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("64m", 64 << 20), ("1.5GiB", 3 << 29), ("1024", 1024), ("32 kB", 32 << 10), ("0", 0)],
+    [
+        ("64m", 64 << 20),
+        ("1.5GiB", 3 << 29),
+        ("1024", 1024),
+        ("32 kB", 32 << 10),
+        ("0", 0),
+        ("1e3", 1000),
+        (".5k", 512),
+    ],
 )
 def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
     """Suffixes in any case, with or without `iB`."""
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "64x", "-1m", "1..5g", "m", "1 000"])
-def test_no_size(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "invalid size: ''"),
+        ("m", "invalid size: 'm'"),
+        ("-1m", "invalid size: '-1m'"),
+        ("99999999999g", "invalid size: '99999999999g'"),
+        ("1e400", "invalid size: '1e400'"),
+        ("64x", "invalid suffix: 'x'"),
+        ("64Bytes", "invalid suffix: 'Bytes'"),
+        ("0x10", 'strconv.ParseFloat: parsing "0x10": invalid syntax'),
+        ("1..5g", 'strconv.ParseFloat: parsing "1..5": invalid syntax'),
+        ("1 000", 'strconv.ParseFloat: parsing "1 000": invalid syntax'),
+    ],
+)
+def test_no_size(text: str, problem: str) -> None:
     """Refused with go-units' sentence."""
-    with pytest.raises(ValueError, match="invalid size"):
+    with pytest.raises(ValueError) as refused:
         parse_size(text)
+    assert str(refused.value) == problem
 
 
 def test_sizes_for_people() -> None:

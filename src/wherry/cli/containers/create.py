@@ -41,7 +41,7 @@ def run(session: Session, parsed: Parsed) -> int:
 def check_pull_policy(parsed: Parsed) -> None:
     """Raises: ValueError for one that makes no sense."""
     policy = parsed.text("pull", "missing")
-    if policy not in PULL_POLICIES:
+    if policy and policy not in PULL_POLICIES:
         raise ValueError(
             f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
         )

@@ -97,8 +97,9 @@ def read_name_server(text: str) -> str:
 def read_search_domain(text: str) -> str:
     """A domain to search, or `.` for none. Raises: ValueError."""
     domain = text.strip()
-    if domain != "." and not _DOMAIN.fullmatch(domain):
-        raise ValueError(f"{text} is not a valid domain")
+    has_letter = any(each.isascii() and each.isalpha() for each in domain)
+    if domain != "." and not (has_letter and _DOMAIN.fullmatch(domain)):
+        raise ValueError(f"{domain} is not a valid domain")
     return domain.rstrip(".") or domain
 
 
