@@ -13,20 +13,15 @@ Lock order: volumes' locks by name, then those of its containers, by id.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from wherry.engine.containers.start import StartContainer
-from wherry.engine.containers.stop import PauseContainer, StopContainer
-from wherry.engine.containers.volumes import ContainerVolumes, mount_is_read_only
+from wherry.engine.containers.volumes import ContainerVolumes
 from wherry.engine.events import EventLog
-from wherry.engine.records import ContainerRecords
+from wherry.engine.volume_writers import VolumeWriters
 from wherry.kit.aio import BlockingReader, KeyedLock, OffloadPool, UndoStack, written_in_thread
-from wherry.model.containers import Container, VolumeMount
 from wherry.model.errors import InvalidField
-from wherry.model.errors.containers import ContainerNotFound
 from wherry.model.errors.volumes import VolumeExists
 from wherry.model.files import Change
-from wherry.model.lifecycle import ContainerState
 from wherry.model.volumes import Consistency, Volume, VolumeSnapshot, VolumeSpec
 from wherry.snapshots import Compression, PackedWriter, Writable
 from wherry.volumes import Volumes
@@ -40,21 +35,15 @@ class VolumeHistory:
         *,
         volumes: Volumes,
         users: ContainerVolumes,
-        records: ContainerRecords,
         container_locks: KeyedLock,
-        starting: StartContainer,
-        stopping: StopContainer,
-        pausing: PauseContainer,
+        writers: VolumeWriters,
         events: EventLog,
         offload: OffloadPool,
     ) -> None:
         self._volumes = volumes
         self._users = users
-        self._records = records
         self._container_locks = container_locks
-        self._starting = starting
-        self._stopping = stopping
-        self._pausing = pausing
+        self._writers = writers
         self._events = events
         self._offload = offload
         self._locks = KeyedLock()
@@ -112,7 +101,7 @@ class VolumeHistory:
         async with self._held(name):
             history.plain(name)
             label = await self._offload(history.free_label, name, label)
-            async with self._writers_kept_off(name, consistency) as writers:
+            async with self._writers.kept_off(name, consistency) as writers:
                 taken = await self._offload(
                     history.take, name, label, consistency=consistency, writers=writers
                 )
@@ -228,61 +217,14 @@ class VolumeHistory:
                 await held.enter_async_context(self._locks.held(each))
             yield held
 
-    @asynccontextmanager
-    async def _writers_kept_off(
-        self, name: str, consistency: Consistency
-    ) -> AsyncIterator[Sequence[str]]:
-        """Who still writes to a volume inside of the block, by name."""
-        writers = self._writers(name)
-        async with AsyncExitStack() as kept_off:
-            for each in writers:
-                if consistency is Consistency.PAUSE:
-                    await kept_off.enter_async_context(self._pausing.held_still(each.id))
-                elif consistency is Consistency.STOP:
-                    await kept_off.enter_async_context(self._stopped(each))
-            left = [each.name for each in self._writers(name) if not _is_frozen(each)]
-            yield left
-
-    def _writers(self, name: str) -> Sequence[Container]:
-        return [
-            each
-            for each in self._records.all()
-            if each.is_alive
-            and any(
-                isinstance(mount, VolumeMount)
-                and mount.name == name
-                and not mount_is_read_only(mount)
-                for mount in each.spec.mounts
-            )
-        ]
-
-    @asynccontextmanager
-    async def _stopped(self, container: Container) -> AsyncIterator[None]:
-        """Stopped meanwhile, and started again however the block ends."""
-        async with UndoStack() as undo:
-            undo.push(self._start, container)
-            await self._stopping.stop(container.id)
-            yield
-
-    async def _start(self, container: Container) -> None:
-        with suppress(ContainerNotFound):  # one with --rm is gone
-            await self._starting(container.id)
-
     async def _put_in_place(self, aside: VolumeSnapshot, *, restarts: bool) -> None:
         """What was prepared becomes the present, or is removed again."""
         async with UndoStack() as undo:
             undo.push(self._offload, self._volumes.history.discard_prepared, aside.volume)
-            async with AsyncExitStack() as stopped:
-                if restarts:
-                    for each in self._records.all():
-                        if each.is_alive and each.id in self._users.users_of(aside.volume):
-                            await stopped.enter_async_context(self._stopped(each))
+            stopped = self._users.users_of(aside.volume) if restarts else ()
+            async with self._writers.stopped(stopped):
                 await self._offload(self._volumes.put_in_place, aside)
                 undo.keep()
 
     def _tell(self, action: str, name: str, **attributes: str) -> None:
         self._events.publish("volume", action, name, {"driver": "local", **attributes})
-
-
-def _is_frozen(container: Container) -> bool:
-    return container.status.state is ContainerState.PAUSED

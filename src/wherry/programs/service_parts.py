@@ -23,6 +23,7 @@ from wherry.engine.registries import RegistryVerbs
 from wherry.engine.sights import Sights
 from wherry.engine.system import SystemQueries
 from wherry.engine.volume_history import VolumeHistory
+from wherry.engine.volume_writers import VolumeWriters
 from wherry.engine.volumes import VolumeVerbs
 from wherry.images import ImageArchives, ImageMaker
 from wherry.networks import Networks
@@ -271,11 +272,13 @@ class ServiceParts:
         return VolumeHistory(
             volumes=self._stores.volumes,
             users=self._stores.users,
-            records=self._stores.records,
             container_locks=self._stores.locks,
-            starting=self._life.start,
-            stopping=self._life.stop,
-            pausing=self._containers.pause,
+            writers=VolumeWriters(
+                records=self._stores.records,
+                starting=self._life.start,
+                stopping=self._life.stop,
+                pausing=self._containers.pause,
+            ),
             events=self._stores.events,
             offload=self._ground.offload,
         )
