@@ -294,10 +294,7 @@ def test_refusals(engine: Engine) -> None:
         (("snapshot", "--name", "a/b", "data"), 'invalid snapshot name "a/b": only'),
         (("snapshot", "--name", "present", "data"), 'name "present": it is what a volume is now'),
         (("rollback", "data", "present"), "volume data has no snapshot present"),
-        (
-            ("export", "--compress", "rar", "-o", "/dev/null", "data"),
-            "must be gzip, zstd or empty",
-        ),
+        (("export", "--compress", "rar", "data"), "must be gzip, zstd or empty"),
     ):
         assert problem in refused(engine, *words), words
     assert not list((engine.data_root / "volumes" / "data").glob(".*"))
