@@ -279,10 +279,9 @@ class RegistryClient:
         """
         host = self._settings.index(domain)
         asker = Asker(host=host, scopes=NO_SCOPE, credentials=credentials)
-        query = urlencode({"q": term, "n": min(limit, _MOST_HITS)})
-        base = host.url.removesuffix("/v2")
+        query = urlencode({"n": min(limit, _MOST_HITS), "q": term})
         answer = await self._exchange.ask(
-            asker, "GET", f"{base}/v1/search?{query}", limit_bytes=_LARGEST_PAGE
+            asker, "GET", f"/search?{query}", limit_bytes=_LARGEST_PAGE
         )
         if answer.status == 404:
             raise RegistryHasNoSearch(host.authority)

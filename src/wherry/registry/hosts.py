@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from urllib.parse import urlsplit
 
-from wherry.kit.values import dataclass, field
+from wherry.kit.values import dataclass, field, replace
 from wherry.model.errors import InvalidField, StateUnreadable
 
 DOCKER_HUB = "docker.io"
@@ -123,10 +123,10 @@ class RegistrySettings:
         return (*(self._mirror(url) for url in listed), self._origin(domain))
 
     def index(self, domain: str) -> RegistryHost:
-        """The host whose repositories may be searched. Raises: as `hosts`."""
-        if domain == DOCKER_HUB:
-            return self._origin(_DOCKER_HUB_INDEX)
-        return self.hosts(domain)[-1]
+        """The host whose repositories may be searched, by version 1. Raises: as `hosts`."""
+        is_hub = domain == DOCKER_HUB
+        host = self._origin(_DOCKER_HUB_INDEX) if is_hub else self.hosts(domain)[-1]
+        return replace(host, url=f"{host.url.removesuffix('/v2')}/v1")
 
     def is_insecure(self, authority: str) -> bool:
         """Whether a `host[:port]` may be spoken to with a bad certificate or without TLS."""

@@ -23,8 +23,8 @@ def test_docker_hub_has_another_host(tmp_path: Path) -> None:
 def test_where_repositories_are_searched(tmp_path: Path) -> None:
     """Docker Hub's index is a machine of its own; no mirror is asked."""
     made = settings(tmp_path, hub_mirrors=("https://mirror.example",))
-    assert made.index("docker.io").url == "https://index.docker.io/v2"
-    assert made.index("a.example").url == "https://a.example/v2"
+    assert made.index("docker.io").url == "https://index.docker.io/v1"
+    assert made.index("a.example").url == "https://a.example/v1"
 
 
 def test_mirrors_come_first(tmp_path: Path) -> None:
