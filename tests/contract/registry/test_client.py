@@ -16,6 +16,7 @@ from wherry.model.errors.registries import (
     ManifestRefused,
     ManifestUnknown,
     RegistryFailed,
+    RegistryHasNoSearch,
     RegistryUnauthorized,
     RegistryUnreachable,
     RepositoryDenied,
@@ -388,6 +389,18 @@ async def test_blobs_are_mounted(client: Client, registry: StrictRegistry) -> No
     missing = Digest(digest_of(b"missing"))
     assert not await uploads.mount(asker, "team/box", missing, mounted_from="team/other")
     assert not registry.uploads
+
+
+async def test_a_search(client: Client, registry: StrictRegistry) -> None:
+    """By the index of version 1, where there is one."""
+    with pytest.raises(RegistryHasNoSearch):
+        await client.registry.search(registry.domain, "box", limit=5)
+    hits = [{"name": "team/box", "description": None, "star_count": 3}, {"name": 5}, "team"]
+    answer = json.dumps({"results": hits}).encode()
+    registry.faults.append(Fault(on="GET /v1/search", status=200, body=answer))
+    (hit,) = await client.registry.search(registry.domain, "box", limit=5)
+    assert (hit.name, hit.description, hit.star_count) == ("team/box", "", 3)
+    assert registry.seen[-1].path == "/v1/search?n=5&q=box"
 
 
 async def test_tags_page_by_page(client: Client, registry: StrictRegistry) -> None:
