@@ -34,12 +34,12 @@ def moment_query(text: str) -> str:
 
     Raises: ValueError.
     """
+    if text.replace(".", "", 1).isdigit():
+        return text  # Also `0`, which would be a span of nothing: it means everything.
     try:
         return _as_seconds(time.time_ns() - read_duration(text))
     except ValueError:
         pass
-    if text.replace(".", "", 1).isdigit() and "-" not in text:
-        return text
     return _as_seconds(_parse_local(text))
 
 

@@ -42,9 +42,10 @@ def run_any(session: Session, parsed: Parsed) -> int:
     if parsed.text("format") == RUN_LINE and parsed.text("type") in ("", "container"):
         return run_containers(session, parsed)
     kind = parsed.text("type")
-    if kind and kind not in ALL_KINDS:
+    if parsed.was_given("type") and kind not in ALL_KINDS:
         known = ", ".join(f'"{name}"' for name in ALL_KINDS)
-        raise CommandFailed(f'unknown type: "{kind}": must be one of {known}')
+        wrong = f'unknown type: "{kind}"' if kind else "type is empty"
+        raise CommandFailed(f"{wrong}: must be one of {known}")
     fetchers = _fetchers(session, with_size=parsed.is_on("size"))
     if kind:
         if kind not in fetchers:

@@ -121,7 +121,7 @@ def _pairs(words: list[str]) -> dict[str, str]:
 
 def _driver_options(words: list[str]) -> dict[str, str]:
     for word in words:
-        if "=" not in word:
+        if not word.partition("=")[0] or "=" not in word:
             raise CommandFailed("invalid key/value pair format in driver options")
     return {key.strip().lower(): value.strip().lower() for key, value in _pairs(words).items()}
 
