@@ -1,12 +1,13 @@
 """`--cache-to` and `--cache-from`: what one engine has built, another one need not build again."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.builds import remove_what_was_built, write_tree
+from support.builds import classic_build, remove_what_was_built, write_tree
 from support.buildx import BuildClient, project
 from support.daemon import Engine
 from wherry.builder.cache.format import CACHE_CONFIG
@@ -185,3 +186,16 @@ def test_a_linked_copy_stands_on_anything(engine: Engine, client: BuildClient) -
         )
         assert shown.split() == [word, "a", "3:4", "65534:65534"]
     assert len({*layers}) == 1
+
+
+def test_doors_find_what_the_other_has_built(engine: Engine, client: BuildClient) -> None:
+    """Though their images differ where a step changes no file: an empty layer, or none."""
+    word = uuid.uuid4()
+    client.write(Dockerfile=f"FROM busybox\nRUN : {word}\nRUN echo {word} > /x\n")
+    layers = ("image", "inspect", "-f", "{{len .RootFS.Layers}}")
+    below = int(engine.docker_ok(*layers, "busybox"))
+    assert engine.wherry("build", "-t", "one", str(client.directory)).returncode == 0
+    told = classic_build(engine, client.directory, "-t", "other").stdout
+    assert told.count("Using cache") == 2, told
+    assert int(engine.docker_ok(*layers, "one")) == below + 2
+    assert int(engine.docker_ok(*layers, "other")) == below + 1

@@ -14,7 +14,7 @@ from wherry.builder.solver import Tell
 from wherry.builder.states import Built, Words, after, meaning
 from wherry.builder.steps.commands import Commands
 from wherry.builder.steps.filling import Filling
-from wherry.images import NOTHING, BuildImages, LayerBlob, plain_layer
+from wherry.images import NOTHING, BuildImages, BuildState, LayerBlob, plain_layer
 from wherry.kit.aio import OffloadPool
 from wherry.kit.clock import Clock
 from wherry.kit.values import replace
@@ -111,13 +111,17 @@ class StepExecutor:
 
     def _found(self, key: str, step: Step, parent: Built) -> Built | None:
         row = self._row(key)
-        if row is None or (
-            row.diff_id and not self._images.has(parent.state, DiffId(row.diff_id))
-        ):
+        if row is None or (row.diff_id and not self._is_here(parent.state, DiffId(row.diff_id))):
             return None
         layer = plain_layer(DiffId(row.diff_id), row.size_bytes) if row.diff_id else None
         layer = self._in_form(step, parent, layer)
         return self._after(key, step, parent, layer, row.created_at_ns)
+
+    def _is_here(self, below: BuildState, diff_id: DiffId) -> bool:
+        """Whether a layer is on a stack. The same one without empty layers may have it as well."""
+        if self._images.has(below, diff_id):
+            return True
+        return not self._request.only_plans and self._images.put_on(below, diff_id) is not None
 
     async def _found_by_link(self, key: str, step: Step, parent: Built) -> Built | None:
         """The layer of a copy that was made on something else: it is put on this, as it is."""
