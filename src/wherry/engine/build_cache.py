@@ -62,9 +62,16 @@ class BuildCaches:
         return gone
 
     def _all(self) -> tuple[CacheRecord, ...]:
-        shared = {str(each.diff_id) for image in self._store.list() for each in image.layers}
+        layers = [each for image in self._store.list() for each in image.layers]
+        shared = {str(each.diff_id) for each in layers}
+        stacks = {str(each.chain_id) for each in layers}
         steps = tuple(
-            replace(each, is_shared=each.diff_id in shared) for each in self._steps.all()
+            # A step without a layer is an image's that has what it was done on.
+            replace(
+                each,
+                is_shared=each.diff_id in shared if each.diff_id else each.chain_id in stacks,
+            )
+            for each in self._steps.all()
         )
         return (*steps, *self._mounts.all(), *self._contexts.all())
 

@@ -388,6 +388,8 @@ class CacheRecord:
     """An image has its layer too: without the record it would still be there."""
     diff_id: str = ""
     """The layer that a step made; empty where it made none."""
+    chain_id: str = ""
+    """The stack of layers that is there after a step."""
 
     @property
     def shown_id(self) -> str:

@@ -163,7 +163,7 @@ class BuildCache:
         with self._database.reading() as rows:
             found = rows.execute(
                 "SELECT key, description, size_bytes, created_at_ns, used_at_ns, use_count, "
-                "parent, diff_id FROM build_cache ORDER BY created_at_ns, key"
+                "parent, diff_id, chain_id FROM build_cache ORDER BY created_at_ns, key"
             ).fetchall()
         return tuple(
             CacheRecord(
@@ -175,6 +175,7 @@ class BuildCache:
                 use_count=row[5],
                 parents=(row[6],) if row[6] else (),
                 diff_id=row[7],
+                chain_id=row[8],
             )
             for row in found
         )
