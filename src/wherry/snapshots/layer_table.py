@@ -2,6 +2,9 @@
 
 A row says that the layer's data is on the disk (it was synced before). A directory without a
 row is half a layer, and swept away at boot.
+
+Layers of one image are unpacked side by side, so a layer may have a lower number than the one it
+stands on: numbers say nothing of the order.
 """
 
 import hashlib
@@ -27,6 +30,9 @@ CREATE TABLE layers (
 """,
     ),
 )
+
+
+_Row = tuple[int | None, int, str, str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +61,7 @@ class LayerTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._by_chain: dict[ChainId, CommittedLayer] = {}
+        self._by_chain: dict[ChainId, CommittedLayer] = {}  # parents before their children
         self._by_number: dict[int, CommittedLayer] = {}
         with database.reading() as rows:
             self._load(rows)
@@ -70,7 +76,7 @@ class LayerTable:
 
     def all(self) -> tuple[CommittedLayer, ...]:
         """Every layer, parents before their children."""
-        return tuple(self._by_number[number] for number in sorted(self._by_number))
+        return tuple(self._by_chain.values())
 
     def stack(self, chain: ChainId | None) -> tuple[CommittedLayer, ...]:
         """A layer and all below it, topmost first. Raises: KeyError."""
@@ -114,20 +120,25 @@ class LayerTable:
             del self._by_number[layer.number]
 
     def _load(self, rows: sqlite3.Connection) -> None:
-        chains: dict[int, ChainId] = {}
-        for number, chain, parent, diff, size in rows.execute(
-            "SELECT number, chain_id, parent, diff_id, size_bytes FROM layers ORDER BY number"
+        """Level by level, from the layers that stand on nothing upwards."""
+        above: dict[int | None, list[_Row]] = {}
+        for row in rows.execute(
+            "SELECT parent, number, chain_id, diff_id, size_bytes FROM layers"
         ):
-            chains[number] = ChainId(chain)
-            self._remember(
-                CommittedLayer(
-                    number=number,
-                    chain_id=ChainId(chain),
-                    parent=None if parent is None else chains[parent],
-                    diff_id=DiffId(diff),
-                    size_bytes=size,
+            above.setdefault(row[0], []).append(row)
+        level = above.get(None, [])
+        while level:
+            for parent, number, chain, diff, size in level:
+                self._remember(
+                    CommittedLayer(
+                        number=number,
+                        chain_id=ChainId(chain),
+                        parent=None if parent is None else self._by_number[parent].chain_id,
+                        diff_id=DiffId(diff),
+                        size_bytes=size,
+                    )
                 )
-            )
+            level = [row for below in level for row in above.get(below[1], ())]
 
     def _remember(self, layer: CommittedLayer) -> None:
         self._by_chain[layer.chain_id] = layer

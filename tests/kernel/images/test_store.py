@@ -1,5 +1,6 @@
 """The image store: names, removal, and what a crash leaves."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -179,6 +180,21 @@ def test_a_new_program_knows_the_images(
     load(images, docker_archive(BASE, TOP, tags=("app:1", "app:2")))
     _, again = reopened(data_root, database)
     assert list(again.list()) == list(images.list())
+
+
+def test_a_layer_may_be_unpacked_before_the_one_it_stands_on(
+    snapshots: Snapshots, data_root: Path, database: Database
+) -> None:
+    """They are unpacked side by side: a new program knows both all the same."""
+    store = snapshots.layers
+    top, bottom = (store.directories.unpack(io.BytesIO(packed)) for packed in (TOP, BASE))
+    below = store.settle(None, bottom)
+    above = store.settle(below.layer.chain_id, top)
+    store.commit([below, above])
+    assert above.layer.number < below.layer.number
+    again, _ = reopened(data_root, database)
+    assert again.layers.all() == (below.layer, above.layer)
+    assert again.layers.forget_unneeded(()) == (above.layer, below.layer)
 
 
 class Interrupted(BaseException):
