@@ -7,6 +7,7 @@ from aiohttp import web
 from wherry.api.call import Call, Handler
 from wherry.api.translate.creation import to_image_config
 from wherry.api.translate.files import STAT_HEADER, to_stat_header
+from wherry.api.translate.references import tagged
 from wherry.model.errors import InvalidValue
 from wherry.model.files import CopyRules
 from wherry.model.images import CommitRequest
@@ -56,9 +57,8 @@ async def changes(call: Call) -> web.StreamResponse:
 async def commit(call: Call) -> web.StreamResponse:
     """`POST /commit`."""
     config = to_image_config(await call.json(_config))
-    repository, tag = call.text("repo"), call.text("tag")
     request = CommitRequest(
-        reference=f"{repository}:{tag}" if repository and tag else repository,
+        reference=tagged(call.text("repo"), call.text("tag")),
         author=call.text("author"),
         comment=call.text("comment"),
         changes=tuple(call.texts("changes")),

@@ -10,6 +10,7 @@ from wherry.api.call import Call, Handler
 from wherry.api.errors import Refusal, message_of
 from wherry.api.translate.images import to_message
 from wherry.api.translate.platforms import platform_text
+from wherry.api.translate.references import is_bare, tagged
 from wherry.api.translate.registries import from_header
 from wherry.kit.aio import closed_after
 from wherry.linux import heap
@@ -49,9 +50,8 @@ async def create(call: Call) -> web.StreamResponse:
         if source == "-"
         else partial(archives.import_from, source)
     )
-    repository, tag = call.text("repo"), call.text("tag")
     messages = importing(
-        reference=f"{repository}:{tag}" if repository and tag else repository,
+        reference=tagged(call.text("repo"), call.text("tag")),
         message=call.text("message"),
         changes=call.texts("changes"),
         platform=call.text("platform"),
@@ -62,22 +62,15 @@ async def create(call: Call) -> web.StreamResponse:
 async def _pull(call: Call) -> web.StreamResponse:
     """A name without a tag or digest stands for all tags, as the API has it."""
     name, tag = call.text("fromImage"), call.text("tag")
-    separator = "@" if tag.startswith("sha256:") else ":"
-    reference = f"{name}{separator}{tag}" if tag else name
     return await stream_progress(
         call,
         call.services.registries.pull(
-            reference,
+            tagged(name, tag),
             platform=call.text("platform"),
             credentials=from_header(call.request.headers.get("X-Registry-Auth", "")),
-            pulls_all_tags=not tag and is_bare_name(name),
+            pulls_all_tags=not tag and is_bare(name),
         ),
     )
-
-
-def is_bare_name(name: str) -> bool:
-    """Whether a reference names neither a tag nor a digest."""
-    return "@" not in name and ":" not in name.rpartition("/")[2]
 
 
 async def save_one(call: Call) -> web.StreamResponse:

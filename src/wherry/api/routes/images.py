@@ -15,6 +15,7 @@ from wherry.api.translate.images import (
     to_manifest,
 )
 from wherry.api.translate.platforms import platform_text
+from wherry.api.translate.references import untagged
 from wherry.kit.values import replace
 from wherry.model.errors import InvalidValue
 from wherry.wire.images import ManifestSummary
@@ -65,11 +66,10 @@ async def history(call: Call) -> web.StreamResponse:
 
 async def tag(call: Call) -> web.StreamResponse:
     """`POST /images/{name}/tag`."""
-    if call.text("tag") and not _TAG.fullmatch(call.text("tag")):
+    repository, tag = call.text("repo"), call.text("tag")
+    if tag and not _TAG.fullmatch(tag):
         raise InvalidValue("invalid tag format")
-    await call.services.images.tag(
-        call.parameter, repository=call.text("repo"), tag=call.text("tag")
-    )
+    await call.services.images.tag(call.parameter, repository=untagged(repository, tag), tag=tag)
     return call.empty_answer(201)
 
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from wherry.api.call import Call, Handler
 from wherry.api.routes.image_streams import stream_progress
 from wherry.api.translate.platforms import platform_text
+from wherry.api.translate.references import untagged
 from wherry.api.translate.registries import (
     from_header,
     to_credentials,
@@ -25,9 +26,10 @@ _FILTERS = frozenset({"is-automated", "is-official", "stars"})
 
 async def push(call: Call) -> web.StreamResponse:
     """`POST /images/{name}/push`."""
+    tag = call.text("tag")
     messages = call.services.registries.push(
-        call.parameter,
-        tag=call.text("tag"),
+        untagged(call.parameter, tag),
+        tag=tag,
         credentials=from_header(call.request.headers.get(AUTH_HEADER, "")),
         platform=platform_text(call.text("platform")),
     )
