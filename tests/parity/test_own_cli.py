@@ -199,11 +199,14 @@ def _sentences(text: str) -> list[str]:
 def proxied(engine: Engine) -> Iterator[Engine]:
     """An engine whose users' configuration file names proxies."""
     file = Path(engine.environment["DOCKER_CONFIG"]) / "config.json"
-    before = file.read_text() if file.exists() else "{}"
+    before = file.read_text() if file.exists() else ""
     proxies = {"httpProxy": "http://proxy.test:1", "noProxy": "a.test", "allProxy": "socks5://p:2"}
-    file.write_text(json.dumps({**json.loads(before), "proxies": {"default": proxies}}))
+    file.write_text(json.dumps({**json.loads(before or "{}"), "proxies": {"default": proxies}}))
     yield engine
-    file.write_text(before)
+    if before:
+        file.write_text(before)
+    else:
+        file.unlink()
     engine.docker("rmi", "-f", "told")
     engine.docker("network", "prune", "-f")
     engine.docker("builder", "prune", "-af")
