@@ -9,7 +9,7 @@ help:
 	@echo "make course    what the slides of the course say, chapter by chapter (CLI=wherry: typed so)"
 	@echo "make course-mutants  is each of these tests worth anything? (half an hour)"
 	@echo "make vm-test   the tests that need cgroup v2 or AppArmor, in an emulated machine (20 minutes)"
-	@echo "make proof     the security proofs whole, with their figures and mutants (20 minutes)"
+	@echo "make proof     the security proofs whole, with their figures and mutants (half an hour)"
 	@echo "make faults    the daemon killed at every step of every verb (an hour; FAULTS=20 of each)"
 	@echo "make fuzz      requests by chance to every operation of the API (FUZZ=200 of each)"
 	@echo "make sdk       docker-py's own integration suite, which was written for dockerd (2 minutes)"
