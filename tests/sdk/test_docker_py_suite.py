@@ -54,12 +54,17 @@ EXPECTED = {
     "test_valid_no_log_driver_specified": "logs are rotated by default",
     "test_commit": "an image does not keep the container that it was made from",
     "test_commit_with_changes": "an image does not keep the container that it was made from",
+    "test_build_with_cache_from": "the local cache counts beside cachefrom, as in BuildKit",
     "test_load_error": "an archive that is none is refused with 400, not in the stream",
     "test_run_container_reading_socket_ws": "the library finds no websocket behind a unix socket",
     "test_pull_with_sha": "the image of that digest is at Docker Hub only",
     "test_run_with_image_that_does_not_exist": "only Docker Hub can say that it has no such image",
 }
-RACING = {"test_build_out_of_context_dockerfile", "test_build_in_context_nested_dockerfile"}
+RACING = {
+    "test_build_out_of_context_dockerfile",
+    "test_build_in_context_nested_dockerfile",
+    "test_build_in_context_abs_dockerfile",
+}
 """They read a log at once after the start of what writes it: they may fail; those above must."""
 
 
